@@ -1,0 +1,61 @@
+"""How the stand-in misbehaves on its `/v1` paths when it is told to."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from demo.standins.contract import ContractError, as_contract_error
+
+Mode = Literal["ok", "slow", "down", "status", "garbage", "drip"]
+DEFAULT_SLOW_MS = 5_000
+
+
+class Behaviour(Struct, forbid_unknown_fields=True, kw_only=True):
+    """`status` only with mode `status`; `retry_after` is sent as is; `for_requests` null = until changed."""
+
+    mode: Mode
+    status: Annotated[int, Meta(ge=200, le=599)] | None = None
+    retry_after: int | float | Annotated[str, Meta(max_length=200, pattern=r"^[\x20-\x7e]*$")] | None = None
+    delay_ms: Annotated[int, Meta(ge=0, le=600_000)] | None = None
+    for_requests: Annotated[int, Meta(ge=1)] | None = None
+
+    @property
+    def delay_seconds(self) -> float:
+        """How long each answer waits, in seconds."""
+        default = DEFAULT_SLOW_MS if self.mode == "slow" else 0
+        return (default if self.delay_ms is None else self.delay_ms) / 1000
+
+
+def parse(body: Any) -> Behaviour:
+    """Check decoded JSON; raises `ContractError` naming the field."""
+    try:
+        behaviour = msgspec.convert(body, Behaviour)
+    except msgspec.ValidationError as problem:
+        raise as_contract_error(problem) from problem
+    if (behaviour.mode == "status") != (behaviour.status is not None):
+        raise ContractError("status", "Mode status needs a status, and no other mode takes one.")
+    return behaviour
+
+
+class Mood:
+    """The behaviour in force; counts requests down and returns to ok."""
+
+    def __init__(self) -> None:
+        self.current = Behaviour(mode="ok")
+
+    def set(self, behaviour: Behaviour) -> None:
+        """Put another behaviour in force from the next request on."""
+        self.current = behaviour
+
+    def for_next_request(self) -> Behaviour:
+        """The behaviour this request meets."""
+        behaviour = self.current
+        left = behaviour.for_requests
+        if left is not None:
+            self.current = (
+                Behaviour(mode="ok")
+                if left == 1
+                else msgspec.structs.replace(behaviour, for_requests=left - 1)
+            )
+        return behaviour
