@@ -1,0 +1,91 @@
+"""What an instance runs, with which options and environment."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from launch import ports
+from launch.engines import Engines
+from launch.instance import Instance
+from launch.supervise import Program
+
+KEPT = (
+    "SECRET_KEY",
+    "NOTIFICATION_SERVICE_CLIENT_ID",
+    "NOTIFICATION_SERVICE_CLIENT_SECRET",
+    "NOTIFICATION_SERVICE_RECEIPT_SECRET",
+)
+
+
+def environment(
+    instance: Instance, own: Engines, given: Mapping[str, str], port: int, demo: bool
+) -> dict[str, str]:
+    """The variables that every program gets; secrets and notification-service may come from outside."""
+    made = instance.secret_values()
+    outside = given.get("NOTIFICATION_SERVICE_URL", "")
+    standins = (
+        "" if outside else f"http://{ports.LOOPBACK}:{ports.kept_free(instance.folder / 'standins-port')}"
+    )
+    values = {name: given.get(name) or made[name] for name in KEPT}
+    return values | {
+        "DATABASE_URL": own.database_url,
+        "REDIS_URL": own.redis_url,
+        "BASE_URL": f"http://{ports.LOOPBACK}:{port}",
+        "DEMO": "1" if demo else "",
+        "NOTIFICATION_SERVICE_URL": outside or standins,
+        "STANDINS_URL": standins,
+        "DATA_DIR": str(instance.folder),
+        "PYTHONUNBUFFERED": "1",
+        "DJANGO_SETTINGS_MODULE": "console.settings",
+    }
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes the programs of one instance from its Python, its environment and its data folder."""
+
+    python: Path
+    env: Mapping[str, str]
+    data: Path
+
+    def setup_steps(self) -> list[Program]:
+        """What runs to its end before anything serves."""
+        return [self._manage("migrate", "migrate", "--noinput")]
+
+    def services(self, port: int) -> list[Program]:
+        """The four processes of the service."""
+        return [
+            self._manage("web", "serve", "--host", ports.LOOPBACK, "--port", str(port)),
+            self._celery(
+                "worker", "worker", "--concurrency", "2", "--prefetch-multiplier", "1", "-l", "INFO"
+            ),
+            self._celery("beat", "beat", "-s", str(self.data / "beat-schedule"), "-l", "INFO"),
+            self._manage("dispatcher", "dispatcher"),
+        ]
+
+    def standins(self, url: str) -> Program:
+        """The stand-in for notification-service."""
+        port = str(urlsplit(url).port)
+        return self._manage("standins", "standins", "--port", port, "--data", str(self.data / "standins"))
+
+    def demo_setup(self) -> Program:
+        """Demo org, people and keys; run again it changes nothing."""
+        return self._manage("demo-setup", "demo_setup")
+
+    def simulator(self) -> Program:
+        """Calm traffic that fails now and then."""
+        calm = ("--rate", "0.5", "--rooms", "60", "--agents", "6", "--scenario", "calm")
+        return self._manage("simulator", "simulate", *calm)
+
+    def _manage(self, name: str, *arguments: str) -> Program:
+        return self._program(name, "manage.py", *arguments)
+
+    def _celery(self, name: str, *arguments: str) -> Program:
+        return self._program(name, "-m", "celery", "-A", "console", *arguments)
+
+    def _program(self, name: str, *arguments: str) -> Program:
+        return Program(name, [str(self.python), *arguments], self.env, stop=signal.SIGTERM)

@@ -1,0 +1,91 @@
+"""bin/test: the whole suite on engines of its own, in a private folder that is gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from launch import engines
+from launch.guardian import guarded_by
+from launch.instance import Instance
+from launch.say import LaunchError, Stopped, say
+from launch.supervise import Program, Supervisor
+from launch.venv import Venv, clean_environment
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NOT_INHERITED = ("DATABASE_URL", "REDIS_URL", "NOTIFICATION_SERVICE_URL", "STANDINS_URL", "DEMO", "DEBUG")
+HELP = """usage: bin/test [--no-browser] [pytest arguments ...]
+
+Runs the whole test suite on a PostgreSQL and a Valkey of its own, two processes at a time.
+--no-browser leaves out the tests that need chromium; everything else goes to pytest."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code is pytest's; 2 with one sentence if the engines or chromium are missing."""
+    if "--help" in arguments or "-h" in arguments:
+        say(HELP)
+        return 0
+    wanted = [argument for argument in arguments if argument != "--no-browser"]
+    browser = "" if "--no-browser" in arguments else find_browser()
+    venv = Venv()
+    engines.install(venv, {}, dev=True)
+    instance = Instance(Path(tempfile.mkdtemp(prefix="live-test-", dir="/tmp")))
+    instance.folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    instance.acquire()
+    supervisor = Supervisor(instance.folder)
+    with suppress(Stopped), guarded_by(supervisor, instance, (), remove=str(instance.folder)):
+        own = engines.prepare(instance.folder, instance.folder, venv, {}, durable=False)
+        engines.start(own, supervisor)
+        env = environment(instance.folder, own, browser)
+        argv = [str(venv.python), "-m", "pytest", *pytest_arguments(wanted, bool(browser))]
+        return supervisor.pass_through(Program("pytest", argv, env, stop=signal.SIGINT, patience=60.0))
+    return 130
+
+
+def find_browser() -> str:
+    """The path of chromium. Raises LaunchError that says how to get one."""
+    named = os.environ.get("CHROMIUM")
+    found = next(filter(None, (shutil.which(name) for name in ([named] if named else BROWSERS))), None)
+    if found is None:
+        raise LaunchError(
+            "No chromium found for the browser tests: install it (Debian: apt-get install chromium)"
+            " or leave those tests out with --no-browser."
+        )
+    return found
+
+
+def pytest_arguments(wanted: Sequence[str], browser: bool) -> list[str]:
+    """Two processes unless the caller chose; without a browser its marker is added to the caller's."""
+    arguments = list(wanted)
+    chosen = any(part.startswith("-n") or part in ("no:xdist", "-pno:xdist") for part in arguments)
+    if not chosen:
+        arguments = ["-n", "2", *arguments]
+    if browser:
+        return arguments
+    if "-m" in arguments[:-1]:
+        place = arguments.index("-m") + 1
+        arguments[place] = f"({arguments[place]}) and not browser"
+        return arguments
+    return ["-m", "not browser", *arguments]
+
+
+def environment(folder: Path, own: engines.Engines, browser: str) -> Mapping[str, str]:
+    """What pytest gets: the engines, a folder for data, no outside service."""
+    kept = {name: value for name, value in clean_environment().items() if name not in NOT_INHERITED}
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    return kept | {
+        "DATABASE_URL": own.database_url,
+        "REDIS_URL": own.redis_url,
+        "SECRET_KEY": "only-for-tests-" + "0123456789" * 5,
+        "BASE_URL": "http://127.0.0.1:8000",
+        "DATA_DIR": str(data),
+        "PYTHONUNBUFFERED": "1",
+        "DJANGO_SETTINGS_MODULE": "console.settings",
+        **({"CHROMIUM": browser} if browser else {}),
+    }

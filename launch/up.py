@@ -1,0 +1,116 @@
+"""bin/up: the whole service on one machine, in the foreground, until INT or TERM."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from launch import engines, ports, programs
+from launch.guardian import guarded_by
+from launch.instance import SHOWN, Instance, default_folder, read_json, write_private
+from launch.say import LaunchError, Parser, Stopped, say
+from launch.supervise import Supervisor
+from launch.venv import Venv, clean_environment
+
+READY_PATIENCE = 120.0
+STOP_ORDER = ("simulator", "beat", "dispatcher", "worker", "web", "standins", "valkey", "postgres")
+DESCRIPTION = "Start the service with its engines on this machine and keep it running until INT or TERM."
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit code 0: stopped in order, or told of a running instance; 2: could not start, one sentence why."""
+    options = _parser().parse_args(arguments)
+    instance = Instance(Path(options.data).absolute() if options.data else default_folder())
+    if options.stop:
+        say("Stopped." if instance.stop() else f"Nothing runs in {instance.folder}.")
+        return 0
+    if options.print_env:
+        known = instance.environment()
+        for name in SHOWN:
+            say(f"{name}={known.get(name, '')}")
+        return 0
+    return _up(instance, options.port, demo=not options.no_demo)
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="bin/up", description=DESCRIPTION, allow_abbrev=False)
+    parser.add_argument(
+        "--port", type=ports.port, default=8000, help="port of the pages and the API (default 8000)"
+    )
+    parser.add_argument("--no-demo", action="store_true", help="no demo data, no log-ins, no traffic")
+    parser.add_argument(
+        "--data", metavar="DIR", help="data folder (default $LIVE_DATA or .run in the checkout)"
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--stop", action="store_true", help="stop the running instance and wait until it has ended"
+    )
+    what.add_argument(
+        "--print-env", action="store_true", help="print addresses and secrets of the running instance"
+    )
+    return parser
+
+
+def _up(instance: Instance, port: int, demo: bool) -> int:
+    instance.create()
+    running = instance.acquire()
+    if running:
+        say(f"It is already running at {running.url}")
+        return 0
+    ports.require_free(port)
+    venv = Venv()
+    engines.install(venv, clean_environment())
+    supervisor = Supervisor(instance.folder)
+    with suppress(Stopped), guarded_by(supervisor, instance, STOP_ORDER):
+        _start(instance, supervisor, venv, port, demo)
+        while True:
+            supervisor.wait(3600.0)
+    say("Stopped.")
+    return 0
+
+
+def _start(instance: Instance, supervisor: Supervisor, venv: Venv, port: int, demo: bool) -> None:
+    """Engines, schema, processes, readiness, log-ins. Raises LaunchError and Stopped."""
+    given = clean_environment()
+    own = engines.prepare(instance.folder, instance.sockets(), venv, given)
+    values = programs.environment(instance, own, given, port, demo)
+    write_private(instance.folder / "env.json", values)
+    make = programs.Maker(venv.python, given | values, instance.folder)
+    if values["STANDINS_URL"]:
+        supervisor.start(make.standins(values["STANDINS_URL"]))
+    engines.start(own, supervisor)
+    for step in make.setup_steps():
+        supervisor.run(step)
+    for program in make.services(port):
+        supervisor.start(program)
+    logins = _set_up_demo(instance, supervisor, make) if demo else []
+    supervisor.wait_until(lambda: ports.answers(port, "/readyz"), READY_PATIENCE, "web")
+    if demo:
+        supervisor.start(make.simulator())
+    instance.announce(values["BASE_URL"])
+    _tell(values, logins, instance)
+
+
+def _set_up_demo(instance: Instance, supervisor: Supervisor, make: programs.Maker) -> list[dict[str, str]]:
+    """Demo data and log-ins; they are kept in demo.json for the simulator and for the next start."""
+    line = supervisor.run(make.demo_setup())
+    try:
+        shown = json.loads(line)
+    except ValueError as error:
+        raise LaunchError(
+            f"demo-setup did not end with its log-ins; its log is {supervisor.log_of('demo-setup')}."
+        ) from error
+    kept = instance.folder / "demo.json"
+    if not kept.exists():
+        write_private(kept, shown)
+    logins: list[dict[str, str]] = read_json(kept).get("logins", [])
+    return logins
+
+
+def _tell(values: dict[str, str], logins: list[dict[str, str]], instance: Instance) -> None:
+    say(f"\nLive board: {values['BASE_URL']}")
+    for login in logins:
+        say("  " + "  ".join(f"{value}" for value in login.values()))
+    say(f"Logs: {instance.folder / 'logs'}    Stop: Ctrl-C or bin/up --stop")
