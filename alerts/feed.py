@@ -1,0 +1,89 @@
+"""publish(): the only sender to the channel layer. Ids only; loss costs latency, never data.
+
+One thread with its own event loop sends what a bounded in-process queue holds: a `group_send` from a worker
+thread would open a new connection each time. Queue full or Redis down: dropped, the hub polls and the
+dispatcher sweeps.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from uuid import UUID
+
+import structlog
+from celery import current_app
+from channels.layers import get_channel_layer
+
+GROUP = "feed"
+CAPACITY = 10_000
+SEND_TIMEOUT = 2.0  # seconds
+
+log = structlog.get_logger(__name__)
+
+
+class Publisher:
+    """A daemon thread that sends alert ids to the hubs and kicks the sweep of pushes, merged as they come."""
+
+    def __init__(self) -> None:
+        self.waiting: queue.Queue[UUID | None] = queue.Queue(CAPACITY)
+        threading.Thread(target=self._run, name="feed-publisher", daemon=True).start()
+
+    def put(self, item: UUID | None) -> None:
+        """An alert id that changed, or None: pushes are due. Never blocks."""
+        try:
+            self.waiting.put_nowait(item)
+        except queue.Full:
+            log.warning("feed_queue_full")
+
+    def _run(self) -> None:
+        with asyncio.Runner() as runner:
+            while True:
+                items = self._take()
+                ids = sorted(str(item) for item in items if item is not None)
+                if None in items:
+                    _try(_kick)
+                if ids:
+                    _try(lambda ids=ids: runner.run(_send(ids)))
+
+    def _take(self) -> set[UUID | None]:
+        items = {self.waiting.get()}
+        while True:
+            try:
+                items.add(self.waiting.get_nowait())
+            except queue.Empty:
+                return items
+
+
+def _try(step: Callable[[], None]) -> None:
+    try:
+        step()
+    except Exception as error:  # noqa: BLE001 - a hint was lost, nothing else; the thread must live on
+        log.warning("feed_hint_lost", error=type(error).__name__)
+
+
+def _kick() -> None:
+    current_app.send_task("alerts.tasks.sweep_pushes", retry=False, expires=30)
+
+
+async def _send(ids: list[str]) -> None:
+    layer = get_channel_layer()
+    async with asyncio.timeout(SEND_TIMEOUT):
+        await layer.group_send(GROUP, {"type": "alerts.changed", "ids": ids})
+
+
+@lru_cache(maxsize=1)
+def _publisher() -> Publisher:
+    return Publisher()
+
+
+def publish(alert_ids: Iterable[UUID]) -> None:
+    """Tell every hub that these alerts changed. Call it after commit. Never blocks, never raises."""
+    for alert_id in alert_ids:
+        _publisher().put(alert_id)
+
+
+def kick() -> None:
+    """Tell a worker that pushes are due. Call it after commit. Never blocks, never raises."""
+    _publisher().put(None)

@@ -1,0 +1,83 @@
+"""What a sender may write: one msgspec struct per item kind, names as in contracts.md."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+SignalName = Literal["agent_error", "unexpected_handoff", "message_cap", "low_confidence"]
+ActivityKind = Literal[
+    "human_opened",
+    "human_message",
+    "assigned",
+    "resolved",
+    "returned_to_agent",
+    "customer_message",
+    "bot_message",
+]
+
+
+class ErrorInfo(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    message: str | None = None
+
+
+class Handoff(msgspec.Struct, forbid_unknown_fields=True):
+    completed: bool
+    reason: str | None = None
+
+
+class EventItem(msgspec.Struct, forbid_unknown_fields=True):
+    """One failure event as sent; limits and what each signal needs are checked by the lane."""
+
+    event_id: str
+    agent_name: str
+    room_id: str
+    signal: SignalName
+    occurred_at: datetime
+    org_id: str | None = None
+    agent_version: str | None = None
+    run_id: str | None = None
+    channel: str | None = None
+    confidence: float | None = None
+    threshold: float | None = None
+    message_count: int | None = None
+    message_cap: int | None = None
+    error: ErrorInfo | None = None
+    handoff: Handoff | None = None
+    customer_waiting_since: datetime | None = None
+    room_label: str | None = None
+    last_customer_text: str | None = None
+    room_url: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class ActivityItem(msgspec.Struct, forbid_unknown_fields=True):
+    """One room activity as sent."""
+
+    activity_id: str
+    room_id: str
+    kind: ActivityKind
+    at: datetime
+    org_id: str | None = None
+    actor_sso_id: str | None = None
+    actor_external_id: str | None = None
+
+
+class Accepted(msgspec.Struct):
+    """An item that passed every check: whose it is, its hash as sent, whether its clock was ahead."""
+
+    index: int
+    org_id: int
+    item: EventItem | ActivityItem
+    payload_hash: bytes
+    clock_flagged: bool = False
+
+
+class Result(msgspec.Struct):
+    """What became of an item. `error` only with conflict or invalid: {"code", "message", "field"?}."""
+
+    index: int
+    id: str | None
+    status: Literal["created", "updated", "duplicate", "conflict", "invalid"]
+    error: dict[str, str] | None = None

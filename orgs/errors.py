@@ -1,0 +1,54 @@
+"""The one error shape of every API answer: {"error": {"code", "message", "field"?}}."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+
+def error_body(code: str, message: str, field: str | None = None) -> dict[str, dict[str, str]]:
+    """The body of an error answer; `field` names what was wrong, such as `items[3].occurred_at`."""
+    error = {"code": code, "message": message}
+    if field:
+        error["field"] = field
+    return {"error": error}
+
+
+class Refused(exceptions.APIException):
+    """A domain refusal with its own code, such as 422 `invalid_item` or 409 `already_taken`."""
+
+    def __init__(self, status: int, code: str, message: str, field: str | None = None) -> None:
+        super().__init__(message, code)
+        self.status_code = status
+        self.field = field
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exceptions in the one error shape; None lets the unexpected crash (and be logged)."""
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    if isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    if not isinstance(error, exceptions.APIException):
+        return None
+    headers = {}
+    if getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = error.auth_header
+    if getattr(error, "wait", None):
+        headers["Retry-After"] = str(int(error.wait) + 1)
+    code, message, field = _plain(error)
+    return Response(error_body(code, message, field), status=error.status_code, headers=headers)
+
+
+def _plain(error: exceptions.APIException) -> tuple[str, str, str | None]:
+    detail: Any = error.detail
+    field = getattr(error, "field", None)
+    while isinstance(detail, dict | list) and detail:
+        if isinstance(detail, dict):
+            key, detail = next(iter(detail.items()))
+            field = key if key != "non_field_errors" else field
+        else:
+            detail = detail[0]
+    return getattr(detail, "code", error.default_code), str(detail), field

@@ -1,0 +1,51 @@
+"""Whom to tell about an agent's failure."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import Q
+
+from orgs.models import Assignment
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A person to tell, and the tier of the role that makes them one."""
+
+    user_id: int
+    sso_id: str
+    name: str
+    locale: str
+    tier: int
+
+
+def recipients(agents: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[Recipient]]:
+    """The people to tell for each (org id, agent id): the lowest tier that has anybody, by name.
+
+    A role backs up all agents of its org unless it lists some. One query for all; run it inside a scope.
+    An agent that maps to an empty list is unroutable.
+    """
+    wanted = set(agents)
+    rows = (
+        Assignment.objects.filter(user__is_active=True, org_id__in={org for org, _ in wanted})
+        .filter(Q(role__agents__isnull=True) | Q(role__agents__in={agent for _, agent in wanted}))
+        .order_by("role__tier", "user__name", "user_id")
+        .values_list(
+            "org_id", "role__agents", "role__tier", "user_id", "user__sso_id", "user__name", "user__locale"
+        )
+    )
+    found: dict[tuple[int, int], dict[int, Recipient]] = defaultdict(dict)
+    for org_id, only_agent, tier, user_id, sso_id, name, locale in rows:
+        person = Recipient(user_id, sso_id, name, locale, tier)
+        for key in wanted:
+            if key[0] == org_id and only_agent in (None, key[1]):
+                found[key].setdefault(user_id, person)
+    return {key: _lowest_tier(list(found[key].values())) for key in wanted}
+
+
+def _lowest_tier(people: list[Recipient]) -> list[Recipient]:
+    if not people:
+        return []
+    lowest = min(person.tier for person in people)
+    return [person for person in people if person.tier == lowest]
