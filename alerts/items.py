@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any, Literal
+from uuid import UUID
 
 import msgspec
 
@@ -62,6 +63,15 @@ class ActivityItem(msgspec.Struct, forbid_unknown_fields=True):
     org_id: str | None = None
     actor_sso_id: str | None = None
     actor_external_id: str | None = None
+
+
+class ReceiptItem(msgspec.Struct, forbid_unknown_fields=True):
+    """One receipt of notification-service: what became of a push after it was accepted."""
+
+    idempotency_key: UUID
+    state: Literal["delivered", "opened", "failed"]
+    at: datetime
+    reason: str | None = None
 
 
 class Accepted(msgspec.Struct):
