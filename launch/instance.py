@@ -14,7 +14,6 @@ import os
 import re
 import secrets
 import signal
-import stat
 import tempfile
 import time
 from collections.abc import Mapping
@@ -144,20 +143,16 @@ class Instance:
         return kept
 
     def sockets(self) -> Path:
-        """The folder below which the engines make their sockets: ours, or a private one in /tmp.
+        """The folder below which the engines make their sockets: ours, or a new private one in /tmp.
 
         A socket's path is at most 107 bytes, and spaces or commas in it mislead some readers of URLs.
+        The one in /tmp is for this run alone: the guardian removes it.
         """
         longest = str(self.folder / "postgres" / ".s.PGSQL.5432")
         if len(longest.encode()) < LONGEST_SOCKET and re.fullmatch(r"[\w./-]+", longest, re.ASCII):
             return self.folder
-        pointer = self.folder / "sockets"
-        kept = Path(pointer.read_text("utf-8").strip()) if pointer.exists() else None
-        if kept and _is_ours(kept):
-            return kept
         fresh = Path(tempfile.mkdtemp(prefix="live-", dir="/tmp"))
         fresh.chmod(0o711 if os.geteuid() == 0 else 0o700)
-        pointer.write_text(f"{fresh}\n", "utf-8")
         return fresh
 
     def _open_lock(self) -> IO[str]:
@@ -222,12 +217,3 @@ def _try_lock(file: IO[str]) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _is_ours(folder: Path) -> bool:
-    """Whether a folder in /tmp is still the private one that was made, not somebody's trap."""
-    try:
-        found = folder.lstat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o066

@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Sequence
 
 from launch.say import LaunchError, Parser, say
-from launch.venv import DEV, ROOT, RUN, Venv, clean_environment
+from launch.venv import DEV, EMBEDDED, ROOT, RUN, Venv, clean_environment
 
-LOCKS = (("run.in", RUN), ("embedded.in", "requirements-embedded.txt"), ("dev.in", DEV))
+LOCKS = (("run.in", RUN), ("embedded.in", EMBEDDED), ("dev.in", DEV))
 OPTIONS = (
     "--generate-hashes",
     "--universal",

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     engines.install(venv, clean_environment())
     env = clean_environment() | values
     os.chdir(ROOT)
-    os.execve(venv.python, [str(venv.python), "manage.py", *arguments], env)
+    os.execve(venv.python, [str(venv.python), "manage.py", *arguments], env)  # noqa: S606
 
 
 def _environment(arguments: Sequence[str]) -> dict[str, str]:

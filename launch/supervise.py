@@ -1,4 +1,4 @@
-"""Start programs, keep them running, end them in order: one thread that sleeps until a signal or a due time."""
+"""Start programs, keep them running, end them in order; one thread, asleep until a signal or a due time."""
 
 from __future__ import annotations
 

@@ -63,18 +63,22 @@ def _up(instance: Instance, port: int, demo: bool) -> int:
     venv = Venv()
     engines.install(venv, clean_environment())
     supervisor = Supervisor(instance.folder)
-    with suppress(Stopped), guarded_by(supervisor, instance, STOP_ORDER):
-        _start(instance, supervisor, venv, port, demo)
+    sockets = instance.sockets()
+    remove = "" if sockets == instance.folder else str(sockets)
+    with suppress(Stopped), guarded_by(supervisor, instance, STOP_ORDER, remove):
+        _start(instance, supervisor, venv, sockets, port, demo)
         while True:
             supervisor.wait(3600.0)
     say("Stopped.")
     return 0
 
 
-def _start(instance: Instance, supervisor: Supervisor, venv: Venv, port: int, demo: bool) -> None:
+def _start(
+    instance: Instance, supervisor: Supervisor, venv: Venv, sockets: Path, port: int, demo: bool
+) -> None:
     """Engines, schema, processes, readiness, log-ins. Raises LaunchError and Stopped."""
     given = clean_environment()
-    own = engines.prepare(instance.folder, instance.sockets(), venv, given)
+    own = engines.prepare(instance.folder, sockets, venv, given)
     values = programs.environment(instance, own, given, port, demo)
     write_private(instance.folder / "env.json", values)
     make = programs.Maker(venv.python, given | values, instance.folder)
