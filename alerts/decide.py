@@ -135,7 +135,9 @@ def decide(
         return Decision(None, severity, False, "above_threshold")
     is_open = alert is not None and alert.state != "resolved"
     if is_late(event, room, now):
-        return Decision("attached" if is_open else None, alert.severity if alert and is_open else severity, False, "late")
+        return Decision(
+            "attached" if is_open else None, alert.severity if alert and is_open else severity, False, "late"
+        )
     if alert is None or not is_open:
         return _decide_closed(alert, room, severity, now)
     return _decide_open(alert, room, severity, now)
@@ -249,4 +251,4 @@ def _end_timer(alert: AlertFacts, room: RoomFacts) -> tuple[datetime, Timer]:
 
 def repeats_passed(alert: AlertFacts, now: datetime) -> int:
     """Steps of the repeat ladder that lie in the past: after a pause they are told once, not one by one."""
-    return max(alert.repeats_done + 1, sum(alert.ladder_from + step <= now for step in REPEATS))
+    return max(alert.repeats_done, sum(alert.ladder_from + step <= now for step in REPEATS))

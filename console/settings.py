@@ -23,7 +23,9 @@ DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".run")))
 BASE_URL = env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
 _base = urlsplit(BASE_URL)
 if not _base.hostname:
-    raise ImproperlyConfigured(f"BASE_URL must be a whole URL such as https://monitor.example.com, not {BASE_URL!r}")
+    raise ImproperlyConfigured(
+        f"BASE_URL must be a whole URL such as https://monitor.example.com, not {BASE_URL!r}"
+    )
 SECURE = _base.scheme == "https"
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[_base.hostname, "127.0.0.1", "localhost", "[::1]"])
@@ -151,7 +153,11 @@ CELERY_TASK_DEFAULT_QUEUE = "live"
 CELERY_BEAT_SCHEDULE = {
     "sweep pushes": {"task": "alerts.tasks.sweep_pushes", "schedule": 5.0, "options": {"expires": 5}},
     "sweep timers": {"task": "alerts.tasks.sweep_timers", "schedule": 5.0, "options": {"expires": 5}},
-    "ask push tokens": {"task": "alerts.tasks.ask_push_tokens", "schedule": 600.0, "options": {"expires": 600}},
+    "ask push tokens": {
+        "task": "alerts.tasks.ask_push_tokens",
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    },
 }
 CELERY_TIMEZONE = "UTC"
 
@@ -205,9 +211,12 @@ STATIC_ROOT = DATA_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"
-        if not DEBUG
-        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "servestatic.storage.CompressedManifestStaticFilesStorage"
+        # Compressing takes half a minute, which is for images that are built once, not for bin/up.
+        if env.bool("STATIC_COMPRESS", default=True)
+        else "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
     },
 }
 SERVESTATIC_MANIFEST_STRICT = False
@@ -223,7 +232,9 @@ SECURE_SSL_REDIRECT = SECURE
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31536000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+)
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {

@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse
 from django_scopes import scope, scopes_disabled
 from rest_framework import authentication, exceptions, permissions
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from orgs.models import ApiKey, Assignment, Org, Scope, Source, User
 
@@ -125,7 +124,7 @@ class MayReadOrAct(permissions.BasePermission):
 
     message = "This key has not the scope that this needs."
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: Any) -> bool:
         caller: Any = request.user
         if not caller or not caller.is_authenticated:
             return False
@@ -133,24 +132,3 @@ class MayReadOrAct(permissions.BasePermission):
             return bool(caller.is_active)
         needed = Scope.ACT if request.method in ACTING else Scope.READ
         return needed in caller.key.scopes
-
-
-class ScopedAPIView(APIView):
-    """A view of the API that runs, and renders, inside its caller's scope. `self.org_ids`: None = all."""
-
-    org_ids: list[int] | None = []
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        self.org_ids = caller_orgs(request.user)
-        entered = scope(org=self.org_ids)
-        entered.__enter__()
-        request._request._scope_of_caller = entered  # type: ignore[attr-defined]
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        response = super().finalize_response(request, response, *args, **kwargs)
-        entered = getattr(getattr(request, "_request", request), "_scope_of_caller", None)
-        if entered is not None:
-            response.render()
-            entered.__exit__(None, None, None)
-        return response

@@ -62,7 +62,9 @@ class Org(models.Model):
         verbose_name=_("allowed hosts of room links"),
         default=list,
         blank=True,
-        help_text=_("An event's own room link is used only if its host is listed here. Separate with commas."),
+        help_text=_(
+            "An event's own room link is used only if its host is listed here. Separate with commas."
+        ),
     )
     plan = models.CharField(
         _("plan"),
@@ -73,7 +75,9 @@ class Org(models.Model):
     ga_date = models.DateField(_("general availability"), null=True, blank=True)
     targeted = models.BooleanField(_("targeted"), default=False)
     show_customer_text = models.BooleanField(
-        _("show the customer's last words"), default=False, help_text=_("On screen; masked before it is stored.")
+        _("show the customer's last words"),
+        default=False,
+        help_text=_("On screen; masked before it is stored."),
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -114,7 +118,12 @@ class Policy(models.Model):
 
     org = models.ForeignKey(Org, models.CASCADE, related_name="policies", verbose_name=_("org"))
     agent = models.ForeignKey(
-        Agent, models.CASCADE, null=True, blank=True, verbose_name=_("agent"), help_text=_("Empty: all agents.")
+        Agent,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        verbose_name=_("agent"),
+        help_text=_("Empty: all agents."),
     )
     confidence_threshold = models.FloatField(
         _("confidence threshold"),
@@ -170,7 +179,9 @@ class User(AbstractBaseUser):
     locale = models.CharField(_("language"), max_length=8, choices=LOCALES, blank=True)
     zone = models.CharField(_("time zone"), max_length=64, blank=True, validators=[check_zone])
     theme = models.CharField(_("theme"), max_length=8, choices=THEMES, default="auto")
-    is_specialist = models.BooleanField(_("specialist"), default=False, help_text=_("Sees every org and the admin."))
+    is_specialist = models.BooleanField(
+        _("specialist"), default=False, help_text=_("Sees every org and the admin.")
+    )
     is_active = models.BooleanField(_("active"), default=True)
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
     push_tokens = models.PositiveIntegerField(_("phones"), null=True, editable=False)  # null = not asked yet
@@ -248,7 +259,9 @@ class SupervisorRole(models.Model):
         ordering = ["tier", "name"]
         constraints = [
             models.UniqueConstraint(fields=["org", "name"], name="supervisorrole_org_name"),
-            models.UniqueConstraint(fields=["org", "id"], name="supervisorrole_org_id"),  # for the composite key
+            models.UniqueConstraint(
+                fields=["org", "id"], name="supervisorrole_org_id"
+            ),  # for the composite key
             models.CheckConstraint(condition=models.Q(tier__gte=1), name="supervisorrole_tier_from_1"),
         ]
 
@@ -261,10 +274,15 @@ class Assignment(models.Model):
     """Maps a supervisor role to a person. A composite foreign key (migration) keeps role and org together."""
 
     org = models.ForeignKey(Org, models.CASCADE, related_name="assignments", verbose_name=_("org"))
-    role = models.ForeignKey(SupervisorRole, models.CASCADE, related_name="assignments", verbose_name=_("role"))
+    role = models.ForeignKey(
+        SupervisorRole, models.CASCADE, related_name="assignments", verbose_name=_("role")
+    )
     user = models.ForeignKey(User, models.CASCADE, related_name="assignments", verbose_name=_("person"))
     external_user_id = models.CharField(
-        _("id in the chat product"), max_length=NAME, blank=True, help_text=_("Who wrote a message in the room.")
+        _("id in the chat product"),
+        max_length=NAME,
+        blank=True,
+        help_text=_("Who wrote a message in the room."),
     )
 
     objects = ScopedManager(org="org")
@@ -272,7 +290,9 @@ class Assignment(models.Model):
     class Meta:
         verbose_name = _("assignment")
         verbose_name_plural = _("assignments")
-        constraints = [models.UniqueConstraint(fields=["org", "role", "user"], name="assignment_org_role_user")]
+        constraints = [
+            models.UniqueConstraint(fields=["org", "role", "user"], name="assignment_org_role_user")
+        ]
         indexes = [
             # the actor of a room activity: WHERE org_id = ? AND external_user_id = ?
             models.Index(fields=["org", "external_user_id"], name="assignment_external"),
@@ -362,5 +382,3 @@ class ApiKey(AbstractAPIKey):
                 name="apikey_scopes",
             )
         ]
-
-

@@ -1,0 +1,39 @@
+"""The sole writer of alert state. Every change writes its transition in the same transaction.
+
+Callers have entered a scope; system work enters `scopes_disabled()` explicitly. Lock order: the Room rows of a
+transaction first, sorted by (org, room id); everything else hangs on them.
+"""
+
+from alerts.actions.activity import record_activity
+from alerts.actions.events import record_events
+from alerts.actions.people import (
+    Conflict,
+    Invalid,
+    acknowledge,
+    assign,
+    open_room,
+    release,
+    reopen,
+    resolve,
+    snooze,
+    take,
+    verdict,
+)
+from alerts.actions.timers import sweep_timers
+
+__all__ = [
+    "Conflict",
+    "Invalid",
+    "acknowledge",
+    "assign",
+    "open_room",
+    "record_activity",
+    "record_events",
+    "release",
+    "reopen",
+    "resolve",
+    "snooze",
+    "sweep_timers",
+    "take",
+    "verdict",
+]

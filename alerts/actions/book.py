@@ -1,0 +1,292 @@
+"""The rooms of one transaction, locked, and every change to their alerts, written together at the end."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import BooleanField, ExpressionWrapper, Max, Q
+
+from alerts import feed
+from alerts.decide import AlertFacts, RoomFacts, next_timer, plan
+from alerts.delivery.message import idempotency_key, push_body
+from alerts.models import Alert, FailureEvent, Push, Room, Transition, new_id
+from orgs.models import User
+from orgs.routing import Recipient, recipients
+
+ALERT_FIELDS = [
+    f.attname for f in Alert._meta.concrete_fields if f.name not in ("id", "org", "scope", "room")
+]
+ROOM_FIELDS = [f.attname for f in Room._meta.concrete_fields if f.name not in ("id", "org", "room_id")]
+TELLS = ("pending", "sending", "sent")  # states of a push that count as having told somebody
+
+
+def room_facts(room: Room) -> RoomFacts:
+    """What the pure rules need to know of a room."""
+    return RoomFacts(
+        room.human_since, room.human_last_at, room.handed_off_at, room.settled_at, room.answered_at
+    )
+
+
+def alert_facts(alert: Alert) -> AlertFacts:
+    """What the pure rules need to know of an alert."""
+    return AlertFacts(
+        state=alert.state,  # type: ignore[arg-type]
+        severity=alert.severity,
+        last_event_at=alert.last_event_at,
+        ladder_from=alert.ladder_from,
+        repeats_done=alert.repeats_done,
+        resolved_at=alert.resolved_at,
+        snoozed_until=alert.snoozed_until,
+        acknowledge_expires_at=alert.acknowledge_expires_at,
+        customer_waiting_since=alert.customer_waiting_since,
+    )
+
+
+@dataclass
+class Telling:
+    """A decision to tell people; who gets a push is planned when the book is closed."""
+
+    alert: Alert
+    transition: Transition
+    reason: str
+    occurrence: int
+    severity: str
+
+
+class Book:
+    """Lock rooms, change their alerts, `close()`. Use inside `transaction.atomic()`; `now` is the decision's time."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.rooms: dict[tuple[int, str], Room] = {}
+        self.alerts: dict[int, Alert] = {}  # by room pk: the open one, else the newest
+        self.transitions: list[Transition] = []
+        self.tellings: list[Telling] = []
+        self._rooms_changed: dict[int, Room] = {}
+        self._alerts_changed: dict[UUID, Alert] = {}
+        self._published: set[UUID] = set()
+
+    # --- locking -----------------------------------------------------------------------------------------------------
+
+    def lock(self, keys: Iterable[tuple[int, str]]) -> None:
+        """Lock the rooms (org pk, room id), making those that are new, and load their alerts."""
+        wanted = sorted(set(keys))
+        self._lock_existing(wanted)
+        missing = [key for key in wanted if key not in self.rooms]
+        if missing:
+            Room.objects.bulk_create(
+                [Room(org_id=org, room_id=room_id) for org, room_id in missing], ignore_conflicts=True
+            )
+            self._lock_existing(missing)
+        self._load_alerts()
+
+    def lock_rooms(self, pks: Iterable[int], *, skip_locked: bool = False) -> None:
+        """Lock existing rooms by primary key; with `skip_locked` leave out those somebody else works on."""
+        rows = (
+            Room.objects.filter(pk__in=set(pks))
+            .order_by("org_id", "room_id")
+            .select_for_update(of=("self",), skip_locked=skip_locked)
+        )
+        self.rooms.update({(room.org_id, room.room_id): room for room in rows})
+        self._load_alerts()
+
+    def _lock_existing(self, keys: list[tuple[int, str]]) -> None:
+        rows = (
+            Room.objects.filter(org_id__in={org for org, _ in keys}, room_id__in={room for _, room in keys})
+            .order_by("org_id", "room_id")
+            .select_for_update(of=("self",))
+        )
+        wanted = set(keys)
+        self.rooms.update({(r.org_id, r.room_id): r for r in rows if (r.org_id, r.room_id) in wanted})
+
+    def _load_alerts(self) -> None:
+        rooms = {room.pk: room for room in self.rooms.values()}
+        rows = (
+            Alert.objects.filter(room__in=rooms)
+            .select_related("org", "agent")
+            .annotate(is_closed=ExpressionWrapper(Q(state="resolved"), output_field=BooleanField()))
+            .order_by("room_id", "is_closed", "-opened_at")
+            .distinct("room_id")
+        )
+        for alert in rows:
+            alert.room = rooms[alert.room_id]  # type: ignore[index]
+            self.alerts[alert.room_id] = alert  # type: ignore[index]
+
+    # --- changing ----------------------------------------------------------------------------------------------------
+
+    def open_alert(self, room: Room) -> Alert | None:
+        """The alert of this room that is not resolved."""
+        alert = self.alerts.get(room.pk)
+        return alert if alert is not None and alert.state != Alert.State.RESOLVED else None
+
+    def changed_room(self, room: Room) -> None:
+        """Write this room, and its alert's next timer, when the book is closed."""
+        self._rooms_changed[room.pk] = room
+
+    def touch(self, alert: Alert) -> None:
+        """The alert looks different now, without a transition (somebody waits, or no longer)."""
+        alert.version += 1
+        alert.updated_at = self.now
+        self._alerts_changed[alert.pk] = alert
+        self._published.add(alert.pk)
+
+    def record(
+        self,
+        alert: Alert,
+        change: str,
+        reason: str = "",
+        *,
+        at: datetime | None = None,
+        actor: User | None = None,
+        event: FailureEvent | None = None,
+        detail: dict[str, Any] | None = None,
+        notify: bool = False,
+    ) -> None:
+        """One change of an alert with its reason; with `notify` people are told."""
+        self.touch(alert)
+        transition = Transition(
+            org_id=alert.org_id,
+            alert=alert,
+            at=at or self.now,
+            change=change,
+            reason=reason,
+            episode=alert.episode,
+            actor=actor,
+            event=event,
+            detail=detail or {},
+        )
+        self.transitions.append(transition)
+        if reason:
+            alert.last_reason = reason
+        if notify:
+            alert.occurrence += 1
+            transition.occurrence = alert.occurrence
+            self.tellings.append(Telling(alert, transition, reason, alert.occurrence, alert.severity))
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def close(self, events: list[FailureEvent] | None = None) -> None:
+        """Plan the pushes and write everything; after commit publish the alerts and kick the sweep."""
+        pushes = self._plan()
+        self._write_alerts()
+        if events:
+            FailureEvent.objects.bulk_create(events)
+        for transition in self.transitions:
+            transition.event = transition.event  # takes the pk that bulk_create just gave
+        Transition.objects.bulk_create(self.transitions)
+        self._supersede(pushes)
+        Push.objects.bulk_create(pushes)
+        published, due = frozenset(self._published), any(p.state == Push.State.PENDING for p in pushes)
+        transaction.on_commit(lambda: feed.publish(published), robust=True)
+        if due:
+            transaction.on_commit(feed.kick, robust=True)
+
+    def _write_alerts(self) -> None:
+        for pk in self._rooms_changed:
+            alert = self.alerts.get(pk)
+            if alert is not None and alert.state != Alert.State.RESOLVED:
+                self._alerts_changed[alert.pk] = alert
+        if self._rooms_changed:
+            Room.objects.bulk_create(
+                self._rooms_changed.values(),
+                update_conflicts=True,
+                unique_fields=["id"],
+                update_fields=ROOM_FIELDS,
+            )
+        for alert in self._alerts_changed.values():
+            timer = next_timer(alert_facts(alert), room_facts(alert.room))  # type: ignore[arg-type]
+            alert.due_at = timer[0] if timer else None
+        if self._alerts_changed:
+            Alert.objects.bulk_create(
+                self._alerts_changed.values(),
+                update_conflicts=True,
+                unique_fields=["id"],
+                update_fields=ALERT_FIELDS,
+            )
+
+    def _plan(self) -> list[Push]:
+        if not self.tellings:
+            return []
+        people = recipients({(t.alert.org_id, t.alert.agent_id) for t in self.tellings})  # type: ignore[misc]
+        told = self._told()
+        pushes: list[Push] = []
+        for telling in self.tellings:
+            alert = telling.alert
+            found = people[(alert.org_id, alert.agent_id)]  # type: ignore[index]
+            if not found:
+                self._unroutable(telling)
+                continue
+            alert.last_told_at = self.now
+            pushes += [self._push(telling, person, told) for person in found]
+        return pushes
+
+    def _unroutable(self, telling: Telling) -> None:
+        telling.transition.reason = telling.alert.last_reason = "unroutable"
+        telling.transition.detail["wanted"] = telling.reason
+        if telling.transition.event is not None:
+            telling.transition.event.reason = "unroutable"
+
+    def _told(self) -> dict[tuple[int, int], datetime]:
+        rooms = {t.alert.room_id for t in self.tellings}
+        rows = (
+            Push.objects.filter(room__in=rooms, state__in=TELLS, kind=Push.Kind.ALERT)
+            .values_list("room_id", "supervisor_id")
+            .annotate(last=Max("planned_at"))
+        )
+        return {(room, supervisor): last for room, supervisor, last in rows}  # type: ignore[misc]
+
+    def _push(self, telling: Telling, person: Recipient, told: dict[tuple[int, int], datetime]) -> Push:
+        alert, room = telling.alert, telling.alert.room
+        assert room is not None and alert.agent is not None
+        verdict = plan(telling.reason, told.get((room.pk, person.user_id)), self.now)
+        push_id = new_id()
+        push = Push(
+            id=push_id,
+            org_id=alert.org_id,
+            alert=alert,
+            room=room,
+            supervisor_id=person.user_id,
+            occurrence=telling.occurrence,
+            tier=person.tier,
+            reason=telling.reason,
+            severity=telling.severity,
+            idempotency_key=idempotency_key(push_id),
+            planned_at=self.now,
+        )
+        if not verdict.send:
+            push.state, push.ended_reason, push.ended_at = Push.State.SKIPPED, verdict.reason, self.now
+            return push
+        told[(room.pk, person.user_id)] = self.now
+        push.next_attempt_at = self.now
+        push.body = push_body(
+            push=push, alert=alert, org=alert.org, room=room, agent_name=alert.agent.name, recipient=person
+        )
+        return push
+
+    def _supersede(self, pushes: list[Push]) -> None:
+        """A newer occurrence for the same supervisor and alert cancels what still waits to be sent."""
+        newest = {(p.alert_id, p.supervisor_id): p for p in pushes if p.state == Push.State.PENDING}
+        for push in pushes:
+            newer = newest.get((push.alert_id, push.supervisor_id))
+            if newer is not None and newer is not push and push.state == Push.State.PENDING:
+                push.state, push.ended_reason, push.ended_at = Push.State.CANCELLED, "superseded", self.now
+        again = [p for p in newest.values() if p.occurrence > 1]
+        if not again:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE alerts_push p SET state = 'cancelled', ended_reason = 'superseded', ended_at = %s,"
+                " next_attempt_at = NULL"
+                " FROM unnest(%s::uuid[], %s::bigint[], %s::int[]) AS n(alert_id, supervisor_id, occurrence)"
+                " WHERE p.alert_id = n.alert_id AND p.supervisor_id = n.supervisor_id"
+                " AND p.occurrence < n.occurrence AND p.state = 'pending'",
+                [
+                    self.now,
+                    [p.alert_id for p in again],
+                    [p.supervisor_id for p in again],
+                    [p.occurrence for p in again],
+                ],
+            )

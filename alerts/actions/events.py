@@ -1,0 +1,255 @@
+"""Failure events in: stored, decided and planned in one transaction."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from django.db import IntegrityError, transaction
+
+from alerts.actions.book import Book, alert_facts, room_facts
+from alerts.decide import (
+    Decision,
+    EventFacts,
+    PolicyFacts,
+    decide,
+    human_present,
+    severity_of,
+    threshold_of,
+    waiting_since,
+)
+from alerts.items import Accepted, EventItem, Result
+from alerts.models import Alert, FailureEvent, Room, Signal
+from orgs import clock
+from orgs.models import Agent, Org, Policy, Source
+
+ATTEMPTS = 3
+CONFLICT = {
+    "code": "id_conflict",
+    "message": "This id was used before with other content. The first one is kept; send a new id.",
+}
+
+
+def record_events(source: Source, accepted: Sequence[Accepted]) -> list[Result]:
+    """Store and decide a batch; one Result for each item, in its order: created, duplicate or conflict.
+
+    Raises OperationalError when the database is away; nothing is stored then. Two batches with the same id for
+    two different rooms meet in the unique constraint: the loser starts again and finds a duplicate.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with transaction.atomic():
+                return _record(source, accepted, clock.now())
+        except IntegrityError:
+            if attempt == ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _record(source: Source, accepted: Sequence[Accepted], now: datetime) -> list[Result]:
+    items = [(a, a.item) for a in accepted if isinstance(a.item, EventItem)]
+    orgs = Org.objects.in_bulk({a.org_id for a in accepted})
+    agents = _agents({(a.org_id, item.agent_name): item.agent_version or "" for a, item in items})
+    book = Book(now)
+    book.lock((a.org_id, item.room_id) for a, item in items)
+    seen = known_hashes(FailureEvent, "event_id", source, [(a.org_id, item.event_id) for a, item in items])
+    policies = _policies(orgs)
+    results, events = [], []
+    for one, item in items:
+        key = (one.org_id, item.event_id)
+        result = judge_repeat(one, item.event_id, seen.get(key))
+        results.append(result)
+        if result.status != "created":
+            continue
+        seen[key] = one.payload_hash
+        agent = agents[(one.org_id, item.agent_name)]
+        event = _event(source, one, item, agent, book.rooms[(one.org_id, item.room_id)], now)
+        policy = policies.get((one.org_id, agent.pk)) or policies.get((one.org_id, None)) or PolicyFacts()
+        events.append(event)
+        _apply(book, event, item, orgs[one.org_id], policy)
+    book.close(events)
+    return results
+
+
+def known_hashes(
+    model: type, field: str, source: Source | None, keys: Sequence[tuple[int, str]]
+) -> dict[tuple[int, str], bytes]:
+    """The payload hashes of what is stored already, by (org pk, id)."""
+    rows = model.objects.filter(  # type: ignore[attr-defined]
+        source=source, org__in={org for org, _ in keys}, **{f"{field}__in": {key for _, key in keys}}
+    ).values_list("org_id", field, "payload_hash")
+    return {(org, key): bytes(payload_hash) for org, key, payload_hash in rows}
+
+
+def judge_repeat(one: Accepted, item_id: str, stored: bytes | None) -> Result:
+    """created for a new id; duplicate for the same content again; conflict for the same id with other content."""
+    if stored is None:
+        return Result(one.index, item_id, "created")
+    if stored == one.payload_hash:
+        return Result(one.index, item_id, "duplicate")
+    return Result(one.index, item_id, "conflict", CONFLICT)
+
+
+def _agents(wanted: dict[tuple[int, str], str]) -> dict[tuple[int, str], Agent]:
+    """The agents by (org pk, name). One that is new is made, unconfirmed; a new version is remembered."""
+    found = _find_agents(wanted)
+    missing = [key for key in wanted if key not in found]
+    if missing:
+        made = [
+            Agent(org_id=org, name=name, version=wanted[org, name], confirmed=False) for org, name in missing
+        ]
+        Agent.objects.bulk_create(made, ignore_conflicts=True)
+        found |= _find_agents(missing)
+    for key, version in sorted(wanted.items()):
+        if version and found[key].version != version:
+            found[key].version = version
+            Agent.objects.filter(pk=found[key].pk).update(version=version)
+    return found
+
+
+def _find_agents(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Agent]:
+    keys = list(keys)
+    rows = Agent.objects.filter(org__in={org for org, _ in keys}, name__in={name for _, name in keys})
+    return {(agent.org_id, agent.name): agent for agent in rows}
+
+
+def _policies(orgs: Iterable[int]) -> dict[tuple[int, int | None], PolicyFacts]:
+    found: dict[tuple[int, int | None], PolicyFacts] = {}
+    general: dict[int, PolicyFacts] = {}
+    rows = Policy.objects.filter(org__in=list(orgs)).order_by("org_id", "-agent_id")  # nulls first
+    for row in rows:
+        own = {name: getattr(row, name) for name in Signal.values if getattr(row, name)}
+        base = general.get(row.org_id, PolicyFacts())
+        threshold = (
+            base.confidence_threshold if row.confidence_threshold is None else row.confidence_threshold
+        )
+        facts = PolicyFacts({**base.severities, **own}, threshold)
+        found[(row.org_id, row.agent_id)] = facts
+        if row.agent_id is None:
+            general[row.org_id] = facts
+    return found
+
+
+def _event(
+    source: Source, one: Accepted, item: EventItem, agent: Agent, room: Room, now: datetime
+) -> FailureEvent:
+    return FailureEvent(
+        org_id=one.org_id,
+        source=source,
+        event_id=item.event_id,
+        payload_hash=one.payload_hash,
+        room=room,
+        agent=agent,
+        signal=item.signal,
+        occurred_at=item.occurred_at.astimezone(UTC),
+        received_at=now,
+        clock_flagged=one.clock_flagged,
+        agent_version=item.agent_version or "",
+        run_id=item.run_id or "",
+        channel=item.channel or "",
+        confidence=item.confidence,
+        threshold=item.threshold,
+        message_count=item.message_count,
+        message_cap=item.message_cap,
+        error_type=item.error.type if item.error else "",
+        error_message=(item.error.message or "") if item.error else "",
+        handoff_reason=(item.handoff.reason or "") if item.handoff else "",
+        handoff_completed=item.handoff.completed if item.handoff else None,
+        metadata=item.metadata or {},
+    )
+
+
+def _apply(book: Book, event: FailureEvent, item: EventItem, org: Org, policy: PolicyFacts) -> None:
+    """Decide one event and change its room's alert accordingly."""
+    room = event.room
+    facts = EventFacts(
+        event.signal,
+        event.occurred_at,
+        event.confidence,
+        event.threshold,
+        event.handoff_completed,
+        item.customer_waiting_since,
+    )
+    newest = book.alerts.get(room.pk)
+    decision = decide(alert_facts(newest) if newest else None, room_facts(room), facts, policy, book.now)
+    event.reason, event.severity = decision.reason, severity_of(facts, policy)
+    if event.signal == Signal.LOW_CONFIDENCE:
+        event.threshold = threshold_of(facts, policy)
+    _remember_names(room, item)
+    book.changed_room(room)
+    if decision.change is None:
+        return
+    if decision.reason != "late":
+        _remember_wait(room, event, facts, book.now)
+    alert = newest
+    if decision.change == "opened" or alert is None:
+        alert = Alert(org=org, room=room, agent=event.agent, version=0)
+        book.alerts[room.pk] = alert
+    previous = alert.severity
+    if decision.change in ("opened", "rearmed"):
+        _start_episode(alert, event, decision, room, book.now)
+    _attach(alert, event, decision, room, book.now)
+    event.alert = alert
+    detail = {"from": previous, "to": alert.severity} if decision.change == "worsened" else {}
+    book.record(alert, decision.change, decision.reason, event=event, detail=detail, notify=decision.notify)
+
+
+def _remember_names(room: Room, item: EventItem) -> None:
+    for name, value in (
+        ("label", item.room_label),
+        ("channel", item.channel),
+        ("url", item.room_url),
+        ("last_customer_text", item.last_customer_text),
+    ):
+        if value:
+            setattr(room, name, value)
+
+
+def _remember_wait(room: Room, event: FailureEvent, facts: EventFacts, now: datetime) -> None:
+    since = waiting_since(facts, room_facts(room))
+    if since is not None:
+        room.customer_waiting_since = min(since, room.customer_waiting_since or since)
+    if event.signal == Signal.UNEXPECTED_HANDOFF and not human_present(room_facts(room), now):
+        room.state = Room.State.HANDED_OFF
+        room.handed_off_at = room.handed_off_at or event.occurred_at
+    elif room.state == Room.State.RESOLVED:
+        room.state = Room.State.BOT
+
+
+def _start_episode(alert: Alert, event: FailureEvent, decision: Decision, room: Room, now: datetime) -> None:
+    """A new stretch of trouble: the alert's times and people start anew; its events and history stay."""
+    alert.episode = alert.episode + 1 if decision.change == "rearmed" else 1
+    alert.state = Alert.State.OPEN
+    alert.opened_at = alert.ladder_from = now
+    alert.first_failure_at = alert.last_event_at = event.occurred_at
+    alert.repeats_done = 0
+    alert.acknowledged_at = alert.acknowledge_expires_at = alert.intervened_at = alert.resolved_at = None
+    alert.acknowledged_by = alert.intervened_by = alert.resolved_by = alert.assigned_to = None
+    alert.human_acted_at = alert.snoozed_until = None
+    alert.resolved_kind = ""
+    alert.agent = event.agent
+    if decision.reason == "human_present":
+        alert.state = Alert.State.INTERVENED
+        alert.intervened_at, alert.intervened_by_id = room.human_since, room.human_id
+
+
+def _attach(alert: Alert, event: FailureEvent, decision: Decision, room: Room, now: datetime) -> None:
+    if decision.change == "worsened":
+        alert.ladder_from, alert.repeats_done = now, 0
+        alert.snoozed_until = None
+    alert.severity = decision.severity
+    alert.event_count += 1
+    alert.agent_version = event.agent_version or alert.agent_version
+    alert.last_event_at = max(alert.last_event_at, event.occurred_at)
+    alert.customer_waiting_since = room.customer_waiting_since
+    _count_signal(alert, event)
+
+
+def _count_signal(alert: Alert, event: FailureEvent) -> None:
+    at = event.occurred_at.isoformat()
+    for entry in alert.signals:
+        if entry["signal"] == event.signal and entry["episode"] == alert.episode:
+            entry["count"] += 1
+            entry["first_at"], entry["last_at"] = min(entry["first_at"], at), max(entry["last_at"], at)
+            entry["severity"] = event.severity
+            return
+    entry = {"signal": event.signal, "count": 1, "first_at": at, "last_at": at, "severity": event.severity}
+    alert.signals = [*alert.signals, {**entry, "episode": alert.episode}]
