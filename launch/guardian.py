@@ -38,9 +38,7 @@ def main(arguments: list[str]) -> None:
 
 
 @contextmanager
-def guarded_by(
-    supervisor: Supervisor, instance: Instance, order: Sequence[str], remove: str = ""
-) -> Iterator[None]:
+def guarded_by(supervisor: Supervisor, instance: Instance, order: Sequence[str], remove: str = "") -> Iterator[None]:
     """While the block runs, a guardian ends all programs should this process be killed.
 
     At first it ends what an earlier launcher left; at the end it stops the programs in order. The guardian
@@ -60,9 +58,7 @@ def guarded_by(
         os.close(reader)
 
 
-def _start_guardian(
-    supervisor: Supervisor, instance: Instance, reader: int, remove: str
-) -> subprocess.Popen[bytes]:
+def _start_guardian(supervisor: Supervisor, instance: Instance, reader: int, remove: str) -> subprocess.Popen[bytes]:
     shared = (reader, instance.lock_file.fileno()) if instance.lock_file else (reader,)
     with supervisor.log_of("guardian").open("ab") as log:
         return subprocess.Popen(

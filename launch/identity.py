@@ -33,9 +33,7 @@ def candidates() -> list[Identity]:
         return [Identity("", None, lambda: None)]
     nobody = pwd.getpwnam("nobody")
     return [
-        Identity(
-            "as user nobody", (nobody.pw_uid, nobody.pw_gid), lambda: _drop(nobody.pw_uid, nobody.pw_gid)
-        ),
+        Identity("as user nobody", (nobody.pw_uid, nobody.pw_gid), lambda: _drop(nobody.pw_uid, nobody.pw_gid)),
         Identity("in a user namespace", (0, 0), lambda: _enter_namespace(nobody.pw_uid, nobody.pw_gid)),
     ]
 

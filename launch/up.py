@@ -10,7 +10,7 @@ from pathlib import Path
 from launch import engines, ports, programs
 from launch.guardian import guarded_by
 from launch.instance import SHOWN, Instance, default_folder, read_json, write_private
-from launch.say import LaunchError, Parser, Stopped, say
+from launch.say import LaunchError, Parser, Stopped, say, tail
 from launch.supervise import Supervisor
 from launch.venv import Venv, clean_environment
 
@@ -36,20 +36,12 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> Parser:
     parser = Parser(prog="bin/up", description=DESCRIPTION, allow_abbrev=False)
-    parser.add_argument(
-        "--port", type=ports.port, default=8000, help="port of the pages and the API (default 8000)"
-    )
+    parser.add_argument("--port", type=ports.port, default=8000, help="port of the pages and the API (default 8000)")
     parser.add_argument("--no-demo", action="store_true", help="no demo data, no log-ins, no traffic")
-    parser.add_argument(
-        "--data", metavar="DIR", help="data folder (default $LIVE_DATA or .run in the checkout)"
-    )
+    parser.add_argument("--data", metavar="DIR", help="data folder (default $LIVE_DATA or .run in the checkout)")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "--stop", action="store_true", help="stop the running instance and wait until it has ended"
-    )
-    what.add_argument(
-        "--print-env", action="store_true", help="print addresses and secrets of the running instance"
-    )
+    what.add_argument("--stop", action="store_true", help="stop the running instance and wait until it has ended")
+    what.add_argument("--print-env", action="store_true", help="print addresses and secrets of the running instance")
     return parser
 
 
@@ -73,9 +65,7 @@ def _up(instance: Instance, port: int, demo: bool) -> int:
     return 0
 
 
-def _start(
-    instance: Instance, supervisor: Supervisor, venv: Venv, sockets: Path, port: int, demo: bool
-) -> None:
+def _start(instance: Instance, supervisor: Supervisor, venv: Venv, sockets: Path, port: int, demo: bool) -> None:
     """Engines, schema, processes, readiness, log-ins. Raises LaunchError and Stopped."""
     given = clean_environment()
     own = engines.prepare(instance.folder, sockets, venv, given)
@@ -85,8 +75,8 @@ def _start(
     if values["STANDINS_URL"]:
         supervisor.start(make.standins(values["STANDINS_URL"]))
     engines.start(own, supervisor)
-    for step in make.setup_steps():
-        supervisor.run(step)
+    supervisor.run(*make.setup_steps())
+    make.note_setup()
     for program in make.services(port):
         supervisor.start(program)
     logins = _set_up_demo(instance, supervisor, make) if demo else []
@@ -99,9 +89,9 @@ def _start(
 
 def _set_up_demo(instance: Instance, supervisor: Supervisor, make: programs.Maker) -> list[dict[str, str]]:
     """Demo data and log-ins; they are kept in demo.json for the simulator and for the next start."""
-    line = supervisor.run(make.demo_setup())
+    supervisor.run(make.demo_setup())
     try:
-        shown = json.loads(line)
+        shown = json.loads(tail(supervisor.log_of("demo-setup"), 1))
     except ValueError as error:
         raise LaunchError(
             f"demo-setup did not end with its log-ins; its log is {supervisor.log_of('demo-setup')}."

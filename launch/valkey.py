@@ -82,6 +82,4 @@ def find(packages: Path, path: str | None = None, names: Sequence[str] = SERVERS
         found = shutil.which(name, path=path)
         if found:
             return Path(found), "system"
-    raise LaunchError(
-        "No Valkey or Redis found: install one (Debian: apt-get install redis-server) or set REDIS_URL."
-    )
+    raise LaunchError("No Valkey or Redis found: install one (Debian: apt-get install redis-server) or set REDIS_URL.")
