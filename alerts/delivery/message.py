@@ -84,9 +84,7 @@ def _words(push: Push, alert: Alert, org: Org, room: Room | None, agent_name: st
 
 def _leading_signal(alert: Alert) -> str:
     """The signal that says it best: of the highest severity the newest."""
-    ranked = sorted(
-        alert.signals, key=lambda one: (RANK.get(one.get("severity", ""), 0), str(one.get("last_at", "")))
-    )
+    ranked = sorted(alert.signals, key=lambda one: (RANK.get(one.get("severity", ""), 0), str(one.get("last_at", ""))))
     return str(ranked[-1]["signal"]) if ranked else ""
 
 

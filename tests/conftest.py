@@ -1,0 +1,100 @@
+"""Fixtures for every test: real PostgreSQL, a clock that moves, a real stand-in on the other side."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django_scopes import scopes_disabled
+
+from orgs.models import Org
+from tests.factories import OrgFactory
+from tests.standins import CLIENT_ID, CLIENT_SECRET, RECEIPT_SECRET, Standins
+
+LIVE_NOW = (
+    "CREATE OR REPLACE FUNCTION live_now() RETURNS timestamptz LANGUAGE sql VOLATILE "
+    "AS 'SELECT clock_timestamp() + interval ''{} seconds'''"
+)
+
+
+class Clock:
+    """PostgreSQL's clock, and with it the service's: `clock.advance(minutes=5)`. The wall clock stays."""
+
+    def __init__(self) -> None:
+        self.offset = timedelta()
+
+    def advance(self, **parts: float) -> None:
+        """Move on by a timedelta's parts; negative ones move back."""
+        self.offset += timedelta(**parts)
+        self._set(self.offset)
+
+    def restore(self) -> None:
+        """Back to the true time; inside a test's transaction the rollback does it."""
+        if not connection.in_atomic_block:
+            self._set(timedelta())
+
+    def _set(self, offset: timedelta) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(LIVE_NOW.format(offset.total_seconds()))
+
+
+@pytest.fixture
+def clock(db: None) -> Iterator[Clock]:
+    """The database's clock, to be moved; put right again at the end."""
+    made = Clock()
+    yield made
+    made.restore()
+
+
+@pytest.fixture
+def org(db: None) -> Org:
+    """One org."""
+    return OrgFactory()
+
+
+@pytest.fixture
+def system() -> Iterator[None]:
+    """System work: the test looks at every org. Code under test that needs a scope must still enter its own."""
+    with scopes_disabled():
+        yield
+
+
+@pytest.fixture
+def run_commit_hooks(django_capture_on_commit_callbacks: Any) -> Callable[[], Any]:
+    """`with run_commit_hooks() as callbacks:` runs what was left for after the commit, and returns it."""
+    return lambda: django_capture_on_commit_callbacks(execute=True)
+
+
+@pytest.fixture(scope="session")
+def _standins_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standins]:
+    running = Standins(tmp_path_factory.mktemp("standins"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def standins(_standins_process: Standins, settings: Any) -> Iterator[Standins]:
+    """The stand-in for notification-service, one process per test process; settings point at it."""
+    _standins_process.reset()
+    settings.NOTIFICATION_SERVICE_URL = _standins_process.url
+    settings.NOTIFICATION_SERVICE_CLIENT_ID = CLIENT_ID
+    settings.NOTIFICATION_SERVICE_CLIENT_SECRET = CLIENT_SECRET
+    settings.NOTIFICATION_SERVICE_RECEIPT_SECRET = RECEIPT_SECRET
+    yield _standins_process
+    _standins_process.behave("ok")
+
+
+@pytest.fixture
+def wait_for() -> Callable[..., Any]:
+    """`wait_for(condition, seconds=5)` returns the first true answer, or fails."""
+
+    def wait(condition: Callable[[], Any], seconds: float = 5.0) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
+            time.sleep(0.02)  # a poll of a condition, not a guess at how long something takes
+        return found
+
+    return wait

@@ -1,0 +1,173 @@
+"""Rows for tests, made past the tenant scope so that a test may hold several orgs at once."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import factory
+from django_scopes import scopes_disabled
+from factory.django import DjangoModelFactory
+
+from alerts.delivery.message import idempotency_key, push_body
+from alerts.models import Alert, Push, Room, new_id
+from orgs.models import Agent, Assignment, Membership, Org, Source, SupervisorRole, User
+from orgs.routing import Recipient
+
+
+class ScopelessFactory(DjangoModelFactory):
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def _create(cls, model_class: type, *args: Any, **kwargs: Any) -> Any:
+        with scopes_disabled():
+            return super()._create(model_class, *args, **kwargs)
+
+
+class OrgFactory(ScopelessFactory):
+    class Meta:
+        model = Org
+
+    external_id = factory.Sequence(lambda n: f"org-{n}")
+    name = factory.LazyAttribute(lambda o: f"Toko {o.external_id}")
+    locale = "en"
+    room_url_template = "https://chat.example.com/inbox/{room_id}"
+
+
+class UserFactory(ScopelessFactory):
+    class Meta:
+        model = User
+
+    sso_id = factory.Sequence(lambda n: f"sso-{n}")
+    email = factory.LazyAttribute(lambda o: f"{o.sso_id}@example.com")
+    name = factory.Sequence(lambda n: f"Supervisor {n}")
+
+
+class AgentFactory(ScopelessFactory):
+    class Meta:
+        model = Agent
+
+    org = factory.SubFactory(OrgFactory)
+    name = factory.Sequence(lambda n: f"Billing Bot {n}")
+
+
+class SupervisorRoleFactory(ScopelessFactory):
+    class Meta:
+        model = SupervisorRole
+
+    org = factory.SubFactory(OrgFactory)
+    name = factory.Sequence(lambda n: f"Team lead {n}")
+    tier = 1
+
+
+class AssignmentFactory(ScopelessFactory):
+    """Role and person belong to the assignment's org."""
+
+    class Meta:
+        model = Assignment
+
+    org = factory.SubFactory(OrgFactory)
+    role = factory.SubFactory(SupervisorRoleFactory, org=factory.SelfAttribute("..org"))
+    user = factory.SubFactory(UserFactory)
+
+
+class MembershipFactory(ScopelessFactory):
+    class Meta:
+        model = Membership
+
+    org = factory.SubFactory(OrgFactory)
+    user = factory.SubFactory(UserFactory)
+
+
+class SourceFactory(ScopelessFactory):
+    """An org source; `org=None` makes it a platform source."""
+
+    class Meta:
+        model = Source
+
+    org = factory.SubFactory(OrgFactory)
+    name = factory.Sequence(lambda n: f"chatbot back end {n}")
+
+
+class RoomFactory(ScopelessFactory):
+    class Meta:
+        model = Room
+
+    org = factory.SubFactory(OrgFactory)
+    room_id = factory.Sequence(lambda n: f"room-{n}")
+
+
+class AlertFactory(ScopelessFactory):
+    """An open, critical room alert of one failed handoff, opened just now."""
+
+    class Meta:
+        model = Alert
+
+    org = factory.SubFactory(OrgFactory)
+    room = factory.SubFactory(RoomFactory, org=factory.SelfAttribute("..org"))
+    agent = factory.SubFactory(AgentFactory, org=factory.SelfAttribute("..org"))
+    severity = "critical"
+    opened_at = factory.LazyFunction(lambda: datetime.now(UTC))
+    first_failure_at = factory.SelfAttribute("opened_at")
+    last_event_at = factory.SelfAttribute("opened_at")
+    ladder_from = factory.SelfAttribute("opened_at")
+    updated_at = factory.SelfAttribute("opened_at")
+    event_count = 1
+    occurrence = 1
+    last_reason = "first"
+    signals = factory.LazyAttribute(
+        lambda o: [
+            {
+                "signal": "unexpected_handoff",
+                "count": 1,
+                "first_at": o.opened_at.isoformat(),
+                "last_at": o.opened_at.isoformat(),
+                "severity": o.severity,
+                "note": "",
+            }
+        ]
+    )
+
+
+class PushFactory(ScopelessFactory):
+    """A push that is due, to a person assigned for it. `alert=None, org=...`: a test push.
+
+    With `supervisor=...` give `assignment=None` too, or an assignment of theirs.
+    """
+
+    class Meta:
+        model = Push
+        exclude = ("assignment",)
+
+    id = factory.LazyFunction(new_id)
+    alert = factory.SubFactory(AlertFactory)
+    org = factory.LazyAttribute(lambda o: o.alert.org)
+    room = factory.LazyAttribute(lambda o: o.alert and o.alert.room)
+    assignment = factory.SubFactory(AssignmentFactory, org=factory.SelfAttribute("..org"))
+    supervisor = factory.LazyAttribute(lambda o: o.assignment.user)
+    kind = factory.LazyAttribute(lambda o: "alert" if o.alert else "test")
+    occurrence = 1
+    reason = "first"
+    severity = factory.LazyAttribute(lambda o: o.alert.severity if o.alert else "info")
+    planned_at = factory.LazyFunction(lambda: datetime.now(UTC) - timedelta(milliseconds=50))
+    next_attempt_at = factory.SelfAttribute("planned_at")
+    idempotency_key = factory.LazyAttribute(lambda o: idempotency_key(o.id))
+    body = factory.LazyAttribute(lambda o: _body(o))
+
+
+def _body(made: Any) -> str:
+    person, alert = made.supervisor, made.alert
+    push = Push(
+        id=made.id,
+        severity=made.severity,
+        occurrence=made.occurrence,
+        reason=made.reason,
+        planned_at=made.planned_at,
+    )
+    return push_body(
+        push=push,
+        alert=alert,
+        org=made.org,
+        room=made.room,
+        agent_name=alert.agent.name if alert and alert.agent else "",
+        recipient=Recipient(person.id, person.sso_id, person.name, person.locale, 1),
+    )
