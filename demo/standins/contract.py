@@ -32,7 +32,7 @@ class Recipient(Struct, forbid_unknown_fields=True):
 class Data(Struct, forbid_unknown_fields=True):
     """What the phone opens. `alert_id` and `room_id` are null in a test push and a digest."""
 
-    alert_id: int | Name | None
+    alert_id: Name | None
     org_id: Name
     room_id: Name | None
     url: Text

@@ -1,0 +1,191 @@
+"""`manage.py simulate` and `python -m demo.simulator`: options, pace and progress."""
+
+import argparse
+import asyncio
+import math
+import os
+import signal
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import get_args
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from demo.commandline import Parser, Refused, run_guarded, say
+from demo.simulator.cast import choose, read_demo
+from demo.simulator.story import FAILURE_EVENTS, ROOM_ACTIVITY, Scenario, Step, Story
+from demo.simulator.wire import DEADLINE, Stopped, Wire
+
+HELP = "Send conversations that fail over HTTP, the way any chatbot back end would."
+PROG = "simulate"
+TICK_SECONDS = 0.1
+PROGRESS_SECONDS = 10.0
+BEHIND_AT_MOST_SECONDS = 1.0
+EVENTS_AT_ONCE = 200  # with their room activity well below the 1,000 items of a request
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options, for this module's parser and for manage.py's."""
+    parser.add_argument(
+        "--rate", type=_rate, default=0.5, help="failure events a second (default %(default)s)"
+    )
+    parser.add_argument(
+        "--rooms", type=_whole, default=40, help="rooms alive at a time (default %(default)s)"
+    )
+    parser.add_argument("--agents", type=_whole, help="how many agents play (default: all of the demo)")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed tells the same story")
+    parser.add_argument("--scenario", choices=get_args(Scenario), default="calm")
+    parser.add_argument("--base-url", metavar="URL", help="the service (default $BASE_URL)")
+    parser.add_argument("--key", help="API key with the scope ingest (default: the demo's)")
+    parser.add_argument("--org", action="append", default=[], metavar="EXT_ID", help="only these orgs")
+    parser.add_argument("--count", type=_whole, help="stop after this many failure events")
+
+
+def main(argv: list[str]) -> int:
+    """Parse, run until INT, TERM or --count, return the exit code (2 = refused, one sentence on stderr)."""
+    parser = Parser(prog=PROG, description=HELP)
+    add_arguments(parser)
+    return run(parser.parse_args(argv))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run with parsed options; the exit code as of `main`."""
+    return run_guarded(PROG, lambda: asyncio.run(_play(options)))
+
+
+async def _play(options: argparse.Namespace) -> None:
+    base_url = _base_url(options.base_url or os.environ.get("BASE_URL", ""))
+    demo_file = Path(os.environ.get("DATA_DIR", ".run")) / "demo.json"
+    demo = read_demo(demo_file)
+    key = options.key or demo.source_key
+    if not key:
+        raise Refused(f"No API key: give --key, or set the demo up first ({demo_file} has none).")
+    if not (key.isascii() and key.isprintable()):
+        raise Refused("The API key has characters that no key has.")
+    story = Story(
+        seed=options.seed,
+        run=f"{int(time.time()):x}{os.urandom(2).hex()}",
+        players=choose(demo, options.org, options.agents),
+        rooms=options.rooms,
+        scenario=options.scenario,
+    )
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with aiohttp.ClientSession(timeout=DEADLINE) as session:
+        wire = Wire(session, base_url, key, stop)
+        try:
+            await Simulation(story, wire, stop, options.rate, options.count, options.seed).run()
+        except Stopped:
+            say("Stopped while the service was away.")
+        say(f"Ended. {summary(wire)}")
+
+
+class Simulation:
+    """Sends the story at a pace. While the service is away it waits, and does not catch up afterwards."""
+
+    def __init__(
+        self, story: Story, wire: Wire, stop: asyncio.Event, rate: float, count: int | None, seed: int
+    ) -> None:
+        """`rate` in failure events a second; room activity comes on top, as the story has it."""
+        self._steps = story.steps()
+        self._wire = wire
+        self._stop = stop
+        self._rate = rate
+        self._left = math.inf if count is None else count
+        self._pace = Random(seed)  # noqa: S311 - apart from the story's, which must not hang on the clock
+        self._due = time.monotonic()
+        self._said = time.monotonic()
+
+    async def run(self) -> None:
+        """Until stopped or out of events. Raises `Refused` and `Stopped` as `Wire.post`."""
+        while self._left > 0 and not self._stop.is_set():
+            for wave in waves(list(self._due_steps())):
+                for path, items in wave.items():
+                    await self._wire.post(path, items)
+            self._progress()
+            if self._left > 0:
+                await self._rest()
+
+    def _due_steps(self) -> Iterator[tuple[Step, datetime]]:
+        now, wall = time.monotonic(), datetime.now(UTC)
+        self._due = max(self._due, now - BEHIND_AT_MOST_SECONDS)
+        at_most = EVENTS_AT_ONCE
+        while self._due <= now and self._left > 0 and at_most > 0:
+            step = next(self._steps)
+            yield step, wall - timedelta(seconds=now - self._due)
+            if step.path == FAILURE_EVENTS:
+                self._due += self._pace.expovariate(self._rate)
+                self._left -= 1
+                at_most -= 1
+
+    def _progress(self) -> None:
+        if time.monotonic() - self._said >= PROGRESS_SECONDS:
+            self._said = time.monotonic()
+            say(summary(self._wire))
+
+    async def _rest(self) -> None:
+        ahead = self._due - time.monotonic()
+        seconds = min(max(ahead, TICK_SECONDS), PROGRESS_SECONDS) if ahead > 0 else 0
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except TimeoutError:
+            return
+
+
+def waves(steps: list[tuple[Step, datetime]]) -> Iterator[dict[str, list[dict[str, object]]]]:
+    """Cut into batches per path so that, sent in turn, no room's steps overtake each other."""
+    wave: dict[str, list[dict[str, object]]] = {FAILURE_EVENTS: [], ROOM_ACTIVITY: []}
+    rooms: dict[str, set[str]] = {FAILURE_EVENTS: set(), ROOM_ACTIVITY: set()}
+    for step, moment in steps:
+        # Failure events of a wave go first, so one that follows an activity of its room begins another wave.
+        if step.path == FAILURE_EVENTS and step.item["room_id"] in rooms[ROOM_ACTIVITY]:
+            yield {path: items for path, items in wave.items() if items}
+            wave = {path: [] for path in wave}
+            rooms = {path: set() for path in rooms}
+        wave[step.path].append(step.at(moment))
+        rooms[step.path].add(step.item["room_id"])
+    yield {path: items for path, items in wave.items() if items}
+
+
+def summary(wire: Wire) -> str:
+    """One line: `14:02:11 120 created, 1 invalid in 98 requests`."""
+    known = ("created", "duplicate", "updated", "conflict", "invalid")
+    items = ", ".join(f"{wire.counts[kind]:,} {kind}" for kind in known if wire.counts[kind])
+    again = f", {wire.counts['tried again']:,} tried again" if wire.counts["tried again"] else ""
+    return (
+        f"{datetime.now(UTC):%H:%M:%S}Z {items or 'nothing'} in {wire.counts['requests']:,} requests{again}"
+    )
+
+
+def _base_url(text: str) -> str:
+    if not text:
+        raise Refused("No address: give --base-url or set BASE_URL.")
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise Refused(f"{text} is not an http or https address.")
+    return text
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate above 0 and up to 100,000 a second")
+    return rate
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 10_000_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10,000,000")
+    return int(text)

@@ -1,0 +1,191 @@
+"""What happens in the rooms: a failure ladder, then sometimes a human, sometimes nobody.
+
+Pure and deterministic: the same seed, run, players and scenario tell the same story. Times are added when a
+step is sent (`Step.at`), because the story knows an order and no clock.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, Literal
+
+from demo.simulator.cast import Player
+from demo.simulator.words import CHANNELS, ERRORS, HANDOFF_REASONS, LINES, room_label
+
+Scenario = Literal["calm", "storm", "cap", "flapping"]
+FAILURE_EVENTS, ROOM_ACTIVITY = "/api/failure-events", "/api/room-activity"
+HUMAN_ACTS = {"assigned", "human_message", "resolved"}
+
+# A script is what happens in one room, beat by beat; each begins with a failure. `handoff` went through,
+# `lost_handoff` did not. With each script, how often it is told.
+Script = tuple[str, ...]
+CALM: dict[Script, int] = {
+    ("low_confidence", "customer_message", "bot_message"): 4,
+    ("low_confidence", "low_confidence", "bot_message"): 2,
+    ("low_confidence", "message_cap", "handoff", "assigned", "human_message", "resolved"): 4,
+    ("low_confidence", "message_cap", "lost_handoff", "human_message", "human_message", "resolved"): 3,
+    ("agent_error", "assigned", "human_message", "resolved"): 4,
+    ("agent_error", "customer_message", "agent_error"): 2,
+    ("handoff", "human_message", "resolved"): 2,
+    ("message_cap", "lost_handoff"): 2,
+    ("agent_error", "human_message", "returned_to_agent", "low_confidence", "human_message", "resolved"): 1,
+}
+STORM: dict[Script, int] = {
+    ("agent_error",): 3,
+    ("agent_error", "customer_message", "agent_error"): 4,
+    ("agent_error", "agent_error", "assigned", "human_message", "resolved"): 1,
+}
+CAP: dict[Script, int] = {
+    ("message_cap",): 3,
+    ("message_cap", "message_cap", "bot_message"): 2,
+    ("low_confidence", "message_cap", "handoff", "human_message", "resolved"): 2,
+    ("message_cap", "lost_handoff", "assigned", "human_message", "resolved"): 1,
+}
+FLAP = ("agent_error", "human_message", "returned_to_agent")
+FLAPPING: dict[Script, int] = {
+    (*FLAP, *FLAP, *FLAP, "resolved"): 3,
+    (*FLAP, "low_confidence", "human_message", "returned_to_agent", "agent_error"): 2,
+}
+SCRIPTS: dict[Scenario, dict[Script, int]] = {
+    "calm": CALM,
+    "storm": STORM,
+    "cap": CAP,
+    "flapping": FLAPPING,
+}
+SHARE_OF_ONE_AGENT_IN_A_STORM = 0.9
+
+
+@dataclass(frozen=True)
+class Step:
+    """One item to send: where, what, and (for a failure event) since how many seconds the customer waits."""
+
+    path: str
+    item: dict[str, Any]
+    waiting_seconds: int | None = None
+
+    def at(self, moment: datetime) -> dict[str, Any]:
+        """The item with its times; `moment` is aware."""
+        if self.path == ROOM_ACTIVITY:
+            return self.item | {"at": moment.isoformat()}
+        times = {"occurred_at": moment.isoformat()}
+        if self.waiting_seconds is not None:
+            since = moment - timedelta(seconds=self.waiting_seconds)
+            times["customer_waiting_since"] = since.isoformat()
+        return self.item | times
+
+
+@dataclass
+class Conversation:
+    """One living room."""
+
+    room_id: str
+    player: Player
+    label: str
+    channel: str
+    human: str | None
+    script: Script
+    position: int = 0
+
+
+class Story:
+    """All living rooms. A conversation whose script is told makes room for another."""
+
+    def __init__(
+        self, *, seed: int, run: str, players: Sequence[Player], rooms: int, scenario: Scenario
+    ) -> None:
+        """`run` makes the ids of one run of the simulator its own; `rooms` is how many live at a time."""
+        self._rng = Random(seed)  # noqa: S311 - a play that can be repeated, no secret
+        self._run = run
+        self._players = players
+        self._scenario: Scenario = scenario
+        self._opened = 0
+        self._told = 0
+        self._failing = self._rng.choice(players)
+        self._rooms = [self._open() for _ in range(rooms)]
+
+    def steps(self) -> Iterator[Step]:
+        """The story without end, one step at a time."""
+        while True:
+            place = self._rng.randrange(len(self._rooms))
+            room = self._rooms[place]
+            beat = room.script[room.position]
+            room.position += 1
+            if room.position == len(room.script):
+                self._rooms[place] = self._open()
+            yield self._tell(room, beat)
+
+    def _open(self) -> Conversation:
+        rng = self._rng
+        in_storm = self._scenario == "storm" and rng.random() < SHARE_OF_ONE_AGENT_IN_A_STORM
+        player = self._failing if in_storm else rng.choice(self._players)
+        scripts = CALM if self._scenario == "storm" and not in_storm else SCRIPTS[self._scenario]
+        self._opened += 1
+        return Conversation(
+            room_id=f"room-{self._run}-{self._opened}",
+            player=player,
+            label=room_label(rng),
+            channel=rng.choice(CHANNELS),
+            human=rng.choice(player.supervisors) if player.supervisors else None,
+            script=rng.choices(list(scripts), weights=list(scripts.values()))[0],
+        )
+
+    def _tell(self, room: Conversation, beat: str) -> Step:
+        self._told += 1
+        common: dict[str, Any] = {"room_id": room.room_id}
+        if room.player.org_id is not None:
+            common["org_id"] = room.player.org_id
+        if beat in _FAILURES:
+            return self._failure(room, beat, common)
+        item = {"activity_id": f"act-{self._run}-{self._told}", "kind": beat, **common}
+        if beat in HUMAN_ACTS and room.human is not None:
+            item["actor_sso_id"] = room.human
+        return Step(ROOM_ACTIVITY, item)
+
+    def _failure(self, room: Conversation, beat: str, common: dict[str, Any]) -> Step:
+        rng = self._rng
+        signal, detail = _FAILURES[beat](rng)
+        item = {
+            "event_id": f"evt-{self._run}-{self._told}",
+            "agent_name": room.player.agent_name,
+            "agent_version": room.player.agent_version,
+            "signal": signal,
+            "channel": room.channel,
+            "room_label": room.label,
+            "last_customer_text": rng.choice(LINES[signal]),
+            **common,
+            **detail,
+        }
+        waits = signal in {"agent_error", "unexpected_handoff"}
+        return Step(FAILURE_EVENTS, item, rng.randint(5, 90) if waits else None)
+
+
+def _low_confidence(rng: Random) -> tuple[str, dict[str, Any]]:
+    return "low_confidence", {"confidence": round(rng.uniform(0.12, 0.46), 2), "threshold": 0.5}
+
+
+def _message_cap(rng: Random) -> tuple[str, dict[str, Any]]:
+    cap = rng.choice((12, 20, 30))
+    return "message_cap", {"message_count": cap, "message_cap": cap}
+
+
+def _agent_error(rng: Random) -> tuple[str, dict[str, Any]]:
+    kind, message = rng.choice(ERRORS)
+    return "agent_error", {"error": {"type": kind, "message": message}}
+
+
+def _handoff(rng: Random) -> tuple[str, dict[str, Any]]:
+    return "unexpected_handoff", {"handoff": {"reason": rng.choice(HANDOFF_REASONS), "completed": True}}
+
+
+def _lost_handoff(rng: Random) -> tuple[str, dict[str, Any]]:
+    return "unexpected_handoff", {"handoff": {"reason": rng.choice(HANDOFF_REASONS), "completed": False}}
+
+
+_FAILURES = {
+    "low_confidence": _low_confidence,
+    "message_cap": _message_cap,
+    "agent_error": _agent_error,
+    "handoff": _handoff,
+    "lost_handoff": _lost_handoff,
+}
