@@ -99,13 +99,14 @@ class Hub:
             if self.clients:
                 return
             self.changed.clear()
-            self.names, self.open = await self._in_thread(_load)
+            self.names, self.open = await self.in_thread(_load)
             if not self.ready:
                 loops = (self._listen, self._flush_often, self._poll_often, self._beat_often)
                 self._tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
                 self.ready = True
 
-    async def _in_thread(self, work: Callable[..., Any], *args: Any) -> Any:
+    async def in_thread(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Run database work, outside any org's scope, in the hub's one thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, _with_connection, work, *args)
 
     # --- sockets -----------------------------------------------------------------------------------------------------
@@ -167,7 +168,7 @@ class Hub:
                 continue
             ours = {org_id: self.checksum(org_id) for org_id in self.open}
             sent = {org_id: dict(alerts) for org_id, alerts in self.open.items()}
-            self.names, unsent = await self._in_thread(_differences, ours, sent)
+            self.names, unsent = await self.in_thread(_differences, ours, sent)
             self.changed |= unsent
 
     async def _beat_often(self) -> None:
@@ -181,7 +182,7 @@ class Hub:
         self.changed -= ids
         languages = {client.language for client in self.clients}
         try:
-            rendered = await self._in_thread(_render, ids, languages)
+            rendered = await self.in_thread(_render, ids, languages)
         except Exception:
             self.changed |= ids
             raise

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections import Counter
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Collection
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 import structlog
@@ -14,13 +15,12 @@ from channels.routing import URLRouter
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.sessions.models import Session
-from django.db import OperationalError
+from django.db import DatabaseError
 from django.urls import path
 from django.utils import timezone
 
 from console.live import Client, hub
-from orgs.auth import visible_orgs
-from orgs.models import User
+from orgs.models import Assignment, User
 
 AUTHORISE_SECONDS = 5.0
 LONGEST_SECONDS = 8 * 3600
@@ -44,14 +44,56 @@ def same_origin(scope: dict[str, Any]) -> bool:
     return origin in settings.CSRF_TRUSTED_ORIGINS or origin == f"{scheme}://{host}"
 
 
-def still_allowed(user_id: int, session_key: str, session_hash: str) -> frozenset[int] | None | bool:
-    """The orgs this session may see now (None = all); False when it has ended or the person may no longer log in."""
-    user = User.objects.filter(pk=user_id, is_active=True).first()
-    live = Session.objects.filter(session_key=session_key, expire_date__gt=timezone.now()).exists()
-    if user is None or not live or user.get_session_auth_hash() != session_hash:
-        return False
-    orgs = visible_orgs(user)
-    return None if orgs is None else frozenset(orgs)
+class Login(NamedTuple):
+    """A person's session, as it was when the socket opened."""
+
+    user_id: int
+    session_key: str
+    session_hash: str  # changes with the password
+
+
+def allowed_now(logins: Collection[Login]) -> dict[Login, frozenset[int] | None]:
+    """The orgs each session may see now (None = all); one that has ended is missing. Four queries for all."""
+    ids = {login.user_id for login in logins}
+    users = {user.pk: user for user in User.objects.filter(pk__in=ids, is_active=True)}
+    keys = {login.session_key for login in logins}
+    live = set(
+        Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now()).values_list("pk", flat=True)
+    )
+    assigned: dict[int, set[int]] = defaultdict(set)
+    for user_id, org_id in Assignment.objects.filter(user__in=ids).values_list("user_id", "org_id"):
+        assigned[user_id].add(org_id)
+    hashes = {pk: user.get_session_auth_hash() for pk, user in users.items()}
+    return {
+        login: None if users[login.user_id].is_specialist else frozenset(assigned[login.user_id])
+        for login in logins
+        if login.session_key in live and hashes.get(login.user_id) == login.session_hash
+    }
+
+
+class Watch:
+    """Asks every 5 s what the people behind all sockets may see; who may see nothing any more is signed out."""
+
+    def __init__(self) -> None:
+        self.consumers: set[FeedConsumer] = set()
+        self.task: asyncio.Task[None] | None = None
+
+    def add(self, consumer: "FeedConsumer") -> None:
+        self.consumers.add(consumer)
+        if self.task is None:
+            self.task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(AUTHORISE_SECONDS)
+            watched = list(self.consumers)
+            try:
+                allowed = await hub.in_thread(allowed_now, {consumer.login for consumer in watched})
+            except DatabaseError as error:  # nothing new can be shown either
+                log.warning("feed_authorisation_waits", error=type(error).__name__)
+                continue
+            for consumer in watched:
+                await consumer.reauthorise(allowed)
 
 
 class FeedConsumer(AsyncWebsocketConsumer):
@@ -66,54 +108,46 @@ class FeedConsumer(AsyncWebsocketConsumer):
             await self.close()
             return
         session = self.scope["session"]
-        self.user_id, self.session_key = user.pk, session.session_key
-        self.session_hash = await sync_to_async(session.get)(HASH_SESSION_KEY)
+        self.login = Login(user.pk, session.session_key, await sync_to_async(session.get)(HASH_SESSION_KEY))
         self.address = (self.scope.get("client") or ("", 0))[0]
-        self.messages, self.messages_since = 0, time.monotonic()
+        self.opened = self.messages_since = time.monotonic()
+        self.messages = 0
+        await self.accept()
         await self._subscribe()
 
     async def _subscribe(self) -> None:
-        allowed = await self._allowed()
-        await self.accept()
-        if allowed is False:
-            await self.close(SIGNED_OUT)
-            return
-        if sockets_per_user[self.user_id] >= PER_USER or sockets_per_address[self.address] >= PER_ADDRESS:
+        if sockets_per_user[self.login.user_id] >= PER_USER or sockets_per_address[self.address] >= PER_ADDRESS:
             await self.close(TOO_MANY)
             return
         try:
+            allowed = await hub.in_thread(allowed_now, [self.login])
             await hub.start()
-        except OperationalError:
+        except DatabaseError:
             await self.close(TRY_AGAIN)
             return
-        sockets_per_user[self.user_id] += 1
+        if self.login not in allowed:
+            await self.close(SIGNED_OUT)
+            return
+        sockets_per_user[self.login.user_id] += 1
         sockets_per_address[self.address] += 1
-        self.client = Client(self.base_send, allowed, self._language())  # type: ignore[arg-type]
+        self.client = Client(self.base_send, allowed[self.login], self._language())
         hub.add(self.client)
-        self.watch = asyncio.create_task(self._reauthorise())
+        watch.add(self)
 
     def _language(self) -> str:
         asked = parse_qs(self.scope.get("query_string", b"").decode("latin1")).get("lang", [""])[0]
         return asked if asked in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
 
-    async def _allowed(self) -> frozenset[int] | None | bool:
-        check = sync_to_async(still_allowed, thread_sensitive=False)
-        return await check(self.user_id, self.session_key, self.session_hash)
-
-    async def _reauthorise(self) -> None:
-        ends = time.monotonic() + LONGEST_SECONDS
-        while time.monotonic() < ends:
-            await asyncio.sleep(AUTHORISE_SECONDS)
-            try:
-                allowed = await self._allowed()
-            except OperationalError:
-                continue  # the database is away: nothing new can be shown either
-            if allowed is False:
-                await self._end(SIGNED_OUT)
-                return
-            if self.client is not None:
-                hub.reauthorise(self.client, allowed)  # type: ignore[arg-type]
-        await self._end(TRY_AGAIN)
+    async def reauthorise(self, allowed: dict[Login, frozenset[int] | None]) -> None:
+        """Apply what the watch found; a socket older than 8 h has to come again."""
+        if self.client is None:
+            return
+        if self.login not in allowed:
+            await self._end(SIGNED_OUT)
+        elif time.monotonic() - self.opened > LONGEST_SECONDS:
+            await self._end(TRY_AGAIN)
+        else:
+            hub.reauthorise(self.client, allowed[self.login])
 
     async def _end(self, code: int) -> None:
         self._leave()
@@ -128,17 +162,18 @@ class FeedConsumer(AsyncWebsocketConsumer):
             await self._end(TALKS_TOO_MUCH)
 
     async def disconnect(self, code: int) -> None:
-        watch = getattr(self, "watch", None)
-        if watch is not None:
-            watch.cancel()
         self._leave()
 
     def _leave(self) -> None:
+        watch.consumers.discard(self)
         if self.client is not None:
             hub.remove(self.client)
             self.client = None
-            sockets_per_user[self.user_id] -= 1
+            sockets_per_user[self.login.user_id] -= 1
             sockets_per_address[self.address] -= 1
+
+
+watch = Watch()
 
 
 async def _unknown(scope: dict[str, Any], receive: Any, send: Any) -> None:
