@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RUN = "requirements.txt"
 EMBEDDED = "requirements-embedded.txt"
 DEV = "requirements-dev.txt"
-PIP_OPTIONS = ["--require-hashes", "--no-deps", "--disable-pip-version-check", "--no-input", "--retries", "3"]
+PIP_OPTIONS = ["--require-hashes", "--no-deps", "--disable-pip-version-check", "--no-input", "--retries", "2"]
 
 
 class Venv:
