@@ -5,8 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import launch
 import pytest
+
+import launch
 from launch import postgres, valkey
 from launch.instance import Instance
 from launch.manage import needs_no_database
@@ -14,7 +15,6 @@ from launch.postgres import Binaries
 from launch.say import LaunchError
 from launch.testrun import pytest_arguments
 from launch.venv import Venv
-
 from tests.launching import ROOT, run
 
 pytestmark = pytest.mark.launcher
