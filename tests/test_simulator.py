@@ -1,0 +1,428 @@
+"""The traffic simulator: a story that can be repeated, sent over HTTP so that nothing of it gets lost."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Any
+
+import msgspec
+import pytest
+
+from alerts.items import ActivityItem, EventItem
+from demo.simulator.cast import Demo, Player, choose
+from demo.simulator.main import waves
+from demo.simulator.story import FAILURE_EVENTS, ROOM_ACTIVITY, SCRIPTS, Scenario, Step, Story
+from demo.simulator.wire import retry_after
+
+ROOT = Path(__file__).resolve().parent.parent
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+PLAYERS = (
+    Player("melati", "Order Helper", "3.1.4", ("sari", "budi")),
+    Player("melati", "Sales Assistant", "4.2.0", ("sari", "budi")),
+    Player("cendana", "Billing Bot", "2.9.1", ("ratna",)),
+)
+SCENARIOS = tuple(SCRIPTS)
+
+
+def tell(scenario: Scenario = "calm", *, seed: int = 1, rooms: int = 20, steps: int = 2_000) -> list[Step]:
+    story = Story(seed=seed, run="r", players=PLAYERS, rooms=rooms, scenario=scenario)
+    return list(islice(story.steps(), steps))
+
+
+def by_room(steps: list[Step]) -> dict[str, list[Step]]:
+    rooms: dict[str, list[Step]] = defaultdict(list)
+    for step in steps:
+        rooms[step.item["room_id"]].append(step)
+    return rooms
+
+
+def signals(steps: list[Step]) -> list[str]:
+    return [step.item["signal"] for step in steps if step.path == FAILURE_EVENTS]
+
+
+# --- The story --------------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_tells_the_same_story() -> None:
+    assert tell(seed=7) == tell(seed=7)
+
+
+def test_another_seed_tells_another_story() -> None:
+    assert tell(seed=7) != tell(seed=8)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_every_item_is_the_contracts(scenario: Scenario) -> None:
+    for step in tell(scenario):
+        kind = EventItem if step.path == FAILURE_EVENTS else ActivityItem
+        msgspec.convert(json.loads(json.dumps(step.at(NOW))), kind)
+
+
+def test_every_signal_brings_what_it_needs() -> None:
+    needs = {
+        "agent_error": {"error"},
+        "unexpected_handoff": {"handoff"},
+        "message_cap": {"message_count", "message_cap"},
+        "low_confidence": {"confidence"},
+    }
+    events = [step.item for step in tell() if step.path == FAILURE_EVENTS]
+    assert {event["signal"] for event in events} == set(needs)
+    assert all(needs[event["signal"]] <= set(event) for event in events)
+
+
+def test_ids_are_unique() -> None:
+    ids = [step.item.get("event_id") or step.item["activity_id"] for step in tell()]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_room_begins_with_a_failure(scenario: Scenario) -> None:
+    assert all(steps[0].path == FAILURE_EVENTS for steps in by_room(tell(scenario)).values())
+
+
+def test_a_room_stays_with_one_org_and_one_agent() -> None:
+    for steps in by_room(tell()).values():
+        assert len({step.item["org_id"] for step in steps}) == 1
+        assert len({step.item["agent_name"] for step in steps if step.path == FAILURE_EVENTS}) == 1
+
+
+def test_only_supervisors_of_the_org_act() -> None:
+    known = {player.org_id: player.supervisors for player in PLAYERS}
+    acts = [step.item for step in tell() if "actor_sso_id" in step.item]
+    assert acts
+    assert all(act["actor_sso_id"] in known[act["org_id"]] for act in acts)
+
+
+def test_some_rooms_see_a_human_and_some_nobody() -> None:
+    rooms = by_room(tell()).values()
+    human = [any("actor_sso_id" in step.item for step in steps) for steps in rooms]
+    assert 0.2 < sum(human) / len(human) < 0.8
+
+
+def test_a_storm_is_one_agent_failing_in_many_rooms() -> None:
+    events = [step.item for step in tell("storm", rooms=50, steps=200) if step.path == FAILURE_EVENTS]
+    errors = [event for event in events if event["signal"] == "agent_error"]
+    worst = max(PLAYERS, key=lambda player: sum(e["agent_name"] == player.agent_name for e in errors))
+    of_worst = [event for event in errors if event["agent_name"] == worst.agent_name]
+    assert len(of_worst) / len(events) > 0.8
+    assert len({event["room_id"] for event in of_worst}) > 30
+
+
+def test_cap_is_mostly_message_caps() -> None:
+    told = signals(tell("cap"))
+    assert told.count("message_cap") / len(told) > 0.6
+
+
+def test_flapping_fails_again_after_the_return() -> None:
+    rooms = [steps for steps in by_room(tell("flapping", rooms=3)).values() if len(steps) >= 7]
+    for steps in rooms:
+        kinds = [step.item.get("kind", "failure") for step in steps[:7]]
+        assert kinds == ["failure", "human_message", "returned_to_agent"] * 2 + ["failure"]
+
+
+def test_the_customer_waits_since_before_the_failure() -> None:
+    item = next(step for step in tell() if step.waiting_seconds is not None).at(NOW)
+    assert item["customer_waiting_since"] < item["occurred_at"]
+
+
+def test_batches_keep_the_order_within_each_room() -> None:
+    steps = tell("flapping", rooms=4, steps=300)
+    sent = [
+        item.get("event_id") or item["activity_id"]
+        for wave in waves([(step, NOW) for step in steps])
+        for items in wave.values()
+        for item in items
+    ]
+    place = {name: number for number, name in enumerate(sent)}
+    for room in by_room(steps).values():
+        places = [place[step.item.get("event_id") or step.item["activity_id"]] for step in room]
+        assert places == sorted(places)
+
+
+# --- Who plays --------------------------------------------------------------------------------------------
+
+
+def test_agents_are_taken_from_the_orgs_in_turn() -> None:
+    chosen = choose(Demo(players=PLAYERS), [], 2)
+    assert [player.org_id for player in chosen] == ["melati", "cendana"]
+
+
+def test_more_agents_than_known_are_invented() -> None:
+    chosen = choose(Demo(players=PLAYERS), [], 9)
+    assert len({(player.org_id, player.agent_name) for player in chosen}) == 9
+    assert set(PLAYERS) <= set(chosen)
+
+
+def test_only_the_orgs_asked_for_play() -> None:
+    assert {player.org_id for player in choose(Demo(players=PLAYERS), ["cendana"], None)} == {"cendana"}
+
+
+def test_without_any_org_the_key_decides() -> None:
+    assert {player.org_id for player in choose(Demo(), [], 3)} == {None}
+
+
+# --- Retry-After ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("3", 3.0),
+        ("1e9", 60.0),
+        ("-5", 0.0),
+        ("Fri, 02 Jan 2026 03:04:15 GMT", 10.0),
+        ("soon", None),
+        ("nan", None),
+        ("", None),
+    ],
+)
+def test_retry_after_within_reason(value: str, seconds: float | None) -> None:
+    assert retry_after({"Retry-After": value}, NOW) == seconds
+
+
+# --- Over HTTP --------------------------------------------------------------------------------------------
+
+
+class Service:
+    """A real HTTP server that answers as the contract says; `scripted` answers come first."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.requests: list[tuple[str, str, bytes]] = []
+        self.scripted: list[tuple[int, dict[str, str]]] = []
+        self._lock = Lock()
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                raw = self.rfile.read(int(self.headers["Content-Length"]))
+                status, headers, body = service.answer(self.path, self.headers["Authorization"], raw)
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: Any) -> None:
+                """Quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server.daemon_threads = True
+        Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def answer(self, path: str, authorization: str, raw: bytes) -> tuple[int, dict[str, str], bytes]:
+        with self._lock:
+            self.requests.append((path, authorization, raw))
+            if self.scripted:
+                status, headers = self.scripted.pop(0)
+                return status, headers, b'{"error": {"code": "told_to", "message": "Told to."}}'
+        body = json.loads(raw)
+        if "items" not in body:
+            return 201, {}, json.dumps({"index": 0, "id": "x", "status": "created"}).encode()
+        results = [{"index": n, "id": "x", "status": "created"} for n in range(len(body["items"]))]
+        return 207, {}, json.dumps({"results": results}).encode()
+
+    def items(self, path: str = FAILURE_EVENTS) -> list[dict[str, Any]]:
+        bodies = [json.loads(raw) for at, _, raw in self.requests if at == path]
+        return [item for body in bodies for item in body.get("items", [body])]
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    made = Service()
+    yield made
+    made.stop()
+
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start the simulator with an empty data folder; what still runs at the end is killed."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "demo.simulator", *arguments],
+            cwd=ROOT,
+            env=os.environ | {"DATA_DIR": str(tmp_path), "BASE_URL": ""},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=30)
+    return process.returncode, out, err
+
+
+def test_stops_after_so_many_failure_events(service: Service, start: Start) -> None:
+    code, _, _ = finish(start("--base-url", service.url, "--key", "k", "--rate", "500", "--count", "120"))
+    assert code == 0
+    assert len(service.items()) == 120
+
+
+def test_sends_its_key_as_a_bearer(service: Service, start: Start) -> None:
+    finish(start("--base-url", service.url, "--key", "pre.secret", "--rate", "500", "--count", "5"))
+    assert {authorization for _, authorization, _ in service.requests} == {"Bearer pre.secret"}
+
+
+def test_sends_room_activity_too(service: Service, start: Start) -> None:
+    finish(start("--base-url", service.url, "--key", "k", "--rate", "500", "--rooms", "5", "--count", "100"))
+    assert service.items(ROOM_ACTIVITY)
+
+
+def test_slow_traffic_is_single_posts(service: Service, start: Start) -> None:
+    finish(start("--base-url", service.url, "--key", "k", "--rate", "4", "--count", "1"))
+    assert "items" not in json.loads(service.requests[0][2])
+
+
+def test_fast_traffic_is_batches(service: Service, start: Start) -> None:
+    finish(start("--base-url", service.url, "--key", "k", "--rate", "1000", "--count", "300"))
+    assert max(len(json.loads(raw).get("items", [])) for _, _, raw in service.requests) > 10
+
+
+def test_a_busy_service_gets_the_same_bytes_again(service: Service, start: Start) -> None:
+    service.scripted = [(503, {"Retry-After": "0"}), (429, {"Retry-After": "0"})]
+    code, _, _ = finish(start("--base-url", service.url, "--key", "k", "--rate", "4", "--count", "1"))
+    assert code == 0
+    assert len({raw for _, _, raw in service.requests[:3]}) == 1
+
+
+def test_waits_as_long_as_retry_after_asks(service: Service, start: Start) -> None:
+    service.scripted = [(429, {"Retry-After": "1"})]
+    began = time.monotonic()
+    finish(start("--base-url", service.url, "--key", "k", "--rate", "50", "--count", "1"))
+    assert time.monotonic() - began >= 1.0
+
+
+def test_survives_a_service_that_is_away(start: Start, wait_for: Callable[..., Any]) -> None:
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        port = kept.getsockname()[1]
+    process = start("--base-url", f"http://127.0.0.1:{port}", "--key", "k", "--rate", "50", "--count", "1")
+    assert process.stdout is not None
+    assert "trying again" in process.stdout.readline()
+    late = Service(port)
+    try:
+        assert finish(process)[0] == 0
+        assert len(late.items()) == 1
+    finally:
+        late.stop()
+
+
+def test_ends_cleanly_on_term(service: Service, start: Start, wait_for: Callable[..., Any]) -> None:
+    process = start("--base-url", service.url, "--key", "k", "--rate", "20")
+    wait_for(lambda: service.requests, 15)
+    process.send_signal(signal.SIGTERM)
+    code, out, err = finish(process)
+    assert (code, err) == (0, "")
+    assert "Ended." in out
+
+
+def test_ends_on_term_while_the_service_is_away(start: Start) -> None:
+    process = start("--base-url", "http://127.0.0.1:1", "--key", "k")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert finish(process)[0] == 0
+
+
+def test_plays_the_demos_orgs_with_the_demos_key(service: Service, start: Start, tmp_path: Path) -> None:
+    demo = {
+        "source_key": "demo.key",
+        "orgs": [
+            {
+                "external_id": "melati",
+                "name": "Toko Melati",
+                "agents": [{"name": "Order Helper", "version": "3.1.4"}],
+                "supervisors": ["sari"],
+            }
+        ],
+        "logins": [],
+    }
+    (tmp_path / "demo.json").write_text(json.dumps(demo))
+    finish(start("--base-url", service.url, "--rate", "500", "--count", "20"))
+    assert {(item["org_id"], item["agent_name"]) for item in service.items()} == {("melati", "Order Helper")}
+    assert {authorization for _, authorization, _ in service.requests} == {"Bearer demo.key"}
+
+
+# --- One clear sentence and exit code 2 -------------------------------------------------------------------
+
+
+def refused(process: subprocess.Popen[str], *words: str) -> None:
+    code, _, err = finish(process)
+    assert code == 2, err
+    assert len(err.splitlines()) == 1
+    for word in words:
+        assert word in err
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--rate", "0"),
+        ("--rate", "nan"),
+        ("--rooms", "0"),
+        ("--agents", "-1"),
+        ("--count", "x"),
+        ("--scenario", "chaos"),
+        ("--base-url", "ftp://somewhere"),
+        ("--base-url", "http://host:port"),
+        ("--key", "two\nlines"),
+    ],
+)
+def test_a_wrong_option_is_refused(start: Start, option: tuple[str, str]) -> None:
+    refused(start("--base-url", "http://127.0.0.1:1", "--key", "k", *option))
+
+
+def test_no_key_is_refused(start: Start) -> None:
+    refused(start("--base-url", "http://127.0.0.1:1"), "--key", "demo.json")
+
+
+def test_a_damaged_demo_file_is_refused(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "demo.json").write_text('{"orgs": [{}]}')
+    refused(start("--base-url", "http://127.0.0.1:1"), "demo.json")
+
+
+@pytest.mark.parametrize(("status", "word"), [(401, "key"), (403, "scope"), (404, "--base-url")])
+def test_what_trying_again_cannot_help_is_refused(service: Service, start: Start, status: int, word: str) -> None:
+    service.scripted = [(status, {})]
+    refused(start("--base-url", service.url, "--key", "k", "--rate", "50"), word)
+
+
+def test_manage_py_runs_the_same_command() -> None:
+    result = subprocess.run(
+        [sys.executable, "manage.py", "simulate", "--rate", "none"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
