@@ -88,23 +88,19 @@ def _start(instance: Instance, supervisor: Supervisor, venv: Venv, sockets: Path
 
 
 def _set_up_demo(instance: Instance, supervisor: Supervisor, make: programs.Maker) -> list[dict[str, str]]:
-    """Demo data and log-ins; they are kept in demo.json for the simulator and for the next start."""
+    """Make the demo data and give its log-ins; the command keeps them, so every start tells the same."""
     supervisor.run(make.demo_setup())
     try:
-        shown = json.loads(tail(supervisor.log_of("demo-setup"), 1))
-    except ValueError as error:
+        logins: list[dict[str, str]] = json.loads(tail(supervisor.log_of("demo-setup"), 1))["logins"]
+    except (ValueError, KeyError, TypeError) as error:
         raise LaunchError(
             f"demo-setup did not end with its log-ins; its log is {supervisor.log_of('demo-setup')}."
         ) from error
-    kept = instance.folder / "demo.json"
-    if not kept.exists():
-        write_private(kept, shown)
-    logins: list[dict[str, str]] = read_json(kept).get("logins", [])
     return logins
 
 
 def _tell(values: dict[str, str], logins: list[dict[str, str]], instance: Instance) -> None:
     say(f"\nLive board: {values['BASE_URL']}")
     for login in logins:
-        say("  " + "  ".join(f"{value}" for value in login.values()))
+        say(f"  {login['role']:<12}{login['email']:<32}{login['password']}")
     say(f"Logs: {instance.folder / 'logs'}    Stop: Ctrl-C or bin/up --stop")

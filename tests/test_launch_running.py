@@ -85,7 +85,7 @@ def test_manage_runs_in_the_running_instance(running: Up) -> None:
 
 
 def test_secrets_and_engine_folders_are_private(running: Up) -> None:
-    for name in ("env.json", "secrets.json", "demo.json"):
+    for name in ("env.json", "secrets.json"):
         assert stat.S_IMODE((running.data / name).stat().st_mode) == 0o600
     for name in ("postgres", "valkey", "logs"):
         assert stat.S_IMODE((running.data / name).stat().st_mode) == 0o700
