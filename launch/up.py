@@ -9,7 +9,7 @@ from pathlib import Path
 
 from launch import engines, ports, programs
 from launch.guardian import guarded_by
-from launch.instance import SHOWN, Instance, default_folder, read_json, write_private
+from launch.instance import SHOWN, Instance, default_folder, write_private
 from launch.say import LaunchError, Parser, Stopped, say, tail
 from launch.supervise import Supervisor
 from launch.venv import Venv, clean_environment
