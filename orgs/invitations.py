@@ -1,7 +1,26 @@
-"""Log-in by invitation only."""
+"""Log-in by invitation only: a single-use link that lasts 7 days."""
 
 from allauth.account.adapter import DefaultAccountAdapter
+from django.conf import settings
+from django.core import signing
+from django.db import transaction
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
+
+from orgs.models import User
+
+SALT = "orgs.invitations"
+DAYS = 7
+
+
+class CannotInvite(Exception):
+    """This person cannot be invited; the message says why."""
+
+
+class InvalidInvitation(Exception):
+    """Unknown, used, replaced by a newer one, or older than 7 days: all the same to whoever holds it."""
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -9,3 +28,54 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+
+def invite(user: User) -> str:
+    """The whole URL of a new invitation. A password that is set and older invitations are void from here on.
+
+    Raises CannotInvite for a person without e-mail, or who is not active.
+    """
+    if not user.email:
+        raise CannotInvite(f"{user} has no e-mail address.")
+    if not user.is_active:
+        raise CannotInvite(f"{user} is not active.")
+    user.set_unusable_password()  # random each time: what the older links were bound to is gone
+    user.save(update_fields=["password"])
+    uid = urlsafe_base64_encode(str(user.pk).encode())
+    token = _signer().sign(_state(user))
+    return settings.BASE_URL + reverse("invitation", kwargs={"uid": uid, "token": token})
+
+
+def open_invitation(uid: str, token: str) -> User:
+    """The person whom this link invites. Raises InvalidInvitation."""
+    try:
+        state = _signer().unsign(token, max_age=DAYS * 24 * 3600)
+        user = User.objects.get(pk=int(urlsafe_base64_decode(uid).decode()), is_active=True)
+    except (signing.BadSignature, ValueError, OverflowError, User.DoesNotExist):
+        raise InvalidInvitation from None
+    if user.has_usable_password() or not constant_time_compare(state, _state(user)):
+        raise InvalidInvitation
+    return user
+
+
+@transaction.atomic
+def accept(uid: str, token: str, password: str) -> User:
+    """Set the password, once: of two at the same time the second finds the link used. The lock is the person.
+
+    Raises InvalidInvitation.
+    """
+    user = open_invitation(uid, token)
+    User.objects.select_for_update().get(pk=user.pk)
+    user = open_invitation(uid, token)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    return user
+
+
+def _signer() -> signing.TimestampSigner:
+    return signing.TimestampSigner(salt=SALT, sep=".")
+
+
+def _state(user: User) -> str:
+    """Changes with every new invitation and with the password or e-mail address of the person."""
+    return salted_hmac(SALT, f"{user.pk} {user.password} {user.email}", algorithm="sha256").hexdigest()

@@ -1,0 +1,189 @@
+"""`manage.py demo_setup`: three invented orgs, their agents and people, two log-ins and one source. Repeatable."""
+
+import json
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+import pghistory
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import InterfaceError, OperationalError, connections, transaction
+from django_scopes import scopes_disabled
+
+from orgs import auth, keys
+from orgs.models import Agent, ApiKey, Assignment, Membership, Org, Source, SupervisorRole, User
+
+SOURCE = "chatbot back end"
+PEOPLE = {
+    "rina.wulandari": ("Rina Wulandari", "en"),
+    "bayu.pratama": ("Bayu Pratama", "id"),
+    "sinta.maharani": ("Sinta Maharani", "id"),
+    "yoga.saputra": ("Yoga Saputra", "id"),
+    "putri.lestari": ("Putri Lestari", "id"),
+}
+ORGS: dict[str, dict[str, Any]] = {
+    "toko-melati": {
+        "name": "Toko Melati",
+        "show_customer_text": True,
+        "agents": {"Sales Assistant": "4.2.0", "Order Tracker": "3.1.4"},
+        "roles": {
+            ("Shop supervisors", 1): ["rina.wulandari", "bayu.pratama"],
+            ("Team leads", 2): ["putri.lestari"],
+        },
+    },
+    "bank-cendana": {
+        "name": "Bank Cendana",
+        "show_customer_text": False,
+        "agents": {"Billing Bot": "2.9.1", "Card Helper": "1.8.0"},
+        "roles": {
+            ("Service supervisors", 1): ["rina.wulandari", "sinta.maharani"],
+            ("Team leads", 2): ["bayu.pratama"],
+        },
+    },
+    "kopi-selasar": {
+        "name": "Kopi Selasar",
+        "show_customer_text": False,
+        "agents": {"Barista Bot": "1.2.2", "Refund Guide": "0.9.5"},
+        "roles": {
+            ("Shift supervisors", 1): ["rina.wulandari", "yoga.saputra"],
+            ("Team leads", 2): ["putri.lestari"],
+        },
+    },
+}
+LOGINS = {
+    "supervisor": ("rina.wulandari", "rina@demo.example"),
+    "specialist": ("dewi.anggraini", "dewi@demo.example"),
+}
+SPECIALIST = ("Dewi Anggraini", "en")
+
+
+class Command(BaseCommand):
+    help = "Make the demo's orgs, agents, people, log-ins and key; run again it changes nothing."
+    requires_system_checks = []
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        try:
+            self.execute(**vars(self.create_parser(argv[0], argv[1]).parse_args(argv[2:])))
+        except CommandError as refused:
+            sys.stderr.write(f"{argv[1]}: {refused}\n")
+            sys.exit(refused.returncode)
+        finally:
+            connections.close_all()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEMO:
+            raise CommandError("Demo data is made only in demo mode (DEMO=1).", returncode=2)
+        try:
+            with scopes_disabled(), pghistory.context(command="demo_setup"), transaction.atomic():
+                kept = set_up(settings.DATA_DIR / "demo.json")
+        except (OperationalError, InterfaceError) as error:
+            raise CommandError("The database does not answer: is it running?", returncode=2) from error
+        except OSError as error:
+            raise CommandError(f"{error.filename} cannot be written: {error.strerror}.", returncode=2) from error
+        self.stdout.write(json.dumps({"logins": kept["logins"]}))
+
+
+def set_up(path: Path) -> dict[str, Any]:
+    """Make what is missing and write `demo.json`; gives its content. Passwords and key in it are kept."""
+    kept = _read(path)
+    people = {sso_id: _person(sso_id, *facts) for sso_id, facts in PEOPLE.items()}
+    content = {
+        "source_key": _source_key(kept.get("source_key", "")),
+        "base_url": settings.BASE_URL,
+        "orgs": [_org(external_id, facts, people) for external_id, facts in ORGS.items()],
+        "logins": [_login(role, kept) for role in LOGINS],
+    }
+    if content != kept:
+        _write(path, content)
+    return content
+
+
+def _org(external_id: str, facts: dict[str, Any], people: dict[str, User]) -> dict[str, Any]:
+    org, _ = Org.objects.get_or_create(
+        external_id=external_id,
+        defaults={"name": facts["name"], "show_customer_text": facts["show_customer_text"]},
+    )
+    standins = os.environ.get("STANDINS_URL", "").rstrip("/")
+    room_url = f"{standins}/rooms/{{room_id}}"
+    if standins and org.room_url_template != room_url:
+        org.room_url_template = room_url
+        org.save(update_fields=["room_url_template"])
+    for name, version in facts["agents"].items():
+        Agent.objects.get_or_create(org=org, name=name, defaults={"version": version})
+    supervisors: list[str] = []
+    for (name, tier), members in facts["roles"].items():
+        role, _ = SupervisorRole.objects.get_or_create(org=org, name=name, defaults={"tier": tier})
+        for sso_id in members:
+            _assign(org, role, people[sso_id])
+        supervisors += members
+    agents = [{"name": name, "version": version} for name, version in facts["agents"].items()]
+    return {"external_id": external_id, "name": facts["name"], "agents": agents, "supervisors": supervisors}
+
+
+def _assign(org: Org, role: SupervisorRole, person: User) -> None:
+    # The chat product knows people by other ids than ours: the demo invents one per person.
+    Assignment.objects.get_or_create(
+        org=org, role=role, user=person, defaults={"external_user_id": f"chat-{person.sso_id}"}
+    )
+    lead = Membership.Role.LEAD if role.tier > 1 else Membership.Role.SUPERVISOR
+    Membership.objects.get_or_create(org=org, user=person, defaults={"role": lead})
+
+
+def _person(sso_id: str, name: str, locale: str) -> User:
+    person, new = User.objects.get_or_create(sso_id=sso_id, defaults={"name": name, "locale": locale})
+    if new:
+        person.set_unusable_password()
+        person.save(update_fields=["password"])
+    return person
+
+
+def _login(role: str, kept: dict[str, Any]) -> dict[str, str]:
+    sso_id, email = LOGINS[role]
+    person = _person(sso_id, *PEOPLE.get(sso_id, SPECIALIST))
+    known = [login for login in kept.get("logins", []) if login["role"] == role]
+    password = known[0]["password"] if known else secrets.token_urlsafe(9)
+    if not person.check_password(password):
+        person.set_password(password)
+    person.email = email
+    person.is_specialist = role == "specialist"
+    person.save(update_fields=["email", "is_specialist", "password"])
+    return {"role": role, "email": email, "password": password}
+
+
+def _source_key(kept: str) -> str:
+    source, _ = Source.objects.get_or_create(org=None, name=SOURCE)
+    if _opens(kept, source):
+        return kept
+    live = list(ApiKey.objects.filter(source=source, revoked=False).order_by("created"))
+    for old in live[: len(live) - ApiKey.LIVE_PER_SOURCE + 1]:
+        keys.revoke(old)
+    return keys.issue(source, ["ingest", "read", "act"], name="demo")[1]
+
+
+def _opens(key: str, source: Source) -> bool:
+    """Whether a kept key is still good: not on the first run, nor where the database is a newer one."""
+    try:
+        return auth.find_key(key).source_id == source.pk
+    except auth.InvalidKey:
+        return False
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        kept = json.loads(path.read_text("utf-8"))
+        return kept if isinstance(kept, dict) and "source_key" in kept else {}
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    """Replace the file in one step, readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1)
+    fresh.replace(path)

@@ -1,0 +1,63 @@
+"""API keys of a source: issue, rotate, revoke. The secret text exists once, in the answer of `issue`."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from orgs import clock
+from orgs.models import ApiKey, Scope, Source
+
+
+class TooManyKeys(Exception):
+    """The source has two live keys already: one of them has to be revoked first."""
+
+
+class UnknownScope(Exception):
+    """A scope that does not exist, or none at all; the message names it."""
+
+
+def live_keys(source: Source, now: datetime) -> QuerySet[ApiKey]:
+    """The keys of a source that still open the door at `now`, oldest first."""
+    return (
+        ApiKey.objects.filter(source=source, revoked=False)
+        .filter(Q(expiry_date__isnull=True) | Q(expiry_date__gt=now))
+        .order_by("created")
+    )
+
+
+def issue(
+    source: Source,
+    scopes: Collection[str],
+    *,
+    name: str = "",
+    expires_days: int | None = None,
+    rate_per_minute: int | None = None,
+) -> tuple[ApiKey, str]:
+    """Make a key; gives the row and the secret text `prefix.secret`, which is not kept anywhere.
+
+    Two live keys at a time, so that a sender can change over without a gap. The lock is the source's row.
+    Raises TooManyKeys, UnknownScope.
+    """
+    wanted = [scope for scope in Scope.values if scope in scopes]
+    if not wanted or (unknown := sorted(set(scopes) - set(Scope.values))):
+        raise UnknownScope(", ".join(unknown) if wanted else ", ".join(scopes))
+    with transaction.atomic():
+        Source.objects.select_for_update().get(pk=source.pk)
+        now = clock.now()
+        if live_keys(source, now).count() >= ApiKey.LIVE_PER_SOURCE:
+            raise TooManyKeys(source.name)
+        return ApiKey.objects.create_key(
+            source=source,
+            name=name or ", ".join(wanted),
+            scopes=wanted,
+            expiry_date=now + timedelta(days=expires_days) if expires_days else None,
+            rate_per_minute=rate_per_minute,
+        )
+
+
+def revoke(key: ApiKey) -> None:
+    """End a key for good; requests with it are refused within 5 s (the lane remembers a key that long)."""
+    key.revoked = True
+    key.save(update_fields=["revoked"])

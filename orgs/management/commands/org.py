@@ -1,0 +1,49 @@
+"""`manage.py org create`."""
+
+import argparse
+from typing import Any
+
+from django.db import IntegrityError
+
+from orgs.management.shell import Refused, ShellCommand, checked
+from orgs.models import LOCALES, Org
+
+OPTIONS = {
+    "external_id": "--external-id",
+    "name": "--name",
+    "zone": "--zone",
+    "locale": "--locale",
+    "room_url_template": "--room-url",
+}
+
+
+class Command(ShellCommand):
+    help = "Make an org."
+
+    def add_subcommands(self, subcommands: "argparse._SubParsersAction[Any]") -> None:
+        create = subcommands.add_parser("create", help="make an org")
+        create.add_argument("--external-id", required=True, metavar="ID", help="its name everywhere outside")
+        create.add_argument("--name", required=True)
+        create.add_argument("--zone", default="Asia/Jakarta", help="default %(default)s")
+        create.add_argument("--locale", default="id", choices=[code for code, _ in LOCALES])
+        create.add_argument(
+            "--room-url",
+            dest="room_url_template",
+            metavar="TEMPLATE",
+            default=Org._meta.get_field("room_url_template").get_default(),
+            help="with {room_id}, {org_id}, {account_id}; default %(default)s",
+        )
+        create.set_defaults(run=self.create)
+
+    def create(self, options: dict[str, Any]) -> None:
+        """Make the org. Raises Refused if the external id is taken or a value is wrong."""
+        org = Org(**{field: options[field] for field in OPTIONS})
+        taken = Refused(f"There is an org {org.external_id!r} already.")
+        if Org.objects.filter(external_id=org.external_id).exists():
+            raise taken
+        checked(org, OPTIONS)
+        try:
+            org.save()
+        except IntegrityError:
+            raise taken from None
+        self.say(f"Org {org.external_id} ({org.name}) made: {org.zone}, {org.locale}, {org.room_url_template}")

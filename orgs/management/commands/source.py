@@ -1,0 +1,36 @@
+"""`manage.py source create`."""
+
+import argparse
+from typing import Any
+
+from django.db import IntegrityError
+
+from orgs.management.shell import Refused, ShellCommand, checked, org_named
+from orgs.models import Source
+
+
+class Command(ShellCommand):
+    help = "Make a source: a sending system."
+
+    def add_subcommands(self, subcommands: "argparse._SubParsersAction[Any]") -> None:
+        create = subcommands.add_parser("create", help="make a source")
+        create.add_argument("--name", required=True)
+        kind = create.add_mutually_exclusive_group(required=True)
+        kind.add_argument("--org", metavar="ID", help="it writes for this org only")
+        kind.add_argument("--platform", action="store_true", help="it names the org in every item")
+        create.set_defaults(run=self.create)
+
+    def create(self, options: dict[str, Any]) -> None:
+        """Make the source. Raises Refused if the org is unknown or has a source of this name."""
+        org = org_named(options["org"]) if options["org"] is not None else None
+        place = f"of org {org.external_id}" if org else "of the platform"
+        taken = Refused(f"There is a source {options['name']!r} {place} already.")
+        if Source.objects.filter(org=org, name=options["name"]).exists():
+            raise taken
+        source = Source(org=org, name=options["name"])
+        checked(source, {"name": "--name"})
+        try:
+            source.save()
+        except IntegrityError:
+            raise taken from None
+        self.say(f"Source {source.name} {place} made.")

@@ -1,0 +1,56 @@
+"""`manage.py user invite`."""
+
+import argparse
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from orgs import invitations
+from orgs.management.shell import Refused, ShellCommand, checked
+from orgs.models import User
+
+
+class Command(ShellCommand):
+    help = "Invite a person to the console."
+
+    def add_subcommands(self, subcommands: "argparse._SubParsersAction[Any]") -> None:
+        invite = subcommands.add_parser("invite", help="print a single-use link that lasts 7 days")
+        invite.add_argument("--sso-id", required=True, metavar="ID")
+        invite.add_argument("--email", required=True, metavar="MAIL")
+        invite.add_argument("--specialist", action="store_true", help="sees every org and the admin")
+        invite.set_defaults(run=self.invite)
+
+    def invite(self, options: dict[str, Any]) -> None:
+        """Make the person, or take the one known by this SSO id, and print the link.
+
+        A link that was never used is replaced by a new one. Raises Refused if the person has a password,
+        another e-mail address, or the address belongs to somebody else.
+        """
+        try:
+            with transaction.atomic():
+                self.say(invitations.invite(self._person(**options)))
+        except invitations.CannotInvite as error:
+            raise Refused(str(error)) from error
+        except IntegrityError:
+            raise Refused(f"Somebody else made {options['sso_id']!r} at the same moment.") from None
+
+    def _person(self, sso_id: str, email: str, specialist: bool, **_: Any) -> User:
+        email = email.lower()
+        other = User.objects.filter(email__iexact=email).exclude(sso_id=sso_id).first()
+        if other:
+            raise Refused(f"--email: {email} belongs to {other.sso_id!r} already.")
+        person = User.objects.select_for_update().filter(sso_id=sso_id).first()
+        if person is None:
+            person = User(sso_id=sso_id)
+            person.set_unusable_password()
+        elif person.email and person.email.lower() != email:
+            raise Refused(f"--email: {sso_id!r} is known as {person.email}.")
+        elif person.has_usable_password():
+            raise Refused(
+                f"{sso_id!r} has a password already; `changepassword {person.email}` sets a new one."
+            )
+        person.email = email
+        person.is_specialist = person.is_specialist or specialist
+        checked(person, {"sso_id": "--sso-id", "email": "--email"})
+        person.save()
+        return person

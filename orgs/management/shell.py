@@ -1,0 +1,112 @@
+"""What the set-up commands share: sub-commands, and one clear sentence with exit code 2 for whatever is refused."""
+
+import argparse
+import logging
+import sys
+from typing import Any, NoReturn
+
+import pghistory
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import InterfaceError, OperationalError, ProgrammingError, connections
+from django_scopes import scopes_disabled
+from psycopg.errors import UndefinedTable
+
+from orgs.models import Org
+
+NO_DATABASE = "The database does not answer: is the service running (bin/up)?"
+NO_TABLES = "The database has not the tables of this version: run migrate first."
+
+
+class Refused(CommandError):
+    """What was asked cannot be done; the message is one sentence for the person at the keyboard."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, returncode=2)
+
+
+class SentenceParser(CommandParser):
+    """Answers a wrong option with one sentence instead of the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        if not self.called_from_command_line:
+            raise Refused(message)
+        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+
+
+class ShellCommand(BaseCommand):
+    """A command with sub-commands: `add_subcommands` declares them, each names the method that runs it."""
+
+    requires_system_checks = []
+    suppressed_base_arguments = {
+        "--version", "-v", "--settings", "--pythonpath", "--no-color", "--force-color", "--skip-checks",
+    }  # fmt: skip
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parser.__class__ = SentenceParser  # Django leaves no other way to choose the class of this one
+        return parser
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        self.add_subcommands(parser.add_subparsers(dest="sub", metavar="COMMAND", required=True, parser_class=SentenceParser))
+
+    def add_subcommands(self, subcommands: "argparse._SubParsersAction[Any]") -> None:
+        """Declare each sub-command and `set_defaults(run=...)` on it."""
+        raise TypeError(f"{type(self).__name__} declares no sub-commands")
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        self._called_from_command_line = True
+        logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # one sentence says it: see NO_DATABASE
+        options = vars(self.create_parser(argv[0], argv[1]).parse_args(argv[2:]))
+        try:
+            self.execute(*options.pop("args", ()), **options)
+        except CommandError as refused:
+            if options.get("traceback"):
+                raise
+            sys.stderr.write(f"{argv[1]}: {refused}\n")
+            sys.exit(refused.returncode)
+        finally:
+            connections.close_all()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            with scopes_disabled(), pghistory.context(command=f"{self.name} {options['sub']}"):
+                options["run"](options)
+        except (OperationalError, InterfaceError) as error:
+            raise Refused(NO_DATABASE) from error
+        except ProgrammingError as error:
+            if not isinstance(error.__cause__, UndefinedTable):
+                raise
+            raise Refused(NO_TABLES) from error
+
+    @property
+    def name(self) -> str:
+        return type(self).__module__.rpartition(".")[2]
+
+    def say(self, line: str) -> None:
+        """One line to stdout."""
+        self.stdout.write(line)
+
+
+def org_named(external_id: str) -> Org:
+    """The org with this external id. Raises Refused."""
+    org = Org.objects.filter(external_id=external_id).first()
+    if org is None:
+        raise Refused(f"There is no org {external_id!r}.")
+    return org
+
+
+def checked(instance: Any, options: dict[str, str]) -> None:
+    """Validate an unsaved row; `options` maps its fields to the options they came from. Raises Refused."""
+    try:
+        instance.full_clean()
+    except ValidationError as error:
+        field, messages = next(iter(error.message_dict.items()))
+        raise Refused(f"{options.get(field, field)}: {' '.join(messages)}") from error
+
+
+def whole_number(text: str, least: int, most: int) -> int:
+    """A whole number within bounds, for argparse. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= most):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+    return int(text)
