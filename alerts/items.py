@@ -84,7 +84,7 @@ class Accepted(msgspec.Struct):
     clock_flagged: bool = False
 
 
-class Result(msgspec.Struct):
+class Result(msgspec.Struct, omit_defaults=True):
     """What became of an item. `error` only with conflict or invalid: {"code", "message", "field"?}."""
 
     index: int

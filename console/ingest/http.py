@@ -1,0 +1,158 @@
+"""The lane's ASGI app: who calls, a body read with limits, one function in a bounded pool, one answer."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
+from typing import Any, TypeVar
+
+import msgspec
+import prometheus_client
+import structlog
+from django.conf import settings
+
+from console.ingest import keys, receipts, work
+from console.ingest.decode import Refusal
+from console.ingest.request import Disconnected, Held, Receive, Request, Scope, Send, is_packed
+from orgs.errors import error_body
+
+T = TypeVar("T")
+
+WRITES = {"/api/failure-events": work.EVENTS, "/api/room-activity": work.ACTIVITY}
+RECEIPTS = "/api/push-receipts"
+PATHS = frozenset({*WRITES, RECEIPTS})
+
+log = structlog.get_logger(__name__)
+REQUESTS = prometheus_client.Counter("live_ingest_requests", "Requests to the lane", ["path", "status"])
+ITEMS = prometheus_client.Counter("live_ingest_items", "Items sent to the lane", ["path", "status"])
+SECONDS = prometheus_client.Histogram("live_ingest_seconds", "Seconds from headers to answer", ["path"])
+
+
+class Pool:
+    """Threads for the synchronous part, and a bound on the requests that wait for one."""
+
+    def __init__(self, threads: int, waiting: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="ingest")
+        self._room = threads + waiting
+
+    async def run(self, step: Callable[[], T]) -> T:
+        """Run `step` in a thread, to its end even if the caller leaves. Raises Refusal (503) when it is full."""
+        if self._room <= 0:
+            raise Refusal(503, "overloaded", "Too many requests wait. Send this one again.", retry_after=1)
+        self._room -= 1
+        future = asyncio.get_running_loop().run_in_executor(self._threads, step)
+        future.add_done_callback(self._free)
+        return await asyncio.shield(future)
+
+    def _free(self, future: "asyncio.Future[Any]") -> None:
+        self._room += 1
+
+    def close(self) -> None:
+        """Let what runs end; what waits is not begun."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+class Lane:
+    """The ASGI app; one for each process, on its one event loop."""
+
+    def __init__(self) -> None:
+        self.pool = Pool(settings.INGEST_THREADS, settings.INGEST_WAITING)
+        self._keys = keys.KeyCache()
+        self._rates = keys.Rates()
+        self._held = Held()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, self._held)
+        try:
+            await self._answer(request, send)
+        except Disconnected:
+            log.info("ingest_left", path=request.path, request_id=request.id)
+        finally:
+            request.free()
+
+    async def _answer(self, request: Request, send: Send) -> None:
+        retry_after: int | None = None
+        try:
+            result = await self._work(request)
+            status, body, request.counts = result.status, result.body, result.counts
+        except Refusal as error:
+            status, retry_after = error.status, error.retry_after
+            body = msgspec.json.encode(error_body(error.code, error.message, error.field))
+        except Disconnected:
+            raise
+        except Exception:  # the lane answers in its own shape; the fault is logged whole
+            log.exception("ingest_failed", path=request.path, request_id=request.id)
+            status, body = 500, msgspec.json.encode(error_body("internal_error", "A fault of ours. Send it again."))
+        keep = await request.discard()
+        _account(request, status)
+        await _send(send, request, status, body, retry_after, keep)
+
+    async def _work(self, request: Request) -> work.Answer:
+        if request.method != "POST":
+            raise Refusal(405, "method_not_allowed", "Only POST is possible here.")
+        if request.path == RECEIPTS:
+            return await self._receipts(request)
+        caller = await self._caller(request)
+        request.caller = caller.prefix
+        keys.check_scope(caller)
+        self._rates.take(caller, time.monotonic())
+        packed = is_packed(request)
+        content = await request.read()
+        return await self.pool.run(partial(work.write, WRITES[request.path], caller.source, content, packed=packed))
+
+    async def _caller(self, request: Request) -> keys.Caller:
+        raw = keys.bearer(request.headers.get("authorization", ""))
+        return self._keys.get(raw) or await self.pool.run(partial(work.in_database, self._keys.look_up, raw))
+
+    async def _receipts(self, request: Request) -> work.Answer:
+        if is_packed(request):
+            raise Refusal(415, "unsupported_type", "A receipt is signed as it is: send it without gzip.")
+        content = await request.read()
+        receipts.verify(content, request.headers)
+        request.caller = "notification-service"
+        return await self.pool.run(partial(receipts.write, content))
+
+
+def _account(request: Request, status: int) -> None:
+    """One log line and the metrics of a request; never its content."""
+    seconds = time.monotonic() - request.started
+    REQUESTS.labels(request.path, str(status)).inc()
+    SECONDS.labels(request.path).observe(seconds)
+    for name, count in request.counts.items():
+        ITEMS.labels(request.path, name).inc(count)
+    log.info(
+        "ingest",
+        method=request.method,
+        path=request.path,
+        status=status,
+        ms=round(seconds * 1000, 1),
+        key=request.caller,
+        request_id=request.id,
+        **request.counts,
+    )
+
+
+async def _send(send: Send, request: Request, status: int, body: bytes, retry_after: int | None, keep: bool) -> None:
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-request-id", request.id.encode()),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    if retry_after is not None:
+        headers.append((b"retry-after", str(retry_after).encode()))
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if status == 405:
+        headers.append((b"allow", b"POST"))
+    if not keep:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@lru_cache(maxsize=1)
+def lane() -> Lane:
+    """The lane of this process."""
+    return Lane()

@@ -1,0 +1,38 @@
+"""POST /api/push-receipts: what became of a push, signed by notification-service with Standard Webhooks.
+
+Replays need no memory of their own: a receipt says what became of one push once, told again it changes nothing.
+"""
+
+from collections.abc import Mapping
+
+import structlog
+from django.conf import settings
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from console.ingest.decode import Refusal
+from console.ingest.work import Answer, write_receipts
+
+log = structlog.get_logger(__name__)
+
+
+def write(body: bytes) -> Answer:
+    """Record the receipts of a verified body. Raises Refusal."""
+    from alerts.delivery.receipts import record_receipts
+
+    return write_receipts(record_receipts, body)
+
+
+def verify(body: bytes, headers: Mapping[str, str]) -> None:
+    """Check the signature over the raw body, at most 5 min old. Raises Refusal (401)."""
+    try:
+        Webhook(settings.NOTIFICATION_SERVICE_RECEIPT_SECRET).verify(body, dict(headers), json_parse=False)
+    except (WebhookVerificationError, ValueError) as error:  # ValueError: not UTF-8, not base64
+        log.warning("receipt_refused", error=type(error).__name__)
+        raise _refused() from None
+    except Exception as error:  # noqa: BLE001 - no usable secret is set here: nobody can have signed with it
+        log.error("receipt_secret_unusable", error=type(error).__name__)
+        raise _refused() from None
+
+
+def _refused() -> Refusal:
+    return Refusal(401, "unauthenticated", "The signature of this receipt does not hold.")

@@ -1,0 +1,179 @@
+"""The synchronous function of a request: decode, check each item, one call of actions, one answer for each item.
+
+Runs in a thread of the lane's pool. A plain executor carries no context variables: the scope is entered here.
+"""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import msgspec
+import psycopg
+import structlog
+from django.db import Error, IntegrityError, InterfaceError, OperationalError, connections
+from django_scopes import scopes_disabled
+
+from alerts import actions
+from alerts.failpoints import failpoint
+from alerts.items import Accepted, ReceiptItem, Result
+from console.ingest import check
+from console.ingest.check import Invalid, Kind, Sender
+from console.ingest.decode import Body, Refusal, decode, unpack
+from orgs import clock
+from orgs.models import Org, Source, SourceHeard
+
+STATUSES = ("created", "updated", "duplicate", "conflict", "invalid")
+SINGLE_STATUS = {"created": 201, "updated": 200, "duplicate": 200, "conflict": 409, "invalid": 422}
+TRIES = 3
+HEARD_EVERY = timedelta(seconds=10)
+NEVER = datetime(1, 1, 1, tzinfo=UTC)
+
+log = structlog.get_logger(__name__)
+_heard: dict[tuple[int, int], datetime] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to send: status, JSON bytes, and the counts per item status for log and metrics."""
+
+    status: int
+    body: bytes
+    counts: Counter[str]
+
+
+T = TypeVar("T")
+Record = Callable[[Source, list[Accepted]], list[Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One path of the lane: the kind of its items, and the action that stores them."""
+
+    kind: Kind
+    record: Record
+
+
+@contextmanager
+def database() -> Iterator[None]:
+    """The lane's scope; gives the connection back to the pool. A database that is away becomes a Refusal (503)."""
+    try:
+        with scopes_disabled():
+            yield
+    except (OperationalError, InterfaceError, psycopg.OperationalError, IntegrityError) as error:
+        log.warning("ingest_unavailable", error=type(error).__name__, cause=type(error.__cause__).__name__)
+        raise Refusal(503, "unavailable", "Nothing was stored. Send the same items again.", retry_after=2) from error
+    finally:
+        connections.close_all()
+
+
+def in_database(step: Callable[[str], T], argument: str) -> T:
+    """Call `step` in the lane's scope. Raises Refusal (503) if the database is away."""
+    with database():
+        return step(argument)
+
+
+def write(endpoint: Endpoint, source: Source, content: bytes, *, packed: bool) -> Answer:
+    """Store the items of one request from a source. Raises Refusal."""
+    body = decode(unpack(content) if packed else content)
+    with database():
+        now = clock.now()
+        sender = _sender(source, body)
+        accepted, results = _check_all(body, endpoint.kind, sender, now)
+        results += _in_tries(lambda: endpoint.record(source, accepted)) if accepted else []
+        failpoint("ingest_committed")
+        _hear(source, {one.org_id for one in accepted}, now)
+    return answer(body, results)
+
+
+def write_receipts(record: Callable[[list[ReceiptItem]], list[Result]], content: bytes) -> Answer:
+    """Store the receipts of one request that was signed by notification-service. Raises Refusal."""
+    body = decode(content)
+    items: list[tuple[int, ReceiptItem]] = []
+    results: list[Result] = []
+    with database():
+        now = clock.now()
+        for index, raw in enumerate(body.items):
+            try:
+                item, _ = check.convert(raw, check.RECEIPTS, now)
+                assert isinstance(item, ReceiptItem)
+                items.append((index, item))
+            except Invalid as error:
+                results.append(_invalid(body, index, raw, check.RECEIPTS, error))
+        stored = _in_tries(lambda: record([item for _, item in items])) if items else []
+    for (index, _), result in zip(items, stored, strict=True):
+        result.index = index
+        results.append(result)
+    return answer(body, results)
+
+
+def answer(body: Body, results: list[Result]) -> Answer:
+    """One bare result for one bare object, else 207 with all results in the order sent, and their counts."""
+    results.sort(key=lambda result: result.index)
+    counts = Counter(result.status for result in results)
+    if body.single:
+        return Answer(SINGLE_STATUS[results[0].status], msgspec.json.encode(results[0]), counts)
+    content = {"results": results} | {status: counts[status] for status in STATUSES}
+    return Answer(207, msgspec.json.encode(content), counts)
+
+
+def _sender(source: Source, body: Body) -> Sender:
+    if source.org is not None:
+        return Sender({source.org.external_id: source.org.pk}, source.org.external_id)
+    named = check.named_orgs(body.items)
+    orgs = dict(Org.objects.filter(external_id__in=named).values_list("external_id", "pk")) if named else {}
+    return Sender(orgs, None)
+
+
+def _check_all(body: Body, kind: Kind, sender: Sender, now: datetime) -> tuple[list[Accepted], list[Result]]:
+    accepted, refused = [], []
+    for index, raw in enumerate(body.items):
+        try:
+            accepted.append(check.check(raw, index, kind, sender, now))
+        except Invalid as error:
+            refused.append(_invalid(body, index, raw, kind, error))
+    return accepted, refused
+
+
+def _invalid(body: Body, index: int, raw: object, kind: Kind, error: Invalid) -> Result:
+    described = {"code": error.code, "message": error.message}
+    if field := body.field(index, error.field):
+        described["field"] = field
+    return Result(index, check.item_id(raw, kind), "invalid", described)
+
+
+def _in_tries(step: Callable[[], list[Result]]) -> list[Result]:
+    """A deadlock or serialization failure rolled everything back: try again, a little later each time."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            return step()
+        except OperationalError as error:
+            if attempt == TRIES or not isinstance(error.__cause__, psycopg.errors.TransactionRollback):
+                raise
+            time.sleep(random.uniform(0.005, 0.02) * attempt)  # noqa: S311 - jitter, not a secret
+    raise AssertionError("unreachable")
+
+
+def _hear(source: Source, orgs: Iterable[int], now: datetime) -> None:
+    """Remember, at most every 10 s, that this source was heard for these orgs. Never fails the request."""
+    heard = set(orgs) | ({source.org_id} if source.org_id else set())
+    due = [org for org in sorted(heard) if _heard.get((org, source.pk), NEVER) + HEARD_EVERY <= now]
+    if not due:
+        return
+    rows = [SourceHeard(org_id=org, source=source, at=now) for org in due]
+    try:
+        SourceHeard.objects.bulk_create(
+            rows, update_conflicts=True, unique_fields=["org", "source"], update_fields=["at"]
+        )
+    except Error as error:
+        log.warning("source_heard_lost", source=source.pk, error=type(error).__name__)
+        return
+    _heard.update({(org, source.pk): now for org in due})
+
+
+EVENTS = Endpoint(check.EVENTS, actions.record_events)
+ACTIVITY = Endpoint(check.ACTIVITY, actions.record_activity)
