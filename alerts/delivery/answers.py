@@ -1,0 +1,89 @@
+"""What an answer of notification-service means for the push that was sent. Pure."""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+RETRY_AFTER_MIN, RETRY_AFTER_MAX = 1.0, 3600.0  # seconds
+RETRIED = frozenset({408, 425, 429})
+MISCONFIGURED = frozenset({401, 403, 404, 405})  # wrong secret or wrong address: no push of any org would pass
+NUMBER = re.compile(r"\d+(\.\d*)?([eE]\+?\d+)?", re.ASCII)
+SERVICE = "notification-service"
+
+Kind = Literal["sent", "retry", "refused", "configuration", "given_back"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one attempt.
+
+    `answer` is for people, at most 300 characters. `retry_after` in seconds: the service asked everybody to wait.
+    `given_back`: not sent at all, the claim was too old or sending was stopped.
+    """
+
+    kind: Kind
+    answer: str
+    retry_after: float | None = None
+    notification_id: str = ""
+    push: str = ""
+
+
+def no_answer(why: str) -> Outcome:
+    """The network failed, or the deadline passed: it may or may not have arrived, so the same key goes again."""
+    return Outcome("retry", f"no answer from {SERVICE}: {why}"[:300])
+
+
+GIVEN_BACK = Outcome("given_back", "")
+
+
+def classify(status: int, retry_after: str | None, body: bytes | None, now: datetime) -> Outcome:
+    """Judge an answer; `body` None means that it was longer than we read. `now` is the wall clock, UTC."""
+    if 200 <= status < 300:
+        return _accepted(body) or Outcome("retry", f"{status} from {SERVICE}, but the answer is not the contract's")
+    answer = f"{status} from {SERVICE}"
+    if status in MISCONFIGURED:
+        return Outcome("configuration", answer + _reason_given(body))
+    if 300 <= status < 400 or status in RETRIED or status >= 500:
+        return Outcome("retry", answer, retry_after=seconds_to_wait(retry_after, now))
+    return Outcome("refused", answer + _reason_given(body))
+
+
+def _accepted(body: bytes | None) -> Outcome | None:
+    match _decoded(body):
+        case {"notification_id": str(given), "in_app": str(), "push": "queued" | "no_token" as push} if given:
+            return Outcome("sent", f"accepted by {SERVICE}", notification_id=given[:200], push=push)
+    return None
+
+
+def _reason_given(body: bytes | None) -> str:
+    """The service's own words in the one error shape, without control characters."""
+    match _decoded(body):
+        case {"error": {"message": str(message)}} if message:
+            return f": {''.join(c if c.isprintable() else ' ' for c in message)}"[:250]
+    return ""
+
+
+def _decoded(body: bytes | None) -> object:
+    try:
+        return json.loads(body or b"")
+    except (ValueError, RecursionError):
+        return None
+
+
+def seconds_to_wait(retry_after: str | None, now: datetime) -> float | None:
+    """`Retry-After` in seconds or as an HTTP date, clamped to 1 s - 1 h; None where it is missing or garbage."""
+    if retry_after is None:
+        return None
+    text = retry_after.strip()
+    if NUMBER.fullmatch(text):
+        seconds = float(text)
+    else:
+        try:
+            date = parsedate_to_datetime(text)
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
+    return min(max(seconds, RETRY_AFTER_MIN), RETRY_AFTER_MAX)

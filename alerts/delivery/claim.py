@@ -1,0 +1,210 @@
+"""Claim: make due pushes ours for a minute, each one checked again, through the one gate. One short transaction."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from alerts.decide import PushFacts, recheck
+from alerts.delivery import gate as gates
+from alerts.delivery.sender import Claimed
+from alerts.failpoints import failpoint
+from alerts.models import Gate
+from orgs import clock
+from orgs.routing import recipients
+
+LEASE = timedelta(seconds=60)  # longer than the task limit of 30 s, which is longer than a deadline of 10 s (I4)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`pushes` are ours; `cancelled` are the alerts of pushes that make no sense any more.
+
+    `more`: something else may be due. `recovering`: after a pause, wait for what becomes of these first.
+    """
+
+    pushes: list[Claimed] = field(default_factory=list)
+    cancelled: list[UUID] = field(default_factory=list)
+    more: bool = False
+    recovering: bool = False
+
+    @property
+    def worked(self) -> bool:
+        """Whether it found anything to do."""
+        return bool(self.pushes or self.cancelled)
+
+
+class Row(NamedTuple):
+    """A due push with what is needed to check it again."""
+
+    id: UUID
+    org_id: int
+    agent_id: int | None
+    alert_id: UUID | None
+    supervisor_id: int
+    active: bool
+    kind: str
+    reason: str
+    planned_at: datetime
+    attempts: int
+    idempotency_key: UUID
+    body: str
+    newer_planned: bool
+    alert_state: str | None
+    acknowledged_at: datetime | None
+    snoozed_until: datetime | None
+
+
+# Critical first, then the orgs in turn, then the oldest. A lease that ran out makes a row due again: its process
+# died or was stopped, and nobody knows whether notification-service got it, so the same key goes again.
+DUE = """
+WITH due AS (
+    SELECT id, severity = 'critical' AS critical, planned_at,
+           row_number() OVER (PARTITION BY severity = 'critical', org_id ORDER BY planned_at, id) AS turn
+    FROM alerts_push
+    WHERE (state = 'pending' AND next_attempt_at <= %(due_by)s) OR (state = 'sending' AND lease_until < %(now)s)
+)
+SELECT push.id, push.org_id, alert.agent_id, push.alert_id, push.supervisor_id, person.is_active, push.kind,
+       push.reason, push.planned_at, push.attempts, push.idempotency_key, push.body,
+       EXISTS (
+           SELECT FROM alerts_push newer
+           WHERE newer.alert_id = push.alert_id AND newer.supervisor_id = push.supervisor_id
+             AND newer.occurrence > push.occurrence AND newer.state IN ('pending', 'sending', 'sent')
+       ),
+       alert.state, alert.acknowledged_at, alert.snoozed_until
+FROM due
+JOIN alerts_push push ON push.id = due.id
+JOIN orgs_user person ON person.id = push.supervisor_id
+LEFT JOIN alerts_alert alert ON alert.id = push.alert_id
+ORDER BY due.critical DESC, due.turn, due.planned_at, due.id
+LIMIT %(limit)s
+FOR UPDATE OF push SKIP LOCKED
+"""
+OURS = """
+UPDATE alerts_push SET state = 'sending', lease_token = %(token)s, lease_until = %(until)s, attempts = attempts + 1
+WHERE id = ANY(%(ids)s)
+"""
+CANCEL = """
+UPDATE alerts_push push
+SET state = 'cancelled', ended_reason = cancelled.reason, ended_at = %(now)s, next_attempt_at = NULL,
+    lease_token = NULL, lease_until = NULL,
+    last_answer = CASE WHEN push.state = 'sending'
+                  THEN 'the sending process ended before the answer: it may have arrived' ELSE push.last_answer END
+FROM unnest(%(ids)s::uuid[], %(reasons)s::text[]) AS cancelled (id, reason)
+WHERE push.id = cancelled.id
+"""
+
+
+def claim(min_age: timedelta = timedelta()) -> Claim:
+    """Claim up to 200 pushes that have been due for `min_age`; nothing while the gate is closed.
+
+    Locks the Gate row, then the chosen Push rows (SKIP LOCKED). Run it with the tenant scope disabled.
+    """
+    with transaction.atomic(durable=True):  # durable: the claim is committed before anything is sent
+        claimed = _claim(locked_gate(), clock.now(), min_age)
+    if claimed.pushes:
+        failpoint("after_claim")
+    return claimed
+
+
+def _claim(gate: Gate, now: datetime, min_age: timedelta) -> Claim:
+    shown = gate.reason
+    if not settings.NOTIFICATION_SERVICE_URL:
+        gate.reason = gates.CONFIGURATION
+        rows, claimed = [], Claim()
+    else:
+        admission = gates.admit(gate, now, settings.PUSH_RATE_PER_SECOND, settings.PUSH_BURST)
+        rows = _due(now, now - min_age) if admission.open else []
+        wanted, cancelled = _check(rows, now, admission.limit)
+        _cancel(cancelled, now)
+        gates.take(gate, admission, len(wanted), now)
+        claimed = Claim(
+            _take(wanted, now, admission.probe),
+            sorted({row.alert_id for row, _ in cancelled if row.alert_id is not None}),
+            more=len(rows) == gates.BATCH or len(wanted) + len(cancelled) < len(rows),
+            recovering=admission.probe or gate.allowance is not None,
+        )
+    if rows or gate.reason != shown:  # an idle service writes nothing
+        gate.save()
+    return claimed
+
+
+def locked_gate() -> Gate:
+    """The one Gate row, locked until the end of the transaction; made, with a full bucket, where there is none."""
+    gate = Gate.objects.select_for_update().first()
+    if gate is None:
+        fresh = Gate(tokens=settings.PUSH_BURST, refilled_at=clock.now())
+        Gate.objects.bulk_create([fresh], ignore_conflicts=True)  # another process may have been quicker
+        gate = Gate.objects.select_for_update().get()
+    return gate
+
+
+def _due(now: datetime, due_by: datetime) -> list[Row]:
+    with connection.cursor() as cursor:
+        cursor.execute(DUE, {"now": now, "due_by": due_by, "limit": gates.BATCH})
+        return [Row(*row) for row in cursor.fetchall()]
+
+
+def _check(rows: list[Row], now: datetime, limit: int) -> tuple[list[Row], list[tuple[Row, str]]]:
+    """The first `limit` rows that still make sense, and all rows that do not, each with its reason."""
+    told = _still_told(rows)
+    wanted: list[Row] = []
+    cancelled: list[tuple[Row, str]] = []
+    for row in rows:
+        plan = recheck(_facts(row, row.active and row.id in told), now)
+        if not plan.send:
+            cancelled.append((row, plan.reason))
+        elif len(wanted) < limit:
+            wanted.append(row)
+    return wanted, cancelled
+
+
+def _still_told(rows: Sequence[Row]) -> set[UUID]:
+    """Ids of the pushes whose supervisor routing would still choose; a test push asks nobody."""
+    people = {
+        key: {person.user_id for person in found}
+        for key, found in recipients({(row.org_id, row.agent_id) for row in rows if row.agent_id is not None}).items()
+    }
+    return {row.id for row in rows if row.agent_id is None or row.supervisor_id in people[(row.org_id, row.agent_id)]}
+
+
+def _facts(row: Row, still_recipient: bool) -> PushFacts:
+    return PushFacts(
+        reason=row.reason,
+        planned_at=row.planned_at,
+        newer_planned=row.newer_planned,
+        still_recipient=still_recipient,
+        alert_state=row.alert_state or "open",
+        acknowledged_at=row.acknowledged_at,
+        snoozed_until=row.snoozed_until,
+    )
+
+
+def _cancel(cancelled: list[tuple[Row, str]], now: datetime) -> None:
+    if not cancelled:
+        return
+    values: dict[str, Any] = {
+        "ids": [row.id for row, _ in cancelled],
+        "reasons": [reason for _, reason in cancelled],
+        "now": now,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(CANCEL, values)
+
+
+def _take(wanted: list[Row], now: datetime, probe: bool) -> list[Claimed]:
+    if not wanted:
+        return []
+    token = uuid4()
+    with connection.cursor() as cursor:
+        cursor.execute(OURS, {"token": token, "until": now + LEASE, "ids": [row.id for row in wanted]})
+    claimed_at = time.monotonic()
+    return [
+        Claimed(row.id, row.alert_id, row.idempotency_key, row.body, row.attempts + 1, token, claimed_at, probe)
+        for row in wanted
+    ]

@@ -1,0 +1,133 @@
+"""Finish: write down what became of claimed pushes. Only whoever still holds the lease may (fencing)."""
+
+import random
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from alerts.decide import PUSH_EXPIRES
+from alerts.delivery import gate as gates
+from alerts.delivery.claim import locked_gate
+from alerts.delivery.sender import Finished
+from alerts.models import Gate
+from orgs import clock
+
+RETRY_CAPS = (0.0, 5.0, 15.0, 30.0, 60.0, 120.0)  # seconds before retry 1, 2, ...
+RETRY_CAP_LAST = 300.0
+
+COLUMNS = {
+    "id": "uuid",
+    "token": "uuid",
+    "state": "text",
+    "reason": "text",
+    "answer": "text",
+    "given": "text",
+    "push": "text",
+    "burned": "int",
+    "delay": "float8",
+    "age": "float8",
+}
+# A row is ours only while it carries our token: whoever comes back after the lease ran out changes nothing.
+# Rows are locked in the order of their ids, as by receipts. A push whose next attempt would come after it expired
+# dies (gave_up) if others get through meanwhile; while nobody's does, it waits and ends as expired.
+FINISH = f"""
+UPDATE alerts_push push
+SET state = CASE WHEN done.dies THEN 'dead' ELSE done.state END,
+    ended_reason = CASE WHEN done.dies THEN 'gave_up' ELSE done.reason END,
+    last_answer = CASE WHEN done.answer = '' THEN push.last_answer ELSE done.answer END,
+    notification_id = done.given,
+    push = done.push,
+    attempts = push.attempts - 1 + done.burned,
+    next_attempt_at = CASE WHEN done.state = 'pending' AND NOT done.dies THEN done.next_at END,
+    sent_at = CASE WHEN done.state = 'sent' THEN done.at END,
+    ended_at = CASE WHEN done.state <> 'pending' OR done.dies THEN done.at END,
+    lease_token = NULL,
+    lease_until = NULL
+FROM (
+    SELECT ours.*, clock.now - make_interval(secs => age) AS at, clock.now + make_interval(secs => delay) AS next_at,
+           ours.state = 'pending' AND burned = 1 AND %(others_pass)s
+           AND clock.now + make_interval(secs => delay) > held.planned_at + %(expires)s AS dies
+    FROM unnest({", ".join(f"%({name})s::{kind}[]" for name, kind in COLUMNS.items())}) AS ours ({", ".join(COLUMNS)})
+    CROSS JOIN (SELECT live_now() AS now) clock
+    JOIN alerts_push held ON held.id = ours.id
+    ORDER BY ours.id
+    FOR UPDATE OF held
+) done
+WHERE push.id = done.id AND push.lease_token = done.token AND push.state = 'sending'
+RETURNING push.alert_id
+"""  # noqa: S608 - column names only
+
+
+def delay_of(attempts: int, rng: random.Random) -> float:
+    """Seconds until the next attempt after so many failed ones: full jitter below 0, 5, 15, 30, 60, 120, 300 ..."""
+    caps = RETRY_CAPS
+    return rng.uniform(0.0, caps[attempts - 1] if attempts <= len(caps) else RETRY_CAP_LAST)
+
+
+def finish(batch: Sequence[Finished], rng: random.Random) -> tuple[list[UUID], bool]:
+    """Write what became of these and let the gate learn; the alerts to publish, and whether the gate is closed now.
+
+    The rows first, then, in a transaction of its own, the gate: it is always locked before rows, never after.
+    """
+    gate_was = Gate.objects.get()
+    others_pass = gate_was.failures < gates.FAILURES and not gate_was.probing
+    changed = _write(batch, others_pass, rng)
+    return changed, _learn(gate_was, batch)
+
+
+def _write(batch: Sequence[Finished], others_pass: bool, rng: random.Random) -> list[UUID]:
+    now = time.monotonic()
+    rows = [_row(done, now, rng) for done in batch]
+    values: dict[str, Any] = {name: list(column) for name, column in zip(COLUMNS, zip(*rows, strict=True), strict=True)}
+    with connection.cursor() as cursor:
+        cursor.execute(FINISH, values | {"others_pass": others_pass, "expires": PUSH_EXPIRES})
+        return sorted({alert_id for (alert_id,) in cursor.fetchall() if alert_id is not None})
+
+
+def _row(done: Finished, now: float, rng: random.Random) -> tuple[object, ...]:
+    """The columns of COLUMNS for one finished push."""
+    push, outcome = done.push, done.outcome
+    state, reason, burned, delay = "pending", "", 1, 0.0
+    match outcome.kind:
+        case "sent":
+            state = "sent"
+        case "refused":
+            state, reason = "dead", "refused"
+        case "retry":
+            delay = max(delay_of(push.attempts, rng), outcome.retry_after or 0.0)
+        case "configuration" | "given_back":
+            burned = 0
+    return (
+        push.id,
+        push.token,
+        state,
+        reason,
+        outcome.answer,
+        outcome.notification_id,
+        outcome.push,
+        burned,
+        delay,
+        now - done.at,
+    )
+
+
+def _learn(gate_was: Gate, batch: Sequence[Finished]) -> bool:
+    if gates.is_clear(gate_was) and all(done.outcome.kind in ("sent", "given_back") for done in batch):
+        return False
+    with transaction.atomic(durable=True):
+        gate = locked_gate()
+        now = clock.now()
+        for probe, group in groupby(batch, key=lambda done: done.push.probe):
+            gates.learn(gate, [done.outcome for done in group], probe, now, settings.PUSH_BURST)
+        gate.save()
+        return _is_closed(gate, now)
+
+
+def _is_closed(gate: Gate, now: datetime) -> bool:
+    return gate.closed_until is not None and gate.closed_until > now

@@ -1,0 +1,153 @@
+"""The transport to notification-service: signed requests, a total deadline, a capped answer. No database here.
+
+The contract is docs/contracts/notification-service.yaml.
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from email.utils import formatdate
+from typing import Protocol
+from urllib.parse import quote, urlencode, urlsplit
+from uuid import UUID
+
+import aiohttp
+import structlog
+from django.conf import settings
+from yarl import URL
+
+from alerts.delivery.answers import Outcome, classify, no_answer
+
+DEADLINE = 10.0  # seconds for one request in total, however slowly the answer drips (I4)
+ANSWER_CAP = 64 * 1024  # bytes that are read of an answer
+IN_FLIGHT = 50
+NOTIFICATIONS, PUSH_TOKENS = "/v1/notifications", "/v1/push-tokens"
+TOKENS_QUERY = 4000  # characters of a query; longer lists are asked in parts
+
+log = structlog.get_logger(__name__)
+
+
+class Sendable(Protocol):
+    """What is sent: the frozen body, under a key that stays the same."""
+
+    @property
+    def body(self) -> str: ...
+
+    @property
+    def idempotency_key(self) -> UUID: ...
+
+
+def sign(method: str, target: str, date: str) -> str:
+    """The `Authorization` header (Mekari HMAC) for a request line's `target`, path and query, and a `Date`."""
+    text = f"date: {date}\n{method} {target} HTTP/1.1"
+    secret = settings.NOTIFICATION_SERVICE_CLIENT_SECRET.encode()
+    signature = base64.b64encode(hmac.new(secret, text.encode(), hashlib.sha256).digest()).decode()
+    return (
+        f'hmac username="{settings.NOTIFICATION_SERVICE_CLIENT_ID}", algorithm="hmac-sha256", '
+        f'headers="date request-line", signature="{signature}"'
+    )
+
+
+def open_session() -> aiohttp.ClientSession:
+    """A session that keeps connections alive, sends no cookies, and unpacks nothing."""
+    return aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=DEADLINE),
+        connector=aiohttp.TCPConnector(limit=IN_FLIGHT),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "live-monitoring"},
+    )
+
+
+async def send(session: aiohttp.ClientSession, push: Sendable) -> Outcome:
+    """One attempt to deliver one push. Never raises for anything the other side or the network does."""
+    headers = {"Content-Type": "application/json", "Idempotency-Key": str(push.idempotency_key)}
+    try:
+        async with _request(session, "POST", NOTIFICATIONS, headers, push.body.encode()) as answer:
+            body = await _read_capped(answer)
+            return classify(answer.status, answer.headers.get("Retry-After"), body, datetime.now(UTC))
+    except TimeoutError:
+        return no_answer(f"timed out after {DEADLINE:g} s")
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return no_answer(_why(error))
+
+
+def ask_tokens(sso_ids: Iterable[str]) -> dict[str, int]:
+    """How many phones notification-service knows for each of these people; those it does not answer for are left out.
+
+    Raises aiohttp.ClientError, TimeoutError or ValueError (an answer that is not the contract's).
+    """
+    return asyncio.run(_ask_tokens(sorted(set(sso_ids))))
+
+
+async def _ask_tokens(sso_ids: list[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    async with open_session() as session:
+        for query in _queries(sso_ids):
+            async with _request(session, "GET", f"{PUSH_TOKENS}?{query}", {}, None) as answer:
+                answer.raise_for_status()
+                found |= _tokens(await _read_capped(answer))
+    wanted = set(sso_ids)
+    return {sso_id: tokens for sso_id, tokens in found.items() if sso_id in wanted}
+
+
+def _queries(sso_ids: list[str]) -> Iterator[str]:
+    query = start = urlencode({"user_source": "chat"})
+    for sso_id in sso_ids:
+        part = f"&sso_id={quote(sso_id, safe='')}"
+        if query != start and len(query) + len(part) > TOKENS_QUERY:
+            yield query
+            query = start
+        query += part
+    if query != start:
+        yield query
+
+
+def _tokens(body: bytes | None) -> dict[str, int]:
+    match json.loads(body or b""):
+        case {"data": [*people]}:
+            return {person["sso_id"]: person["tokens"] for person in people if _is_count(person)}
+    raise ValueError("the answer is not the contract's")
+
+
+def _is_count(person: object) -> bool:
+    match person:
+        case {"sso_id": str(), "tokens": int(tokens)}:
+            return 0 <= tokens < 2**31
+    return False
+
+
+def _request(
+    session: aiohttp.ClientSession, method: str, path: str, headers: dict[str, str], body: bytes | None
+) -> "aiohttp.client._RequestContextManager":
+    base = urlsplit(settings.NOTIFICATION_SERVICE_URL)
+    date = formatdate(usegmt=True)  # this machine's clock: the other side compares it with its own
+    signed = {"Date": date, "Authorization": sign(method, base.path + path, date)}
+    url = URL(settings.NOTIFICATION_SERVICE_URL + path, encoded=True)
+    return session.request(method, url, data=body, headers=headers | signed, allow_redirects=False)
+
+
+async def _read_capped(answer: aiohttp.ClientResponse) -> bytes | None:
+    """The body, or None if there is more than the cap; the connection of such an answer is dropped unread."""
+    body = bytearray()
+    while chunk := await answer.content.read(ANSWER_CAP + 1 - len(body)):
+        body += chunk
+        if len(body) > ANSWER_CAP:
+            answer.close()
+            return None
+    return bytes(body)
+
+
+def _why(error: Exception) -> str:
+    """A few words for people; the class says more than most messages, and no message may carry a secret."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name cannot be resolved"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "it refuses connections"
+    if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):
+        return "it cut the connection"
+    return type(error).__name__

@@ -1,0 +1,163 @@
+"""The outbox: sweep() claims due pushes, sends them and writes down what became of them (design.md I1-I6).
+
+The rows are the truth; a kick, a beat or the dispatcher only says "look now", and any number of sweeps may run at
+once.
+"""
+
+import random
+import threading
+import time
+from datetime import timedelta
+from functools import partial
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django_scopes import scopes_disabled
+
+from alerts import feed
+from alerts.delivery.claim import Claim, claim
+from alerts.delivery.finish import finish
+from alerts.delivery.message import idempotency_key, push_body
+from alerts.delivery.sender import Sender
+from alerts.models import Push
+from orgs import clock
+from orgs.models import Assignment, Org, Severity, User
+from orgs.routing import Recipient
+
+SWEEP_LASTS = 18.0  # seconds; with a deadline of 10 it ends before the task limit of 30
+FLUSH = 0.1  # seconds between two writes of results
+STOP_PATIENCE = 8.0  # seconds for what is in flight when the process is told to end
+REFILL = 100  # pushes still to be sent below which the next claim is made, so that 50 stay in flight
+
+log = structlog.get_logger(__name__)
+
+
+class NotDead(Exception):
+    """Only a dead push can be replayed."""
+
+
+def sweep(
+    *,
+    until: float | None = None,
+    min_age: float = 0.0,
+    rng: random.Random | None = None,
+    stop: threading.Event | None = None,
+) -> int:
+    """Send what has been due for `min_age` seconds, until nothing is due, the gate closes or `until` has come.
+
+    `until` is on `time.monotonic()`, default 18 s from now; `stop` ends it early, within 8 s. Returns how many
+    attempts were made. Safe to run any number of times at once.
+    """
+    until = time.monotonic() + SWEEP_LASTS if until is None else until
+    age = timedelta(seconds=min_age)
+    with scopes_disabled():
+        first = _claim(age)
+        if not (first.pushes or first.more):
+            return 0
+        return _Sweep(until, age, rng or random.SystemRandom(), stop or threading.Event()).run(first)
+
+
+class _Sweep:
+    """One sweep in progress: the database work beside a sender's thread."""
+
+    def __init__(self, until: float, min_age: timedelta, rng: random.Random, stop: threading.Event) -> None:
+        self.until, self.min_age, self.rng, self.stop = until, min_age, rng, stop
+        self.attempts = 0
+        self.more = False  # something may still be due
+
+    def run(self, first: Claim) -> int:
+        with Sender() as sender:
+            self._hand(sender, first)
+            while (self.more or sender.unfinished) and not self._ends(sender):
+                if self.more and sender.unfinished < (1 if self.recovering else REFILL):
+                    self._hand(sender, _claim(self.min_age))
+                self._finish(sender)
+            sender.hold()
+            self._drain(sender)
+        return self.attempts
+
+    def _ends(self, sender: Sender) -> bool:
+        return sender.held or self.stop.is_set() or time.monotonic() >= self.until
+
+    def _drain(self, sender: Sender) -> None:
+        """Wait for what is in flight; told to stop, not for ever: the lease runs out and the same key goes again."""
+        stopping_at = None
+        while sender.unfinished:
+            self._finish(sender)
+            if self.stop.is_set():
+                stopping_at = stopping_at or time.monotonic()
+                if time.monotonic() - stopping_at > STOP_PATIENCE:
+                    return
+
+    def _hand(self, sender: Sender, claimed: Claim) -> None:
+        self.more = claimed.more
+        self.recovering = claimed.recovering  # then nothing more before these are answered
+        sender.hand(claimed.pushes)
+        if self.more and not claimed.worked:
+            time.sleep(FLUSH)  # the bucket is empty; it fills by the second
+
+    def _finish(self, sender: Sender) -> None:
+        batch = sender.results(first_within=FLUSH, gather=FLUSH)
+        if not batch:
+            return
+        self.attempts += sum(done.outcome.kind != "given_back" for done in batch)
+        changed, closed = finish(batch, self.rng)
+        feed.publish(changed)
+        self.more |= any(done.outcome.kind == "retry" for done in batch)  # the first retry may be due at once
+        if closed:
+            sender.hold()
+
+
+def _claim(min_age: timedelta) -> Claim:
+    claimed = claim(min_age)
+    feed.publish(claimed.cancelled)
+    return claimed
+
+
+def send_test_push(org: Org, user: User, by: User) -> Push:
+    """Plan a test push to `user` about no alert, to be sent at once; `by` asked for it.
+
+    Every hop shows on the row: `attempts` and `last_answer`, `sent_at` and `push` (queued | no_token),
+    `delivered_at`, `opened_at`. Needs a scope that covers `org`.
+    """
+    now = clock.now()
+    held = Assignment.objects.filter(org=org, user=user).order_by("role__tier").values_list("role__tier", flat=True)
+    person = Recipient(user.id, user.sso_id, user.name, user.locale, held.first() or 1)
+    push = Push(
+        org=org,
+        supervisor=user,
+        kind=Push.Kind.TEST,
+        tier=person.tier,
+        reason="test",
+        severity=Severity.INFO,
+        planned_at=now,
+        next_attempt_at=now,
+    )
+    push.idempotency_key = idempotency_key(push.id)
+    push.body = push_body(push=push, alert=None, org=org, room=None, agent_name="", recipient=person)
+    with transaction.atomic():
+        push.save(force_insert=True)
+        transaction.on_commit(feed.kick, robust=True)
+    log.info("test_push_planned", push=str(push.id), org=org.external_id, by=by.pk)
+    return push
+
+
+def replay(push_id: UUID, by: User | None = None) -> Push:
+    """Put a dead push back in line: planned anew now, the same bytes under the same key.
+
+    Raises Push.DoesNotExist outside the current scope, NotDead if it is not dead (any more).
+    """
+    now = clock.now()
+    with transaction.atomic():
+        revived = Push.objects.filter(id=push_id, state=Push.State.DEAD).update(
+            state=Push.State.PENDING, ended_reason="", ended_at=None, attempts=0, planned_at=now, next_attempt_at=now
+        )
+        push = Push.objects.get(id=push_id)
+        if not revived:
+            raise NotDead(push.state)
+        transaction.on_commit(feed.kick, robust=True)
+        if push.alert_id is not None:
+            transaction.on_commit(partial(feed.publish, [push.alert_id]), robust=True)
+    log.info("push_replayed", push=str(push.id), by=by.pk if by else None)
+    return push

@@ -1,0 +1,52 @@
+"""Who has a phone: push tokens, asked of notification-service and kept on the person (proof of reach)."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import aiohttp
+import structlog
+from django.conf import settings
+from django_scopes import scopes_disabled
+
+from alerts.delivery import notification_service
+from orgs import clock
+from orgs.models import User
+
+AT_ONCE = 500  # people
+
+log = structlog.get_logger(__name__)
+
+
+def ask_tokens_of(users: Iterable[User]) -> int:
+    """Ask how many phones these people have and write it down; returns for how many an answer came.
+
+    Fails softly: what could not be asked keeps its old figure and its old `push_tokens_at`.
+    """
+    people = sorted({user.sso_id for user in users})
+    if not settings.NOTIFICATION_SERVICE_URL:
+        return 0
+    answered = 0
+    for start in range(0, len(people), AT_ONCE):
+        try:
+            found = notification_service.ask_tokens(people[start : start + AT_ONCE])
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            log.warning("push_tokens_not_asked", error=type(error).__name__)
+            break
+        _write(found)
+        answered += len(found)
+    return answered
+
+
+def ask_everybody() -> int:
+    """The same for everybody with an assignment."""
+    with scopes_disabled():
+        return ask_tokens_of(User.objects.filter(is_active=True, assignments__isnull=False).distinct())
+
+
+def _write(found: dict[str, int]) -> None:
+    by_count: dict[int, list[str]] = defaultdict(list)
+    for sso_id, tokens in found.items():
+        by_count[tokens].append(sso_id)
+    now = clock.now()
+    for tokens, sso_ids in by_count.items():
+        User.objects.filter(sso_id__in=sso_ids).update(push_tokens=tokens, push_tokens_at=now)

@@ -1,0 +1,26 @@
+"""Celery tasks: hints without data, so that losing or doubling one is harmless. The rows are the truth."""
+
+from celery import shared_task
+from django_scopes import scopes_disabled
+
+from alerts import actions
+from alerts.delivery import outbox, tokens
+
+
+@shared_task(ignore_result=True, acks_late=True)
+def sweep_pushes() -> None:
+    """Send what is due: on a kick after a commit, and every few seconds anyway."""
+    outbox.sweep()
+
+
+@shared_task(ignore_result=True, acks_late=True)
+def sweep_timers() -> None:
+    """Work the alerts whose due time has passed."""
+    with scopes_disabled():
+        actions.sweep_timers()
+
+
+@shared_task(ignore_result=True, acks_late=True)
+def ask_push_tokens() -> None:
+    """Ask notification-service who has a phone."""
+    tokens.ask_everybody()
