@@ -21,7 +21,9 @@ from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
+import yaml
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.standins import CLIENT_ID, CLIENT_SECRET, RECEIPT_SECRET, ROOT, Standins
@@ -198,6 +200,33 @@ def test_a_body_above_64_kib_is_refused(running: Standins) -> None:
 def test_another_method_is_refused_by_name(running: Standins) -> None:
     answer = call(running.url, "GET", NOTIFY, headers=signed(f"GET {NOTIFY} HTTP/1.1"))
     assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+
+
+# --- The published contract -------------------------------------------------------------------------------
+
+CONTRACT = yaml.safe_load((ROOT / "docs" / "contracts" / "notification-service.yaml").read_text())
+OPERATION = CONTRACT["paths"][NOTIFY]["post"]
+EXAMPLE = OPERATION["requestBody"]["content"]["application/json"]["examples"]["alert"]["value"]
+
+
+def validate(value: Any, schema: str) -> None:
+    """Check against a schema of the published contract."""
+    whole = {"$ref": f"#/components/schemas/{schema}", "components": CONTRACT["components"]}
+    jsonschema.Draft202012Validator(whole).validate(value)
+
+
+def test_the_published_example_is_accepted(running: Standins) -> None:
+    validate(EXAMPLE, "Notification")
+    answer = notify(running, EXAMPLE)
+    assert answer.status == 202
+    validate(answer.json, "Accepted")
+
+
+@pytest.mark.parametrize("field", CONTRACT["components"]["schemas"]["Notification"]["required"])
+def test_every_published_field_is_required(running: Standins, field: str) -> None:
+    answer = notify(running, {name: value for name, value in EXAMPLE.items() if name != field})
+    assert (answer.status, answer.json["error"]["field"]) == (422, field)
+    validate(answer.json, "Error")
 
 
 # --- The signature ----------------------------------------------------------------------------------------
@@ -448,7 +477,7 @@ def test_a_delivered_receipt_follows_an_accepted_push(sending: Standins, receive
     notify(sending, key="k-delivered")
     receipt = receiver.next()
     assert (receipt["idempotency_key"], receipt["state"]) == ("k-delivered", "delivered")
-    assert set(receipt) == {"idempotency_key", "state", "at"}
+    validate(receipt, "Receipt")
 
 
 def test_a_receipt_on_demand_is_for_the_newest_notification(sending: Standins, receiver: Receiver) -> None:
