@@ -121,6 +121,8 @@ class Instance:
 
     def environment(self) -> dict[str, str]:
         """What the running instance gives to its programs. Raises LaunchError if nothing runs."""
+        if (self.folder / "lock").exists():
+            self._open_lock().close()
         owner = self.owner()
         try:
             kept: dict[str, str] = json.loads((self.folder / "env.json").read_text("utf-8"))

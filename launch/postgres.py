@@ -86,7 +86,7 @@ def find(packages: Path, system: Path = SYSTEM, path: str | None = None) -> list
     on_path = shutil.which("postgres", path=path)
     system_folders = sorted(system.glob("*/bin"), key=lambda folder: _number(folder.parent.name), reverse=True)
     places = [(wheel, "wheel"), *((folder, "system") for folder in system_folders)]
-    if on_path:
+    if on_path and Path(on_path).resolve().parent not in system_folders:
         places.append((Path(on_path).resolve().parent, "system"))
     found = (_probe(folder, origin) for folder, origin in places)
     return [binaries for binaries in found if binaries and binaries.major >= OLDEST_MAJOR]

@@ -110,7 +110,7 @@ class Supervisor:
         self._reap()
         self._restart_due()
 
-    def wait_until(self, ready: Callable[[], bool], seconds: float, name: str) -> None:
+    def wait_until(self, ready: Callable[[], bool], seconds: float, name: str, every: float = 0.05) -> None:
         """Wait for a program to be ready. Raises LaunchError if it dies three times or takes too long."""
         deadline = time.monotonic() + seconds
         while not ready():
@@ -120,7 +120,7 @@ class Supervisor:
                 log = self.log_of(name)
                 sys.stderr.write(f"{tail(log)}\n")
                 raise LaunchError(f"{name} {why}; its whole log is {log}.")
-            self.wait(0.05)
+            self.wait(every)
 
     def stop(self, order: Sequence[str]) -> None:
         """End every program, those named first in that order, the others after them newest first."""

@@ -80,7 +80,7 @@ def _start(instance: Instance, supervisor: Supervisor, venv: Venv, sockets: Path
     for program in make.services(port):
         supervisor.start(program)
     logins = _set_up_demo(instance, supervisor, make) if demo else []
-    supervisor.wait_until(lambda: ports.answers(port, "/readyz"), READY_PATIENCE, "web")
+    supervisor.wait_until(lambda: ports.answers(port, "/readyz"), READY_PATIENCE, "web", every=0.25)
     if demo:
         supervisor.start(make.simulator())
     instance.announce(values["BASE_URL"])
