@@ -10,7 +10,9 @@ from django.db import connection
 from django_scopes import scopes_disabled
 
 from orgs.models import Org
-from tests.factories import OrgFactory
+from tests.factories import OrgFactory, SourceFactory
+from tests.ingest_server import Sender, make_key, serving
+from tests.outbox import set_gate
 from tests.standins import CLIENT_ID, CLIENT_SECRET, RECEIPT_SECRET, Standins
 
 LIVE_NOW = (
@@ -67,6 +69,12 @@ def run_commit_hooks(django_capture_on_commit_callbacks: Any) -> Callable[[], An
     return lambda: django_capture_on_commit_callbacks(execute=True)
 
 
+@pytest.fixture
+def gate(db: None) -> None:
+    """An open gate with a full bucket."""
+    set_gate()
+
+
 @pytest.fixture(scope="session")
 def _standins_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standins]:
     running = Standins(tmp_path_factory.mktemp("standins"))
@@ -98,3 +106,26 @@ def wait_for() -> Callable[..., Any]:
         return found
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def ingest_port() -> Iterator[int]:
+    """The port of the whole ASGI application, served by uvicorn in a thread; its tests need real transactions."""
+    with serving() as port:
+        yield port
+
+
+@pytest.fixture
+def sender(transactional_db: None, ingest_port: int, org: Org) -> Sender:
+    """An org source with a key of scope `ingest`."""
+    source = SourceFactory(org=org)
+    row, key = make_key(source)
+    return Sender(ingest_port, source, key, row)
+
+
+@pytest.fixture
+def platform(transactional_db: None, ingest_port: int) -> Sender:
+    """A platform source with a key of scope `ingest`."""
+    source = SourceFactory(org=None)
+    row, key = make_key(source)
+    return Sender(ingest_port, source, key, row)

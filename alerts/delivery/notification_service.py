@@ -148,6 +148,6 @@ def _why(error: Exception) -> str:
         return "its name cannot be resolved"
     if isinstance(error, aiohttp.ClientConnectorError):
         return "it refuses connections"
-    if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):
+    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError):
         return "it cut the connection"
     return type(error).__name__

@@ -17,6 +17,7 @@ import structlog
 
 from alerts.delivery import notification_service
 from alerts.delivery.answers import GIVEN_BACK, Outcome, no_answer
+from alerts.delivery.gate import FAILURES
 from alerts.failpoints import failpoint
 
 START_WITHIN = 15.0  # seconds after the claim: lease 60 > task limit 30 > 15 + deadline 10 (I4)
@@ -56,6 +57,7 @@ class Sender:
         self._done: queue.SimpleQueue[Finished] = queue.SimpleQueue()
         self.held = False  # no further send starts; for good
         self._ended = False
+        self._failures = 0  # in a row
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="push-sender", daemon=True)
 
@@ -124,7 +126,8 @@ class Sender:
         while self._waiting:
             push = self._waiting.popleft()
             outcome = await self._send(session, push)
-            if outcome.kind == "configuration" or outcome.retry_after is not None:
+            self._failures = self._failures + 1 if outcome.kind == "retry" else 0
+            if outcome.kind == "configuration" or outcome.retry_after is not None or self._failures >= FAILURES:
                 self.hold()  # at once: the gate, which tells every process, follows with the batch
             self._done.put(Finished(push, outcome, time.monotonic()))
 
