@@ -66,9 +66,7 @@ def _players(org: dict[str, Any]) -> list[Player]:
     supervisors = tuple(
         person if isinstance(person, str) else person["sso_id"] for person in org.get("supervisors", ())
     )
-    return [
-        Player(org["external_id"], agent["name"], agent["version"], supervisors) for agent in org["agents"]
-    ]
+    return [Player(org["external_id"], agent["name"], agent["version"], supervisors) for agent in org["agents"]]
 
 
 def _invented(org_id: str | None, turn: int, bench: list[Player]) -> Player:

@@ -30,12 +30,8 @@ EVENTS_AT_ONCE = 200  # with their room activity well below the 1,000 items of a
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options, for this module's parser and for manage.py's."""
-    parser.add_argument(
-        "--rate", type=_rate, default=0.5, help="failure events a second (default %(default)s)"
-    )
-    parser.add_argument(
-        "--rooms", type=_whole, default=40, help="rooms alive at a time (default %(default)s)"
-    )
+    parser.add_argument("--rate", type=_rate, default=0.5, help="failure events a second (default %(default)s)")
+    parser.add_argument("--rooms", type=_whole, default=40, help="rooms alive at a time (default %(default)s)")
     parser.add_argument("--agents", type=_whole, help="how many agents play (default: all of the demo)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed tells the same story")
     parser.add_argument("--scenario", choices=get_args(Scenario), default="calm")
@@ -157,9 +153,7 @@ def summary(wire: Wire) -> str:
     known = ("created", "duplicate", "updated", "conflict", "invalid")
     items = ", ".join(f"{wire.counts[kind]:,} {kind}" for kind in known if wire.counts[kind])
     again = f", {wire.counts['tried again']:,} tried again" if wire.counts["tried again"] else ""
-    return (
-        f"{datetime.now(UTC):%H:%M:%S}Z {items or 'nothing'} in {wire.counts['requests']:,} requests{again}"
-    )
+    return f"{datetime.now(UTC):%H:%M:%S}Z {items or 'nothing'} in {wire.counts['requests']:,} requests{again}"
 
 
 def _base_url(text: str) -> str:

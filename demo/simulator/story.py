@@ -91,9 +91,7 @@ class Conversation:
 class Story:
     """All living rooms. A conversation whose script is told makes room for another."""
 
-    def __init__(
-        self, *, seed: int, run: str, players: Sequence[Player], rooms: int, scenario: Scenario
-    ) -> None:
+    def __init__(self, *, seed: int, run: str, players: Sequence[Player], rooms: int, scenario: Scenario) -> None:
         """`run` makes the ids of one run of the simulator its own; `rooms` is how many live at a time."""
         self._rng = Random(seed)  # noqa: S311 - a play that can be repeated, no secret
         self._run = run

@@ -58,9 +58,7 @@ class Wire:
     async def _attempt(self, path: str, body: bytes) -> tuple[int | None, Mapping[str, str], bytes]:
         url = self._base_url + path
         try:
-            async with self._session.post(
-                url, data=body, headers=self._headers, allow_redirects=False
-            ) as response:
+            async with self._session.post(url, data=body, headers=self._headers, allow_redirects=False) as response:
                 content = await response.read()
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as problem:
             self._say_once("unreachable", f"No answer from {self._base_url} ({type(problem).__name__}); trying again.")
@@ -85,9 +83,7 @@ class Wire:
             for result in results:
                 self._count(status, result)
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
-            raise Refused(
-                f"The answer (status {status}) is not the contract's; check --base-url."
-            ) from problem
+            raise Refused(f"The answer (status {status}) is not the contract's; check --base-url.") from problem
 
     def _count(self, status: int, result: dict[str, Any]) -> None:
         problem = result.get("error") or {}

@@ -22,18 +22,12 @@ class Answer:
     def as_response(self) -> web.Response:
         """The shape on the wire."""
         if isinstance(self.body, str):
-            return web.Response(
-                status=self.status, text=self.body, content_type="text/html", headers=self.headers
-            )
+            return web.Response(status=self.status, text=self.body, content_type="text/html", headers=self.headers)
         body = b"" if self.body is None else msgspec.json.encode(self.body)
-        return web.Response(
-            status=self.status, body=body, content_type="application/json", headers=self.headers
-        )
+        return web.Response(status=self.status, body=body, content_type="application/json", headers=self.headers)
 
 
-def error(
-    status: int, code: str, message: str, field_name: str = "", headers: dict[str, str] | None = None
-) -> Answer:
+def error(status: int, code: str, message: str, field_name: str = "", headers: dict[str, str] | None = None) -> Answer:
     """The one error shape: `{"error": {"code", "message", "field"?}}`."""
     detail = {"code": code, "message": message} | ({"field": field_name} if field_name else {})
     return Answer(status, {"error": detail}, headers or {})

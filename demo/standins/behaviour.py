@@ -54,8 +54,6 @@ class Mood:
         left = behaviour.for_requests
         if left is not None:
             self.current = (
-                Behaviour(mode="ok")
-                if left == 1
-                else msgspec.structs.replace(behaviour, for_requests=left - 1)
+                Behaviour(mode="ok") if left == 1 else msgspec.structs.replace(behaviour, for_requests=left - 1)
             )
         return behaviour

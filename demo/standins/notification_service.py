@@ -54,9 +54,7 @@ class NotificationService:
     def _row(self, request: web.Request, raw: bytes, arrived: datetime, behaviour: Behaviour) -> Row:
         request_line = f"{request.method} {request.raw_path} HTTP/1.1"
         config = self._config
-        problem = signature.problem(
-            request.headers, request_line, config.client_id, config.client_secret, arrived
-        )
+        problem = signature.problem(request.headers, request_line, config.client_id, config.client_secret, arrived)
         return Row(
             n=len(self._store) + 1,
             at=arrived.isoformat(timespec="microseconds"),
@@ -71,9 +69,7 @@ class NotificationService:
             answer=None,
         )
 
-    def _answer(
-        self, request: web.Request, row: Row, behaviour: Behaviour, refusal: Answer | None
-    ) -> Answer | None:
+    def _answer(self, request: web.Request, row: Row, behaviour: Behaviour, refusal: Answer | None) -> Answer | None:
         if behaviour.mode == "down":
             return None
         if behaviour.mode == "garbage":
@@ -91,17 +87,13 @@ class NotificationService:
         if served is None:
             return answers.error(404, "not_found", "There is no such path.")
         if request.method != served:
-            return answers.error(
-                405, "method_not_allowed", f"Only {served} is served here.", headers={"Allow": served}
-            )
+            return answers.error(405, "method_not_allowed", f"Only {served} is served here.", headers={"Allow": served})
         return self._notify(request, row) if served == "POST" else self._push_tokens(request)
 
     def _notify(self, request: web.Request, row: Row) -> Answer:
         key = request.headers.get("Idempotency-Key", "")
         if not 1 <= len(key) <= 255:
-            return answers.error(
-                422, "invalid", "Idempotency-Key must have 1 to 255 characters.", "Idempotency-Key"
-            )
+            return answers.error(422, "invalid", "Idempotency-Key must have 1 to 255 characters.", "Idempotency-Key")
         if (known := self._store.by_key.get(key)) is not None:
             return _again(known, row)
         if request.content_type != "application/json":

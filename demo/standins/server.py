@@ -45,14 +45,10 @@ def build_app(config: Config) -> web.Application:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options, for this module's parser and for manage.py's."""
-    parser.add_argument(
-        "--port", type=_port, required=True, help="TCP port; 0 takes a free one and says which"
-    )
+    parser.add_argument("--port", type=_port, required=True, help="TCP port; 0 takes a free one and says which")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of its own store")
-    parser.add_argument(
-        "--receipts-url", metavar="URL", help="where receipts go (default $BASE_URL/api/push-receipts)"
-    )
+    parser.add_argument("--receipts-url", metavar="URL", help="where receipts go (default $BASE_URL/api/push-receipts)")
     parser.add_argument(
         "--no-delivered",
         action="store_true",
