@@ -256,6 +256,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000  # an org's page in the admin has a form field per cell
 
 # --- The ingest lane ---------------------------------------------------------------------------------------------
 INGEST_RATE_PER_MINUTE = env.int("INGEST_RATE_PER_MINUTE", default=6000)  # per key and web process; 0 = none

@@ -207,9 +207,7 @@ class Plan:
         role, person = self._role(row, changes), self._person(row, changes)
         known = self.assignments.get((row.org, row.role, row.sso_id))
         if known is None:
-            self.new.append(
-                Assignment(org=role.org, role=role, user=person, external_user_id=row.external_user_id)
-            )
+            self.new.append(Assignment(org=role.org, role=role, user=person, external_user_id=row.external_user_id))
             return Line(row, ADDED, ", ".join([f"{row.sso_id} → {row.role}", *changes]))
         self._change(known, "external_user_id", row.external_user_id, changes)
         return Line(row, CHANGED if changes else UNCHANGED, ", ".join(changes))
@@ -217,7 +215,9 @@ class Plan:
     def write(self) -> None:
         """Write what was judged: roles and people first, then assignments."""
         SupervisorRole.objects.bulk_create([row for row in self.new if isinstance(row, SupervisorRole)])
-        SupervisorRole.objects.bulk_update([row for row in self.old.values() if isinstance(row, SupervisorRole)], ["tier"])
+        SupervisorRole.objects.bulk_update(
+            [row for row in self.old.values() if isinstance(row, SupervisorRole)], ["tier"]
+        )
         User.objects.bulk_create([row for row in self.new if isinstance(row, User)])
         User.objects.bulk_update([row for row in self.old.values() if isinstance(row, User)], ["name", "locale"])
         Assignment.objects.bulk_create([row for row in self.new if isinstance(row, Assignment)])

@@ -48,7 +48,9 @@ class ShellCommand(BaseCommand):
         return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
-        self.add_subcommands(parser.add_subparsers(dest="sub", metavar="COMMAND", required=True, parser_class=SentenceParser))
+        self.add_subcommands(
+            parser.add_subparsers(dest="sub", metavar="COMMAND", required=True, parser_class=SentenceParser)
+        )
 
     def add_subcommands(self, subcommands: "argparse._SubParsersAction[Any]") -> None:
         """Declare each sub-command and `set_defaults(run=...)` on it."""

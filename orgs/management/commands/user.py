@@ -46,9 +46,7 @@ class Command(ShellCommand):
         elif person.email and person.email.lower() != email:
             raise Refused(f"--email: {sso_id!r} is known as {person.email}.")
         elif person.has_usable_password():
-            raise Refused(
-                f"{sso_id!r} has a password already; `changepassword {person.email}` sets a new one."
-            )
+            raise Refused(f"{sso_id!r} has a password already; `changepassword {person.email}` sets a new one.")
         person.email = email
         person.is_specialist = person.is_specialist or specialist
         checked(person, {"sso_id": "--sso-id", "email": "--email"})

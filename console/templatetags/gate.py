@@ -1,0 +1,30 @@
+"""Form fields of the log-in pages."""
+
+from typing import Any
+
+from django import template
+from django.conf import settings
+from django.forms import BoundField
+
+register = template.Library()
+
+
+@register.inclusion_tag("account/_field.html")
+def field(bound: BoundField, label: str = "") -> dict[str, Any]:
+    """A field with its label, help and errors, tied together for screen readers. `label` replaces its own."""
+    described = [f"{bound.auto_id}-{what}" for what in ("error", "help") if _has(bound, what)]
+    attributes: dict[str, Any] = {"class": "form-control is-invalid" if bound.errors else "form-control"}
+    if described:
+        attributes["aria-describedby"] = " ".join(described)
+    bound.field.widget.attrs.pop("placeholder", None)  # the label says it, and stays when somebody types
+    return {"field": bound, "label": label or bound.label, "widget": bound.as_widget(attrs=attributes)}
+
+
+@register.simple_tag
+def sends_mail() -> bool:
+    """Whether this installation can send e-mail."""
+    return bool(settings.EMAIL_CONFIGURED)
+
+
+def _has(bound: BoundField, what: str) -> bool:
+    return bool(bound.errors if what == "error" else bound.help_text)

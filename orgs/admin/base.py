@@ -1,0 +1,93 @@
+"""What the admin pages of this project share."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from orgs import history
+
+SHOWN = 500  # changes on a history page
+
+
+class TrackedAdmin(admin.ModelAdmin):
+    """Its History page shows what the database kept, so also what the shell changed and what is deleted."""
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        instance = self.get_object(request, unquote(object_id))
+        if instance is None:
+            raise Http404
+        if not self.has_view_permission(request, instance):
+            raise PermissionDenied
+        return self.page(
+            request,
+            "admin/orgs/history.html",
+            title=_("History of %(name)s") % {"name": instance},
+            changes=history.of(instance, SHOWN),
+            shown=SHOWN,
+            object=instance,
+        )
+
+    def page(self, request: HttpRequest, template: str, **context: Any) -> TemplateResponse:
+        """A page of our own in the admin's frame."""
+        frame = self.admin_site.each_context(request) | {
+            "opts": self.opts,
+            "module_name": self.opts.verbose_name_plural,
+        }
+        return TemplateResponse(request, template, frame | context)
+
+    def found(self, request: HttpRequest, pk: int) -> Any:
+        """The row that a page of our own is about. Raises Http404, PermissionDenied."""
+        instance = self.get_object(request, str(pk))
+        if instance is None:
+            raise Http404
+        if not self.has_change_permission(request, instance):
+            raise PermissionDenied
+        return instance
+
+    def confirm(
+        self,
+        request: HttpRequest,
+        instance: Any,
+        act: Callable[[], None],
+        **texts: Any,
+    ) -> HttpResponse:
+        """GET asks (`title`, `sentence`, `button`), POST acts; then back to the row."""
+        back = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        if request.method == "POST":
+            act()
+            return HttpResponseRedirect(reverse(back, args=[instance.pk]))
+        return self.page(request, "admin/orgs/confirm.html", object=instance, **texts)
+
+
+class OfOrg:
+    """For inlines below an org (or one of its roles): choices come from that org only."""
+
+    limited = ("agent", "role", "agents")
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        self._limit(db_field, request, kwargs)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        self._limit(db_field, request, kwargs)
+        return super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
+
+    def _limit(self, db_field: Any, request: HttpRequest, kwargs: dict[str, Any]) -> None:
+        if db_field.name in self.limited:
+            org_id = self.org_of_page(request)
+            kwargs["queryset"] = db_field.related_model.objects.filter(org_id=org_id)
+
+    def org_of_page(self, request: HttpRequest) -> Any:
+        """Id of the org whose page this is; None on an "Add" page."""
+        match = request.resolver_match
+        object_id = match.kwargs.get("object_id") if match else None
+        return unquote(object_id) if object_id else None

@@ -1,0 +1,246 @@
+"""Orgs, their agents, roles, assignments, policies."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from orgs import history, imports
+from orgs.admin.base import SHOWN, OfOrg, TrackedAdmin
+from orgs.admin.importing import import_page
+from orgs.models import (
+    Agent,
+    Assignment,
+    Membership,
+    Org,
+    Policy,
+    Source,
+    SourceHeard,
+    SupervisorRole,
+)
+
+MOST_INLINE = 100  # assignments shown on the page of an org; beyond it the list and the import are the better tool
+
+
+class AssignmentForm(forms.ModelForm):
+    """Takes the org from the role, so that both always agree, and checks the pair with it.
+
+    No Meta: its fields ask the database, which needs a scope; the admin makes the form within a request.
+    """
+
+    def _post_clean(self) -> None:
+        role = self.cleaned_data.get("role") or getattr(self.instance, "role", None)
+        if isinstance(role, SupervisorRole):
+            self.instance.role, self.instance.org_id = role, role.org_id
+        super()._post_clean()  # type: ignore[misc]
+
+    def _get_validation_exclusions(self) -> set[str]:
+        return super()._get_validation_exclusions() - {"org"}  # type: ignore[misc]
+
+
+class AgentInline(admin.TabularInline):
+    model = Agent
+    fields = ("name", "version", "production", "confirmed")
+    extra = 0
+    can_delete = False  # events and alerts hang on it; take it out of production instead
+
+
+class RoleInline(OfOrg, admin.TabularInline):
+    model = SupervisorRole
+    fields = ("name", "tier")
+    extra = 0
+    show_change_link = True
+
+
+class AssignmentInline(OfOrg, admin.TabularInline):
+    model = Assignment
+    form = AssignmentForm
+    fields = ("role", "user", "external_user_id")
+    autocomplete_fields = ("user",)
+    extra = 0
+
+
+class RoleAssignmentInline(admin.TabularInline):
+    model = Assignment
+    form = AssignmentForm
+    fields = ("user", "external_user_id")
+    autocomplete_fields = ("user",)
+    extra = 0
+
+
+class MembershipInline(admin.TabularInline):
+    model = Membership
+    fields = ("user", "role")
+    autocomplete_fields = ("user",)
+    extra = 0
+
+
+class PolicyInline(OfOrg, admin.TabularInline):
+    model = Policy
+    fields = ("agent", "confidence_threshold", "agent_error", "unexpected_handoff", "message_cap", "low_confidence")
+    extra = 0
+
+
+class SourceInline(admin.TabularInline):
+    model = Source
+    fields = ("name",)
+    extra = 0
+    can_delete = False
+    show_change_link = True
+
+
+@admin.register(Org)
+class OrgAdmin(TrackedAdmin):
+    list_display = ("name", "external_id", "agents_count", "people_count", "zone", "plan", "targeted")
+    list_filter = ("targeted", "plan", "zone")
+    search_fields = ("name", "external_id", "agents__name")
+    actions = None  # an org is removed from its own page only, which lists what goes with it
+    save_on_top = True
+    fieldsets = (
+        (None, {"fields": (("name", "external_id"), ("zone", "locale"), "room_url_template", "allowed_hosts")}),
+        (
+            gettext_lazy("Plan and display"),
+            {"fields": ("show_customer_text", ("plan", "ga_date", "targeted")), "classes": ("collapse",)},
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Org]:
+        people = Count("assignments__user", distinct=True)
+        return super().get_queryset(request).annotate(people=people, machines=Count("agents", distinct=True))
+
+    def get_inlines(self, request: HttpRequest, obj: Org | None) -> list[Any]:
+        if obj is None:  # roles first: assignments choose among those that are saved
+            return [AgentInline, RoleInline, SourceInline]
+        inlines = [AgentInline, RoleInline, AssignmentInline, MembershipInline, PolicyInline, SourceInline]
+        if Assignment.objects.filter(org=obj).count() > MOST_INLINE:
+            inlines.remove(AssignmentInline)
+        return inlines
+
+    def has_delete_permission(self, request: HttpRequest, obj: Org | None = None) -> bool:
+        """One that was ever heard of has alerts: it stays."""
+        heard = obj is not None and SourceHeard.objects.filter(org=obj).exists()
+        return super().has_delete_permission(request, obj) and not heard
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Org | None = None) -> tuple[str, ...]:
+        return ("external_id",) if obj else ()  # senders know the org by it
+
+    @admin.display(description=gettext_lazy("agents"), ordering="machines")
+    def agents_count(self, obj: Any) -> int:
+        return int(obj.machines)
+
+    @admin.display(description=gettext_lazy("people"), ordering="people")
+    def people_count(self, obj: Any) -> int:
+        return int(obj.people)
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [path("history/", wrap(self.all_changes), name="orgs_history"), *super().get_urls()]
+
+    def all_changes(self, request: HttpRequest) -> HttpResponse:
+        """The latest changes of all orgs, those of deleted ones too."""
+        return self.page(
+            request,
+            "admin/orgs/history.html",
+            title=_("History of all orgs"),
+            changes=history.everything(SHOWN),
+            shown=SHOWN,
+        )
+
+
+@admin.register(Agent)
+class AgentAdmin(TrackedAdmin):
+    list_display = ("name", "org", "version", "production", "confirmed", "backed_up")
+    list_filter = ("production", "confirmed", "org")
+    list_editable = ("production", "confirmed")
+    list_select_related = ("org",)
+    search_fields = ("name", "org__name", "org__external_id")
+    autocomplete_fields = ("org",)
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Agent]:
+        roles = SupervisorRole.objects.filter(org=OuterRef("org"), assignments__user__is_active=True)
+        own = roles.filter(agents=OuterRef("pk"))
+        every = roles.filter(agents=None)
+        return super().get_queryset(request).annotate(has_people=Exists(own) | Exists(every))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Agent | None = None) -> tuple[str, ...]:
+        return ("org", "name") if obj else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Agent | None = None) -> bool:
+        return False  # events and alerts hang on it; take it out of production instead
+
+    @admin.display(description=gettext_lazy("somebody is told"), boolean=True, ordering="has_people")
+    def backed_up(self, obj: Any) -> bool:
+        return bool(obj.has_people)
+
+
+@admin.register(SupervisorRole)
+class SupervisorRoleAdmin(OfOrg, TrackedAdmin):
+    list_display = ("name", "org", "tier", "people_count")
+    list_filter = ("tier", "org")
+    list_select_related = ("org",)
+    search_fields = ("name", "org__name", "org__external_id")
+    autocomplete_fields = ("org",)
+    inlines = (RoleAssignmentInline,)
+    filter_horizontal = ("agents",)
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SupervisorRole]:
+        return super().get_queryset(request).annotate(people=Count("assignments", distinct=True))
+
+    def get_fields(self, request: HttpRequest, obj: SupervisorRole | None = None) -> list[str]:
+        return ["org", "name", "tier", "agents"] if obj else ["org", "name", "tier"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: SupervisorRole | None = None) -> tuple[str, ...]:
+        return ("org",) if obj else ()
+
+    def org_of_page(self, request: HttpRequest) -> Any:
+        role = SupervisorRole.objects.filter(pk=super().org_of_page(request)).first()
+        return role and role.org_id
+
+    @admin.display(description=gettext_lazy("people"), ordering="people")
+    def people_count(self, obj: Any) -> int:
+        return int(obj.people)
+
+
+@admin.register(Assignment)
+class AssignmentAdmin(TrackedAdmin):
+    form = AssignmentForm
+    list_display = ("user", "org", "role", "tier", "external_user_id", "active")
+    list_filter = ("org", "role__tier", "user__is_active")
+    list_select_related = ("org", "role", "user")
+    search_fields = ("user__name", "user__sso_id", "user__email", "role__name", "org__name", "external_user_id")
+    fields = ("role", "user", "external_user_id")
+    autocomplete_fields = ("role", "user")
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("import/", wrap(self.import_csv), name="orgs_assignment_import"),
+            path("export/", wrap(self.export_csv), name="orgs_assignment_export"),
+            *super().get_urls(),
+        ]
+
+    def import_csv(self, request: HttpRequest) -> HttpResponse:
+        """Choose a file, look at what it would do, confirm."""
+        return import_page(self, request)
+
+    def export_csv(self, request: HttpRequest) -> HttpResponse:
+        """The filtered rows as a CSV file that the import reads again; no cell is a formula."""
+        rows = self.get_changelist_instance(request).get_queryset(request).select_related(*self.list_select_related)
+        response = HttpResponse("".join(["\ufeff", *imports.export(rows)]), content_type="text/csv; charset=utf-8")
+        response.headers["Content-Disposition"] = 'attachment; filename="assignments.csv"'
+        return response
+
+    @admin.display(description=gettext_lazy("tier"), ordering="role__tier")
+    def tier(self, obj: Assignment) -> int:
+        return obj.role.tier
+
+    @admin.display(description=gettext_lazy("active"), boolean=True, ordering="user__is_active")
+    def active(self, obj: Assignment) -> bool:
+        return obj.user.is_active

@@ -1,0 +1,162 @@
+"""Who changed what and when, deletions too, from the event tables that triggers of the database write."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.apps import apps
+from django.db.models import ForeignKey, Model, Q
+from django.utils.translation import gettext as _
+
+from orgs.models import ApiKey, Org, Source, User
+
+OWN = ("pgh_id", "pgh_created_at", "pgh_label", "pgh_obj", "pgh_context", "id", "created_at", "created")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one row. `fields`: (field, before, after), as text for people."""
+
+    at: datetime
+    who: str
+    verb: str  # insert | update | delete
+    kind: str
+    name: str
+    fields: list[tuple[str, str, str]]
+
+
+def tracked() -> dict[type[Model], type[Model]]:
+    """Each model whose changes are kept, and its event table."""
+    found = {}
+    for events in apps.get_app_config("orgs").get_models():
+        model = getattr(events, "pgh_tracked_model", None)
+        if model is not None:
+            found[model] = events
+    return found
+
+
+def of(instance: Model, limit: int) -> list[Change]:
+    """The changes of one row, and of everything that belongs to it if it is an org or source; newest first."""
+    kinds = tracked()
+    belongs = {Org: "org_id", Source: "source_id", User: "user_id"}.get(type(instance))
+    events = []
+    for model, table in kinds.items():
+        if model is type(instance):
+            events += _load(table, Q(pgh_obj_id=instance.pk), limit)
+        elif belongs and any(field.attname == belongs for field in model._meta.concrete_fields):
+            events += _load(table, Q(**{belongs: instance.pk}), limit)
+    if isinstance(instance, Org):
+        keys = Q(source_id__in=kinds[Source].objects.filter(org_id=instance.pk).values("pgh_obj_id"))
+        events += _load(kinds[ApiKey], keys, limit)
+    return _changes(events, limit)
+
+
+def everything(limit: int) -> list[Change]:
+    """The latest changes of all orgs, also of those that are deleted; newest first."""
+    return _changes([event for table in tracked().values() for event in _load(table, Q(), limit)], limit)
+
+
+def _load(table: Any, which: Q, limit: int) -> list[Any]:
+    found = table.objects.filter(which).select_related("pgh_context")
+    return list(found.order_by("-pgh_created_at", "-pgh_id")[:limit])
+
+
+def _changes(events: list[Any], limit: int) -> list[Change]:
+    events.sort(key=lambda event: (event.pgh_created_at, event.pgh_id), reverse=True)
+    events = events[:limit]
+    before = _before(events)
+    names = _Names(events + list(before.values()))
+    changes = [_change(event, before.get((type(event), event.pgh_id)), names) for event in events]
+    return [change for change in changes if change.verb != "update" or change.fields]
+
+
+def _before(events: list[Any]) -> dict[tuple[type, int], Any]:
+    """For each event the one before it of the same row, by (table, id)."""
+    rows: dict[type, set[Any]] = defaultdict(set)
+    for event in events:
+        rows[type(event)].add(event.pgh_obj_id)
+    found = {}
+    for table, ids in rows.items():
+        last: dict[Any, Any] = {}
+        for event in table.objects.filter(pgh_obj_id__in=ids).order_by("pgh_id"):  # type: ignore[attr-defined]
+            if event.pgh_obj_id in last:
+                found[table, event.pgh_id] = last[event.pgh_obj_id]
+            last[event.pgh_obj_id] = event
+    return found
+
+
+def _change(event: Any, before: Any, names: "_Names") -> Change:
+    model = event.pgh_tracked_model
+    fields = []
+    for field in event._meta.concrete_fields:
+        if field.name in OWN or event.pgh_label == "delete":
+            continue
+        old = getattr(before, field.attname) if before else None
+        new = getattr(event, field.attname)
+        if old != new and (before or new not in ("", None, [], False)):
+            title = str(model._meta.get_field(field.name).verbose_name)
+            fields.append((title, names.value(field, old) if before else "", names.value(field, new)))
+    return Change(
+        at=event.pgh_created_at,
+        who=names.who(event.pgh_context.metadata if event.pgh_context else {}),
+        verb=event.pgh_label,
+        kind=str(model._meta.verbose_name),
+        name=names.row(event),
+        fields=fields,
+    )
+
+
+class _Names:
+    """Names of the rows that events point at, of deleted ones from their last event."""
+
+    def __init__(self, events: Iterable[Any]) -> None:
+        wanted: dict[type[Model], set[Any]] = defaultdict(set)
+        for event in events:
+            for field in event._meta.concrete_fields:
+                if isinstance(field, ForeignKey) and not field.name.startswith("pgh_"):
+                    wanted[field.related_model].add(getattr(event, field.attname))
+            if event.pgh_context:
+                wanted[User].add(event.pgh_context.metadata.get("user"))
+        self.names = {model: self._of(model, ids - {None}) for model, ids in wanted.items()}
+
+    @staticmethod
+    def _of(model: Any, ids: set[Any]) -> dict[Any, str]:
+        found = {}
+        table: Any = tracked().get(model)
+        if table is not None:
+            for event in table.objects.filter(pgh_obj_id__in=ids).order_by("pgh_id"):
+                found[event.pgh_obj_id] = str(getattr(event, "name", "")) or str(event.pgh_obj_id)
+        return found | {row.pk: str(row) for row in model.objects.filter(pk__in=ids)}
+
+    def value(self, field: Any, value: Any) -> str:
+        """A value as people read it."""
+        if value is None or value == "" or value == []:
+            return "–"
+        if isinstance(field, ForeignKey):
+            return self.names.get(field.related_model, {}).get(value, str(value))
+        if isinstance(value, bool):
+            return _("yes") if value else _("no")
+        if isinstance(value, list):
+            return ", ".join(value)
+        return str(dict(field.flatchoices).get(value, value))
+
+    def who(self, metadata: dict[str, Any]) -> str:
+        """The person, the command of the shell, or the service itself."""
+        if metadata.get("user"):
+            return self.names[User].get(metadata["user"], str(metadata["user"]))
+        if metadata.get("command"):
+            return _("shell: %(command)s") % {"command": metadata["command"]}
+        return _("the service")
+
+    def row(self, event: Any) -> str:
+        """What the changed row is called."""
+        if hasattr(event, "prefix"):
+            return f"{event.name} ({event.prefix})"
+        if hasattr(event, "name"):
+            return str(event.name) or str(event.pgh_obj_id)
+        fields = {field.name: field for field in event._meta.concrete_fields}
+        about = [fields[name] for name in ("user", "supervisorrole", "role", "agent") if name in fields]
+        parts = [self.value(field, getattr(event, field.attname)) for field in about]
+        return " → ".join(part for part in parts if part != "–") or _("all agents")
