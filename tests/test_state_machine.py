@@ -28,8 +28,8 @@ NEEDS = {
     "low_confidence": {"confidence": 0.2},
 }
 SIGNALS = st.sampled_from(sorted(NEEDS))
-ROOMS = st.sampled_from(["room-1", "room-2"])
-SECONDS_AGO = st.one_of(st.just(0), st.integers(0, 1500))
+ROOMS = st.sampled_from(["room-1", "room-1", "room-1", "room-2"])
+SECONDS_AGO = st.sampled_from([0, 0, 0, 5, 60, 250, 601, 1500])
 KINDS = st.sampled_from(
     ["human_opened", "human_message", "assigned", "resolved", "returned_to_agent", "customer_message", "bot_message"]
 )
@@ -38,7 +38,12 @@ numbers = itertools.count()
 
 def failure(org, room, signal, at, event_id, **facts):
     item = EventItem(
-        event_id=event_id, agent_name="Billing Bot", room_id=room, signal=signal, occurred_at=at, **NEEDS[signal] | facts
+        event_id=event_id,
+        agent_name="Billing Bot",
+        room_id=room,
+        signal=signal,
+        occurred_at=at,
+        **NEEDS[signal] | facts,
     )
     return Accepted(0, org.pk, item, f"{event_id}{signal}{room}{at}".encode()[:32])
 
@@ -89,9 +94,18 @@ def check_every_timer_is_in_its_row():
         assert alert.due_at == (timer[0] if timer else None)
 
 
-def check_late_events_told_nobody():
-    assert not Transition.objects.filter(reason="late").exclude(occurrence=0)
-    assert not Transition.objects.filter(event__reason="late").exclude(change="attached")
+def check_nobody_is_told_of_what_is_over():
+    """By the events' own times, not by the reason the code under test gave them."""
+    late = Q(event__received_at__gt=F("event__occurred_at") + timedelta(minutes=10))
+    assert not Transition.objects.filter(late).exclude(change="attached", occurrence=0)
+    for again in Transition.objects.filter(change="rearmed").select_related("event"):
+        ends = Transition.objects.filter(alert=again.alert_id, id__lt=again.id, change__in=["resolved", "returned"])
+        assert not ends.filter(at__gt=again.event.occurred_at)
+
+
+def check_only_the_newest_push_waits():
+    waiting = Push.objects.filter(state="pending").values("alert", "supervisor").annotate(n=Count("id"))
+    assert not waiting.filter(n__gt=1)
 
 
 def check_planned_pushes_are_explained():
@@ -125,17 +139,16 @@ class Supervision(RuleBasedStateMachine):
             self.atomic.__exit__(None, None, None)
 
     @rule(room=ROOMS, failures=st.lists(st.tuples(SIGNALS, SECONDS_AGO), min_size=1, max_size=4))
+    def failures_arrive(self, room, failures):
+        self.events_arrive(room, failures)
+
     def events_arrive(self, room, failures):
-        resolved = set(Alert.objects.filter(state="resolved").values_list("pk", flat=True))
         batch = [
             failure(self.org, room, signal, self.now - timedelta(seconds=ago), f"event-{next(numbers)}")
             for signal, ago in failures
         ]
         actions.record_events(self.source, batch)
         self.sent += batch
-        fresh = FailureEvent.objects.filter(event_id__in=[one.item.event_id for one in batch])
-        if all(event.reason in ("late", "above_threshold") for event in fresh):
-            assert resolved <= set(Alert.objects.filter(state="resolved").values_list("pk", flat=True))
 
     @rule(data=st.data())
     def an_old_batch_comes_again(self, data):
@@ -150,9 +163,7 @@ class Supervision(RuleBasedStateMachine):
     def something_happens_in_a_room(self, room, kind, ago, who):
         sso_id = self.people[who].sso_id if who < 2 else None
         at = self.now - timedelta(seconds=ago)
-        actions.record_activity(
-            self.source, [activity(self.org, room, kind, at, f"activity-{next(numbers)}", sso_id)]
-        )
+        actions.record_activity(self.source, [activity(self.org, room, kind, at, f"activity-{next(numbers)}", sso_id)])
 
     @rule(
         data=st.data(),
@@ -160,7 +171,7 @@ class Supervision(RuleBasedStateMachine):
         who=st.integers(0, 1),
     )
     def a_person_acts(self, data, act, who):
-        alerts = list(Alert.objects.order_by("pk"))
+        alerts = list(Alert.objects.order_by("room__room_id", "opened_at", "episode", "version"))
         if not alerts:
             return
         alert = data.draw(st.sampled_from(alerts))
@@ -174,14 +185,24 @@ class Supervision(RuleBasedStateMachine):
             assert after.version >= alert.version
 
     @rule(seconds=st.sampled_from([1, 30, 200, 301, 905, 1900, 4000, 90000]))
+    def time_goes_by(self, seconds):
+        self.time_passes(seconds)
+
     def time_passes(self, seconds):
+        self.what_is_pending_is_sent()
         self.now += timedelta(seconds=seconds)
         freeze(self.now)
         while actions.sweep_timers():
             pass
         assert not Alert.objects.filter(due_at__lte=self.now)
 
-    @rule()
+    @rule(room=ROOMS, seconds=st.sampled_from([1, 200, 299, 300, 3601]), signal=SIGNALS)
+    def it_is_resolved_and_fails_again(self, room, seconds, signal):
+        for pk in Alert.objects.filter(room__room_id=room).exclude(state="resolved").values_list("pk", flat=True):
+            actions.resolve(pk, self.people[0])
+        self.time_passes(seconds)
+        self.events_arrive(room, [(signal, 0)])
+
     def what_is_pending_is_sent(self):
         Push.objects.filter(state="pending").update(state="sent", sent_at=self.now)
 
@@ -196,12 +217,16 @@ def test_supervision_keeps_its_invariants(db):
     run_state_machine_as_test(
         Supervision,
         settings=settings(
-            max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=40,
+            stateful_step_count=18,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
         ),
     )
 
 
-# --- the same final state for any batching -----------------------------------------------------------------------------
+# --- the same final state for any batching ---
 
 STEP = st.one_of(
     st.tuples(st.just("event"), ROOMS, SIGNALS, SECONDS_AGO),
@@ -265,13 +290,13 @@ def send(org, source, people, batch, at):
 
 
 @given(steps=st.lists(STEP, min_size=2, max_size=8), cuts=st.sets(st.integers(1, 7)))
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_the_final_state_is_the_same_for_any_batching(db, steps, cuts):
     at = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
     assert final_state(steps, set(), at) == final_state(steps, cuts, at)
 
 
-# --- concurrency -------------------------------------------------------------------------------------------------------
+# --- concurrency ---
 
 
 @pytest.mark.django_db(transaction=True)
