@@ -9,7 +9,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from uuid import UUID
 
 import structlog
@@ -45,7 +45,7 @@ class Publisher:
                 if None in items:
                     _try(_kick)
                 if ids:
-                    _try(lambda ids=ids: runner.run(_send(ids)))
+                    _try(partial(runner.run, _send(ids)))
 
     def _take(self) -> set[UUID | None]:
         items = {self.waiting.get()}
@@ -56,7 +56,7 @@ class Publisher:
                 return items
 
 
-def _try(step: Callable[[], None]) -> None:
+def _try(step: Callable[[], object]) -> None:
     try:
         step()
     except Exception as error:  # noqa: BLE001 - a hint was lost, nothing else; the thread must live on

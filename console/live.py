@@ -186,7 +186,7 @@ class Hub:
         except Exception:
             self.changed |= ids
             raise
-        rows = next(iter(rendered.values()), {})
+        rows: dict[UUID, Row] = next(iter(rendered.values()), {})
         before = {row.org_id: self.checksum(row.org_id) for row in rows.values()}
         for alert_id, row in rows.items():
             if row.open:

@@ -176,10 +176,15 @@ class FeedConsumer(AsyncWebsocketConsumer):
 watch = Watch()
 
 
-async def _unknown(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    await send({"type": "websocket.close", "code": 4404})
+class Unknown(AsyncWebsocketConsumer):
+    """Any other address: refused."""
+
+    channel_layer_alias = "none"
+
+    async def connect(self) -> None:
+        await self.close()
 
 
 websocket_application = AuthMiddlewareStack(
-    URLRouter([path("ws/feed", FeedConsumer.as_asgi()), path("<path:rest>", _unknown)])
+    URLRouter([path("ws/feed", FeedConsumer.as_asgi()), path("<path:rest>", Unknown.as_asgi())])
 )

@@ -2,10 +2,15 @@
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+import psycopg
+import structlog
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
+
+log = structlog.get_logger(__name__)
 
 
 def error_body(code: str, message: str, field: str | None = None) -> dict[str, dict[str, str]]:
@@ -25,20 +30,35 @@ class Refused(exceptions.APIException):
         self.field = field
 
 
+class Unavailable(exceptions.APIException):
+    """The database is away, or all of its connections are busy."""
+
+    status_code = 503
+    default_code, default_detail = "unavailable", "The service cannot answer just now. Try again."
+    wait = 1.0
+
+
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exceptions in the one error shape; None lets the unexpected crash (and be logged)."""
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     if isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
+    if isinstance(error, SuspiciousOperation):
+        error = exceptions.ParseError("This request cannot be read.")
+    if isinstance(error, OperationalError | InterfaceError | psycopg.OperationalError):
+        log.warning("api_unavailable", error=type(error).__name__)
+        error = Unavailable()
     if not isinstance(error, exceptions.APIException):
         return None
     headers = {}
-    if getattr(error, "auth_header", None):
-        headers["WWW-Authenticate"] = error.auth_header
-    if getattr(error, "wait", None):
-        headers["Retry-After"] = str(int(error.wait) + 1)
+    if auth_header := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = auth_header
+    if wait := getattr(error, "wait", None):
+        headers["Retry-After"] = str(int(wait) + 1)
     code, message, field = _plain(error)
+    if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+        code = "unauthenticated"  # as the lane says
     return Response(error_body(code, message, field), status=error.status_code, headers=headers)
 
 

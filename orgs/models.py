@@ -371,11 +371,11 @@ class ApiKey(AbstractAPIKey):
         _("requests per minute"), null=True, blank=True, help_text=_("Empty: the default; 0: no limit.")
     )
 
-    objects = ApiKeyManager()
+    objects = ApiKeyManager()  # type: ignore[misc]
 
     class Meta(AbstractAPIKey.Meta):
-        verbose_name = _("API key")
-        verbose_name_plural = _("API keys")
+        verbose_name = _("API key")  # type: ignore[assignment]
+        verbose_name_plural = _("API keys")  # type: ignore[assignment]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(scopes__contained_by=list(Scope.values)) & ~models.Q(scopes=[]),

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.models import BooleanField, ExpressionWrapper, Max, Q
 
 from alerts import feed
-from alerts.decide import AlertFacts, RoomFacts, next_timer, plan
+from alerts.decide import THROTTLE, AlertFacts, RoomFacts, next_timer, plan
 from alerts.delivery.message import idempotency_key, push_body
 from alerts.models import Alert, FailureEvent, Push, Room, Transition, new_id
 from orgs.models import User
@@ -232,11 +232,13 @@ class Book:
     def _told(self) -> dict[tuple[int, int], datetime]:
         rooms = {t.alert.room_id for t in self.tellings}
         rows = (
-            Push.objects.filter(room__in=rooms, state__in=TELLS, kind=Push.Kind.ALERT)
+            Push.objects.filter(
+                room__in=rooms, state__in=TELLS, kind=Push.Kind.ALERT, planned_at__gt=self.now - THROTTLE
+            )
             .values_list("room_id", "supervisor_id")
             .annotate(last=Max("planned_at"))
         )
-        return {(room, supervisor): last for room, supervisor, last in rows}  # type: ignore[misc]
+        return {(room, supervisor): last for room, supervisor, last in rows}
 
     def _push(self, telling: Telling, person: Recipient, told: dict[tuple[int, int], datetime]) -> Push:
         alert, room = telling.alert, telling.alert.room
