@@ -6,238 +6,303 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('alerts', '0001_initial'),
-        ('orgs', '0001_initial'),
+        ("alerts", "0001_initial"),
+        ("orgs", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='alert',
-            name='acknowledged_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="alert",
+            name="acknowledged_by",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='alert',
-            name='agent',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.agent'),
+            model_name="alert",
+            name="agent",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="orgs.agent"
+            ),
         ),
         migrations.AddField(
-            model_name='alert',
-            name='assigned_to',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="alert",
+            name="assigned_to",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='alert',
-            name='intervened_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="alert",
+            name="intervened_by",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='alert',
-            name='org',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.org'),
+            model_name="alert",
+            name="org",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="orgs.org"),
         ),
         migrations.AddField(
-            model_name='alert',
-            name='resolved_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="alert",
+            name="resolved_by",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='alert',
-            name='verdict_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="alert",
+            name="verdict_by",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='failureevent',
-            name='agent',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.agent'),
+            model_name="failureevent",
+            name="agent",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="orgs.agent"),
         ),
         migrations.AddField(
-            model_name='failureevent',
-            name='alert',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='events', to='alerts.alert'),
+            model_name="failureevent",
+            name="alert",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="events", to="alerts.alert"
+            ),
         ),
         migrations.AddField(
-            model_name='failureevent',
-            name='org',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.org'),
+            model_name="failureevent",
+            name="org",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="orgs.org"),
         ),
         migrations.AddField(
-            model_name='failureevent',
-            name='source',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.source'),
+            model_name="failureevent",
+            name="source",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="orgs.source"),
         ),
         migrations.AddConstraint(
-            model_name='gate',
-            constraint=models.CheckConstraint(condition=models.Q(('id', 1)), name='gate_one_row'),
+            model_name="gate",
+            constraint=models.CheckConstraint(condition=models.Q(("id", 1)), name="gate_one_row"),
         ),
         migrations.AddField(
-            model_name='push',
-            name='alert',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='pushes', to='alerts.alert'),
+            model_name="push",
+            name="alert",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.CASCADE, related_name="pushes", to="alerts.alert"
+            ),
         ),
         migrations.AddField(
-            model_name='push',
-            name='org',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.org'),
+            model_name="push",
+            name="org",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="orgs.org"),
         ),
         migrations.AddField(
-            model_name='push',
-            name='supervisor',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='pushes', to=settings.AUTH_USER_MODEL),
+            model_name="push",
+            name="supervisor",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="pushes", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='room',
-            name='human',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="room",
+            name="human",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='room',
-            name='org',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.org'),
+            model_name="room",
+            name="org",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="orgs.org"),
         ),
         migrations.AddField(
-            model_name='push',
-            name='room',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='alerts.room'),
+            model_name="push",
+            name="room",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="alerts.room"
+            ),
         ),
         migrations.AddField(
-            model_name='failureevent',
-            name='room',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='alerts.room'),
+            model_name="failureevent",
+            name="room",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="events", to="alerts.room"
+            ),
         ),
         migrations.AddField(
-            model_name='alert',
-            name='room',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='alerts', to='alerts.room'),
+            model_name="alert",
+            name="room",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.CASCADE, related_name="alerts", to="alerts.room"
+            ),
         ),
         migrations.AddField(
-            model_name='roomactivity',
-            name='actor',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="roomactivity",
+            name="actor",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='roomactivity',
-            name='org',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.org'),
+            model_name="roomactivity",
+            name="org",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="orgs.org"),
         ),
         migrations.AddField(
-            model_name='roomactivity',
-            name='room',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='activities', to='alerts.room'),
+            model_name="roomactivity",
+            name="room",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="activities", to="alerts.room"
+            ),
         ),
         migrations.AddField(
-            model_name='roomactivity',
-            name='source',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.source'),
+            model_name="roomactivity",
+            name="source",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="orgs.source"
+            ),
         ),
         migrations.AddField(
-            model_name='transition',
-            name='actor',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="transition",
+            name="actor",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='transition',
-            name='alert',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='transitions', to='alerts.alert'),
+            model_name="transition",
+            name="alert",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="transitions", to="alerts.alert"
+            ),
         ),
         migrations.AddField(
-            model_name='transition',
-            name='event',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='alerts.failureevent'),
+            model_name="transition",
+            name="event",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="alerts.failureevent"
+            ),
         ),
         migrations.AddField(
-            model_name='transition',
-            name='org',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.org'),
+            model_name="transition",
+            name="org",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="orgs.org"),
         ),
         migrations.AddConstraint(
-            model_name='room',
-            constraint=models.UniqueConstraint(fields=('org', 'room_id'), name='room_org_room'),
+            model_name="room",
+            constraint=models.UniqueConstraint(fields=("org", "room_id"), name="room_org_room"),
         ),
         migrations.AddIndex(
-            model_name='push',
-            index=models.Index(condition=models.Q(('state', 'pending')), fields=['next_attempt_at'], name='push_due'),
+            model_name="push",
+            index=models.Index(condition=models.Q(("state", "pending")), fields=["next_attempt_at"], name="push_due"),
         ),
         migrations.AddIndex(
-            model_name='push',
-            index=models.Index(condition=models.Q(('state', 'sending')), fields=['lease_until'], name='push_leased'),
+            model_name="push",
+            index=models.Index(condition=models.Q(("state", "sending")), fields=["lease_until"], name="push_leased"),
         ),
         migrations.AddIndex(
-            model_name='push',
-            index=models.Index(fields=['room', 'supervisor', '-planned_at'], name='push_told'),
+            model_name="push",
+            index=models.Index(fields=["room", "supervisor", "-planned_at"], name="push_told"),
         ),
         migrations.AddIndex(
-            model_name='push',
-            index=models.Index(condition=models.Q(('state', 'dead')), fields=['org', '-planned_at'], name='push_dead'),
+            model_name="push",
+            index=models.Index(condition=models.Q(("state", "dead")), fields=["org", "-planned_at"], name="push_dead"),
         ),
         migrations.AddConstraint(
-            model_name='push',
-            constraint=models.UniqueConstraint(fields=('alert', 'supervisor', 'occurrence'), name='push_alert_supervisor_occurrence'),
+            model_name="push",
+            constraint=models.UniqueConstraint(
+                fields=("alert", "supervisor", "occurrence"), name="push_alert_supervisor_occurrence"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='push',
-            constraint=models.UniqueConstraint(fields=('idempotency_key',), name='push_idempotency_key'),
+            model_name="push",
+            constraint=models.UniqueConstraint(fields=("idempotency_key",), name="push_idempotency_key"),
         ),
         migrations.AddIndex(
-            model_name='failureevent',
-            index=models.Index(fields=['alert', 'received_at'], name='failureevent_alert'),
+            model_name="failureevent",
+            index=models.Index(fields=["alert", "received_at"], name="failureevent_alert"),
         ),
         migrations.AddIndex(
-            model_name='failureevent',
-            index=models.Index(fields=['agent', '-received_at'], name='failureevent_agent'),
+            model_name="failureevent",
+            index=models.Index(fields=["agent", "-received_at"], name="failureevent_agent"),
         ),
         migrations.AddConstraint(
-            model_name='failureevent',
-            constraint=models.UniqueConstraint(fields=('org', 'source', 'event_id'), name='failureevent_org_source_event'),
+            model_name="failureevent",
+            constraint=models.UniqueConstraint(
+                fields=("org", "source", "event_id"), name="failureevent_org_source_event"
+            ),
         ),
         migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='alert_due'),
+            model_name="alert",
+            index=models.Index(condition=models.Q(("due_at__isnull", False)), fields=["due_at"], name="alert_due"),
         ),
         migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(condition=models.Q(('state', 'resolved'), _negated=True), fields=['org', '-last_event_at'], name='alert_open'),
+            model_name="alert",
+            index=models.Index(
+                condition=models.Q(("state", "resolved"), _negated=True),
+                fields=["org", "-last_event_at"],
+                name="alert_open",
+            ),
         ),
         migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(fields=['org', '-last_event_at', '-id'], name='alert_newest'),
+            model_name="alert",
+            index=models.Index(fields=["org", "-last_event_at", "-id"], name="alert_newest"),
         ),
         migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(fields=['room', '-opened_at'], name='alert_of_room'),
+            model_name="alert",
+            index=models.Index(fields=["room", "-opened_at"], name="alert_of_room"),
         ),
         migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(fields=['updated_at'], name='alert_updated'),
+            model_name="alert",
+            index=models.Index(fields=["updated_at"], name="alert_updated"),
         ),
         migrations.AddConstraint(
-            model_name='alert',
-            constraint=models.UniqueConstraint(condition=models.Q(models.Q(('state', 'resolved'), _negated=True), ('scope', 'room')), fields=('org', 'room'), name='alert_one_open_per_room'),
+            model_name="alert",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(models.Q(("state", "resolved"), _negated=True), ("scope", "room")),
+                fields=("org", "room"),
+                name="alert_one_open_per_room",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='alert',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('room__isnull', False), ('scope', 'room')), models.Q(('scope', 'room'), _negated=True), _connector='OR'), name='alert_room_has_room'),
+            model_name="alert",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("room__isnull", False), ("scope", "room")),
+                    models.Q(("scope", "room"), _negated=True),
+                    _connector="OR",
+                ),
+                name="alert_room_has_room",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='alert',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('resolved_at__isnull', False), ('state', 'resolved')), models.Q(models.Q(('state', 'resolved'), _negated=True), ('resolved_at__isnull', True)), _connector='OR'), name='alert_resolved_has_time'),
+            model_name="alert",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("resolved_at__isnull", False), ("state", "resolved")),
+                    models.Q(models.Q(("state", "resolved"), _negated=True), ("resolved_at__isnull", True)),
+                    _connector="OR",
+                ),
+                name="alert_resolved_has_time",
+            ),
         ),
         migrations.AddIndex(
-            model_name='roomactivity',
-            index=models.Index(fields=['room', 'at'], name='roomactivity_room'),
+            model_name="roomactivity",
+            index=models.Index(fields=["room", "at"], name="roomactivity_room"),
         ),
         migrations.AddConstraint(
-            model_name='roomactivity',
-            constraint=models.UniqueConstraint(fields=('org', 'source', 'activity_id'), name='roomactivity_org_source_activity', nulls_distinct=False),
+            model_name="roomactivity",
+            constraint=models.UniqueConstraint(
+                fields=("org", "source", "activity_id"), name="roomactivity_org_source_activity", nulls_distinct=False
+            ),
         ),
         migrations.AddIndex(
-            model_name='transition',
-            index=models.Index(fields=['alert', 'at', 'id'], name='transition_alert'),
+            model_name="transition",
+            index=models.Index(fields=["alert", "at", "id"], name="transition_alert"),
         ),
         migrations.RunSQL(
             "INSERT INTO alerts_gate (id, tokens, refilled_at, failures, reason, probing) "
