@@ -12,22 +12,19 @@ from django.db.models import BooleanField, ExpressionWrapper, Max, Q
 from alerts import feed
 from alerts.decide import THROTTLE, AlertFacts, RoomFacts, next_timer, plan
 from alerts.delivery.message import idempotency_key, push_body
+from alerts.failpoints import failpoint
 from alerts.models import Alert, FailureEvent, Push, Room, Transition, new_id
 from orgs.models import User
 from orgs.routing import Recipient, recipients
 
-ALERT_FIELDS = [
-    f.attname for f in Alert._meta.concrete_fields if f.name not in ("id", "org", "scope", "room")
-]
+ALERT_FIELDS = [f.attname for f in Alert._meta.concrete_fields if f.name not in ("id", "org", "scope", "room")]
 ROOM_FIELDS = [f.attname for f in Room._meta.concrete_fields if f.name not in ("id", "org", "room_id")]
 TELLS = ("pending", "sending", "sent")  # states of a push that count as having told somebody
 
 
 def room_facts(room: Room) -> RoomFacts:
     """What the pure rules need to know of a room."""
-    return RoomFacts(
-        room.human_since, room.human_last_at, room.handed_off_at, room.settled_at, room.answered_at
-    )
+    return RoomFacts(room.human_since, room.human_last_at, room.handed_off_at, room.settled_at, room.answered_at)
 
 
 def alert_facts(alert: Alert) -> AlertFacts:
@@ -178,7 +175,10 @@ class Book:
             transition.event = transition.event  # takes the pk that bulk_create just gave
         Transition.objects.bulk_create(self.transitions)
         self._supersede(pushes)
+        failpoint("fan_out")
         Push.objects.bulk_create(pushes)
+        failpoint("before_commit")
+        transaction.on_commit(lambda: failpoint("before_kick"))
         published, due = frozenset(self._published), any(p.state == Push.State.PENDING for p in pushes)
         transaction.on_commit(lambda: feed.publish(published), robust=True)
         if due:
