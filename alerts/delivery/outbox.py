@@ -115,8 +115,8 @@ def _claim(min_age: timedelta) -> Claim:
     return claimed
 
 
-def send_test_push(org: Org, user: User, by: User) -> Push:
-    """Plan a test push to `user` about no alert, to be sent at once; `by` asked for it.
+def send_test_push(org: Org, user: User, by: User | None) -> Push:
+    """Plan a test push to `user` about no alert, to be sent at once; `by` asked for it (None: a machine).
 
     Every hop shows on the row: `attempts` and `last_answer`, `sent_at` and `push` (queued | no_token),
     `delivered_at`, `opened_at`. Needs a scope that covers `org`.
@@ -139,7 +139,7 @@ def send_test_push(org: Org, user: User, by: User) -> Push:
     with transaction.atomic():
         push.save(force_insert=True)
         transaction.on_commit(feed.kick, robust=True)
-    log.info("test_push_planned", push=str(push.id), org=org.external_id, by=by.pk)
+    log.info("test_push_planned", push=str(push.id), org=org.external_id, by=by.pk if by else None)
     return push
 
 
