@@ -122,7 +122,7 @@ class SessionAuthentication(authentication.SessionAuthentication):
 class MayReadOrAct(permissions.BasePermission):
     """A key needs scope `read` to read and `act` to change; a session may do what its views allow."""
 
-    message = "This key has not the scope that this needs."
+    code, message = "missing_scope", "This key has not the scope that this needs."
 
     def has_permission(self, request: Request, view: Any) -> bool:
         caller: Any = request.user

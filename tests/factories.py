@@ -112,6 +112,7 @@ class AlertFactory(ScopelessFactory):
     ladder_from = factory.SelfAttribute("opened_at")
     updated_at = factory.SelfAttribute("opened_at")
     event_count = 1
+    episode = 1
     occurrence = 1
     last_reason = "first"
     signals = factory.LazyAttribute(
@@ -122,7 +123,7 @@ class AlertFactory(ScopelessFactory):
                 "first_at": o.opened_at.isoformat(),
                 "last_at": o.opened_at.isoformat(),
                 "severity": o.severity,
-                "note": "",
+                "episode": o.episode,
             }
         ]
     )

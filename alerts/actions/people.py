@@ -164,8 +164,8 @@ def snooze(alert_id: UUID, by: User, until: datetime) -> Alert:
         return alert
 
 
-def assign(alert_id: UUID, by: User, to: User) -> Alert:
-    """Give it to somebody who may see it. Raises Invalid for anybody else."""
+def assign(alert_id: UUID, by: User | None, to: User) -> Alert:
+    """Give it to somebody who may see it (`by` None: a machine did). Raises Invalid for anybody else."""
     with _locked(alert_id) as (book, alert):
         _refuse_resolved(alert)
         orgs = visible_orgs(to)

@@ -1,0 +1,134 @@
+"""Pushes: what became of them, dead ones sent again, and a test push that shows each hop."""
+
+import time
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import QuerySet
+from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from alerts.api import shapes
+from alerts.api.reads import as_id
+from alerts.delivery import outbox
+from alerts.models import Push
+from orgs.api import ScopedAPIView
+from orgs.auth import KeyCaller, leads
+from orgs.errors import error_body
+from orgs.incoming import Field, Query, read_body
+from orgs.models import Assignment, Org, User
+from orgs.paging import PARAMETERS, Order, page
+
+NEWEST = Order((("planned_at", datetime), ("id", UUID)), descending=True)
+HOPS_WITHIN, LOOK_EVERY = 5.0, 0.1  # seconds
+
+
+def _whole() -> QuerySet[Push]:
+    return Push.objects.select_related("org", "supervisor")
+
+
+def _found(push_id: str) -> Push:
+    push = _whole().filter(pk=as_id(push_id)).first()
+    if push is None:
+        raise NotFound
+    return push
+
+
+class Pushes(ScopedAPIView):
+    """GET /api/pushes: newest first."""
+
+    def get(self, request: Request) -> Response:
+        query = Query(request, ("state", "org_id", *PARAMETERS))
+        rows = _whole()
+        if org_id := query.text("org_id"):
+            rows = rows.filter(org=self.org_asked(org_id))
+        if states := query.choices("state", Push.State.values):
+            rows = rows.filter(state__in=states)
+        return Response(page(request, query, rows, NEWEST, shapes.push_list))
+
+
+class PushDetail(ScopedAPIView):
+    """GET /api/pushes/{id}: one push with its hops."""
+
+    def get(self, request: Request, push_id: str) -> Response:
+        Query(request, ())
+        return Response(shapes.push_detail(_found(push_id)))
+
+
+class Replay(ScopedAPIView):
+    """POST /api/pushes/{id}/replay: a dead push, once more; for keys, specialists and leads of the org."""
+
+    def post(self, request: Request, push_id: str) -> Response:
+        Query(request, ())
+        push = _found(push_id)
+        by = _asker(request)
+        if by is not None and not _looks_after(by, push.org_id):
+            raise PermissionDenied("A lead of this org or a specialist sends a dead push again.")
+        read_body(request, {})
+        try:
+            outbox.replay(push.pk, by)
+        except outbox.NotDead:
+            fresh = shapes.push_detail(_found(push_id))
+            return Response(error_body("not_dead", "Only a dead push can be replayed.") | {"push": fresh}, status=409)
+        return Response(shapes.push_detail(_found(push_id)))
+
+
+def _asker(request: Request) -> User | None:
+    return None if isinstance(request.user, KeyCaller) else request.user  # type: ignore[return-value]
+
+
+def _looks_after(user: User, org_id: int) -> bool:
+    orgs = leads(user)
+    return orgs is None or org_id in orgs
+
+
+class TestPush(ScopedAPIView):
+    """POST /api/supervisors/{sso_id}/test-push: plans one and looks for up to 5 s how far it came."""
+
+    def post(self, request: Request, sso_id: str) -> Response:
+        Query(request, ())
+        person = _supervisor(sso_id)
+        body = read_body(request, {"org_id": Field()})
+        org = self._org(person, body)
+        push = outbox.send_test_push(org, person, _asker(request))
+        return Response(shapes.push_detail(_watched(push.pk)))
+
+    def _org(self, person: User, body: dict[str, Any]) -> Org:
+        orgs = Org.objects.filter(pk__in=Assignment.objects.filter(user=person).values("org"))
+        if "org_id" in body:
+            orgs = orgs.filter(external_id=body["org_id"])
+        org = orgs.order_by("external_id").first()
+        if org is None:
+            raise NotFound
+        return org
+
+
+def _supervisor(sso_id: str) -> User:
+    """A person with an assignment in an org this caller may see. Raises NotFound for everybody else."""
+    if "\0" in sso_id:
+        raise NotFound
+    person = User.objects.filter(sso_id=sso_id, is_active=True, pk__in=Assignment.objects.values("user")).first()
+    if person is None:
+        raise NotFound
+    return person
+
+
+def _watched(pk: UUID) -> Push:
+    """The push once it came as far as it can, or as far as it is after 5 s; holds no connection while it waits."""
+    until = time.monotonic() + HOPS_WITHIN
+    while True:
+        push = _whole().get(pk=pk)
+        if _arrived(push) or time.monotonic() >= until:
+            return push
+        if not connection.in_atomic_block:
+            connection.close()  # back to the pool
+        time.sleep(LOOK_EVERY)
+
+
+def _arrived(push: Push) -> bool:
+    if push.state == Push.State.SENT:
+        return bool(push.delivered_at or push.failed_at or push.push == "no_token")
+    return push.state in (Push.State.DEAD, Push.State.CANCELLED)

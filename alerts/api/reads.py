@@ -1,0 +1,78 @@
+"""Reading alerts."""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import F, QuerySet, Value
+from django.db.models.functions import JSONArray, JSONObject
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from alerts.api import shapes
+from alerts.models import Alert, Signal
+from orgs.api import ScopedAPIView
+from orgs.incoming import Query
+from orgs.models import Severity
+from orgs.paging import PARAMETERS, Order, page
+
+NEWEST_ACTIVITY = Order((("last_event_at", datetime), ("id", UUID)), descending=True)
+FILTERS = ("state", "severity", "signal", "agent", "org_id", "room_id", "opened_after")
+
+
+def as_id(text: str) -> UUID:
+    """An id as it stands in a URL. Raises NotFound for what cannot be one, as for one that is unknown."""
+    try:
+        found = UUID(text)
+    except ValueError:
+        raise NotFound from None
+    if str(found) != text.lower():
+        raise NotFound
+    return found
+
+
+class Alerts(ScopedAPIView):
+    """GET /api/alerts: newest activity first."""
+
+    def get(self, request: Request) -> Response:
+        query = Query(request, (*FILTERS, *PARAMETERS))
+        rows = shapes.whole(self._filtered(query))
+        return Response(page(request, query, rows, NEWEST_ACTIVITY, shapes.alert_list))
+
+    def _filtered(self, query: Query) -> QuerySet[Alert]:
+        rows = Alert.objects.all()
+        if org_id := query.text("org_id"):
+            rows = rows.filter(org=self.org_asked(org_id))
+        if states := query.choices("state", Alert.State.values):
+            rows = rows.filter(state__in=states)
+        if severities := query.choices("severity", Severity.values):
+            rows = rows.filter(severity__in=severities)
+        if agent := query.text("agent"):
+            rows = rows.filter(agent__name=agent)
+        if room_id := query.text("room_id"):
+            rows = rows.filter(room__room_id=room_id)
+        if opened_after := query.time("opened_after"):
+            rows = rows.filter(opened_at__gt=opened_after)
+        return _with_signal(rows, query.choices("signal", Signal.values))
+
+
+def _with_signal(rows: QuerySet[Alert], signals: list[str]) -> QuerySet[Alert]:
+    """Alerts whose current episode has one of these signals: what `signals` of the answer shows."""
+    if not signals:
+        return rows
+    found = Alert.objects.none()
+    for signal in signals:
+        entry = JSONArray(JSONObject(signal=Value(signal), episode=F("episode")))
+        found = found | rows.filter(signals__contains=entry)
+    return found
+
+
+class AlertDetail(ScopedAPIView):
+    """GET /api/alerts/{id}: one alert and everything that happened to it."""
+
+    def get(self, request: Request, alert_id: str) -> Response:
+        Query(request, ())
+        alert = shapes.whole(Alert.objects.filter(pk=as_id(alert_id))).first()
+        if alert is None:
+            raise NotFound
+        return Response(shapes.alert_detail(alert))

@@ -1,0 +1,170 @@
+"""What a caller of the API sent, read strictly: the JSON body and the query. Whatever is wrong is named."""
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import Message
+from typing import Any, NoReturn
+
+import msgspec
+from rest_framework.request import Request
+
+from orgs.errors import Refused
+
+BODY_LIMIT = 64 * 1024  # bytes; the longest body is a verdict with its note
+NESTING = 32
+STRING, TEXT = 200, 2000  # characters
+BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
+IN_QUOTES = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+PLUS_LOST = re.compile(r" (\d\d:\d\d)$")  # an offset whose + was not percent-encoded
+
+
+# --- the body ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a body: text of at most `longest` characters, or a time."""
+
+    required: bool = False
+    time: bool = False
+    longest: int = STRING
+
+
+def read_body(request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:
+    """The fields of the body, texts as str and times as aware UTC datetimes; what was not sent or null is missing.
+
+    No body at all is an empty object. Raises Refused: 400, 413, 415, 422.
+    """
+    content = request._request.read(BODY_LIMIT + 1)
+    if len(content) > BODY_LIMIT:
+        raise Refused(413, "too_large", f"The body is over {BODY_LIMIT // 1024} KiB.")
+    if content or request.META.get("CONTENT_LENGTH") not in (None, "", "0"):  # a form may have been read before us
+        _check_type(request.content_type or "")
+    sent = _decode(content) if content.strip() else {}
+    if not isinstance(sent, dict):
+        raise Refused(422, "invalid_body", "The body is one JSON object.")
+    return _check_fields(sent, fields)
+
+
+def _check_type(content_type: str) -> None:
+    header = Message()
+    header["Content-Type"] = content_type
+    charset = str(header.get_param("charset", "utf-8")).lower()
+    if header.get_content_type() != "application/json" or charset not in ("utf-8", "utf8"):
+        raise Refused(415, "unsupported_type", "Send application/json in UTF-8.")
+
+
+def _decode(content: bytes) -> Any:
+    try:
+        text = content.decode("utf-8")
+        if _depth(text) > NESTING:
+            raise Refused(400, "too_deep", f"The body is nested deeper than {NESTING}.")
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_not_json)
+    except ValueError:
+        _not_json("")
+
+
+def _depth(text: str) -> int:
+    """How deep the nesting is, found without recursion; of what is no JSON at all, any number."""
+    deepest = depth = 0
+    for bracket in re.findall(r"[\[{\]}]", IN_QUOTES.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Refused(400, "duplicate_key", "The body names a field twice.")
+    return found
+
+
+def _not_json(_: str) -> NoReturn:
+    raise Refused(400, "not_json", "The body is not JSON in UTF-8.")
+
+
+def _check_fields(sent: dict[str, Any], fields: Mapping[str, Field]) -> dict[str, Any]:
+    for name in sent:
+        if name not in fields:
+            shown = name[:100].encode(errors="replace").decode()
+            raise Refused(422, "unknown_field", f"There is no field {shown} here.", shown)
+    given = {name: value for name, value in sent.items() if value is not None}
+    for name, field in fields.items():
+        if field.required and name not in given:
+            raise Refused(422, "missing_field", f"{name} is required.", name)
+    return {name: _value(name, value, fields[name]) for name, value in given.items()}
+
+
+def _value(name: str, value: Any, field: Field) -> Any:
+    if not isinstance(value, str):
+        wanted = "a time with its offset, such as 2026-05-04T10:00:00+07:00" if field.time else "a string"
+        raise Refused(422, "invalid_field", f"{name} must be {wanted}.", name)
+    if BAD_TEXT.search(value):
+        raise Refused(422, "bad_text", f"{name} holds a NUL or half of a surrogate pair.", name)
+    if len(value) > field.longest:
+        raise Refused(422, "too_long", f"{name} is over {field.longest} characters.", name)
+    if not field.time:
+        return value
+    return parse_time(value, name, "invalid_field")
+
+
+def parse_time(value: str, name: str, code: str) -> datetime:
+    """An RFC 3339 time with its offset, as UTC. Raises Refused (422)."""
+    try:
+        at = msgspec.convert(value, datetime)
+        if at.tzinfo is None:
+            raise ValueError("naive")
+        return at.astimezone(UTC)
+    except (msgspec.ValidationError, ValueError, OverflowError):
+        message = f"{name} must be a time with its offset, such as 2026-05-04T10:00:00+07:00."
+        raise Refused(422, code, message, name) from None
+
+
+# --- the query ---------------------------------------------------------------------------------------------------
+
+
+class Query:
+    """The parameters of a GET; those not in `known` are refused by name, empty ones count as not given."""
+
+    def __init__(self, request: Request, known: Sequence[str]) -> None:
+        self._given = request.query_params
+        for name in self._given:
+            if name not in known:
+                shown = name[:100].encode(errors="replace").decode()
+                raise Refused(422, "unknown_parameter", f"There is no parameter {shown} here.", shown)
+
+    def text(self, name: str) -> str | None:
+        """The one value of a parameter. Raises Refused (422) if it is given twice or cannot be a name."""
+        values = [value for value in self._given.getlist(name) if value]
+        if len(values) > 1:
+            raise Refused(422, "invalid_parameter", f"{name} can be given once.", name)
+        if not values:
+            return None
+        if len(values[0]) > TEXT or BAD_TEXT.search(values[0]):
+            raise Refused(422, "invalid_parameter", f"{name} is not usable text.", name)
+        return values[0]
+
+    def choices(self, name: str, allowed: Collection[str]) -> list[str]:
+        """All values of a parameter that may be repeated or hold a list with commas. Raises Refused (422)."""
+        given = [part for value in self._given.getlist(name) for part in value.split(",") if part]
+        if not set(given) <= set(allowed):
+            raise Refused(422, "invalid_parameter", f"{name} must be one of {', '.join(allowed)}.", name)
+        return sorted(set(given))
+
+    def time(self, name: str) -> datetime | None:
+        """A time with its offset, as UTC. Raises Refused (422)."""
+        value = self.text(name)
+        return parse_time(PLUS_LOST.sub(r"+\1", value), name, "invalid_parameter") if value else None
+
+    def number(self, name: str, default: int, most: int) -> int:
+        """A whole number from 1 to `most`. Raises Refused (422)."""
+        value = self.text(name)
+        if value is None:
+            return default
+        if not (value.isascii() and value.isdigit() and len(value) <= 9 and 1 <= int(value) <= most):
+            raise Refused(422, "invalid_parameter", f"{name} must be a whole number from 1 to {most}.", name)
+        return int(value)
