@@ -32,7 +32,7 @@ li { padding: .5rem 0; border-top: 1px solid var(--line); overflow-wrap: anywher
 li:first-child { border-top: 0; }
 .severity { font-weight: 600; } .critical { color: var(--critical); } .warning { color: var(--warning); }
 .info { color: var(--info); } time { font-variant-numeric: tabular-nums; }
-code { font-family: ui-monospace, monospace; font-size: .875rem; }
+code { font-family: ui-monospace, monospace; font-size: .875rem; white-space: nowrap; }
 """
 
 
@@ -75,7 +75,7 @@ class Pages:
             f'<p class="dim">Mode <strong>{mode}</strong> · {len(self._store):,} requests · '
             f"{len(self._store.by_key):,} notifications · <code>GET /_log</code> <code>GET /_health</code> "
             "<code>PUT /_behaviour</code> <code>PUT /_tokens</code> <code>PUT /_receipts</code></p>"
-            f"<section><h2>Last notifications</h2>{_list(reversed(self._store.recent))}</section>"
+            f"<section><h2>Last notifications (UTC)</h2>{_list(reversed(self._store.recent))}</section>"
         )
         return _page("Stand-in for notification-service", body)
 
