@@ -15,8 +15,6 @@ from tests.api_client import signed_in, supervisor_of, with_key
 from tests.factories import AgentFactory, AlertFactory, PushFactory, RoomFactory, SourceFactory, UserFactory
 
 ALERT = [
-    ,
-]
     "id",
     "org_id",
     "scope",
@@ -47,8 +45,6 @@ ALERT = [
     "url",
 ]
 PUSH = [
-    ,
-]
     "id",
     "sso_id",
     "tier",
