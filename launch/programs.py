@@ -79,18 +79,18 @@ class Maker:
         ]
 
     def standins(self, url: str) -> Program:
-        """The stand-in for notification-service."""
+        """The stand-in for notification-service: `manage.py standins` without waiting for Django."""
         port = str(urlsplit(url).port)
-        return self._manage("standins", "standins", "--port", port, "--data", str(self.data / "standins"))
+        return self._program("standins", "-m", "demo.standins", "--port", port, "--data", str(self.data / "standins"))
 
     def demo_setup(self) -> Program:
         """Demo org, people and keys; run again it changes nothing."""
         return self._manage("demo-setup", "demo_setup")
 
     def simulator(self) -> Program:
-        """Calm traffic that fails now and then."""
+        """Calm traffic that fails now and then: `manage.py simulate` without waiting for Django."""
         calm = ("--rate", "0.5", "--rooms", "60", "--agents", "6", "--scenario", "calm")
-        return self._manage("simulator", "simulate", *calm)
+        return self._program("simulator", "-m", "demo.simulator", *calm)
 
     def _manage(self, name: str, *arguments: str) -> Program:
         return self._program(name, "manage.py", *arguments)

@@ -41,9 +41,14 @@ elif name == "demo_setup":
     print(json.dumps({"source_key": "p.s", "orgs": [], "logins": logins}))
 elif name == "serve":
     http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
-elif name in ("dispatcher", "standins", "simulate"):
+elif name == "dispatcher":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.pause()
+"""
+DEMO = """
+import signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+signal.pause()
 """
 CELERY = """
 import os, signal, sys
@@ -65,7 +70,10 @@ def make_checkout(folder: Path) -> Path:
     """A checkout in `folder` with an environment that counts as installed and borrows this one's packages."""
     for part in ("launch", "bin"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for name, text in {"manage.py": MANAGE, "celery.py": CELERY, "pytest.py": PYTEST}.items():
+    programs = {"manage.py": MANAGE, "celery.py": CELERY, "pytest.py": PYTEST}
+    programs |= {"demo/standins.py": DEMO, "demo/simulator.py": DEMO}
+    (folder / "demo").mkdir()
+    for name, text in programs.items():
         (folder / name).write_text(text)
     venv.create(folder / ".venv", with_pip=False, symlinks=True)
     packages = next((folder / ".venv" / "lib").glob("python3*/site-packages"))
