@@ -1,10 +1,143 @@
-"""What every page's frame shows."""
+"""What every page's frame shows. Lazy: the admin and the log-in pages use little of it."""
 
+import zoneinfo
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
+from django.conf import settings
+from django.db.models import Q
 from django.http import HttpRequest
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from django_scopes import scope
+
+from alerts.models import Alert, Gate, Push
+from console.wording import decimal_mark
+from orgs import clock
+from orgs.auth import leads, orgs_of, visible_orgs
+from orgs.models import Org, User
+
+
+class Shell:
+    """The frame of a page for its person."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+
+    @cached_property
+    def me(self) -> User | None:
+        """The signed-in person."""
+        user = self.request.user
+        return user if user.is_authenticated else None  # type: ignore[return-value]
+
+    @cached_property
+    def org_ids(self) -> list[int] | None:
+        if hasattr(self.request, "org_ids"):
+            return self.request.org_ids
+        return visible_orgs(self.request.user)
+
+    @cached_property
+    def orgs(self) -> list[Org]:
+        """The orgs this person sees."""
+        return orgs_of(self.org_ids) if self.me else []
+
+    @cached_property
+    def now(self) -> datetime:
+        return clock.now()
+
+    @cached_property
+    def zone(self) -> str:
+        return timezone.get_current_timezone_name()
+
+    @cached_property
+    def theme(self) -> str:
+        """`light` or `dark`; empty: as the device."""
+        theme = self.me.theme if self.me else "auto"
+        return "" if theme == "auto" else theme
+
+    @cached_property
+    def waiting(self) -> int:
+        """Alerts nobody has taken, in all my orgs."""
+        with scope(org=self.org_ids):
+            return Alert.objects.filter(state=Alert.State.OPEN).count() if self.me else 0
+
+    @cached_property
+    def replays(self) -> bool:
+        """Whether this person looks after pushes: specialists and leads."""
+        return bool(self.me and (self.me.is_specialist or leads(self.me)))
+
+    @cached_property
+    def dead_pushes(self) -> int:
+        """Pushes that ended dead in the orgs where this person looks after pushes."""
+        if not self.replays or self.me is None:
+            return 0
+        with scope(org=leads(self.me)):
+            return Push.objects.filter(state=Push.State.DEAD).count()
+
+    @cached_property
+    def trouble(self) -> Gate | None:
+        """For specialists: why no push goes out, if none does."""
+        if self.me is None or not self.me.is_specialist:
+            return None
+        held = Q(reason="configuration") | Q(reason__in=["breaker", "retry_after"], closed_until__gt=self.now)
+        return Gate.objects.filter(held).first()
+
+    @cached_property
+    def held_pushes(self) -> int:
+        """Pushes that wait while none goes out."""
+        with scope(org=self.org_ids):
+            return Push.objects.filter(state=Push.State.PENDING).count()
+
+    @cached_property
+    def words(self) -> dict[str, str]:
+        """What the scripts say, in the page's language."""
+        return {
+            "mark": decimal_mark(),
+            "hours": _("{hours} h {minutes}"),
+            "s": _("{n} s"),
+            "min": _("{n} min"),
+            "h": _("{n} h"),
+            "days": _("{n} days"),
+            "ago": _("{span} ago"),
+            "live": _("Live"),
+            "connecting": _("Connecting"),
+            "stale": _("Stale"),
+            "paused": _("Paused"),
+            "new": _("{n} new"),
+            "new_critical": _("{n} new, {k} critical"),
+            "alert": _("{n} alert"),
+            "alerts": _("{n} alerts"),
+            "need": _("{n} alerts need a human"),
+            "needs": _("1 alert needs a human"),
+            "nobody": _("No alert needs a human"),
+            "title": _("{n} need a human · Live"),
+            "title_none": _("Live"),
+            "reconnecting": _("Stale since {time}. Reconnecting in {n} s; the feed then catches up by itself."),
+            "signed_out": _("You are signed out. Sign in to go on watching."),
+            "changed": _("What you may see has changed. The page is loaded again."),
+            "paused_none": _("Live is paused. Nothing has changed since."),
+            "paused_some": _("Live is paused. {n} changes wait, {k} of them critical."),
+            "pause": _("Pause live"),
+            "resume": _("Resume live"),
+            "copied": _("Link copied."),
+            "failed": _("This did not work: the service gave no answer. Try again."),
+            "refused": _("This is not allowed or no longer there. The page shows what is true now."),
+            "you": _("you"),
+        }
+
+    @cached_property
+    def languages(self) -> list[tuple[str, str, bool]]:
+        """Code, own name, whether it is the page's."""
+        return [(code, str(name), code == translation.get_language()) for code, name in settings.LANGUAGES]
+
+
+def zones() -> list[str]:
+    """Every time zone a person may choose, Indonesia's first."""
+    first = ["Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura", "UTC"]
+    return first + sorted(zone for zone in zoneinfo.available_timezones() if "/" in zone and zone not in first)
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Context of templates/base.html."""
-    return {}
+    return {"shell": Shell(request)}

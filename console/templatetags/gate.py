@@ -10,9 +10,11 @@ register = template.Library()
 
 
 @register.inclusion_tag("account/_field.html")
-def field(bound: BoundField, label: str = "") -> dict[str, Any]:
-    """A field with its label, help and errors, tied together for screen readers. `label` replaces its own."""
-    described = [f"{bound.auto_id}-{what}" for what in ("error", "help") if _has(bound, what)]
+def field(bound: BoundField, label: str = "", hint: bool = True) -> dict[str, Any]:
+    """A field with its label, hint and errors, tied together for screen readers. `label` replaces its own."""
+    if not hint:
+        bound.help_text = ""
+    described = [f"{bound.auto_id}-{what}" for what in ("error", "hint") if _has(bound, what)]
     attributes: dict[str, Any] = {"class": "form-control is-invalid" if bound.errors else "form-control"}
     if described:
         attributes["aria-describedby"] = " ".join(described)

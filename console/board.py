@@ -1,0 +1,237 @@
+"""What the live board shows: filters from the URL, counts, groups, pages. A page reads it; nothing here writes."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.db.models import Case, Count, F, IntegerField, Min, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce
+from django.http import QueryDict
+
+from alerts.models import Alert, Signal
+from console.rows import RELATED
+from orgs.models import Org, Severity, User
+
+GROUP_LIMIT = 50  # rows of a group on a page; "show more" doubles it
+GROUP_LIMIT_MOST = 2000
+PAGE = 50  # resolved alerts on a page
+FADES_AFTER = timedelta(minutes=15)  # resolved rows stay on the board that long
+CLOSED_BY = timedelta(hours=26)  # after its last event every alert is closed: bounds the search for the newly resolved
+TABS = ("all", "waiting", "on-it", "resolved")
+ON_IT = (Alert.State.ACKNOWLEDGED, Alert.State.INTERVENED)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The filters of the URL; an unknown value counts as none."""
+
+    tab: str = "all"
+    severity: str = ""
+    agent: str = ""
+    signal: str = ""
+    org: str = ""
+    mine: bool = False
+    q: str = ""
+    limit: int = GROUP_LIMIT
+    cursor: str = ""
+
+    def url(self, **changes: Any) -> str:
+        """The board's address with these filters, some of them changed; what is at its default is left out."""
+        values = {**self.chosen(), "tab": self.tab, **changes}
+        kept = {k: v for k, v in values.items() if v and (k, v) not in (("tab", "all"), ("limit", GROUP_LIMIT))}
+        return "?" + urlencode(kept) if kept else "?"
+
+    def chosen(self) -> dict[str, str]:
+        """The filters that hide something, by name."""
+        values = {"severity": self.severity, "agent": self.agent, "signal": self.signal, "org": self.org, "q": self.q}
+        return {k: v for k, v in values.items() if v} | ({"mine": "1"} if self.mine else {})
+
+
+def parse(query: QueryDict) -> Filters:
+    """The filters of a request."""
+    tab, severity, signal = query.get("tab", ""), query.get("severity", ""), query.get("signal", "")
+    limit = query.get("limit", "")
+    return Filters(
+        tab=tab if tab in TABS else "all",
+        severity=severity if severity in Severity.values else "",
+        agent=_text(query, "agent"),
+        signal=signal if signal in Signal.values else "",
+        org=_text(query, "org"),
+        mine=query.get("mine") == "1",
+        q=_text(query, "q"),
+        limit=min(int(limit), GROUP_LIMIT_MOST) if limit.isdecimal() and 0 < int(limit[:6]) else GROUP_LIMIT,
+        cursor=_text(query, "cursor"),
+    )
+
+
+def _text(query: QueryDict, name: str) -> str:
+    return query.get(name, "").replace("\x00", "").strip()[:200]
+
+
+def matching(filters: Filters, user: User) -> QuerySet[Alert]:
+    """The alerts of the scope that pass the filters (the tab is no filter)."""
+    alerts = Alert.objects.all()
+    if filters.severity:
+        alerts = alerts.filter(severity=filters.severity)
+    if filters.agent:
+        alerts = alerts.filter(agent__name=filters.agent)
+    if filters.signal:
+        alerts = alerts.filter(signals__contains=[{"signal": filters.signal}])
+    if filters.org:
+        alerts = alerts.filter(org__external_id=filters.org)
+    if filters.mine:
+        alerts = alerts.filter(Q(assigned_to=user) | Q(acknowledged_by=user) | Q(intervened_by=user))
+    if filters.q:
+        found = Q(room__label__icontains=filters.q) | Q(room__room_id__icontains=filters.q)
+        found |= Q(agent__name__icontains=filters.q)
+        if _uuid(filters.q):
+            found |= Q(pk=_uuid(filters.q))
+        alerts = alerts.filter(found)
+    return alerts
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many alerts there are, and since when the longest-waiting customer waits."""
+
+    waiting: int = 0
+    on_it: int = 0
+    resolved: int = 0  # in the last 15 min
+    customers: int = 0
+    longest_since: datetime | None = None
+
+    @property
+    def all(self) -> int:
+        return self.waiting + self.on_it + self.resolved
+
+
+def count(alerts: QuerySet[Alert], now: datetime) -> Counts:
+    """One query over what is open or has just been resolved."""
+    is_open = ~Q(state=Alert.State.RESOLVED)
+    untaken = Q(state=Alert.State.OPEN)
+    waits = is_open & Q(customer_waiting_since__isnull=False) & ~Q(state=Alert.State.INTERVENED)
+    row = alerts.filter(is_open | Q(state=Alert.State.RESOLVED, last_event_at__gt=now - CLOSED_BY)).aggregate(
+        waiting=Count("pk", filter=untaken),
+        on_it=Count("pk", filter=Q(state__in=ON_IT)),
+        resolved=Count("pk", filter=Q(state=Alert.State.RESOLVED, resolved_at__gt=now - FADES_AFTER)),
+        customers=Count("pk", filter=waits),
+        longest_since=Min("customer_waiting_since", filter=waits),
+    )
+    return Counts(**row)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rows of one group, in order; `more` are left out."""
+
+    name: str
+    alerts: list[Alert] = field(default_factory=list)
+    total: int = 0
+
+    @property
+    def more(self) -> int:
+        return max(0, self.total - len(self.alerts))
+
+
+def open_group(name: str, alerts: QuerySet[Alert], total: int, limit: int) -> Group:
+    """Waiting or on-it: the severest first, of those the longest wait."""
+    states = [Alert.State.OPEN] if name == "waiting" else ON_IT
+    severity = Case(
+        When(severity="critical", then=Value(0)),
+        When(severity="warning", then=Value(1)),
+        default=Value(2),
+        output_field=IntegerField(),
+    )
+    since = Coalesce(F("customer_waiting_since"), F("first_failure_at"))
+    rows = alerts.filter(state__in=states).order_by(severity, since, "pk").select_related(*RELATED)
+    return Group(name, list(rows[:limit]) if total else [], total)
+
+
+def just_resolved(alerts: QuerySet[Alert], total: int, limit: int, now: datetime) -> Group:
+    """What was resolved in the last 15 min, newest first."""
+    rows = (
+        alerts.filter(state=Alert.State.RESOLVED, resolved_at__gt=now - FADES_AFTER)
+        .filter(last_event_at__gt=now - CLOSED_BY)
+        .order_by("-resolved_at", "pk")
+        .select_related(*RELATED)
+    )
+    return Group("resolved", list(rows[:limit]) if total else [], total)
+
+
+def resolved_page(alerts: QuerySet[Alert], cursor: str) -> tuple[Group, str]:
+    """A page of everything resolved, newest activity first, and the cursor of the next page ("" at the end)."""
+    rows = alerts.filter(state=Alert.State.RESOLVED)
+    after = decode_cursor(cursor)
+    if after is not None:
+        at, pk = after
+        rows = rows.filter(last_event_at__lte=at).exclude(last_event_at=at, pk__gte=pk)
+    found = list(rows.order_by("-last_event_at", "-pk").select_related(*RELATED)[: PAGE + 1])
+    following = encode_cursor(found[PAGE - 1]) if len(found) > PAGE else ""
+    return Group("resolved", found[:PAGE], min(len(found), PAGE)), following
+
+
+def encode_cursor(alert: Alert) -> str:
+    """Where a page ended, for the address of the next."""
+    return base64.urlsafe_b64encode(f"{alert.last_event_at.isoformat()} {alert.pk}".encode()).decode()
+
+
+def decode_cursor(text: str) -> tuple[datetime, UUID] | None:
+    """The place a cursor names; None for none, or for one that is not ours."""
+    try:
+        at, pk = base64.urlsafe_b64decode(text.encode()).decode().split(" ")
+        return datetime.fromisoformat(at).astimezone(UTC), UUID(pk)
+    except (ValueError, binascii.Error, OverflowError):
+        return None
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """Median time to intervene today, in seconds, of n alerts a human came to; None without any."""
+
+    seconds: float | None
+    n: int
+
+
+def intervention_today(midnight: datetime) -> Intervention:
+    """From the first failure event of the episode to the first human act in the room, since midnight."""
+    rows = Alert.objects.filter(last_event_at__gte=midnight, human_acted_at__gte=midnight).values_list(
+        "first_failure_at", "human_acted_at"
+    )
+    times = [(acted - failed).total_seconds() for failed, acted in rows if acted is not None]
+    return Intervention(median(times) if times else None, len(times))
+
+
+def hidden(filters: Filters, orgs: Sequence[Org]) -> list[str]:
+    """The chosen filters in words, for the sentence that says what hides everything."""
+    from console.sentences import severity_name, signal_name
+
+    names = {org.external_id: org.name for org in orgs}
+    words = []
+    for name, value in filters.chosen().items():
+        match name:
+            case "severity":
+                words.append(severity_name(value))
+            case "signal":
+                words.append(signal_name(value))
+            case "org":
+                words.append(names.get(value, value))
+            case "mine":
+                continue
+            case "q":
+                words.append(f"“{value}”")
+            case _:
+                words.append(value)
+    return words

@@ -1,0 +1,107 @@
+"""Small pieces of markup that every page uses."""
+
+from datetime import datetime
+
+from django import template
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
+
+from alerts.models import Alert
+from console import wording
+from console.rows import ICONS, TONES
+from console.sentences import severity_name
+from orgs.models import User
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(name: str, size: str = "", label: str = "") -> SafeString:
+    """An icon of templates/_sprite.html; decoration unless it has a label."""
+    classes = f"icon {size}".strip()
+    if label:
+        return format_html(
+            '<svg class="{}" role="img" aria-label="{}"><use href="#i-{}"/></svg>', classes, label, name
+        )
+    return format_html('<svg class="{}" aria-hidden="true"><use href="#i-{}"/></svg>', classes, name)
+
+
+@register.simple_tag
+def clock(at: datetime | None, seconds: bool = False) -> SafeString:
+    """A time of day in the reader's zone; nothing for None."""
+    if at is None:
+        return SafeString("")
+    return wording.clock(at, timezone.get_current_timezone_name(), seconds=seconds)
+
+
+@register.simple_tag
+def day(at: datetime | None) -> SafeString:
+    """Day and time in the reader's zone; nothing for None."""
+    if at is None:
+        return SafeString("")
+    return wording.day_clock(at, timezone.get_current_timezone_name())
+
+
+@register.simple_tag
+def ago(at: datetime | None, now: datetime) -> SafeString:
+    """How long ago; nothing for None."""
+    return wording.ago(at, now) if at is not None else SafeString("")
+
+
+@register.simple_tag
+def wait(since: datetime | None, now: datetime) -> str:
+    """A wait as on a clock, `04:38`; nothing for None."""
+    return wording.duration((now - since).total_seconds()) if since is not None else ""
+
+
+@register.simple_tag
+def length(seconds: float | None) -> str:
+    """A length of time, `5 min`; nothing for None."""
+    return wording.span(seconds) if seconds is not None else ""
+
+
+@register.simple_tag
+def length_since(since: datetime | None, now: datetime) -> str:
+    """How long it has lasted, `14 min`; nothing for None."""
+    return wording.span((now - since).total_seconds()) if since is not None else ""
+
+
+ACTS = {
+    "take": gettext_lazy("Take it"),
+    "acknowledge": gettext_lazy("Acknowledge"),
+    "release": gettext_lazy("Release"),
+    "resolve": gettext_lazy("Resolve"),
+    "reopen": gettext_lazy("Reopen"),
+}
+
+
+@register.simple_tag(takes_context=True)
+def act(context: template.Context, alert: Alert, verb: str, place: str = "") -> SafeString:
+    """A form with one button that does `verb` to the alert, on the alert's page."""
+    parts = {
+        "url": reverse("alert_act", args=[alert.pk, verb]),
+        "csrf_token": context.get("csrf_token", ""),
+        "name": ACTS[verb],
+        "verb": verb,
+        "in_menu": place == "menu",
+    }
+    return render_to_string("console/_act.html", parts)
+
+
+@register.simple_tag
+def severity(value: str) -> SafeString:
+    """A severity as icon and word in its colour."""
+    name = severity_name(value)
+    return format_html(
+        '<span class="lm-sev lm-sev--{}">{}{}</span>', TONES[value], icon(ICONS[value], "icon-s"), name
+    )
+
+
+@register.filter
+def initials(user: User) -> str:
+    """Two letters for somebody's avatar."""
+    return wording.initials(str(user))

@@ -1,0 +1,46 @@
+"""Error pages in the house style. The API and the lane answer in their own error shape."""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.template.loader import get_template
+
+from orgs.errors import error_body
+
+
+def _wants_json(request: HttpRequest) -> bool:
+    return request.path.startswith("/api/")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404, the same for what is foreign and for what does not exist."""
+    if _wants_json(request):
+        return JsonResponse(error_body("not_found", "Not found."), status=404)
+    return render(request, "404.html", status=404)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403."""
+    if _wants_json(request):
+        return JsonResponse(error_body("permission_denied", "Not allowed."), status=403)
+    return render(request, "403.html", status=403)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400."""
+    if _wants_json(request):
+        return JsonResponse(error_body("bad_request", "This request cannot be read."), status=400)
+    return render(request, "400.html", status=400)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500; touches neither the database nor the session, which may be what is broken."""
+    if _wants_json(request):
+        return JsonResponse(error_body("server_error", "The service failed. Try again."), status=500)
+    return HttpResponse(get_template("500.html").render({}), status=500)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403 for a form whose page is too old, or that another site sent."""
+    if _wants_json(request):
+        return JsonResponse(error_body("csrf", "The CSRF token is missing or wrong."), status=403)
+    return render(request, "403.html", {"csrf": True}, status=403)

@@ -1,0 +1,142 @@
+"""Names, times and durations as people read them; each piece carries data for the browser to make it personal.
+
+A row goes to everybody who may see it, so it says "Rina" and the org's time. `static/js/words.js` swaps one's own
+name for "you" and writes every time in one's own zone.
+"""
+
+import zoneinfo
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.utils import translation
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from orgs.models import User
+
+NAMED = 3  # people named in a sentence; the rest are counted
+TWO_WORDS = {"muhammad", "mohammad", "mohamad", "moh", "moch", "ni", "i", "dewa", "putu", "made"}
+
+
+def decimal_mark(separator: str = ":") -> str:
+    """The mark between hours and minutes: a colon, in Indonesian a full stop."""
+    return "." if translation.get_language() == "id" else separator
+
+
+def duration(seconds: float) -> str:
+    """A wait as on a clock: 04:38; from an hour on 1 h 05."""
+    whole = max(0, int(seconds))
+    if whole < 3600:
+        return f"{whole // 60:02d}{decimal_mark()}{whole % 60:02d}"
+    return _("{hours} h {minutes}").format(hours=whole // 3600, minutes=f"{whole % 3600 // 60:02d}")
+
+
+def span(seconds: float) -> str:
+    """A length of time in one unit, or two: 20 s, 5 min, 2 h, 3 days."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return _("{n} s").format(n=whole)
+    if whole < 3600:
+        return _("{n} min").format(n=whole // 60)
+    if whole < 2 * 86400:
+        return _("{n} h").format(n=whole // 3600)
+    return _("{n} days").format(n=whole // 86400)
+
+
+def ago(at: datetime, now: datetime) -> SafeString:
+    """`4 min ago`, kept up to date by the browser, exact on hover."""
+    text = _("{span} ago").format(span=span((now - at).total_seconds()))
+    return format_html('<time datetime="{}" data-ago>{}</time>', at.isoformat(), text)
+
+
+def before(at: datetime, then: datetime) -> SafeString:
+    """`2 min before`: how long before `then`, which the sentence stands beside; it does not change any more."""
+    return format_html("{}", _("{span} before").format(span=span((then - at).total_seconds())))
+
+
+def clock(at: datetime, zone: str, *, seconds: bool = False) -> SafeString:
+    """`02:13` in the zone, rewritten by the browser in the reader's zone."""
+    local = at.astimezone(zoneinfo.ZoneInfo(zone))
+    mark = decimal_mark()
+    text = local.strftime(f"%H{mark}%M{mark}%S" if seconds else f"%H{mark}%M")
+    return format_html(
+        '<time datetime="{}" data-clock="{}">{}</time>', at.isoformat(), "s" if seconds else "m", text
+    )
+
+
+def day_clock(at: datetime, zone: str) -> SafeString:
+    """`14 Nov 19:02`: day and time, for what may be older than today."""
+    local = at.astimezone(zoneinfo.ZoneInfo(zone))
+    text = f"{local.day} {_month(local.month)} {local:%H}{decimal_mark()}{local:%M}"
+    return format_html('<time datetime="{}" data-clock="d">{}</time>', at.isoformat(), text)
+
+
+def _month(number: int) -> str:
+    from django.utils.dates import MONTHS_3
+
+    return str(MONTHS_3[number]).capitalize()
+
+
+def short_name(name: str) -> str:
+    """How colleagues call somebody: the first word, two where the first alone says little."""
+    words = name.split()
+    if len(words) > 1 and (words[0].lower().rstrip(".") in TWO_WORDS or len(words[0]) < 3):
+        return " ".join(words[:2])
+    return words[0] if words else name
+
+
+def initials(name: str) -> str:
+    """Two letters for the avatar."""
+    words = [word for word in name.replace("@", " ").split() if word[0].isalnum()]
+    return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper()
+
+
+def person(user: User | None, *, start: bool = False) -> SafeString:
+    """A name that the browser turns into "you" for its bearer; `start`: at the start of a sentence."""
+    if user is None:
+        return format_html("{}", _("A human agent") if start else _("a human agent"))
+    return format_html(
+        '<span data-person="{}" data-you="{}">{}</span>',
+        user.sso_id,
+        _("You") if start else _("you"),
+        short_name(str(user)),
+    )
+
+
+def people(users: Sequence[User]) -> SafeString:
+    """`Rina`, `Rina and Bayu`, `Rina, Bayu and Sinta`, `Rina, Bayu, Sinta and 4 more`."""
+    names = [person(user) for user in users[:NAMED]]
+    more = len(users) - len(names)
+    if more:
+        last: SafeString | str = _("{n} more").format(n=more)
+    else:
+        last = names.pop() if names else ""
+    if not names:
+        return format_html("{}", last)
+    listed = names[0]
+    for name in names[1:]:
+        listed = format_html("{}, {}", listed, name)
+    return format_html(_("{first} and {last}"), first=listed, last=last)
+
+
+def whose(user: User | None, theirs: str, yours: str, **parts: object) -> SafeString:
+    """A sentence about one person in two forms, because a verb may change: "Bayu is ..." and "You are ...".
+
+    `theirs` has `{name}`; `yours` has not. The browser shows the second to its bearer.
+    """
+    name = short_name(str(user)) if user is not None else _("A human agent")
+    said = format_html(theirs, name=name, **parts)
+    if user is None:
+        return said
+    return format_html(
+        '<span data-person="{}"><span data-theirs>{}</span><span data-yours hidden>{}</span></span>',
+        user.sso_id,
+        said,
+        format_html(yours, **parts) if parts else yours,
+    )
+
+
+def since(start: datetime, end: datetime) -> timedelta:
+    """Time from start to end, never below zero (clocks of senders differ)."""
+    return max(end - start, timedelta(0))

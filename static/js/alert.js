@@ -1,0 +1,41 @@
+// An alert's page: whatever the feed says about this alert, or while a push is on its way, its part is asked for again.
+
+import { personalise } from "./words.js";
+
+const PUSHES_EVERY = 3000; // ms, while somebody is still being told
+
+export function start(feed) {
+  const page = document.getElementById("alert");
+  let sums = JSON.parse(page.dataset.checksums || "{}");
+  const refresh = () => window.htmx.trigger(page, "lm:refresh");
+  let first = true;
+
+  feed.addEventListener("hello", ({ detail }) => {
+    if (!first || differs(detail.orgs, sums)) refresh();
+    first = false;
+  });
+  feed.addEventListener("rows", ({ detail }) => {
+    if (detail.rows.some((row) => row.id === page.dataset.id)) refresh();
+    for (const [org, { checksum }] of Object.entries(detail.orgs)) sums[org] = checksum;
+  });
+  feed.addEventListener("beat", ({ detail }) => {
+    if (differs(detail.orgs, sums)) refresh();
+    sums = { ...detail.orgs };
+  });
+  document.body.addEventListener("htmx:afterSwap", (event) => event.target === page && personalise(page));
+  keepWhatIsOpen();
+  setInterval(() => {
+    if (document.visibilityState === "visible" && page.querySelector("[data-moving]")) refresh();
+  }, PUSHES_EVERY);
+}
+
+function differs(theirs, ours) {
+  return Object.keys(ours).some((org) => (theirs[org] ?? "0:0") !== ours[org]);
+}
+
+// A refresh leaves an open menu open, and a note that is being written as it is.
+function keepWhatIsOpen() {
+  const { callbacks } = window.Idiomorph.defaults;
+  callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details"));
+  callbacks.beforeNodeMorphed = (node) => !(node.matches?.("input:not([type=hidden])") && node.value !== node.defaultValue);
+}

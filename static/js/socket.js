@@ -1,0 +1,126 @@
+// The one socket to the feed: opens, listens, comes back. Says nothing itself.
+
+import { clock, fill, now, span, words } from "./words.js";
+
+const SILENCE = 30_000; // ms without a frame: stale
+const FIRST_DELAY = 1_000;
+const LONGEST_DELAY = 30_000;
+const SIGNED_OUT = 4401;
+const REFUSED_IN_HANDSHAKE = 1006;
+
+export class Feed extends EventTarget {
+  constructor() {
+    super();
+    this.delay = FIRST_DELAY;
+    this.heard = Date.now();
+    this.staleSince = null;
+    this.retryAt = null;
+    this.signedOut = false;
+    this.socket = null;
+    this.opened = false;
+    this.link = document.getElementById("link");
+    this.banner = document.getElementById("stale");
+    this.banner?.querySelector("[data-retry]").addEventListener("click", () => this.open());
+    addEventListener("online", () => this.open());
+    addEventListener("pagehide", () => this.socket?.close());
+    addEventListener("pageshow", (event) => event.persisted && this.open());
+    setInterval(() => this.watch(), 1000);
+    this.open();
+  }
+
+  open() {
+    if (this.signedOut) return;
+    this.socket?.close();
+    this.retryAt = null;
+    const address = new URL("/ws/feed", location.href);
+    address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    address.searchParams.set("lang", document.body.dataset.language);
+    const socket = new WebSocket(address);
+    this.socket = socket;
+    this.opened = false;
+    this.tried = Date.now();
+    socket.addEventListener("open", () => { this.opened = true; });
+    socket.addEventListener("message", (event) => socket === this.socket && this.take(JSON.parse(event.data)));
+    socket.addEventListener("close", (event) => socket === this.socket && this.closed(event));
+  }
+
+  take(frame) {
+    this.heard = Date.now();
+    if (frame.type === "hello") this.delay = FIRST_DELAY;
+    this.staleSince = null;
+    this.show();
+    this.dispatchEvent(new CustomEvent(frame.type, { detail: frame }));
+  }
+
+  async closed(event) {
+    this.socket = null;
+    if (event.code === SIGNED_OUT || (event.code === REFUSED_IN_HANDSHAKE && !this.opened && (await gone()))) {
+      this.signedOut = true;
+      this.stale();
+      return;
+    }
+    this.retry();
+  }
+
+  retry() {
+    this.stale();
+    const wait = this.delay * (0.5 + Math.random());
+    this.retryAt = Date.now() + wait;
+    this.delay = Math.min(this.delay * 2, LONGEST_DELAY);
+  }
+
+  stale() {
+    this.staleSince ??= this.heard;
+    this.show();
+  }
+
+  // Once a second: silence for 30 s is as good as a closed socket; a socket that does not open is given up.
+  watch() {
+    if (this.socket && Date.now() - Math.max(this.heard, this.tried) > SILENCE) {
+      const dead = this.socket;
+      this.socket = null;
+      dead.close();
+      this.retry();
+    }
+    if (!this.socket && this.retryAt !== null && Date.now() >= this.retryAt) this.open();
+    this.show();
+  }
+
+  show() {
+    if (!this.link) return;
+    const state = this.staleSince !== null ? "stale" : this.socket ? (this.opened ? "live" : "connecting") : "connecting";
+    if (this.link.dataset.state !== state) {
+      this.link.dataset.state = state;
+      this.link.querySelector("[data-link-word]").textContent = words[state];
+      const icon = { live: "circle-check-f", stale: "plug-connected-x", connecting: "circle-dashed" }[state];
+      this.link.querySelector("use").setAttribute("href", `#i-${icon}`);
+    }
+    const age = this.link.querySelector("[data-link-age]");
+    const text = fill(words.ago, { span: span((Date.now() - this.heard) / 1000) });
+    if (age.textContent !== text) age.textContent = text;
+    this.say();
+  }
+
+  // The banner comes after 3 s: a socket that is back at once is no news.
+  say() {
+    const away = this.staleSince !== null && (this.signedOut || Date.now() - this.staleSince > 3000);
+    this.banner.hidden = !away;
+    if (!away) return;
+    const time = clock(new Date(this.staleSince + (now() - Date.now())).toISOString(), "s");
+    const seconds = Math.max(0, Math.ceil(((this.retryAt ?? Date.now()) - Date.now()) / 1000));
+    const said = this.signedOut ? words.signed_out : fill(words.reconnecting, { time, n: seconds });
+    this.banner.querySelector("[data-said]").textContent = said;
+    this.banner.querySelector("[data-retry]").hidden = this.signedOut;
+    this.banner.querySelector("[data-sign-in]").hidden = !this.signedOut;
+  }
+}
+
+// A refused handshake says nothing; a page that redirects to the log-in says that the session is over.
+async function gone() {
+  try {
+    const answer = await fetch("/preferences", { method: "HEAD", redirect: "manual" });
+    return answer.type === "opaqueredirect";
+  } catch {
+    return false;
+  }
+}

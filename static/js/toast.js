@@ -1,0 +1,52 @@
+// What an act answered, with its undo. Stays 8 s, and for as long as the pointer or focus is on it.
+
+import { words } from "./words.js";
+
+const STAYS = 8000;
+const box = document.getElementById("toasts");
+
+export function toast(text, undo = "", label = "") {
+  const made = document.createElement("div");
+  made.className = "lm-toast";
+  const said = document.createElement("span");
+  said.textContent = text;
+  made.append(said);
+  if (undo) made.append(undoButton(made, undo, label));
+  box.append(made);
+  keep(made);
+}
+
+function undoButton(made, undo, label) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "btn btn-quiet";
+  button.textContent = label;
+  button.addEventListener("click", () => {
+    made.remove();
+    const alert = document.getElementById("alert");
+    window.htmx.ajax("POST", undo, alert ? { target: alert, swap: "morph:innerHTML" } : { source: box, swap: "none" });
+  });
+  return button;
+}
+
+function keep(made) {
+  let timer = 0;
+  const leave = () => { timer = setTimeout(() => made.remove(), STAYS); };
+  const stay = () => clearTimeout(timer);
+  for (const event of ["pointerenter", "focusin"]) made.addEventListener(event, stay);
+  for (const event of ["pointerleave", "focusout"]) made.addEventListener(event, leave);
+  leave();
+}
+
+export function start() {
+  for (const made of box.querySelectorAll("[data-toast]")) keep(made);
+  document.body.addEventListener("lm:toast", (event) => {
+    const { text, undo, label } = event.detail;
+    toast(text, undo, label);
+  });
+  document.body.addEventListener("htmx:sendError", () => toast(words.failed));
+  document.body.addEventListener("htmx:responseError", (event) => {
+    const { xhr } = event.detail;
+    if (xhr.status !== 401 && !xhr.getResponseHeader("HX-Trigger")) toast(xhr.status < 500 ? words.refused : words.failed);
+  });
+}

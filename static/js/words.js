@@ -1,0 +1,96 @@
+// Words, durations and times in the reader's language and zone. The server wrote a readable fallback already.
+
+const root = document.body;
+export const words = JSON.parse(document.getElementById("words").textContent);
+export const me = root.dataset.me || "";
+const language = root.dataset.language;
+const zone = root.dataset.zone;
+
+// The database's clock decides; the device's may be wrong.
+let ahead = Date.parse(root.dataset.now) - Date.now();
+export const now = () => Date.now() + ahead;
+export function setNow(iso) {
+  const at = Date.parse(iso);
+  if (!Number.isNaN(at)) ahead = at - Date.now();
+}
+
+export function fill(text, values) {
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
+}
+
+const two = (number) => String(number).padStart(2, "0");
+
+// 04:38; from an hour on 1 h 05. As `duration` in console/wording.py.
+export function wait(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  if (whole < 3600) return two(Math.floor(whole / 60)) + words.mark + two(whole % 60);
+  return fill(words.hours, { hours: Math.floor(whole / 3600), minutes: two(Math.floor((whole % 3600) / 60)) });
+}
+
+// 20 s, 5 min, 2 h, 3 days. As `span` in console/wording.py.
+export function span(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  if (whole < 60) return fill(words.s, { n: whole });
+  if (whole < 3600) return fill(words.min, { n: Math.floor(whole / 60) });
+  if (whole < 2 * 86400) return fill(words.h, { n: Math.floor(whole / 3600) });
+  return fill(words.days, { n: Math.floor(whole / 86400) });
+}
+
+const locale = language === "id" ? "id-ID" : "en-GB";
+const styles = {
+  m: { hour: "2-digit", minute: "2-digit", hour12: false, timeZone: zone },
+  s: { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false, timeZone: zone },
+  d: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hour12: false, timeZone: zone },
+};
+const formats = Object.fromEntries(Object.entries(styles).map(([k, v]) => [k, new Intl.DateTimeFormat(locale, v)]));
+const exact = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "long", timeZone: zone });
+
+export function clock(iso, style = "m") {
+  return formats[style].format(new Date(iso)).replace(",", "");
+}
+
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function tick(element, at) {
+  const since = Date.parse(element.dateTime);
+  if (element.dataset.tick !== undefined) write(element, wait((at - since) / 1000));
+  else write(element, fill(words.ago, { span: span((at - since) / 1000) }));
+}
+
+function late(element, at) {
+  if (!element.classList.contains("lm-row--late") && Date.parse(element.dataset.lateAt) <= at) {
+    element.classList.add("lm-row--late");
+  }
+}
+
+// Make a fragment the reader's own: their name becomes "you", times are in their zone.
+export function personalise(scope) {
+  for (const name of scope.querySelectorAll("[data-person]")) {
+    if (name.dataset.person !== me) continue;
+    const yours = name.querySelector("[data-yours]");
+    if (yours) {
+      yours.hidden = false;
+      name.querySelector("[data-theirs]").hidden = true;
+    } else write(name, name.dataset.you);
+  }
+  for (const only of scope.querySelectorAll("[data-only-for]")) only.hidden = only.dataset.onlyFor !== me;
+  for (const time of scope.querySelectorAll("time[data-clock]")) write(time, clock(time.dateTime, time.dataset.clock));
+  for (const time of scope.querySelectorAll("time[datetime]")) {
+    if (!time.title) time.title = exact.format(new Date(time.dateTime));
+  }
+  tickAll(scope);
+}
+
+export function tickAll(scope = document) {
+  const at = now();
+  for (const time of scope.querySelectorAll("time[data-tick], time[data-ago]")) tick(time, at);
+  if (scope.dataset?.lateAt) late(scope, at);
+  for (const row of scope.querySelectorAll("[data-late-at]")) late(row, at);
+}
+
+export function start() {
+  personalise(document);
+  setInterval(() => tickAll(), 1000);
+}
