@@ -292,10 +292,8 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"]
-    if DEMO
-    else ["rest_framework.permissions.IsAuthenticated"],
+    # no badge: it would send the document's address to a public validator
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None, "defaultModelsExpandDepth": 0},
 }
 
 # --- Logs, errors ----------------------------------------------------------------------------------------------------

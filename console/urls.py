@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from console.schema.views import Docs, Schema
 from console.views import alert, board, errors, health, preferences, pushes, supervisors
 from console.views.invitation import invitation
 
@@ -22,6 +23,8 @@ urlpatterns = [
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
+    path("api/schema", Schema.as_view(), name="api_schema"),
+    path("api/docs", Docs.as_view(), name="api_docs"),
     path("api/", include("alerts.urls")),
     path("admin/", admin.site.urls),
     path("accounts/", include("orgs.urls")),

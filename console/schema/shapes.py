@@ -1,0 +1,207 @@
+"""The schemas of what is answered. Every name is always there; what is not known is null."""
+
+from typing import Any
+
+from alerts.models import Alert, Push, Signal, Transition
+from orgs.models import Severity
+
+Schema = dict[str, Any]
+
+TIME: Schema = {"type": "string", "format": "date-time"}
+TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
+UUID: Schema = {"type": "string", "format": "uuid"}
+TEXT: Schema = {"type": "string"}
+TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+COUNT_OR_NULL: Schema = {"type": ["integer", "null"], "minimum": 0}
+URL_OR_NULL: Schema = {"type": ["string", "null"], "format": "uri"}
+
+
+def ref(name: str) -> Schema:
+    """A schema of the components."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def or_null(schema: Schema) -> Schema:
+    return {"oneOf": [schema, {"type": "null"}]}
+
+
+def array(schema: Schema) -> Schema:
+    return {"type": "array", "items": schema}
+
+
+def enum(values: list[Any]) -> Schema:
+    return {"type": "string", "enum": list(values)}
+
+
+def record(description: str, **fields: Schema) -> Schema:
+    """An object with exactly these fields, all of them always there."""
+    return {
+        "type": "object",
+        "description": description,
+        "properties": fields,
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+
+
+def page_of(name: str) -> Schema:
+    """One page of a list."""
+    return record("One page.", next=URL_OR_NULL, previous=URL_OR_NULL, results=array(ref(name)))
+
+
+def both(first: Schema, description: str, **more: Schema) -> Schema:
+    """A record with more fields than another."""
+    return record(description, **first["properties"], **more)
+
+
+ERROR = {
+    "type": "object",
+    "description": "The one error shape. `field` names what was wrong, such as `items[3].occurred_at`.",
+    "properties": {"code": TEXT, "message": TEXT, "field": TEXT},
+    "required": ["code", "message"],
+    "additionalProperties": False,
+}
+
+ALERT = record(
+    "What a supervisor sees. Timestamps and signals are those of the current episode.",
+    id=UUID,
+    org_id=TEXT,
+    scope=enum(Alert.Scope.values),
+    agent_name=TEXT_OR_NULL,
+    agent_version=TEXT_OR_NULL,
+    room_id=TEXT_OR_NULL,
+    severity=enum(Severity.values),
+    state=enum(Alert.State.values),
+    signals=array(ref("AlertSignal")),
+    event_count=COUNT,
+    opened_at=TIME,
+    last_event_at=TIME,
+    customer_waiting_since=TIME_OR_NULL,
+    acknowledged_by=or_null(ref("Actor")),
+    acknowledged_at=TIME_OR_NULL,
+    intervened_by=or_null(ref("Actor")),
+    intervened_at=TIME_OR_NULL,
+    resolved_by=or_null(ref("Actor")),
+    resolved_at=TIME_OR_NULL,
+    assigned_to=or_null(ref("Actor")),
+    snoozed_until=TIME_OR_NULL,
+    episode=COUNT,
+    channel=TEXT_OR_NULL,
+    room_label=TEXT_OR_NULL,
+    time_to_intervene_seconds={
+        "type": ["number", "null"],
+        "minimum": 0,
+        "description": "First failure of the episode to the first human act in the room.",
+    },
+    verdict={"type": ["string", "null"], "enum": [*Alert.Verdict.values, None]},
+    version={**COUNT, "description": "Grows by one with every change."},
+    url={"type": "string", "format": "uri"},
+)
+
+PUSH_OF_ALERT = record(
+    "One notification to one supervisor.",
+    id=UUID,
+    sso_id=TEXT,
+    tier=COUNT,
+    occurrence=COUNT,
+    reason={**TEXT, "description": "Why it was skipped, cancelled or is dead; else why it was planned."},
+    kind=enum(Push.Kind.values),
+    state=enum(Push.State.values),
+    attempts=COUNT,
+    next_attempt_at=TIME_OR_NULL,
+    idempotency_key=UUID,
+    push={"type": ["string", "null"], "enum": ["queued", "no_token", None]},
+    sent_at=TIME_OR_NULL,
+    delivered_at=TIME_OR_NULL,
+    opened_at=TIME_OR_NULL,
+)
+
+PUSH = both(
+    PUSH_OF_ALERT,
+    "A push, and what it is about.",
+    org_id=TEXT,
+    alert_id={**UUID, "type": ["string", "null"]},
+    planned_at=TIME,
+    last_answer={**TEXT_OR_NULL, "description": "What the last attempt got."},
+)
+
+SCHEMAS: dict[str, Schema] = {
+    "Error": record("What went wrong.", error=ERROR),
+    "Actor": record(
+        "Who did it: a person (`sso_id` null for a human agent we cannot match), or what ended it.",
+        sso_id=TEXT_OR_NULL,
+        name=TEXT_OR_NULL,
+        kind=enum(Alert.By.values),
+    ),
+    "AlertSignal": record(
+        "A signal of the current episode.", signal=enum(Signal.values), count=COUNT, first_at=TIME, last_at=TIME
+    ),
+    "Alert": ALERT,
+    "AlertEvent": record(
+        "A failure event of an alert.",
+        event_id=TEXT,
+        signal=enum(Signal.values),
+        occurred_at=TIME,
+        received_at=TIME,
+        reason={**TEXT_OR_NULL, "description": "Why it did, or did not, tell people."},
+    ),
+    "AlertTransition": record(
+        "A change of an alert, and why.",
+        at=TIME,
+        change=enum(Transition.Change.values),
+        reason=TEXT_OR_NULL,
+        actor=or_null(ref("Actor")),
+    ),
+    "AlertPush": PUSH_OF_ALERT,
+    "AlertDetail": both(
+        ALERT,
+        "An alert and everything that happened to it, oldest first; of each list the newest 1,000.",
+        events=array(ref("AlertEvent")),
+        transitions=array(ref("AlertTransition")),
+        pushes=array(ref("AlertPush")),
+    ),
+    "Push": PUSH,
+    "PushDetail": both(
+        PUSH,
+        "A push with its way to the person.",
+        hops=array(
+            record(
+                "`at` and `answer` are null where it has not come yet.",
+                hop=enum(["planned", "notification_service", "delivered", "opened"]),
+                at=TIME_OR_NULL,
+                answer=TEXT_OR_NULL,
+            )
+        ),
+    ),
+    "Org": record("A customer company.", org_id=TEXT, name=TEXT, zone=TEXT, locale=TEXT),
+    "Agent": record(
+        "An AI agent of an org.",
+        org_id=TEXT,
+        agent_name=TEXT,
+        agent_version=TEXT_OR_NULL,
+        production={"type": "boolean"},
+        confirmed={"type": "boolean", "description": "False: first heard of in an event."},
+    ),
+    "Supervisor": record(
+        "A person with an assignment in an org you may see.",
+        sso_id=TEXT,
+        name=TEXT,
+        locale=TEXT_OR_NULL,
+        tokens={**COUNT_OR_NULL, "description": "Phones that notification-service knows; null: not asked yet."},
+        tokens_at=TIME_OR_NULL,
+        assignments=array(
+            record(
+                "A role this person has.",
+                org_id=TEXT,
+                role=TEXT,
+                tier=COUNT,
+                agents={"type": ["array", "null"], "items": TEXT, "description": "Null: all agents of the org."},
+                external_user_id=TEXT_OR_NULL,
+            )
+        ),
+    ),
+    "AlertConflict": record("Somebody was faster; the alert as it is now.", error=ERROR, alert=ref("Alert")),
+    "PushConflict": record("It is not dead (any more); the push as it is now.", error=ERROR, push=ref("PushDetail")),
+    **{f"{name}Page": page_of(name) for name in ("Alert", "Push", "Org", "Agent", "Supervisor")},
+}
