@@ -53,7 +53,7 @@ class Maker:
 
     def setup_steps(self) -> list[Program]:
         """What runs to its end before anything serves, all of it at once."""
-        steps = [self._manage("migrate", "migrate", "--noinput")]
+        steps = [self._manage("migrate", "migrate", "--noinput", "--skip-checks")]
         if self._static_stamp() != _read(self.data / "static.stamp"):
             steps.append(self._manage("collectstatic", "collectstatic", "--noinput"))
         return steps
