@@ -23,9 +23,7 @@ DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".run")))
 BASE_URL = env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
 _base = urlsplit(BASE_URL)
 if not _base.hostname:
-    raise ImproperlyConfigured(
-        f"BASE_URL must be a whole URL such as https://monitor.example.com, not {BASE_URL!r}"
-    )
+    raise ImproperlyConfigured(f"BASE_URL must be a whole URL such as https://monitor.example.com, not {BASE_URL!r}")
 SECURE = _base.scheme == "https"
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[_base.hostname, "127.0.0.1", "localhost", "[::1]"])
@@ -237,9 +235,7 @@ SECURE_SSL_REDIRECT = SECURE
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31536000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE
-SECURE_PROXY_SSL_HEADER = (
-    ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
-)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
