@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.models import BooleanField, ExpressionWrapper, Max, Q
 
 from alerts import feed
-from alerts.decide import THROTTLE, AlertFacts, RoomFacts, next_timer, plan
+from alerts.decide import THROTTLE, AlertFacts, RoomFacts, acknowledge_lasts, next_timer, plan
 from alerts.delivery.message import idempotency_key, push_body
 from alerts.failpoints import failpoint
 from alerts.models import Alert, FailureEvent, Push, Room, Transition, new_id
@@ -40,6 +40,14 @@ def alert_facts(alert: Alert) -> AlertFacts:
         acknowledge_expires_at=alert.acknowledge_expires_at,
         customer_waiting_since=alert.customer_waiting_since,
     )
+
+
+def worsen(alert: Alert, severity: str, now: datetime) -> None:
+    """A higher severity: repeats start anew, no snooze holds them, and an acknowledge lasts no longer than for it."""
+    alert.severity = severity
+    alert.ladder_from, alert.repeats_done, alert.snoozed_until = now, 0, None
+    if alert.acknowledge_expires_at is not None:
+        alert.acknowledge_expires_at = min(alert.acknowledge_expires_at, now + acknowledge_lasts(severity))
 
 
 @dataclass
@@ -219,8 +227,10 @@ class Book:
             if not found:
                 self._unroutable(telling)
                 continue
-            alert.last_told_at = self.now
-            pushes += [self._push(telling, person, told) for person in found]
+            planned = [self._push(telling, person, told) for person in found]
+            if any(push.state == Push.State.PENDING for push in planned):
+                alert.last_told_at = self.now
+            pushes += planned
         return pushes
 
     def _unroutable(self, telling: Telling) -> None:

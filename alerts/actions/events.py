@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from django.db import IntegrityError, transaction
 
-from alerts.actions.book import Book, alert_facts, room_facts
+from alerts.actions.book import Book, alert_facts, room_facts, worsen
 from alerts.decide import (
     Decision,
     EventFacts,
@@ -47,25 +47,33 @@ def record_events(source: Source, accepted: Sequence[Accepted]) -> list[Result]:
 def _record(source: Source, accepted: Sequence[Accepted], now: datetime) -> list[Result]:
     items = [(a, a.item) for a in accepted if isinstance(a.item, EventItem)]
     orgs = Org.objects.in_bulk({a.org_id for a in accepted})
-    agents = _agents({(a.org_id, item.agent_name): item.agent_version or "" for a, item in items})
     book = Book(now)
     book.lock((a.org_id, item.room_id) for a, item in items)
-    seen = known_hashes(FailureEvent, "event_id", source, [(a.org_id, item.event_id) for a, item in items])
+    results = _judge_repeats(source, items)
+    created = [pair for pair, result in zip(items, results, strict=True) if result.status == "created"]
+    agents = _agents({(one.org_id, item.agent_name) for one, item in created})
     policies = _policies(orgs)
-    results, events = [], []
-    for one, item in items:
-        key = (one.org_id, item.event_id)
-        result = judge_repeat(one, item.event_id, seen.get(key))
-        results.append(result)
-        if result.status != "created":
-            continue
-        seen[key] = one.payload_hash
+    events = []
+    for one, item in created:
         agent = agents[(one.org_id, item.agent_name)]
         event = _event(source, one, item, agent, book.rooms[(one.org_id, item.room_id)], now)
         policy = policies.get((one.org_id, agent.pk)) or policies.get((one.org_id, None)) or PolicyFacts()
         events.append(event)
         _apply(book, event, item, orgs[one.org_id], policy)
+    _follow_versions(events)
     book.close(events)
+    return results
+
+
+def _judge_repeats(source: Source, items: Sequence[tuple[Accepted, EventItem]]) -> list[Result]:
+    """One Result for each item; what repeats an earlier item of the batch is a repeat too."""
+    seen = known_hashes(FailureEvent, "event_id", source, [(one.org_id, item.event_id) for one, item in items])
+    results = []
+    for one, item in items:
+        result = judge_repeat(one, item.event_id, seen.get((one.org_id, item.event_id)))
+        if result.status == "created":
+            seen[(one.org_id, item.event_id)] = one.payload_hash
+        results.append(result)
     return results
 
 
@@ -88,21 +96,26 @@ def judge_repeat(one: Accepted, item_id: str, stored: bytes | None) -> Result:
     return Result(one.index, item_id, "conflict", CONFLICT)
 
 
-def _agents(wanted: dict[tuple[int, str], str]) -> dict[tuple[int, str], Agent]:
-    """The agents by (org pk, name). One that is new is made, unconfirmed; a new version is remembered."""
+def _agents(wanted: set[tuple[int, str]]) -> dict[tuple[int, str], Agent]:
+    """The agents by (org pk, name). One that is new is made, unconfirmed; in order, so that nobody deadlocks."""
     found = _find_agents(wanted)
-    missing = [key for key in wanted if key not in found]
+    missing = sorted(wanted - found.keys())
     if missing:
-        made = [
-            Agent(org_id=org, name=name, version=wanted[org, name], confirmed=False) for org, name in missing
-        ]
+        made = [Agent(org_id=org, name=name, confirmed=False) for org, name in missing]
         Agent.objects.bulk_create(made, ignore_conflicts=True)
         found |= _find_agents(missing)
-    for key, version in sorted(wanted.items()):
-        if version and found[key].version != version:
-            found[key].version = version
-            Agent.objects.filter(pk=found[key].pk).update(version=version)
     return found
+
+
+def _follow_versions(events: Sequence[FailureEvent]) -> None:
+    """The newest version that an agent was heard with; one that comes late is old news."""
+    changed = {}
+    for event in events:
+        if event.agent_version and event.reason != "late" and event.agent.version != event.agent_version:
+            event.agent.version = event.agent_version
+            changed[event.agent_id] = event.agent
+    if changed:
+        Agent.objects.bulk_update([changed[pk] for pk in sorted(changed)], ["version"])
 
 
 def _find_agents(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Agent]:
@@ -118,9 +131,7 @@ def _policies(orgs: Iterable[int]) -> dict[tuple[int, int | None], PolicyFacts]:
     for row in rows:
         own = {name: getattr(row, name) for name in Signal.values if getattr(row, name)}
         base = general.get(row.org_id, PolicyFacts())
-        threshold = (
-            base.confidence_threshold if row.confidence_threshold is None else row.confidence_threshold
-        )
+        threshold = base.confidence_threshold if row.confidence_threshold is None else row.confidence_threshold
         facts = PolicyFacts({**base.severities, **own}, threshold)
         found[(row.org_id, row.agent_id)] = facts
         if row.agent_id is None:
@@ -128,9 +139,7 @@ def _policies(orgs: Iterable[int]) -> dict[tuple[int, int | None], PolicyFacts]:
     return found
 
 
-def _event(
-    source: Source, one: Accepted, item: EventItem, agent: Agent, room: Room, now: datetime
-) -> FailureEvent:
+def _event(source: Source, one: Accepted, item: EventItem, agent: Agent, room: Room, now: datetime) -> FailureEvent:
     return FailureEvent(
         org_id=one.org_id,
         source=source,
@@ -233,12 +242,13 @@ def _start_episode(alert: Alert, event: FailureEvent, decision: Decision, room: 
 
 def _attach(alert: Alert, event: FailureEvent, decision: Decision, room: Room, now: datetime) -> None:
     if decision.change == "worsened":
-        alert.ladder_from, alert.repeats_done = now, 0
-        alert.snoozed_until = None
+        worsen(alert, decision.severity, now)
     alert.severity = decision.severity
     alert.event_count += 1
     alert.agent_version = event.agent_version or alert.agent_version
     alert.last_event_at = max(alert.last_event_at, event.occurred_at)
+    if decision.reason != "late":
+        alert.first_failure_at = min(alert.first_failure_at, event.occurred_at)
     alert.customer_waiting_since = room.customer_waiting_since
     _count_signal(alert, event)
 
