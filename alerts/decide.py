@@ -1,4 +1,4 @@
-"""What a failure event, a timer or an attempt to tell somebody means. Pure: plain data in, a verdict with its reason out.
+"""What a failure event, a timer or an attempt to tell somebody means. Pure: plain data in, a verdict and its reason out.
 
 design.md "Rooms and alerts" is the source of every number here.
 """
@@ -236,10 +236,36 @@ def next_timer(alert: AlertFacts, room: RoomFacts) -> tuple[datetime, Timer] | N
         timers.append((alert.acknowledge_expires_at, "expired"))
     if room.handed_off_at is not None and alert.severity != CRITICAL:
         timers.append((room.handed_off_at + HANDOFF_CLOCK, "handed_off"))
+    if alert.state == "intervened" and (left := _left_at(alert, room)) is not None:
+        timers.append((left, "expired"))
     if alert.state == "open" and alert.severity != INFO and alert.repeats_done < len(REPEATS):
         repeat = alert.ladder_from + REPEATS[alert.repeats_done]
         timers.append((max(repeat, alert.snoozed_until or repeat), "repeat"))
     return min(timers)
+
+
+def due_timer(alert: AlertFacts, room: RoomFacts, now: datetime) -> Timer | None:
+    """What time has done by `now`: its end before all else, so that a late sweep tells nobody of what is over."""
+    if alert.state == "resolved":
+        return None
+    at, timer = _end_timer(alert, room)
+    if at > now:
+        at, timer = next_timer(alert, room) or (at, timer)
+    return timer if at <= now else None
+
+
+def _left_at(alert: AlertFacts, room: RoomFacts) -> datetime | None:
+    """When the human who holds the room is taken to have left it without an answer to the failure; None: answered.
+
+    A handoff that is critical already cannot be raised, but its clock runs all the same, anew for each human.
+    """
+    if room.human_last_at is None:
+        return None
+    if room.handed_off_at is not None:
+        return max(room.handed_off_at, room.human_last_at) + HANDOFF_CLOCK if alert.severity == CRITICAL else None
+    if alert.customer_waiting_since is not None and alert.customer_waiting_since <= alert.last_event_at:
+        return room.human_last_at + PRESENCE
+    return None
 
 
 def _end_timer(alert: AlertFacts, room: RoomFacts) -> tuple[datetime, Timer]:

@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from alerts.actions.book import Book, room_facts
 from alerts.actions.events import ATTEMPTS, judge_repeat, known_hashes
-from alerts.decide import PRESENCE, human_present
+from alerts.decide import PRESENCE, WAITING_SIGNALS, human_present
 from alerts.items import Accepted, ActivityItem, Result
 from alerts.models import Alert, Room, RoomActivity
 from orgs import clock
@@ -51,7 +51,7 @@ def _record(source: Source, accepted: Sequence[Accepted], now: datetime) -> list
             payload_hash=one.payload_hash,
             room=book.rooms[(one.org_id, item.room_id)],
             kind=item.kind,
-            actor=actors.get((one.org_id, item.actor_sso_id or item.actor_external_id or "")),
+            actor=_actor(actors, one.org_id, item),
             actor_external_id=item.actor_external_id or "",
             at=item.at.astimezone(UTC),
             received_at=now,
@@ -64,16 +64,25 @@ def _record(source: Source, accepted: Sequence[Accepted], now: datetime) -> list
     return results
 
 
-def _actors(items: list[tuple[Accepted, ActivityItem]]) -> dict[tuple[int, str], User]:
-    """People by (org pk, sso_id or id in the chat product), only those with an assignment in that org."""
-    ids = {name for _, item in items for name in (item.actor_sso_id, item.actor_external_id) if name}
-    if not ids:
+def _actors(items: list[tuple[Accepted, ActivityItem]]) -> dict[tuple[int, str, str], User]:
+    """People by (org pk, kind of id, id), only those with an assignment in that org."""
+    sso_ids = {item.actor_sso_id for _, item in items if item.actor_sso_id}
+    external_ids = {item.actor_external_id for _, item in items if item.actor_external_id}
+    if not sso_ids | external_ids:
         return {}
     rows = Assignment.objects.filter(
-        Q(user__sso_id__in=ids) | Q(external_user_id__in=ids), org__in={one.org_id for one, _ in items}
+        Q(user__sso_id__in=sso_ids) | Q(external_user_id__in=external_ids), org__in={one.org_id for one, _ in items}
     ).select_related("user")
-    by_external = {(row.org_id, row.external_user_id): row.user for row in rows if row.external_user_id}
-    return by_external | {(row.org_id, row.user.sso_id): row.user for row in rows}
+    return {(row.org_id, "external", row.external_user_id): row.user for row in rows} | {
+        (row.org_id, "sso", row.user.sso_id): row.user for row in rows
+    }
+
+
+def _actor(actors: dict[tuple[int, str, str], User], org_id: int, item: ActivityItem) -> User | None:
+    found = actors.get((org_id, "sso", item.actor_sso_id)) if item.actor_sso_id else None
+    if found is None and item.actor_external_id:
+        found = actors.get((org_id, "external", item.actor_external_id))
+    return found
 
 
 def react(book: Book, activity: RoomActivity) -> None:
@@ -111,7 +120,7 @@ def _human(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) 
     _hold(room, activity)
     waited = alert.customer_waiting_since if alert else None
     if activity.kind == RoomActivity.Kind.HUMAN_MESSAGE:
-        _answer(room, activity.at)
+        _answer(room, alert, activity.at)
         if room.handed_off_at is not None and activity.at >= room.handed_off_at:
             room.handed_off_at = None
     if alert is None:
@@ -137,23 +146,36 @@ def _hold(room: Room, activity: RoomActivity) -> None:
         room.human_last_at, room.human = activity.at, activity.actor
 
 
-def _answer(room: Room, at: datetime) -> None:
-    """The customer was written to at `at`: whoever waited since before waits no longer."""
+def _answer(room: Room, alert: Alert | None, at: datetime) -> None:
+    """The customer was written to at `at`: whoever waited since before waits no longer, unless it failed after it."""
     room.answered_at = max(at, room.answered_at or at)
     if room.customer_waiting_since is not None and room.customer_waiting_since <= room.answered_at:
-        room.customer_waiting_since = None
+        room.customer_waiting_since = _failed_since(alert, room.answered_at)
 
 
-def _settle(room: Room, state: str, at: datetime) -> None:
-    room.state, room.settled_at = state, max(at, room.settled_at or at)
-    room.human = room.human_since = room.handed_off_at = None
+def _failed_since(alert: Alert | None, answered_at: datetime) -> datetime | None:
+    """The newest failure that left the customer without an answer, if it came after `answered_at`."""
+    signals = alert.signals if alert is not None else []
+    times = [datetime.fromisoformat(one["last_at"]) for one in signals if one["signal"] in WAITING_SIGNALS]
+    return max((at for at in times if at > answered_at), default=None)
+
+
+def settle(room: Room, state: str, at: datetime) -> None:
+    """The room was resolved or given back at `at`: no human holds it; a handoff that came later still runs."""
+    room.settled_at = max(at, room.settled_at or at)
+    room.human = room.human_since = None
+    if room.handed_off_at is None or room.handed_off_at <= at:
+        room.handed_off_at = None
+        room.state = state
 
 
 def _resolved(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) -> None:
-    """The room was resolved: so is its alert, unless the agent failed again after it."""
+    """The room was resolved: so is its alert, unless the agent failed or a human acted after it."""
     if alert is not None and activity.at < alert.last_event_at:
         return
-    _settle(room, Room.State.RESOLVED, activity.at)
+    if room.human_last_at is not None and activity.at < room.human_last_at:
+        return
+    settle(room, Room.State.RESOLVED, activity.at)
     room.customer_waiting_since = None
     if alert is not None:
         end(alert, Alert.By.ROOM, book.now, activity.actor)
@@ -175,17 +197,19 @@ def _returned(book: Book, activity: RoomActivity, room: Room, alert: Alert | Non
     """The bot got the room back: the next failure is a new episode and alarms again."""
     if room.human_last_at is not None and activity.at < room.human_last_at:
         return
-    _settle(room, Room.State.BOT, activity.at)
+    settle(room, Room.State.BOT, activity.at)
     if alert is not None and alert.state == Alert.State.INTERVENED:
         book.record(alert, "returned", at=activity.at, actor=activity.actor, detail=_detail(activity))
 
 
 def _customer(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) -> None:
-    """The customer wrote and waits, unless they were answered since."""
-    if room.state == Room.State.RESOLVED:
-        room.state = Room.State.BOT
+    """The customer wrote and waits, unless they were answered, or the room resolved, since."""
     if room.answered_at is not None and activity.at <= room.answered_at:
         return
+    if room.state == Room.State.RESOLVED:
+        if room.settled_at is not None and activity.at <= room.settled_at:
+            return
+        room.state = Room.State.BOT
     _wait(book, room, alert, min(activity.at, room.customer_waiting_since or activity.at))
 
 
@@ -197,10 +221,17 @@ def _wait(book: Book, room: Room, alert: Alert | None, since: datetime | None) -
 
 
 def _bot(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) -> None:
-    """The bot wrote: the customer is answered; after a human's message it means the bot has the room back."""
-    _answer(room, activity.at)
+    """The bot wrote: the customer is answered; after a human's message it means the bot has the room back.
+
+    While the clock of a handoff runs no human has written yet: "you are being connected" gives nothing back.
+    """
+    _answer(room, alert, activity.at)
     _wait(book, room, alert, room.customer_waiting_since)
-    if room.human_since is not None and activity.at > (room.human_last_at or room.human_since):
+    if (
+        room.handed_off_at is None
+        and room.human_since is not None
+        and activity.at > (room.human_last_at or room.human_since)
+    ):
         _returned(book, activity, room, alert)
 
 

@@ -9,10 +9,10 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from alerts.actions.activity import end, react
+from alerts.actions.activity import end, react, settle
 from alerts.actions.book import Book
 from alerts.decide import acknowledge_lasts
-from alerts.models import Alert, RoomActivity, new_id
+from alerts.models import Alert, Room, RoomActivity, new_id
 from orgs import clock
 from orgs.auth import visible_orgs
 from orgs.models import User
@@ -127,8 +127,8 @@ def resolve(alert_id: UUID, by: User) -> Alert:
         end(alert, Alert.By.HUMAN, book.now, by)
         room = alert.room
         if room is not None:
-            room.settled_at = book.now
-            room.customer_waiting_since = room.handed_off_at = None
+            settle(room, Room.State.RESOLVED, book.now)
+            room.customer_waiting_since = None
             book.changed_room(room)
         book.record(alert, "resolved", actor=by)
         return alert
@@ -147,10 +147,18 @@ def reopen(alert_id: UUID, by: User) -> Alert:
         alert.resolved_kind = ""
         alert.ladder_from, alert.repeats_done = book.now, 0
         if alert.room is not None:
-            alert.room.customer_waiting_since = alert.customer_waiting_since
+            _wait_again(alert, alert.room)
             book.changed_room(alert.room)
         book.record(alert, "reopened", actor=by)
         return alert
+
+
+def _wait_again(alert: Alert, room: Room) -> None:
+    """Whoever waited when it was resolved, or began to since, waits, unless they were answered meanwhile."""
+    waits = [at for at in (alert.customer_waiting_since, room.customer_waiting_since) if at is not None]
+    if room.answered_at is not None:
+        waits = [at for at in waits if at > room.answered_at]
+    room.customer_waiting_since = alert.customer_waiting_since = min(waits, default=None)
 
 
 def snooze(alert_id: UUID, by: User, until: datetime) -> Alert:

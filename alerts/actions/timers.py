@@ -1,13 +1,12 @@
 """What time alone does to alerts. Every timer is a due time in its row: Redis down stops no clock."""
 
 from collections.abc import Callable
-from datetime import datetime
 
 from django.db import transaction
 
 from alerts.actions.activity import end
-from alerts.actions.book import Book, alert_facts, room_facts
-from alerts.decide import CRITICAL, INFO, Timer, next_timer, repeats_passed
+from alerts.actions.book import Book, alert_facts, room_facts, worsen
+from alerts.decide import CRITICAL, INFO, Timer, due_timer, repeats_passed
 from alerts.models import Alert, Room
 from orgs import clock
 
@@ -16,9 +15,7 @@ def sweep_timers(limit: int = 200) -> int:
     """Work the alerts whose time has come, oldest first; returns how many. Rooms locked by others wait their turn."""
     with transaction.atomic():
         now = clock.now()
-        rooms = (
-            Alert.objects.filter(due_at__lte=now).order_by("due_at").values_list("room_id", flat=True)[:limit]
-        )
+        rooms = Alert.objects.filter(due_at__lte=now).order_by("due_at").values_list("room_id", flat=True)[:limit]
         book = Book(now)
         book.lock_rooms([pk for pk in rooms if pk is not None], skip_locked=True)
         due = [alert for alert in book.alerts.values() if alert.due_at is not None and alert.due_at <= now]
@@ -32,18 +29,16 @@ def _work(book: Book, alert: Alert) -> None:
     room = alert.room
     assert room is not None
     book.changed_room(room)
-    while timer := _due(alert, room, book.now):
+    while timer := due_timer(alert_facts(alert), room_facts(room), book.now):
         TIMERS[timer](book, alert, room)
 
 
-def _due(alert: Alert, room: Room, now: datetime) -> Timer | None:
-    timer = next_timer(alert_facts(alert), room_facts(room))
-    return timer[1] if timer and timer[0] <= now else None
-
-
 def _expired(book: Book, alert: Alert, room: Room) -> None:
-    """Whoever acknowledged it did not come: it is open again, and people are told."""
-    detail = {"name": str(alert.acknowledged_by) if alert.acknowledged_by else ""}
+    """Whoever acknowledged it, or was assigned, did not come or write: it is open again, and people are told."""
+    gone = alert.intervened_by if alert.state == Alert.State.INTERVENED else alert.acknowledged_by
+    detail = {"name": str(gone) if gone else ""}
+    if alert.state == Alert.State.INTERVENED:
+        _leave(alert, room)
     alert.state = Alert.State.OPEN
     alert.acknowledged_at = alert.acknowledged_by = alert.acknowledge_expires_at = alert.assigned_to = None
     snoozed = alert.snoozed_until is not None and alert.snoozed_until > book.now
@@ -56,14 +51,16 @@ def _expired(book: Book, alert: Alert, room: Room) -> None:
 def _handed_off(book: Book, alert: Alert, room: Room) -> None:
     """Handed off 3 min ago, and no human wrote: critical, whoever was assigned."""
     detail = {"from": alert.severity, "to": CRITICAL, "cause": "handed_off"}
-    alert.severity = CRITICAL
-    alert.ladder_from, alert.repeats_done = book.now, 0
-    alert.snoozed_until = None
+    worsen(alert, CRITICAL, book.now)
     if alert.state == Alert.State.INTERVENED:
         alert.state = Alert.State.OPEN
-        alert.intervened_at = alert.intervened_by = None
-        room.human = room.human_since = None
+        _leave(alert, room)
     book.record(alert, "worsened", "worsened", detail=detail, notify=True)
+
+
+def _leave(alert: Alert, room: Room) -> None:
+    alert.intervened_at = alert.intervened_by = None
+    room.human = room.human_since = None
 
 
 def _repeat(book: Book, alert: Alert, room: Room) -> None:
@@ -72,15 +69,14 @@ def _repeat(book: Book, alert: Alert, room: Room) -> None:
 
 
 def _quiet(book: Book, alert: Alert, room: Room) -> None:
+    """Nobody waits and nothing happened. A failure of just now that is still on its way arms it again."""
     end(alert, Alert.By.QUIET, book.now)
-    room.settled_at = book.now
     book.record(alert, "resolved", "quiet")
 
 
 def _abandoned(book: Book, alert: Alert, room: Room) -> None:
     """A customer waited for a day and nobody came: closed, and counted as unresolved."""
     end(alert, Alert.By.ABANDONED, book.now)
-    room.settled_at = book.now
     room.customer_waiting_since = room.handed_off_at = None
     book.record(alert, "abandoned", "abandoned")
 
