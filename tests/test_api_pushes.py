@@ -138,9 +138,8 @@ def test_a_test_push_is_planned_and_says_how_far_it_came(org: Org) -> None:
     assert [hop["at"] is None for hop in shown["hops"]] == [False, True, True, True]
 
 
-@pytest.mark.django_db(transaction=True)
 def test_each_hop_of_a_test_push_has_its_time_and_answer(
-    standins: Standins, monkeypatch: pytest.MonkeyPatch, wait_for: Callable[..., Any]
+    transactional_db: None, standins: Standins, monkeypatch: pytest.MonkeyPatch, wait_for: Callable[..., Any]
 ) -> None:
     """The whole way: a sweep sends it while the request waits, with no transaction open."""
     monkeypatch.setattr(pushes, "HOPS_WITHIN", 5.0)

@@ -1,0 +1,216 @@
+"""The OpenAPI document is valid, complete and true: it is held against the URL conf, the lane and real answers."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import django
+import pytest
+import schemathesis
+from django.test import Client
+from django.urls import get_resolver
+from django_scopes import scopes_disabled
+from drf_spectacular.validation import validate_schema
+from hypothesis import HealthCheck, Phase
+from hypothesis import settings as hypothesis_settings
+from jsonschema import Draft202012Validator
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
+
+from alerts import actions
+from alerts.api.acts import ACTS
+from console.ingest import check
+from console.ingest.http import PATHS
+from console.schema.document import document
+from orgs.models import Org, User
+from tests.api_client import post, signed_in, supervisor_of, with_key
+from tests.factories import AlertFactory, OrgFactory, PushFactory, SourceFactory
+from tests.ingest_server import event, make_key
+
+django.setup()
+DOCUMENT = document()
+OPEN_TO_NOBODY_ELSE = {"/api/schema", "/api/docs"}  # the document itself
+
+
+def schema_of(name: str) -> Draft202012Validator:
+    """A validator of one of the document's schemas."""
+    return Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]})
+
+
+def views_of_api() -> dict[str, set[str]]:
+    """Path -> methods, as the URL conf has them."""
+    found: dict[str, set[str]] = {}
+    for pattern in get_resolver().url_patterns:
+        for inner in getattr(pattern, "url_patterns", [pattern]):
+            path = "/" + (str(pattern.pattern) if inner is not pattern else "") + str(inner.pattern)
+            if path.startswith("/api/") and inner.name != "api_nothing_here":
+                view = inner.callback.view_class
+                methods = {name for name in view.http_method_names if hasattr(view, name)} - {"options", "head"}
+                found[re.sub(r"<\w+:(\w+)>", r"{\1}", path)] = methods
+    return found
+
+
+def test_it_is_valid_openapi_3_1() -> None:
+    validate_schema(DOCUMENT)
+    assert DOCUMENT["openapi"] == "3.1.0"
+
+
+def test_it_names_every_path_and_no_other() -> None:
+    served = views_of_api() | {path: {"post"} for path in PATHS}
+    described = {path: set(operations) for path, operations in DOCUMENT["paths"].items()}
+    assert described == {path: methods for path, methods in served.items() if path not in OPEN_TO_NOBODY_ELSE}
+
+
+def test_every_reference_leads_somewhere() -> None:
+    named = set(re.findall(r"#/components/(\w+)/(\w+)", str(DOCUMENT)))
+    assert all(name in DOCUMENT["components"][kind] for kind, name in named)
+    unused = {("schemas", name) for name in DOCUMENT["components"]["schemas"]} - named
+    assert not unused
+
+
+def test_the_acts_and_their_fields_are_those_of_the_code() -> None:
+    for verb, act in ACTS.items():
+        body = DOCUMENT["paths"][f"/api/alerts/{{alert_id}}/{verb}"]["post"]["requestBody"]
+        schema = body["content"]["application/json"]["schema"]
+        assert set(schema["properties"]) == set(act.fields)
+        assert schema.get("required", []) == [name for name, field in act.fields.items() if field.required]
+        Draft202012Validator(schema).validate(body["content"]["application/json"]["example"])
+
+
+def test_the_examples_can_be_sent_as_they_are() -> None:
+    kinds = {"FailureEvent": check.EVENTS, "RoomActivity": check.ACTIVITY, "PushReceipt": check.RECEIPTS}
+    for path, name in zip(("/api/failure-events", "/api/room-activity", "/api/push-receipts"), kinds, strict=True):
+        content = DOCUMENT["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+        for example in content["examples"].values():
+            sent = example["value"] if isinstance(example["value"], list) else [example["value"]]
+            for item in sent:
+                schema_of(name).validate(item)
+                check.convert(item, kinds[name], datetime.now(UTC))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"signal": "stalled_run"},
+        {"room_id": "x" * 201},
+        {"event_id": "x" * 129},
+        {"room_id": ""},
+        {"confidence": 1.5},
+        {"message_count": -1},
+        {"surprise": 1},
+        {"error": None},
+        {"error": {"type": "x", "more": 1}},
+        {"signal": "unexpected_handoff"},
+        {"signal": "message_cap", "message_count": 3},
+        {"last_customer_text": "x" * 2001},
+    ],
+)
+def test_schema_and_lane_refuse_the_same(wrong: dict[str, Any]) -> None:
+    assert schema_of("FailureEvent").is_valid(event())
+    check.convert(event(), check.EVENTS, datetime.now(UTC))
+    assert not schema_of("FailureEvent").is_valid(event() | wrong)
+    with pytest.raises(check.Invalid):
+        check.convert(event() | wrong, check.EVENTS, datetime.now(UTC))
+
+
+# --- true answers ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rina(org: Org) -> User:
+    return supervisor_of(org)
+
+
+def test_answers_are_as_described(org: Org, rina: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    from alerts.api import pushes
+
+    monkeypatch.setattr(pushes, "HOPS_WITHIN", 0.0)
+    alert = AlertFactory(org=org)
+    push = PushFactory(alert=alert)
+    client = signed_in(rina)
+    with scopes_disabled():
+        actions.take(alert.pk, rina)
+    for path, name in (
+        ("/api/alerts", "AlertPage"),
+        (f"/api/alerts/{alert.pk}", "AlertDetail"),
+        ("/api/orgs", "OrgPage"),
+        ("/api/agents", "AgentPage"),
+        ("/api/supervisors", "SupervisorPage"),
+        ("/api/pushes", "PushPage"),
+        (f"/api/pushes/{push.pk}", "PushDetail"),
+        (f"/api/pushes/{uuid4()}", "Error"),
+    ):
+        schema_of(name).validate(client.get(path).json())
+    schema_of("Alert").validate(post(client, f"/api/alerts/{alert.pk}/resolve").json())
+    schema_of("AlertConflict").validate(post(client, f"/api/alerts/{alert.pk}/take").json())
+    schema_of("PushConflict").validate(post(with_key(org), f"/api/pushes/{push.pk}/replay").json())
+    schema_of("PushDetail").validate(post(client, f"/api/supervisors/{rina.sso_id}/test-push").json())
+
+
+# The whole application behind a real server, asked what the document allows and what it does not.
+SERVED = schemathesis.openapi.from_dict(DOCUMENT)
+BOUNDED = hypothesis_settings(
+    max_examples=10,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+CHECKS = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
+]
+
+
+@pytest.fixture
+def served(transactional_db: None, ingest_port: int) -> Iterator[dict[str, Any]]:
+    """Where the application listens, and a platform key that may do everything; one org with an alert."""
+    org = OrgFactory(external_id="toko-maju")
+    PushFactory(alert=AlertFactory(org=org, opened_at=datetime.now(UTC) - timedelta(hours=1)))
+    _, key = make_key(SourceFactory(org=None), ("ingest", "read", "act"))
+    return {"base_url": f"http://127.0.0.1:{ingest_port}", "headers": {"Authorization": f"Bearer {key}"}}
+
+
+@SERVED.exclude(operation_id="test_push").parametrize()
+@BOUNDED
+def test_the_running_service_answers_as_described(case: Any, served: dict[str, Any]) -> None:
+    """A test push waits for its hops: it has tests of its own."""
+    case.call_and_validate(**served, checks=CHECKS)
+
+
+# --- who may read it, and how it looks ------------------------------------------------------------------------------
+
+
+def test_the_document_is_json(client: Client, settings: Any) -> None:
+    settings.DEMO = True
+    answer = client.get("/api/schema")
+    assert answer.status_code == 200
+    assert answer.json()["openapi"] == "3.1.0"
+
+
+def test_in_production_it_is_for_callers_we_know(client: Client, settings: Any, org: Org, rina: User) -> None:
+    settings.DEMO = False
+    assert client.get("/api/schema").status_code == 401
+    assert client.get("/api/schema").json()["error"]["code"] == "unauthenticated"
+    assert client.get("/api/docs").headers["Location"] == "/accounts/login/?next=/api/docs"
+    assert with_key(org, "read").get("/api/schema").status_code == 200
+    assert signed_in(rina).get("/api/docs").status_code == 200
+
+
+def test_the_page_needs_nothing_inline_and_nobody_outside(client: Client, settings: Any) -> None:
+    settings.DEMO = True
+    answer = client.get("/api/docs")
+    html = answer.content.decode()
+    assert "<style" not in html
+    assert not re.search(r"<script(?![^>]*\bsrc=)", html)
+    assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", html)
+    policy = answer.headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    script = client.get("/api/docs?script=")
+    assert script.headers["Content-Type"].startswith("application/javascript")
+    assert '"validatorUrl": null' in script.content.decode()
