@@ -1,4 +1,4 @@
-"""What a failure event, a timer or an attempt to tell somebody means. Pure: plain data in, a verdict and its reason out.
+"""What a failure event, a timer or an attempt to tell somebody means. Pure: plain data in, verdict and reason out.
 
 design.md "Rooms and alerts" is the source of every number here.
 """
