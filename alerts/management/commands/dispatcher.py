@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 class Command(BaseCommand):
     help = "Sweeps due pushes and timers once a second until TERM or INT, with or without Redis."
+    requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
