@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django_scopes import scope
 
 from alerts.models import Alert, Gate, Push
@@ -29,7 +30,7 @@ class Shell:
     def me(self) -> User | None:
         """The signed-in person."""
         user = self.request.user
-        return user if user.is_authenticated else None  # type: ignore[return-value]
+        return user if user.is_authenticated else None
 
     @cached_property
     def org_ids(self) -> list[int] | None:
@@ -103,11 +104,10 @@ class Shell:
             "live": _("Live"),
             "connecting": _("Connecting"),
             "stale": _("Stale"),
-            "paused": _("Paused"),
             "new": _("{n} new"),
             "new_critical": _("{n} new, {k} critical"),
-            "alert": _("{n} alert"),
-            "alerts": _("{n} alerts"),
+            "alert": ngettext("{n} alert", "{n} alerts", 1),
+            "alerts": ngettext("{n} alert", "{n} alerts", 2),
             "need": _("{n} alerts need a human"),
             "needs": _("1 alert needs a human"),
             "nobody": _("No alert needs a human"),
@@ -115,7 +115,6 @@ class Shell:
             "title_none": _("Live"),
             "reconnecting": _("Stale since {time}. Reconnecting in {n} s; the feed then catches up by itself."),
             "signed_out": _("You are signed out. Sign in to go on watching."),
-            "changed": _("What you may see has changed. The page is loaded again."),
             "paused_none": _("Live is paused. Nothing has changed since."),
             "paused_some": _("Live is paused. {n} changes wait, {k} of them critical."),
             "pause": _("Pause live"),
@@ -123,7 +122,6 @@ class Shell:
             "copied": _("Link copied."),
             "failed": _("This did not work: the service gave no answer. Try again."),
             "refused": _("This is not allowed or no longer there. The page shows what is true now."),
-            "you": _("you"),
         }
 
     @cached_property

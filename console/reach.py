@@ -67,9 +67,7 @@ def chain(push: Push, zone: str, now: datetime, entered_at: datetime | None = No
     tone, icon, pill = _pill(push, entered_at)
     done = push.opened_at is not None or push.state in ("dead", "cancelled", "skipped") or push.push == "no_token"
     timed_out = push.sent_at is not None and now - push.sent_at > TEST_WAITS
-    return Chain(
-        push.supervisor, push.tier, hops, pill, tone, icon, why or _why(push), over=done or timed_out
-    )
+    return Chain(push.supervisor, push.tier, hops, pill, tone, icon, why or _why(push), over=done or timed_out)
 
 
 def _pushed(push: Push, zone: str, now: datetime) -> Hop:
@@ -140,16 +138,18 @@ def _why(push: Push) -> str:
     return ""
 
 
-def chains(
-    alert: Alert, pushes: Sequence[Push], transitions: Sequence[Transition], now: datetime
-) -> list[Chain]:
+def chains(alert: Alert, pushes: Sequence[Push], transitions: Sequence[Transition], now: datetime) -> list[Chain]:
     """One chain per supervisor: their newest push that was not skipped, else the newest."""
     entered = _entered_times(transitions)
     newest: dict[int, Push] = {}
     skipped: dict[int, Push] = {}
     for push in sorted(pushes, key=lambda p: (p.planned_at, p.occurrence)):
         chosen = newest.get(push.supervisor_id)
-        if push.state in ("skipped", "cancelled") and chosen is not None and chosen.state not in ("skipped", "cancelled"):
+        if (
+            push.state in ("skipped", "cancelled")
+            and chosen is not None
+            and chosen.state not in ("skipped", "cancelled")
+        ):
             skipped[push.supervisor_id] = push
         else:
             newest[push.supervisor_id] = push
@@ -190,9 +190,13 @@ def next_step(alert: Alert) -> str:
     told = people(users) if users else _("nobody can be told: no supervisor is assigned")
     match timer[1]:
         case "expired":
-            return format_html(_("{at}, unless somebody writes in the room: it opens again; told: {people}."), at=at, people=told)
+            return format_html(
+                _("{at}, unless somebody writes in the room: it opens again; told: {people}."), at=at, people=told
+            )
         case "handed_off":
-            return format_html(_("{at}, unless a human writes: it becomes critical; told: {people}."), at=at, people=told)
+            return format_html(
+                _("{at}, unless a human writes: it becomes critical; told: {people}."), at=at, people=told
+            )
     return format_html(
         _("{at}, unless somebody acts: repeat {n} of {all}; told: {people}."),
         at=at,

@@ -237,10 +237,17 @@ def _who_open(alert: Alert, facts: Facts, now: datetime) -> Who:
 
 def _who_resolved(alert: Alert, now: datetime) -> Who:
     line = sentences.ended(alert, now)
+    why: str
     came = alert.human_acted_at is not None or alert.resolved_by_id is not None
     if alert.verdict:
-        said = _("{name} called it a real failure.") if alert.verdict == "confirmed" else _("{name} called it a false alarm.")
-        yours = _("You called it a real failure.") if alert.verdict == "confirmed" else _("You called it a false alarm.")
+        said = (
+            _("{name} called it a real failure.")
+            if alert.verdict == "confirmed"
+            else _("{name} called it a false alarm.")
+        )
+        yours = (
+            _("You called it a real failure.") if alert.verdict == "confirmed" else _("You called it a false alarm.")
+        )
         why = sentences.whose(alert.verdict_by, said, yours)
     else:
         asked = _("Was this a real failure?")

@@ -7,8 +7,7 @@ from datetime import datetime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from alerts.models import Alert, Signal
 from console.wording import ago, before, clock, people, person, whose
@@ -95,9 +94,7 @@ def not_pushed(users: Sequence[User], when: SafeString | None) -> SafeString:
     return format_html(_("Not pushed: {people} were told {ago}."), people=people(users), ago=when)
 
 
-def telling(
-    reason: str, told: Sequence[Told], at: datetime | None, now: datetime
-) -> list[tuple[SafeString, bool]]:
+def telling(reason: str, told: Sequence[Told], at: datetime | None, now: datetime) -> list[tuple[SafeString, bool]]:
     """The sentences of one occasion to tell people, each with whether it says that somebody was told.
 
     With `at` the times are seen from `now`; without it (a timeline) from the occasion itself, which was at `now`.
@@ -134,9 +131,7 @@ def last_decision(alert: Alert, told: Sequence[Told], zone: str, now: datetime) 
     if alert.snoozed_until is not None and alert.snoozed_until > now:
         return format_html(_("Snoozed until {time}; getting worse breaks it."), time=clock(alert.snoozed_until, zone))
     if reason == "unroutable":
-        return format_html(
-            _("No supervisor backs up {agent}."), agent=alert.agent.name if alert.agent else ""
-        )
+        return format_html(_("No supervisor backs up {agent}."), agent=alert.agent.name if alert.agent else "")
     if reason in BECAUSE and told:
         return telling(reason, told, alert.last_told_at, now)[0][0]
     if reason in ("attached", "acknowledged", "snoozed") and told:

@@ -80,7 +80,11 @@ def load(alert: Alert) -> History:
     """Three queries; run it inside a scope."""
     events = list(FailureEvent.objects.filter(alert=alert).order_by("-received_at", "-pk")[:EVENTS_SHOWN])
     transitions = Transition.objects.filter(alert=alert).select_related("actor").order_by("-at", "-id")
-    pushes = Push.objects.filter(alert=alert).select_related("supervisor").order_by("planned_at", "tier", "pk")
+    pushes = (
+        Push.objects.filter(alert=alert)
+        .select_related("supervisor")
+        .order_by("planned_at", "tier", "supervisor__name", "pk")
+    )
     return History(
         alert, events, list(transitions[:TRANSITIONS_SHOWN]), list(pushes), max(0, alert.event_count - len(events))
     )
@@ -138,7 +142,7 @@ def _event_item(
         said += _decision(change.reason, change.occurrence, change.at, occasions, history)
     if not changes:
         said.append(Said(sentences.quietly(event.reason), event.reason))
-    item = Item(
+    return Item(
         at=event.received_at,
         icon=EVENT_ICONS.get(event.signal, "help-circle"),
         node=NODE.get(event.severity, ""),
@@ -148,7 +152,6 @@ def _event_item(
         parts={"failures", "decisions"},
         order=event.pk,
     )
-    return item
 
 
 def event_note(event: FailureEvent, zone: str) -> str:
@@ -261,9 +264,7 @@ def change_title(change: Transition, alert: Alert) -> str:
         case "expired":
             return _("{name} did not come: it is open again").format(name=named or _("Whoever took it"))
         case "repeated":
-            return _("Nobody acted for {span}").format(
-                span=span((change.at - alert.ladder_from).total_seconds())
-            )
+            return _("Nobody acted for {span}").format(span=span((change.at - alert.ladder_from).total_seconds()))
         case "worsened" if detail.get("cause") == "handed_off":
             return _("Handed off 3 min ago, and nobody came: now critical")
     return _worse(change) if change.change == "worsened" else _("It failed again")

@@ -60,9 +60,7 @@ def clock(at: datetime, zone: str, *, seconds: bool = False) -> SafeString:
     local = at.astimezone(zoneinfo.ZoneInfo(zone))
     mark = decimal_mark()
     text = local.strftime(f"%H{mark}%M{mark}%S" if seconds else f"%H{mark}%M")
-    return format_html(
-        '<time datetime="{}" data-clock="{}">{}</time>', at.isoformat(), "s" if seconds else "m", text
-    )
+    return format_html('<time datetime="{}" data-clock="{}">{}</time>', at.isoformat(), "s" if seconds else "m", text)
 
 
 def day_clock(at: datetime, zone: str) -> SafeString:

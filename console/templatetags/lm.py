@@ -24,9 +24,7 @@ def icon(name: str, size: str = "", label: str = "") -> SafeString:
     """An icon of templates/_sprite.html; decoration unless it has a label."""
     classes = f"icon {size}".strip()
     if label:
-        return format_html(
-            '<svg class="{}" role="img" aria-label="{}"><use href="#i-{}"/></svg>', classes, label, name
-        )
+        return format_html('<svg class="{}" role="img" aria-label="{}"><use href="#i-{}"/></svg>', classes, label, name)
     return format_html('<svg class="{}" aria-hidden="true"><use href="#i-{}"/></svg>', classes, name)
 
 
@@ -96,9 +94,7 @@ def act(context: template.Context, alert: Alert, verb: str, place: str = "") -> 
 def severity(value: str) -> SafeString:
     """A severity as icon and word in its colour."""
     name = severity_name(value)
-    return format_html(
-        '<span class="lm-sev lm-sev--{}">{}{}</span>', TONES[value], icon(ICONS[value], "icon-s"), name
-    )
+    return format_html('<span class="lm-sev lm-sev--{}">{}{}</span>', TONES[value], icon(ICONS[value], "icon-s"), name)
 
 
 @register.filter

@@ -119,7 +119,12 @@ def _empty(filters: Filters, groups: list[Group], total: Counts, orgs: list[Org]
     heard = list(SourceHeard.objects.order_by("-at")[:1])
     if not heard:
         return {"kind": "blind", "orgs": ", ".join(org.name for org in orgs[:3])}
-    last = Alert.objects.filter(state=Alert.State.RESOLVED).order_by("-last_event_at").select_related("resolved_by").first()
+    last = (
+        Alert.objects.filter(state=Alert.State.RESOLVED)
+        .order_by("-last_event_at")
+        .select_related("resolved_by")
+        .first()
+    )
     return {
         "kind": "calm",
         "tab": filters.tab,

@@ -6,9 +6,8 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone, translation
-from django.utils.translation import check_for_language
+from django.utils.translation import check_for_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.context import zones
@@ -29,9 +28,7 @@ class PreferencesForm(forms.ModelForm):
         self.fields["zone"] = forms.ChoiceField(
             label=gettext_lazy("Time zone"), choices=[(zone, zone.replace("_", " ")) for zone in zones()]
         )
-        self.fields["theme"] = forms.ChoiceField(
-            label=gettext_lazy("Theme"), choices=THEMES, widget=forms.RadioSelect
-        )
+        self.fields["theme"] = forms.ChoiceField(label=gettext_lazy("Theme"), choices=THEMES, widget=forms.RadioSelect)
         for name in ("locale", "zone"):
             self.fields[name].widget.attrs["class"] = "form-select"
 

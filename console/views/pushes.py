@@ -74,5 +74,7 @@ def replay_all(request: HttpRequest) -> HttpResponse:
         except NotDead:
             continue
         done += 1
-    messages.success(request, ngettext("{n} push is in line again.", "{n} pushes are in line again.", done).format(n=done))
+    messages.success(
+        request, ngettext("{n} push is in line again.", "{n} pushes are in line again.", done).format(n=done)
+    )
     return redirect("pushes")

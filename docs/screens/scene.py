@@ -19,6 +19,14 @@ LIVE_NOW = (
     "CREATE OR REPLACE FUNCTION live_now() RETURNS timestamptz LANGUAGE sql VOLATILE "
     "AS 'SELECT clock_timestamp() + interval ''{} seconds'''"
 )
+VERSIONS = {
+    "Order Tracker": "3.1.4",
+    "Sales Assistant": "4.2.0",
+    "Billing Bot": "2.9.1",
+    "Card Helper": "1.8.0",
+    "Refund Guide": "0.9.5",
+    "Barista Bot": "1.2.2",
+}
 PASSWORD = "a-long-demo-password"  # noqa: S105 - of a database that lives for the pictures only
 
 
@@ -35,7 +43,7 @@ class Evening:
         self.sources: dict[str, Source] = {}
         self.n = 0
 
-    def org(self, external_id: str, name: str, agents: dict[str, str]) -> Org:
+    def org(self, external_id: str, name: str, *agents: str) -> Org:
         org = Org.objects.create(
             external_id=external_id,
             name=name,
@@ -43,8 +51,8 @@ class Evening:
             show_customer_text=False,
         )
         self.sources[external_id] = Source.objects.create(org=org, name="chatbot back end")
-        for agent, version in agents.items():
-            Agent.objects.create(org=org, name=agent, version=version)
+        for agent in agents:
+            Agent.objects.create(org=org, name=agent, version=VERSIONS[agent])
         return org
 
     def person(self, sso_id: str, name: str, tokens: int | None, **fields: Any) -> User:
@@ -63,6 +71,7 @@ class Evening:
             signal=signal,  # type: ignore[arg-type]
             occurred_at=now,
             room_label=label,
+            agent_version=VERSIONS[agent],
             **fields,
         )
         actions.record_events(self.sources[org], [self._accepted(org, item)])
@@ -130,16 +139,14 @@ def heard(minutes: dict[str, float]) -> None:
     """When the source of an org was last heard."""
     for external_id, ago in minutes.items():
         org = Org.objects.get(external_id=external_id)
-        SourceHeard.objects.create(
-            org=org, source=org.sources.get(), at=clock.now() - timedelta(minutes=ago)
-        )
+        SourceHeard.objects.create(org=org, source=org.sources.get(), at=clock.now() - timedelta(minutes=ago))
 
 
 def set_up(evening: Evening) -> dict[str, User]:
     """Orgs, agents, people, roles."""
-    evening.org("melati", "Toko Melati", {"Order Tracker": "3.1.4", "Sales Assistant": "4.2.0"})
-    evening.org("cendana", "Bank Cendana", {"Billing Bot": "2.9.1", "Card Helper": "1.8.0"})
-    evening.org("selasar", "Kopi Selasar", {"Refund Guide": "0.9.5", "Barista Bot": "1.2.2"})
+    evening.org("melati", "Toko Melati", "Order Tracker", "Sales Assistant")
+    evening.org("cendana", "Bank Cendana", "Billing Bot", "Card Helper")
+    evening.org("selasar", "Kopi Selasar", "Refund Guide", "Barista Bot")
     people = {
         "rina": evening.person("rina", "Rina Wulandari", 2, locale="en"),
         "bayu": evening.person("bayu", "Bayu Pratama", 1),
@@ -184,8 +191,7 @@ def story(e: Evening, p: dict[str, User]) -> list[Callable[[], Any]]:
     steps: list[tuple[float, Callable[[], Any]]] = []
 
     def then(minutes_ago: float, *acts: Callable[[], Any]) -> None:
-        for act in acts:
-            steps.append((minutes_ago, act))
+        steps.extend((minutes_ago, act) for act in acts)
 
     def low(value: float) -> dict[str, Any]:
         return {"confidence": value, "threshold": 0.45, "channel": "WhatsApp"}
@@ -200,30 +206,87 @@ def story(e: Evening, p: dict[str, User]) -> list[Callable[[], Any]]:
         return {"error": ErrorInfo(kind, "the model gave no answer in 30 s"), "channel": channel}
 
     sari = ("cendana", "Billing Bot", "RM-20418", "Ibu Sari Handayani")
-    then(41, lambda: e.event("selasar", "Barista Bot", "RM-90417", "Pelanggan 90417", "low_confidence", **low(0.4)), deliver)
-    then(24, lambda: e.event("melati", "Order Tracker", "RM-71120", "Yusuf Ramadhan", "message_cap", **cap()), lambda: deliver(opened={"bayu": 20}))
+    then(
+        41,
+        lambda: e.event("selasar", "Barista Bot", "RM-90417", "Pelanggan 90417", "low_confidence", **low(0.4)),
+        deliver,
+    )
+    then(
+        24,
+        lambda: e.event("melati", "Order Tracker", "RM-71120", "Yusuf Ramadhan", "message_cap", **cap()),
+        lambda: deliver(opened={"bayu": 20}),
+    )
     then(21, lambda: e.activity("melati", "RM-71120", "human_message", p["bayu"]))
     then(11.7, lambda: e.event(*sari, "low_confidence", **low(0.41)), deliver)
     then(10.2, lambda: e.event(*sari, "low_confidence", **low(0.38)))
-    then(9.1, lambda: e.event("cendana", "Card Helper", "RM-20377", "Bapak Wayan Sudarta", "message_cap", **cap()), lambda: deliver(opened={"rina": 9}))
+    then(
+        9.1,
+        lambda: e.event("cendana", "Card Helper", "RM-20377", "Bapak Wayan Sudarta", "message_cap", **cap()),
+        lambda: deliver(opened={"rina": 9}),
+    )
     then(8.8, lambda: e.event(*sari, "low_confidence", **low(0.31)))
-    then(8.1, lambda: e.event("cendana", "Card Helper", "RM-20377", "Bapak Wayan Sudarta", "unexpected_handoff", **handoff(True)))
+    then(
+        8.1,
+        lambda: e.event(
+            "cendana", "Card Helper", "RM-20377", "Bapak Wayan Sudarta", "unexpected_handoff", **handoff(True)
+        ),
+    )
     then(7.3, lambda: e.activity("cendana", "RM-20377", "human_message", p["rina"]))
     then(6.9, lambda: e.event("cendana", "Billing Bot", "RM-20391", "Maya Putri L.", "message_cap", **cap()), deliver)
-    then(6.2, lambda: e.event(*sari, "message_cap", **cap()), lambda: deliver(opened={"rina": 17, "bayu": 26}, lost=("sinta",)))
+    then(
+        6.2,
+        lambda: e.event(*sari, "message_cap", **cap()),
+        lambda: deliver(opened={"rina": 17, "bayu": 26}, lost=("sinta",)),
+    )
     then(5.4, lambda: resolve("RM-71120", p["bayu"]))
     then(5.0, lambda: e.activity("cendana", "RM-20391", "human_message", p["sinta"]))
-    then(4.9, lambda: e.event(*sari, "unexpected_handoff", **handoff(False)), lambda: deliver(opened={"rina": 17, "bayu": 26}))
-    then(4.6, lambda: e.event("melati", "Order Tracker", "RM-71188", "Pelanggan 88213", "low_confidence", **low(0.4)), deliver)
-    then(4.3, lambda: e.event("selasar", "Refund Guide", "RM-90388", "Pak Hendra Gunawan", "agent_error", **error("Timeout", "Instagram")))
-    then(3.9, lambda: e.event("melati", "Order Tracker", "RM-71188", "Pelanggan 88213", "message_cap", **cap()), deliver)
-    then(3.5, lambda: e.event("cendana", "Billing Bot", "RM-20440", "Nadia Kusuma", "low_confidence", **low(0.33)), deliver)
-    then(3.4, lambda: e.event("cendana", "Billing Bot", "RM-20440", "Nadia Kusuma", "agent_error", **error("ToolError", "Web chat")), deliver)
-    then(2.2, lambda: e.event("cendana", "Card Helper", "RM-20377", "Bapak Wayan Sudarta", "low_confidence", **low(0.4)))
+    then(
+        4.9,
+        lambda: e.event(*sari, "unexpected_handoff", **handoff(False)),
+        lambda: deliver(opened={"rina": 17, "bayu": 26}),
+    )
+    then(
+        4.6,
+        lambda: e.event("melati", "Order Tracker", "RM-71188", "Pelanggan 88213", "low_confidence", **low(0.4)),
+        deliver,
+    )
+    then(
+        4.3,
+        lambda: e.event(
+            "selasar", "Refund Guide", "RM-90388", "Pak Hendra Gunawan", "agent_error", **error("Timeout", "Instagram")
+        ),
+    )
+    then(
+        3.9, lambda: e.event("melati", "Order Tracker", "RM-71188", "Pelanggan 88213", "message_cap", **cap()), deliver
+    )
+    then(
+        3.5,
+        lambda: e.event("cendana", "Billing Bot", "RM-20440", "Nadia Kusuma", "low_confidence", **low(0.33)),
+        deliver,
+    )
+    then(
+        3.4,
+        lambda: e.event(
+            "cendana", "Billing Bot", "RM-20440", "Nadia Kusuma", "agent_error", **error("ToolError", "Web chat")
+        ),
+        deliver,
+    )
+    then(
+        2.2, lambda: e.event("cendana", "Card Helper", "RM-20377", "Bapak Wayan Sudarta", "low_confidence", **low(0.4))
+    )
     for n in range(9):
-        then(2.0 - n / 10, lambda n=n: e.event("cendana", "Billing Bot", "RM-20391", "Maya Putri L.", "low_confidence", **low(0.3)))
+        then(
+            2.0 - n / 10,
+            lambda n=n: e.event("cendana", "Billing Bot", "RM-20391", "Maya Putri L.", "low_confidence", **low(0.3)),
+        )
     then(1.3, lambda: acted(lambda alert: actions.take(alert.pk, p["bayu"]), "RM-20440"))
-    then(0.6, lambda: e.event("melati", "Sales Assistant", "RM-71204", "Dian Permata", "agent_error", **error("Timeout", "WhatsApp")), lambda: deliver(opened={"rina": 12}))
+    then(
+        0.6,
+        lambda: e.event(
+            "melati", "Sales Assistant", "RM-71204", "Dian Permata", "agent_error", **error("Timeout", "WhatsApp")
+        ),
+        lambda: deliver(opened={"rina": 12}),
+    )
     return [moved(minutes, act) for minutes, act in sorted(steps, key=lambda step: -step[0])]
 
 

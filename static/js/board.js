@@ -326,6 +326,16 @@ function set(element, text) {
   if (element && element.textContent !== String(text)) element.textContent = text;
 }
 
+// A badge grows with its number; a fresh one has not moved.
+function renew(badge) {
+  if (badge.textContent === String(waiting)) return;
+  const made = badge.cloneNode(false);
+  made.textContent = waiting;
+  made.hidden = waiting === 0;
+  made.setAttribute("aria-label", fill(waiting === 1 ? words.needs : words.need, { n: waiting }));
+  badge.replaceWith(made);
+}
+
 function showCounts() {
   const all = GROUPS.reduce((sum, group) => sum + counts[group], 0);
   for (const tab of document.querySelectorAll("[data-tab] > .lm-num")) {
@@ -337,11 +347,7 @@ function showCounts() {
     const said = feed.querySelector(`.lm-part[data-group="${group}"] [data-group-count]`);
     set(said, fill(counts[group] === 1 ? words.alert : words.alerts, { n: counts[group] }));
   }
-  for (const badge of document.querySelectorAll("[data-waiting-count]")) {
-    set(badge, waiting);
-    badge.hidden = waiting === 0;
-    badge.setAttribute("aria-label", fill(words.need, { n: waiting }));
-  }
+  for (const badge of document.querySelectorAll("[data-waiting-count]")) renew(badge);
   const headline = waiting === 0 ? words.nobody : fill(waiting === 1 ? words.needs : words.need, { n: waiting });
   set(document.querySelector("[data-headline]"), headline);
   document.title = waiting ? `(${waiting}) ${fill(words.title, { n: waiting })}` : words.title_none;

@@ -88,17 +88,24 @@ export class Feed extends EventTarget {
 
   show() {
     if (!this.link) return;
-    const state = this.staleSince !== null ? "stale" : this.socket ? (this.opened ? "live" : "connecting") : "connecting";
-    if (this.link.dataset.state !== state) {
-      this.link.dataset.state = state;
-      this.link.querySelector("[data-link-word]").textContent = words[state];
-      const icon = { live: "circle-check-f", stale: "plug-connected-x", connecting: "circle-dashed" }[state];
-      this.link.querySelector("use").setAttribute("href", `#i-${icon}`);
-    }
+    const waits = !this.opened && Date.now() - this.tried < 2000; // nothing is said of a socket that opens at once
+    const state = this.staleSince !== null ? "stale" : this.opened ? "live" : waits ? "" : "connecting";
+    if (state && this.link.dataset.state !== state) this.word(state);
     const age = this.link.querySelector("[data-link-age]");
     const text = fill(words.ago, { span: span((Date.now() - this.heard) / 1000) });
     if (age.textContent !== text) age.textContent = text;
     this.say();
+  }
+
+  // A fresh element in the place of the old one: whatever its width, nothing has moved.
+  word(state) {
+    const link = this.link.cloneNode(true);
+    link.dataset.state = state;
+    link.querySelector("[data-link-word]").textContent = words[state];
+    const icon = { live: "circle-check-f", stale: "plug-connected-x", connecting: "circle-dashed" }[state];
+    link.querySelector("use").setAttribute("href", `#i-${icon}`);
+    this.link.replaceWith(link);
+    this.link = link;
   }
 
   // The banner comes after 3 s: a socket that is back at once is no news.

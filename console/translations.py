@@ -1,0 +1,107 @@
+"""Which texts are to be translated, and which are: read from the sources, without gettext's tools."""
+
+import ast
+import gettext
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.utils.translation.template import templatize
+
+CALLS = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy"}
+CODE = ("alerts", "console", "orgs")
+TEMPLATES = ("templates", "alerts/templates", "console/templates", "orgs/templates")
+NO_TEXTS = {"migrations"}
+IN_TEMPLATE = re.compile(r"""\b(?:n?gettext|_)\(\s*u?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
+ENTRY = re.compile(r'^(msgid|msgid_plural|msgstr(?:\[\d+\])?) (".*")$')
+
+
+def wanted(base: Path) -> set[str]:
+    """Every msgid of our sources: Python code and templates."""
+    found: set[str] = set()
+    for folder in CODE:
+        for path in (base / folder).rglob("*.py"):
+            if not NO_TEXTS & set(path.parts):
+                found |= set(_calls(path.read_text()))
+    for folder in TEMPLATES:
+        for path in (base / folder).rglob("*.*"):
+            if path.suffix in (".html", ".txt"):
+                blanked = templatize(path.read_text(), origin=str(path))  # all but the texts is X-ed out
+                found |= {_value(literal) for literal in IN_TEMPLATE.findall(blanked)}
+    return found - {""}
+
+
+def _calls(source: str) -> Iterator[str]:
+    """The first argument of every call to a translating function; `"a" "b"` is one text."""
+    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    for at, token in enumerate(tokens):
+        is_call = token.type == tokenize.NAME and token.string in CALLS
+        if not is_call or at + 2 >= len(tokens) or tokens[at + 1].string != "(":
+            continue
+        text = ""
+        for part in tokens[at + 2 :]:
+            if part.type == tokenize.STRING:
+                text += _value(part.string)
+            elif part.type not in (tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT):
+                break
+        yield text
+
+
+def _value(literal: str) -> str:
+    return str(ast.literal_eval(literal))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a .po file."""
+
+    msgid: str
+    translations: tuple[str, ...]
+    fuzzy: bool
+
+
+def entries(path: Path) -> list[Entry]:
+    """The entries of a .po file, its header left out."""
+    return [entry for entry in map(_entry, path.read_text().split("\n\n")) if entry is not None and entry.msgid]
+
+
+def _entry(block: str) -> Entry | None:
+    parts: dict[str, str] = {}
+    current = ""
+    fuzzy = False
+    for line in block.splitlines():
+        match = ENTRY.match(line)
+        if line.startswith("#"):
+            fuzzy = fuzzy or (line.startswith("#,") and "fuzzy" in line)
+        elif match:
+            current = match[1]
+            parts[current] = _value(match[2])
+        elif current and line.startswith('"'):
+            parts[current] += _value(line)
+    if "msgid" not in parts:
+        return None
+    said = tuple(text for name, text in parts.items() if name.startswith("msgstr"))
+    return Entry(parts["msgid"], said, fuzzy)
+
+
+def complaints(base: Path, language: str) -> list[str]:
+    """What is wrong with a language: missing, left over, untranslated, fuzzy, or a .mo that is not of this .po."""
+    folder = base / "locale" / language / "LC_MESSAGES"
+    found = entries(folder / "django.po")
+    known, needed = {entry.msgid for entry in found}, wanted(base)
+    wrong = [f"missing: {text!r}" for text in sorted(needed - known)]
+    wrong += [f"no longer used: {text!r}" for text in sorted(known - needed)]
+    wrong += [f"untranslated: {e.msgid!r}" for e in found if not all(e.translations)]
+    wrong += [f"fuzzy: {e.msgid!r}" for e in found if e.fuzzy]
+    with (folder / "django.mo").open("rb") as file:
+        compiled = gettext.GNUTranslations(file)
+    stale = [e.msgid for e in found if all(e.translations) and _compiled(compiled, e.msgid) != e.translations[0]]
+    return wrong + [f"not compiled: {text!r}" for text in stale]
+
+
+def _compiled(catalog: gettext.GNUTranslations, msgid: str) -> str:
+    plain = catalog.gettext(msgid)
+    return plain if plain != msgid else catalog.ngettext(msgid, msgid, 1)
