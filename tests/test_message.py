@@ -98,3 +98,12 @@ def test_idempotency_key_depends_on_the_push_alone() -> None:
     assert idempotency_key(UUID(int=1)) == idempotency_key(UUID(int=1))
     assert idempotency_key(UUID(int=1)) != idempotency_key(UUID(int=2))
     assert idempotency_key(UUID(int=1)).version == 5
+
+
+def test_speaks_bahasa_indonesia() -> None:
+    push = Push(id=UUID(int=7), severity="critical", planned_at=AT, reason="first")
+    person = Recipient(1, "sso-1", "Rina", "id", 1)
+    alert = an_alert(customer_waiting_since=AT)
+    text = push_body(push=push, alert=alert, org=ORG, room=None, agent_name="Billing Bot", recipient=person)
+    assert json.loads(text)["title"].startswith("Kritis: ")
+    assert json.loads(text)["body"].endswith("Pelanggan menunggu sejak 02:02.")
