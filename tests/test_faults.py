@@ -1,0 +1,299 @@
+"""Faults 1-6, 8 and 10 with real processes, really killed; after each the oracle says that nothing was lost."""
+
+import signal
+import sysconfig
+import tempfile
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from django.core.management import call_command
+from django.db import connections
+from django_scopes import scopes_disabled
+
+from alerts.models import Alert, FailureEvent, Push
+from launch import postgres
+from orgs.keys import issue
+from orgs.models import Source
+from tests.factories import AssignmentFactory, OrgFactory, SourceFactory, SupervisorRoleFactory
+from tests.outbox import set_gate
+from tests.stack import Oracle, Process, Stack, accepted, stack, until
+from tests.standins import Standins
+
+pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("system")]
+EVENTS = "/api/failure-events"
+
+
+def failure(room: str = "room-1", **fields: Any) -> dict[str, Any]:
+    return {
+        "event_id": f"event-{uuid4().hex}",
+        "agent_name": "Billing Bot",
+        "room_id": room,
+        "signal": "agent_error",
+        "occurred_at": datetime.now(UTC).isoformat(),
+        "error": {"type": "Timeout"},
+        **fields,
+    }
+
+
+def staffed_key() -> str:
+    """An org with one supervisor; the key of its source."""
+    set_gate()
+    org = OrgFactory()
+    AssignmentFactory(org=org, role=SupervisorRoleFactory(org=org))
+    return issue(Source.objects.get(pk=SourceFactory(org=org).pk), ["ingest"])[1]
+
+
+@pytest.fixture
+def running(standins: Standins, transactional_db: None) -> Iterator[Stack]:
+    with stack(standins) as made:
+        yield made
+
+
+@pytest.fixture
+def key(running: Stack) -> str:
+    return staffed_key()
+
+
+@pytest.fixture
+def oracle() -> Oracle:
+    return Oracle()
+
+
+def arrived(standins: Standins, count: int) -> list[dict[str, Any]]:
+    """Wait until the stand-in has accepted so many different pushes."""
+    return until(lambda: rows if len(rows := accepted(standins)) >= count else None)
+
+
+def all_sent() -> bool:
+    return not Push.objects.exclude(state="sent").exists()
+
+
+def test_1_web_killed_before_commit_gives_no_answer_and_the_retry_creates(
+    running: Stack, key: str, standins: Standins, oracle: Oracle
+) -> None:
+    event = failure()
+    web = running.start("web", failpoint="before_commit")
+    assert running.post(EVENTS, key, event)[0] == 0
+    assert web.died() == -signal.SIGKILL
+    assert not FailureEvent.objects.exists()
+    running.start("web")
+    running.start("dispatcher")
+    status, body = running.post(EVENTS, key, event)
+    oracle.saw(status, body)
+    assert (status, body["status"]) == (201, "created")
+    arrived(standins, 1)
+    oracle.check(standins)
+
+
+def test_2_web_killed_after_commit_gives_no_answer_and_the_retry_is_a_duplicate(
+    running: Stack, key: str, standins: Standins, oracle: Oracle
+) -> None:
+    event = failure()
+    running.start("web", failpoint="ingest_committed")
+    assert running.post(EVENTS, key, event)[0] == 0
+    running.start("web")
+    running.start("dispatcher")
+    status, body = running.post(EVENTS, key, event)
+    oracle.saw(status, body)
+    assert (status, body["status"]) == (200, "duplicate")
+    assert Alert.objects.count() == 1
+    arrived(standins, 1)
+    oracle.check(standins)
+
+
+def test_3_killed_before_the_kick_is_swept_within_5_s(
+    running: Stack, key: str, standins: Standins, oracle: Oracle
+) -> None:
+    running.start("dispatcher")
+    running.start("web", failpoint="before_kick")
+    running.post(EVENTS, key, failure())
+    until(lambda: accepted(standins), seconds=5)
+    until(all_sent)
+    oracle.check(standins)
+
+
+def test_4_a_worker_killed_after_its_claim_loses_nothing(
+    running: Stack, key: str, standins: Standins, clock: Any, oracle: Oracle
+) -> None:
+    worker = running.start("worker", failpoint="after_claim")
+    running.start("web")
+    oracle.saw(*running.post(EVENTS, key, failure()))
+    until(lambda: Push.objects.filter(state="sending").exists())
+    worker.kill()
+    assert accepted(standins) == []
+    running.start("worker")
+    running.start("dispatcher")
+    clock.advance(seconds=61)
+    arrived(standins, 1)
+    until(all_sent)
+    oracle.check(standins)
+
+
+def test_5_a_worker_killed_after_the_2xx_sends_the_same_key_again(
+    running: Stack, key: str, standins: Standins, clock: Any, oracle: Oracle
+) -> None:
+    worker = running.start("worker", failpoint="after_2xx")
+    running.start("web")
+    oracle.saw(*running.post(EVENTS, key, failure()))
+    arrived(standins, 1)
+    worker.kill()
+    assert Push.objects.get().state == "sending"
+    running.start("dispatcher")
+    clock.advance(seconds=61)
+    until(all_sent)
+    assert len(accepted(standins)) == 1
+    assert [row["duplicate"] for row in standins.log() if row["method"] == "POST"] == [False, True]
+    oracle.check(standins)
+
+
+def test_6_killed_in_the_middle_of_a_fan_out_leaves_all_or_none(
+    running: Stack, key: str, standins: Standins, oracle: Oracle
+) -> None:
+    org = Source.objects.get().org
+    AssignmentFactory(org=org, role=SupervisorRoleFactory(org=org))
+    event = failure()
+    running.start("web", failpoint="fan_out")
+    assert running.post(EVENTS, key, event)[0] == 0
+    assert (Push.objects.count(), Alert.objects.count()) == (0, 0)
+    running.start("web")
+    running.start("dispatcher")
+    oracle.saw(*running.post(EVENTS, key, event))
+    assert Push.objects.count() == 2
+    arrived(standins, 2)
+    until(all_sent)
+    oracle.check(standins)
+
+
+def test_8_without_valkey_events_are_taken_and_pushes_go_out(
+    running: Stack, key: str, standins: Standins, oracle: Oracle
+) -> None:
+    for name in ("web", "worker", "dispatcher"):
+        running.start(name)
+    oracle.saw(*running.post(EVENTS, key, failure("room-1")))
+    arrived(standins, 1)
+    running.running["valkey"].kill()
+    for number in (2, 3, 4):
+        status, body = running.post(EVENTS, key, failure(f"room-{number}"), timeout=5)
+        assert status == 201
+        oracle.saw(status, body)
+    arrived(standins, 4)
+    running.start("valkey")
+    oracle.saw(*running.post(EVENTS, key, failure("room-5")))
+    arrived(standins, 5)
+    until(all_sent)
+    oracle.check(standins)
+
+
+# --- 10: a PostgreSQL of our own, killed and started again under load ---
+
+
+@pytest.fixture
+def own_postgres() -> Iterator["OwnPostgres"]:
+    with tempfile.TemporaryDirectory(prefix="live-pg-", dir="/tmp") as folder:
+        Path(folder).chmod(0o711)
+        made = OwnPostgres(Path(folder))
+        try:
+            yield made
+        finally:
+            made.process.kill(signal.SIGQUIT)
+            made.process.popen.wait(30)
+
+
+class OwnPostgres:
+    """A cluster that may be killed without taking the other tests' database along."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        packages = Path(sysconfig.get_path("purelib"))
+        self.cluster = postgres.prepare(folder / "data", folder, postgres.find(packages))
+        self.start()
+
+    def start(self) -> None:
+        program = self.cluster.program()
+        self.process = Process("postgres", program.argv, dict(program.env), self.folder, become=program.become)
+        until(self._answers)
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.cluster.url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+def test_10_postgresql_killed_under_load_answers_503_and_recovers(
+    standins: Standins, own_postgres: OwnPostgres, oracle: Oracle
+) -> None:
+    url = own_postgres.cluster.url
+    with stack(standins, url) as made, aliased(url):
+        call_command("migrate", verbosity=0)
+        key = staffed_key()
+        made.start("web")
+        made.start("dispatcher")
+        statuses: list[int] = []
+        stop = threading.Event()
+
+        def load(worker: int) -> None:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                event = failure(f"room-{worker}-{number % 20}", event_id=f"{worker}-{number}")
+                while not stop.is_set():
+                    status, body = made.post(EVENTS, key, event)
+                    statuses.append(status)
+                    if status in (200, 201):
+                        oracle.saw(status, body)
+                        break
+
+        threads = [threading.Thread(target=load, args=(worker,)) for worker in range(3)]
+        for thread in threads:
+            thread.start()
+        until(lambda: statuses.count(201) > 20)
+        own_postgres.process.kill(signal.SIGKILL)
+        until(lambda: 503 in statuses)
+        own_postgres.start()
+        before = statuses.count(201)
+        until(lambda: statuses.count(201) > before + 20)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert set(statuses) <= {200, 201, 503, 0}
+        connections["default"].close()
+        connections["default"].close_pool()  # its connections died with the server
+        until(lambda: not Push.objects.filter(state__in=["pending", "sending"]).exists(), seconds=60)
+        oracle.check(standins)
+
+
+class aliased:
+    """Django's default connection points at another database meanwhile."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __enter__(self) -> None:
+        params = psycopg.conninfo.conninfo_to_dict(self.url)
+        self.connection = connections["default"]
+        self.connection.close_pool()
+        self.before = dict(self.connection.settings_dict)
+        self.connection.close()
+        options = {**self.before["OPTIONS"], "host": params["host"]}
+        self.connection.settings_dict.update(NAME=params["dbname"], USER=params["user"], OPTIONS=options)
+
+    def __exit__(self, *exc: object) -> None:
+        self.connection.close()
+        self.connection.close_pool()
+        self.connection.settings_dict.update(self.before)
+
+
+def test_the_oracle_notices_a_lost_event(standins: Standins, transactional_db: None) -> None:
+    """The oracle itself: it must not be satisfied with nothing."""
+    lost = Oracle()
+    lost.saw(201, {"id": "never-stored", "status": "created"})
+    with pytest.raises(AssertionError), scopes_disabled():
+        lost.check(standins)
