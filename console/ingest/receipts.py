@@ -9,6 +9,7 @@ import structlog
 from django.conf import settings
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from alerts.delivery.receipts import record_receipts
 from console.ingest.decode import Refusal
 from console.ingest.work import Answer, write_receipts
 
@@ -17,8 +18,6 @@ log = structlog.get_logger(__name__)
 
 def write(body: bytes) -> Answer:
     """Record the receipts of a verified body. Raises Refusal."""
-    from alerts.delivery.receipts import record_receipts
-
     return write_receipts(record_receipts, body)
 
 

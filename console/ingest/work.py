@@ -30,6 +30,7 @@ from orgs.models import Org, Source, SourceHeard
 STATUSES = ("created", "updated", "duplicate", "conflict", "invalid")
 SINGLE_STATUS = {"created": 201, "updated": 200, "duplicate": 200, "conflict": 409, "invalid": 422}
 TRIES = 3
+ROLLED_BACK = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 HEARD_EVERY = timedelta(seconds=10)
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -107,6 +108,8 @@ def write_receipts(record: Callable[[list[ReceiptItem]], list[Result]], content:
         stored = _in_tries(lambda: record([item for _, item in items])) if items else []
     for (index, _), result in zip(items, stored, strict=True):
         result.index = index
+        if result.error and "field" in result.error:
+            result.error["field"] = body.field(index, result.error["field"])
         results.append(result)
     return answer(body, results)
 
@@ -152,7 +155,7 @@ def _in_tries(step: Callable[[], list[Result]]) -> list[Result]:
         try:
             return step()
         except OperationalError as error:
-            if attempt == TRIES or not isinstance(error.__cause__, psycopg.errors.TransactionRollback):
+            if attempt == TRIES or not isinstance(error.__cause__, ROLLED_BACK):
                 raise
             time.sleep(random.uniform(0.005, 0.02) * attempt)  # noqa: S311 - jitter, not a secret
     raise AssertionError("unreachable")

@@ -1,0 +1,224 @@
+"""Faults 13-15, 23-30 of the lane: storms, repeats, an engine that is away, a full house. Each with its mutation.
+
+The bodies of faults 23-27 are tested one by one in test_ingest_limits.py and test_ingest_items.py; here they come
+together, while good traffic goes on.
+"""
+
+import gzip
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+from django.db import OperationalError, connections
+from django_scopes import scopes_disabled
+
+from alerts.items import Accepted, Result
+from alerts.models import Push, Room
+from console.ingest import http, work
+from orgs.models import Source
+from tests.conftest import Clock
+from tests.factories import AssignmentFactory
+from tests.ingest_server import ACTIVITY, EVENTS, Sender, activities, activity, ago, alerts, event, events
+
+pytestmark = pytest.mark.faults
+
+MIB = 1024 * 1024
+
+
+def at_once(count: int, step: Callable[[int], Any]) -> list[Any]:
+    """What `step` gave for 0..count-1, all begun together in 20 threads."""
+    with ThreadPoolExecutor(20) as pool:
+        return list(pool.map(step, range(count)))
+
+
+def test_14_the_same_batch_100_times_at_once_is_one_row_each_and_one_alert(sender: Sender) -> None:
+    """Mutation: without the unique constraint and judge_repeat this stores each event many times over."""
+    AssignmentFactory(org=sender.source.org)
+    batch = [event(event_id=f"e-{n}", signal="agent_error") for n in range(10)]
+    answers = at_once(100, lambda _: sender.post(batch))
+    assert {answer.status for answer in answers} == {207}
+    statuses = Counter(status for answer in answers for status in answer.statuses)
+    assert statuses == {"created": 10, "duplicate": 990}
+    assert sorted(stored.event_id for stored in events()) == sorted(one["event_id"] for one in batch)
+    (alert,) = alerts()
+    assert alert.event_count == 10
+    with scopes_disabled():
+        assert Push.objects.count() == 1
+
+
+def test_14_the_same_activity_100_times_at_once_is_one_row(sender: Sender) -> None:
+    sent = activity()
+    answers = at_once(100, lambda _: sender.post(sent, ACTIVITY))
+    assert Counter(answer.status for answer in answers) == {201: 1, 200: 99}
+    assert len(activities()) == 1
+
+
+def test_14_rooms_named_in_any_order_at_once_are_no_deadlock_for_the_sender(sender: Sender) -> None:
+    """Mutation: rooms locked in the order sent, and no retry: some of these answers are 500 or 503."""
+
+    def post(turn: int) -> int:
+        rooms = [f"room-{n}" for n in range(8)]
+        return sender.post([event(room_id=room) for room in (rooms if turn % 2 else reversed(rooms))]).status
+
+    assert set(at_once(40, post)) == {207}
+    with scopes_disabled():
+        assert Room.objects.count() == len(alerts()) == 8
+
+
+def test_15_the_same_id_with_other_payloads_at_once_keeps_one_original(sender: Sender) -> None:
+    sent = event(event_id="e-1", channel="c-0")
+    answers = at_once(40, lambda n: sender.post({**sent, "channel": f"c-{n % 4}"}))
+    created = [answer for answer in answers if answer.status == 201]
+    assert len(created) == 1
+    assert Counter(answer.status for answer in answers) == {201: 1, 200: 9, 409: 30}
+    (stored,) = events()
+    assert sender.post({**sent, "channel": stored.channel}).json["status"] == "duplicate"
+
+
+BAD_BODIES: list[tuple[bytes, dict[str, str | None], set[int]]] = [
+    (b"{", {}, {400}),
+    (b"\xff" * 1000, {}, {400}),
+    (b"[" * MIB, {}, {400}),
+    (b" " * (3 * MIB), {}, {413}),
+    (gzip.compress(b" " * (64 * MIB)), {"Content-Encoding": "gzip"}, {413}),
+    (b"[]", {"Content-Type": "application/json; charset=latin-1"}, {415}),
+    (b'{"a":' + b"9" * 4301 + b"}", {}, {400}),
+    (b'{"a": NaN}', {}, {400}),
+    (b'{"a": 1, "a": 2}', {}, {400}),
+    (b'{"event_id": "\\u0000", "confidence": 1e999}', {}, {422}),
+]
+
+
+def test_23_to_27_bad_bodies_leave_memory_flat_and_good_traffic_alone(sender: Sender) -> None:
+    """Mutation: a body collected whole before it is measured, or unpacked without a limit, grows by 64 MiB here."""
+    process = psutil.Process()
+    for body, headers, _ in BAD_BODIES:
+        sender.send(EVENTS, body, headers=headers)  # what is allocated once is no growth
+    before = process.memory_info().rss
+
+    def post(turn: int) -> tuple[int, set[int]]:
+        if turn % 2:
+            return sender.post(event(room_id=f"room-{turn}")).status, {201}
+        body, headers, expected = BAD_BODIES[turn // 2 % len(BAD_BODIES)]
+        return sender.send(EVENTS, body, headers=headers).status, expected
+
+    for status, expected in at_once(100, post):
+        assert status in expected
+    assert process.memory_info().rss - before < 64 * MIB
+    assert len(events()) == 50
+
+
+def test_28_no_time_however_odd_costs_more_than_its_item(sender: Sender) -> None:
+    times = ["2026-05-04T10:00:00", ago(hours=-30), "1970-01-01T00:00:00Z", ago(hours=-2), ago(seconds=5)]
+    answer = sender.post([event(occurred_at=time) for time in times])
+    assert answer.statuses == ["invalid", "invalid", "invalid", "created", "created"]
+    codes = [result["error"]["code"] for result in answer.json["results"] if "error" in result]
+    assert codes == ["invalid_item", "in_the_future", "too_old"]
+    assert [stored.clock_flagged for stored in events()] == [True, False]
+
+
+def test_28_the_database_s_clock_is_the_one_that_counts(sender: Sender) -> None:
+    clock = Clock()
+    clock.advance(hours=-2)
+    try:
+        assert sender.post(event()).status == 201
+    finally:
+        clock.restore()
+    assert [stored.clock_flagged for stored in events()] == [True]
+
+
+def test_30_a_revoked_key_is_401_after_5_seconds_at_most(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch, wait_for: Callable[..., Any]
+) -> None:
+    """Mutation: a key cached without an end is never refused."""
+    monkeypatch.setattr(http.keys, "CACHED_SECONDS", 0.3)
+    assert sender.post(event()).status == 201
+    sender.row.revoked = True
+    sender.row.save()
+    wait_for(lambda: sender.post(event()).status == 401, seconds=5)
+
+
+@contextmanager
+def recording(monkeypatch: pytest.MonkeyPatch, record: work.Record) -> Iterator[None]:
+    """The lane with another action behind /api/failure-events."""
+    with monkeypatch.context() as patched:
+        patched.setitem(http.WRITES, EVENTS, work.Endpoint(work.EVENTS.kind, record))
+        yield
+
+
+def _failing(error: Exception, cause: Exception | None, times: int) -> work.Record:
+    left = [times]
+
+    def record(source: Source, accepted: list[Accepted]) -> list[Result]:
+        if left[0]:
+            left[0] -= 1
+            raise error from cause
+        return work.EVENTS.record(source, accepted)
+
+    return record
+
+
+@pytest.mark.parametrize("cause", [psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure])
+def test_13_a_deadlock_is_tried_again(sender: Sender, monkeypatch: pytest.MonkeyPatch, cause: type) -> None:
+    with recording(monkeypatch, _failing(OperationalError("deadlock"), cause(), times=2)):
+        assert sender.post(event()).status == 201
+    assert len(events()) == 1
+
+
+def test_13_a_deadlock_without_end_is_503_with_retry_after(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    with recording(monkeypatch, _failing(OperationalError("x"), psycopg.errors.DeadlockDetected(), times=99)):
+        answer = sender.post(event())
+    assert (answer.status, answer.error["code"], answer.headers["retry-after"]) == (503, "unavailable", "2")
+
+
+def test_10_a_database_that_cuts_the_connections_is_503_and_then_recovers(
+    sender: Sender, wait_for: Callable[..., Any]
+) -> None:
+    sender.post(event())
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+    sent = event(event_id="after")
+    statuses: list[int] = []
+
+    def stored() -> bool:
+        statuses.append(sender.post(sent).status)
+        return statuses[-1] == 201
+
+    wait_for(stored, seconds=10)
+    assert set(statuses) <= {201, 503}
+
+
+def test_11_more_requests_than_may_wait_are_503_at_once(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: without the bound in Pool.run every request waits for a thread."""
+    go_on, begun = threading.Event(), threading.Event()
+
+    def record(source: Source, accepted: list[Accepted]) -> list[Result]:
+        begun.set()
+        assert go_on.wait(20)
+        return work.EVENTS.record(source, accepted)
+
+    monkeypatch.setattr(http.lane(), "pool", http.Pool(threads=1, waiting=0))
+    sent = event()
+    with recording(monkeypatch, record), ThreadPoolExecutor(1) as other:
+        held = other.submit(sender.post, event())
+        assert begun.wait(10)
+        refused = sender.post(sent)
+        go_on.set()
+        assert held.result(20).status == 201
+    assert (refused.status, refused.headers["retry-after"], refused.error["code"]) == (503, "1", "overloaded")
+    assert sender.post(sent).status == 201
+
+
+def test_a_body_that_is_one_item_is_never_judged_as_many(sender: Sender) -> None:
+    answer = sender.send(EVENTS, json.dumps({"items": event()}).encode())
+    assert (answer.status, answer.error["field"]) == (422, "items")
