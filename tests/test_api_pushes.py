@@ -171,6 +171,15 @@ def test_a_test_push_names_the_org_where_there_are_several(db: None) -> None:
     assert post(client, path, {"org_id": OrgFactory().external_id}).status_code == 404
 
 
+def test_a_supervisor_tests_their_own_phone_and_a_lead_everybodys(org: Org) -> None:
+    rina, dewi = supervisor_of(org), supervisor_of(org)
+    path = f"/api/supervisors/{dewi.sso_id}/test-push"
+    assert post(signed_in(dewi), path).status_code == 200
+    assert post(signed_in(rina), path).status_code == 403
+    MembershipFactory(org=org, user=rina, role="lead")
+    assert post(signed_in(rina), path).status_code == 200
+
+
 def test_nobody_tests_a_person_they_do_not_see(org: Org) -> None:
     client = signed_in(supervisor_of(org))
     people = [supervisor_of(OrgFactory()).sso_id, UserFactory().sso_id, "no-one", "a%00b"]

@@ -65,7 +65,7 @@ class Replay(ScopedAPIView):
         Query(request, ())
         push = _found(push_id)
         by = _asker(request)
-        if by is not None and not _looks_after(by, push.org_id):
+        if not _looks_after(by, push.org_id):
             raise PermissionDenied("A lead of this org or a specialist sends a dead push again.")
         read_body(request, {})
         try:
@@ -80,20 +80,27 @@ def _asker(request: Request) -> User | None:
     return None if isinstance(request.user, KeyCaller) else request.user  # type: ignore[return-value]
 
 
-def _looks_after(user: User, org_id: int) -> bool:
-    orgs = leads(user)
+def _looks_after(by: User | None, org_id: int) -> bool:
+    """A key, a specialist or a lead of the org."""
+    orgs = leads(by) if by is not None else None
     return orgs is None or org_id in orgs
 
 
 class TestPush(ScopedAPIView):
-    """POST /api/supervisors/{sso_id}/test-push: plans one and looks for up to 5 s how far it came."""
+    """POST /api/supervisors/{sso_id}/test-push: plans one and looks for up to 5 s how far it came.
+
+    For keys, specialists and leads of the org, and for everybody to themselves.
+    """
 
     def post(self, request: Request, sso_id: str) -> Response:
         Query(request, ())
         person = _supervisor(sso_id)
         body = read_body(request, {"org_id": Field()})
         org = self._org(person, body)
-        push = outbox.send_test_push(org, person, _asker(request))
+        by = _asker(request)
+        if by not in (None, person) and not _looks_after(by, org.pk):
+            raise PermissionDenied("A lead of this org or a specialist tests the pushes of others.")
+        push = outbox.send_test_push(org, person, by)
         return Response(shapes.push_detail(_watched(push.pk)))
 
     def _org(self, person: User, body: dict[str, Any]) -> Org:

@@ -17,7 +17,7 @@ answer carries `X-Request-Id`. Times are RFC 3339 with an offset, answers in UTC
 ```
 curl -X POST $BASE_URL/api/failure-events -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
   -d '{"event_id": "evt-1001", "org_id": "toko-maju", "agent_name": "Billing Bot", "room_id": "room-42",
-       "signal": "agent_error", "occurred_at": "2026-05-04T10:00:00+07:00", "error": {"type": "ToolTimeout"}}'
+       "signal": "agent_error", "occurred_at": "NOW", "error": {"type": "ToolTimeout"}}'
 ```
 """
 
@@ -33,7 +33,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": settings.SPECTACULAR_SETTINGS["TITLE"],
             "version": settings.SPECTACULAR_SETTINGS["VERSION"],
-            "description": ABOUT,
+            "description": ABOUT.replace("NOW", now),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
