@@ -152,7 +152,7 @@ def on_it(alert: Alert, zone: str, now: datetime, opened_by: User | None) -> tup
         )
         why = _("Has not written yet. Opens again at {time} if nobody does.")
     else:
-        taken = alert.assigned_to_id is not None
+        taken = alert.assigned_to is not None
         who = whose(
             alert.assigned_to or alert.acknowledged_by,
             _("{name} took it {ago}") if taken else _("{name} has seen it {ago}"),
@@ -184,7 +184,7 @@ def ended(alert: Alert, now: datetime) -> SafeString:
             return format_html("{}", _("Closed after 24 h: nobody came"))
         case Alert.By.RECOVERED:
             return format_html(_("Recovered {ago}"), ago=when)
-        case Alert.By.ROOM if alert.resolved_by_id is None:
+        case Alert.By.ROOM if alert.resolved_by is None:
             return format_html(_("Room resolved {ago}"), ago=when)
     return format_html(_("Resolved by {person} {ago}"), person=person(alert.resolved_by), ago=when)
 

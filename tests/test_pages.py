@@ -1,0 +1,401 @@
+"""The live board, supervisors, dead pushes, preferences: who sees what, filters, the three kinds of empty."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils.html import strip_tags
+from django_scopes import scopes_disabled
+
+from alerts import actions
+from alerts.models import Alert, Gate, Push
+from console import board, health
+from console.rows import render_rows
+from orgs import clock as database_clock
+from orgs.models import Org, SourceHeard, User
+from tests.api_client import signed_in, supervisor_of
+from tests.factories import (
+    AlertFactory,
+    AssignmentFactory,
+    MembershipFactory,
+    OrgFactory,
+    PushFactory,
+    RoomFactory,
+    SourceFactory,
+    UserFactory,
+)
+from tests.scene import Scene, pushes_are_sent
+
+
+@pytest.fixture
+def scene(system: None, org: Org) -> Scene:
+    return Scene(org)
+
+
+def text(response: Any) -> str:
+    return re.sub(r"\s+", " ", strip_tags(response.content.decode()))
+
+
+def rows(response: Any) -> list[str]:
+    """The ids of the rows on a page, in order."""
+    return re.findall(r'id="row-([0-9a-f-]+)"', response.content.decode())
+
+
+def test_signed_out_people_are_sent_to_the_log_in(db: None) -> None:
+    for path in ("/", "/supervisors", "/pushes", "/preferences", "/alerts/01a20077-96ea-7003-b3c5-ea621895e9c8"):
+        response = Client().get(path)
+        assert (response.status_code, response.url) == (302, f"/accounts/login/?next={path}")
+
+
+def test_a_supervisor_sees_the_alerts_of_their_orgs_and_no_others(org: Org) -> None:
+    mine, foreign = AlertFactory(org=org), AlertFactory()
+    page = signed_in(supervisor_of(org)).get("/")
+    assert rows(page) == [str(mine.pk)]
+    assert foreign.org.name not in page.content.decode()
+    assert "1 alert needs a human" in text(page)
+    everything = signed_in(UserFactory(is_specialist=True)).get("/")
+    assert set(rows(everything)) == {str(mine.pk), str(foreign.pk)}
+
+
+def test_a_row_says_what_fails_how_long_who_and_what_to_tap(scene: Scene) -> None:
+    scene.fails(room_label="Ibu Sari", channel="WhatsApp", agent_version="2.9.1")
+    pushes_are_sent()
+    page = text(signed_in(scene.people[0]).get("/"))
+    for piece in ("Critical", "Agent error", "Ibu Sari", "Agent error ×1", "Billing Bot 2.9.1", "WhatsApp"):
+        assert piece in page
+    assert "Nobody yet" in page
+    assert "first failure in this room." in page
+    assert "Open room" in page
+    assert "Take it" in page
+
+
+def test_groups_follow_the_state_and_the_worst_comes_first(scene: Scene) -> None:
+    scene.fails("message_cap", room="warn")
+    scene.fails(room="late", ago=400)
+    scene.fails(room="new")
+    scene.fails(room="taken")
+    actions.take(scene.alert("taken").pk, scene.people[1])
+    page = signed_in(scene.people[0]).get("/")
+    assert rows(page) == [str(scene.alert(room).pk) for room in ("late", "new", "warn", "taken")]
+    waiting = signed_in(scene.people[0]).get("/?tab=waiting")
+    assert rows(waiting) == rows(page)[:3]
+    assert rows(signed_in(scene.people[0]).get("/?tab=on-it")) == rows(page)[3:]
+
+
+def test_over_target_and_nobody_on_it_is_solid(scene: Scene) -> None:
+    scene.fails(room="late", ago=301)
+    scene.fails(room="new", ago=10)
+    html = signed_in(scene.people[0]).get("/").content.decode()
+    assert html.count("lm-row--late") == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("severity=critical", ["a"]),
+        ("severity=warning", ["b"]),
+        ("severity=loud", ["a", "b"]),
+        ("agent=Card Helper", ["b"]),
+        ("signal=message_cap", ["b"]),
+        ("q=ibu sari", ["a"]),
+        ("q=B", ["b", "a"]),
+        ("mine=1", ["b"]),
+        ("org=nowhere", []),
+        ("q=%00", ["a", "b"]),
+        ("severity=critical&agent=Card Helper", []),
+    ],
+)
+def test_filters_in_the_address(scene: Scene, query: str, expected: list[str]) -> None:
+    scene.fails(room="a", room_label="Ibu Sari")
+    scene.fails("message_cap", room="b", agent_name="Card Helper")
+    actions.take(scene.alert("b").pk, scene.people[0])
+    page = signed_in(scene.people[0]).get(f"/?{query}")
+    assert sorted(rows(page)) == sorted(str(scene.alert(room).pk) for room in expected)
+
+
+def test_the_three_kinds_of_empty(scene: Scene) -> None:
+    client = signed_in(scene.people[0])
+    assert "No data yet" in text(client.get("/"))
+    SourceHeard.objects.create(org=scene.org, source=scene.source, at=database_clock.now())
+    assert "Nobody is waiting" in text(client.get("/"))
+    scene.fails()
+    filtered = text(client.get("/?severity=info"))
+    assert "Nothing matches these filters" in filtered
+    assert "1 alert is hidden by: Info. 1 of them waits for a human." in filtered
+
+
+def test_a_silent_source_is_no_good_news(scene: Scene) -> None:
+    SourceHeard.objects.create(org=scene.org, source=scene.source, at=database_clock.now() - timedelta(hours=1))
+    page = text(signed_in(scene.people[0]).get("/"))
+    assert "No source has been heard for 1 h, so this board cannot say that all is well." in page
+
+
+def test_groups_show_a_part_and_say_how_much_is_left(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board, "GROUP_LIMIT", 2)
+    for n in range(5):
+        scene.fails(room=f"r{n}")
+    page = signed_in(scene.people[0]).get("/?limit=2")
+    assert len(rows(page)) == 2
+    assert "Show 3 more" in text(page)
+    assert len(rows(signed_in(scene.people[0]).get("/?limit=4"))) == 4
+
+
+def test_resolved_alerts_page_by_cursor_without_gap_or_repeat(
+    org: Org, monkeypatch: pytest.MonkeyPatch, system: None
+) -> None:
+    monkeypatch.setattr(board, "PAGE", 2)
+    now = database_clock.now()
+    made = [
+        AlertFactory(
+            org=org, state="resolved", resolved_at=now, last_event_at=now - timedelta(minutes=n // 2), updated_at=now
+        )
+        for n in range(5)
+    ]
+    client, seen, path = signed_in(supervisor_of(org)), [], "/?tab=resolved"
+    while path:
+        page = client.get(path)
+        seen += rows(page)
+        older = re.search(r'href="(\?[^"]*cursor=[^"]*)">Older', page.content.decode())
+        path = "/" + older[1].replace("&amp;", "&") if older else ""
+    assert len(seen) == 5
+    assert set(seen) == {str(alert.pk) for alert in made}
+    assert client.get("/?tab=resolved&cursor=rubbish").status_code == 200
+
+
+def test_a_board_of_many_rows_costs_no_query_more(scene: Scene, django_assert_max_num_queries: Any) -> None:
+    client = signed_in(scene.people[0])
+    for n in range(3):
+        scene.fails(room=f"r{n}")
+    client.get("/")
+    with django_assert_max_num_queries(30) as few:
+        client.get("/")
+    for n in range(20):
+        scene.fails(room=f"more-{n}")
+    with django_assert_max_num_queries(len(few.captured_queries)):
+        client.get("/")
+
+
+def test_partials_are_the_same_rows(scene: Scene) -> None:
+    scene.fails()
+    client = signed_in(scene.people[0])
+    feed = client.get("/?partial=feed")
+    assert rows(feed) == [str(scene.alert().pk)]
+    assert "<html" not in feed.content.decode()
+    assert feed["Cache-Control"] == "no-store"
+    assert "1 alert needs a human" in text(client.get("/?partial=head"))
+
+
+def test_rendered_rows_hold_shared_facts_only(scene: Scene) -> None:
+    """The same bytes for everybody: no token, no "you"."""
+    scene.fails()
+    actions.take(scene.alert().pk, scene.people[0])
+    (english,) = render_rows([scene.alert().pk], "en").values()
+    assert (english.org_id, english.version, english.open) == (scene.org.pk, scene.alert().version, True)
+    assert "csrf" not in english.html
+    assert scene.people[0].sso_id in english.html
+    (indonesian,) = render_rows([scene.alert().pk], "id").values()
+    assert "Buka percakapan" in indonesian.html
+    assert render_rows([], "en") == {}
+
+
+def test_many_rows_are_rendered_with_few_queries(scene: Scene, django_assert_max_num_queries: Any) -> None:
+    for n in range(10):
+        scene.fails(room=f"r{n}")
+    with django_assert_max_num_queries(5):
+        assert len(render_rows([a.pk for a in Alert.objects.all()], "en")) == 10
+
+
+def test_names_are_inert(scene: Scene) -> None:
+    """Fault 36."""
+    evil = "<img src=x onerror=alert(1)>"
+    scene.org.show_customer_text = True
+    scene.org.save()
+    scene.fails(room_label=evil, last_customer_text=evil, agent_name=evil, room=evil, channel=evil)
+    client = signed_in(scene.people[0])
+    for path in ("/", f"/alerts/{Alert.objects.get().pk}", "/?q=<script>"):
+        page = client.get(path)
+        assert "<img src=x" not in page.content.decode()
+        assert "<script>alert" not in page.content.decode()
+        policy = page["Content-Security-Policy"]
+        assert "unsafe" not in policy
+
+
+def test_health_is_never_green_without_data() -> None:
+    assert health.judge(0, 100, True) == "healthy"
+    assert health.judge(0, 100, False) == "no_data"
+    assert health.judge(0, 19, True) == "no_data"
+    assert health.judge(10, 21, False) == "degraded"
+    assert health.judge(9, 21, True) == "healthy"
+
+
+def test_tiles_compare_with_the_same_hour_of_the_days_before(scene: Scene, clock: Any) -> None:
+    for day in range(1, 8):
+        clock.advance(days=-day)
+        for n in range(3):
+            scene.fails("low_confidence", room=f"d{day}-{n}")
+        clock.advance(days=day)
+    SourceHeard.objects.create(org=scene.org, source=scene.source, at=database_clock.now())
+    (tile,) = health.tiles([scene.org.pk], database_clock.now())
+    assert (tile.state, tile.n, tile.usual_per_hour, tile.now_per_hour) == ("healthy", 21, 3.0, 0)
+    for n in range(10):
+        scene.fails(room=f"now-{n}")
+    (tile,) = health.tiles([scene.org.pk], database_clock.now())
+    assert (tile.state, tile.now_per_hour, tile.open_alerts) == ("degraded", 10, 31)
+
+
+def test_supervisors_of_my_orgs_only(org: Org) -> None:
+    me, foreign = supervisor_of(org, name="Rina"), AssignmentFactory(user__name="Yoga")
+    page = text(signed_in(me).get("/supervisors"))
+    assert "Rina" in page
+    assert foreign.user.name not in page
+
+
+def test_a_test_push_goes_to_oneself_or_from_a_lead(org: Org) -> None:
+    me, other = supervisor_of(org), supervisor_of(org)
+    client = signed_in(me)
+    assert client.post(f"/supervisors/{me.sso_id}/test-push").status_code == 302
+    assert client.post(f"/supervisors/{other.sso_id}/test-push").status_code == 404
+    assert client.get(f"/supervisors/{me.sso_id}/test-push").status_code == 405
+    MembershipFactory(org=org, user=me, role="lead")
+    answer = client.post(f"/supervisors/{other.sso_id}/test-push", headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    assert "Delivered" in text(answer)
+    with scopes_disabled():
+        made = Push.objects.filter(kind="test")
+        assert sorted(made.values_list("supervisor__sso_id", flat=True)) == sorted([me.sso_id, other.sso_id])
+        hops = f"/supervisors/{other.sso_id}/test-push/{made.get(supervisor=other).pk}"
+    assert client.get(hops).status_code == 200
+    assert signed_in(other).get(hops).status_code == 200
+    assert signed_in(supervisor_of(OrgFactory())).get(hops).status_code == 404
+
+
+def dead(org: Org) -> Push:
+    return PushFactory(alert=AlertFactory(org=org), state="dead", ended_reason="refused", next_attempt_at=None)
+
+
+def test_dead_pushes_are_shown_and_replayed_by_leads(org: Org) -> None:
+    mine, foreign = dead(org), dead(OrgFactory())
+    lead = supervisor_of(org)
+    client = signed_in(lead)
+    assert client.get("/pushes").status_code == 403
+    assert client.post(f"/pushes/{mine.pk}/replay").status_code == 403
+    MembershipFactory(org=org, user=lead, role="lead")
+    page = text(client.get("/pushes"))
+    assert "1 push is dead" in page
+    assert "notification-service refused it" in page
+    assert client.post(f"/pushes/{foreign.pk}/replay").status_code == 404
+    assert client.get(f"/pushes/{mine.pk}/replay").status_code == 405
+    assert client.post(f"/pushes/{mine.pk}/replay").status_code == 302
+    with scopes_disabled():
+        assert Push.objects.get(pk=mine.pk).state == "pending"
+        assert Push.objects.get(pk=foreign.pk).state == "dead"
+    assert "It is not dead any more." not in text(client.get("/pushes"))
+    client.post("/pushes/replay")
+    assert "No push is dead" in text(client.get("/pushes"))
+
+
+def test_a_lead_of_one_org_replays_nothing_of_another_they_back_up(org: Org) -> None:
+    other = OrgFactory()
+    lead = supervisor_of(org, other)
+    MembershipFactory(org=org, user=lead, role="lead")
+    push = dead(other)
+    client = signed_in(lead)
+    assert client.post(f"/pushes/{push.pk}/replay").status_code == 404
+    client.post("/pushes/replay")
+    with scopes_disabled():
+        assert Push.objects.get(pk=push.pk).state == "dead"
+
+
+def test_specialists_are_told_why_no_push_goes_out(org: Org) -> None:
+    Gate.objects.update_or_create(id=1, defaults={"refilled_at": database_clock.now(), "reason": "configuration"})
+    PushFactory(alert=AlertFactory(org=org))
+    assert "refuses our key" in text(signed_in(UserFactory(is_specialist=True)).get("/"))
+    assert "refuses our key" not in text(signed_in(supervisor_of(org)).get("/"))
+
+
+def test_preferences_are_saved_and_used(org: Org) -> None:
+    me = supervisor_of(org)
+    client = signed_in(me)
+    saved = client.post("/preferences", {"locale": "id", "zone": "Asia/Makassar", "theme": "dark"})
+    assert (saved.status_code, saved.url) == (302, "/preferences")
+    me.refresh_from_db()
+    assert (me.locale, me.zone, me.theme) == ("id", "Asia/Makassar", "dark")
+    page = client.get("/").content.decode()
+    assert 'lang="id" data-bs-theme="dark"' in page
+    assert 'data-zone="Asia/Makassar"' in page
+    wrong = client.post("/preferences", {"locale": "xx", "zone": "Mars/Base", "theme": "pink"})
+    assert wrong.status_code == 422
+
+
+def test_language_for_people_who_are_signed_out(db: None) -> None:
+    client = Client()
+    answer = client.post("/language", {"language": "id", "next": "/accounts/login/"})
+    assert (answer.status_code, answer.url) == (302, "/accounts/login/")
+    assert "Masuk" in text(client.get("/accounts/login/"))
+    assert client.post("/language", {"language": "id", "next": "https://evil.example/"}).url == "/"
+    client.post("/language", {"language": "xx"})
+    assert "Masuk" in text(client.get("/accounts/login/"))
+    assert client.get("/language").status_code == 405
+
+
+def test_language_of_a_person_is_kept_on_the_person(org: Org) -> None:
+    me: User = supervisor_of(org, locale="en")
+    signed_in(me).post("/language", {"language": "id", "next": "/"})
+    me.refresh_from_db()
+    assert me.locale == "id"
+
+
+def test_error_pages_in_the_house_style(org: Org, settings: Any) -> None:
+    client = signed_in(supervisor_of(org))
+    missing = client.get("/nothing")
+    assert missing.status_code == 404
+    assert "There is nothing here" in text(missing)
+    assert Client(enforce_csrf_checks=True).post("/language").status_code == 403
+
+
+def test_alive_ready_and_metrics(db: None, settings: Any) -> None:
+    client = Client()
+    assert client.get("/livez").content == b"ok\n"
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json()["database"]) == (200, "ok")
+    assert client.post("/livez").status_code == 405
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    away = client.get("/readyz")
+    assert (away.status_code, away.json()["redis"][:4]) == (200, "away")
+
+
+def test_metrics_are_for_loopback_and_specialists(db: None, settings: Any) -> None:
+    settings.DEMO = False
+    outside = Client(REMOTE_ADDR="203.0.113.9")
+    assert outside.get("/metrics").status_code == 403
+    assert Client().get("/metrics").status_code == 200
+    assert Client(headers={"X-Forwarded-For": "203.0.113.9"}).get("/metrics").status_code == 403
+    specialist = signed_in(UserFactory(is_specialist=True))
+    assert specialist.get("/metrics", REMOTE_ADDR="203.0.113.9").status_code == 200
+
+
+def test_people_without_an_org_are_told_what_to_do(db: None) -> None:
+    page = text(signed_in(UserFactory()).get("/"))
+    assert "You back up no agent yet." in page
+    assert "There is no org yet." in text(signed_in(UserFactory(is_specialist=True)).get("/"))
+
+
+def test_the_clock_shows_a_room_nobody_came_to(scene: Scene) -> None:
+    scene.fails("unexpected_handoff")
+    assert "Handed off, nobody came" in text(signed_in(scene.people[0]).get("/"))
+
+
+def test_nobody_to_tell_is_on_screen(org: Org, system: None) -> None:
+    lonely = Scene(org, staff=0)
+    lonely.fails()
+    page = text(signed_in(UserFactory(is_specialist=True)).get("/"))
+    assert "Nobody can be told" in page
+    assert "No supervisor backs up Billing Bot." in page
+
+
+def test_sources_and_rooms_of_others_add_nothing(org: Org) -> None:
+    SourceFactory()
+    RoomFactory()
+    assert "No data yet" in text(signed_in(supervisor_of(org)).get("/"))
