@@ -32,6 +32,12 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     wanted = [argument for argument in arguments if argument != "--no-browser"]
     browser = "" if "--no-browser" in arguments else find_browser()
+    pytest = ["-m", "pytest", *pytest_arguments(wanted, bool(browser))]
+    return run_on_own_engines("pytest", pytest, {"CHROMIUM": browser} if browser else {}, durable=False)
+
+
+def run_on_own_engines(name: str, arguments: Sequence[str], extra: Mapping[str, str], durable: bool) -> int:
+    """Run Python on this terminal with engines and static files of its own; gives its exit code, 130 if stopped."""
     venv = Venv()
     engines.install(venv, {}, dev=True)
     instance = Instance(Path(tempfile.mkdtemp(prefix="live-test-", dir="/tmp")))
@@ -39,12 +45,13 @@ def main(arguments: Sequence[str]) -> int:
     instance.acquire()
     supervisor = Supervisor(instance.folder)
     with suppress(Stopped), guarded_by(supervisor, instance, (), remove=str(instance.folder)):
-        own = engines.prepare(instance.folder, instance.folder, venv, {}, durable=False)
+        own = engines.prepare(instance.folder, instance.folder, venv, {}, durable)
         engines.start(own, supervisor)
-        env = environment(instance.folder, own, browser)
-        supervisor.run(Program("collectstatic", [str(venv.python), "manage.py", "collectstatic", "--noinput"], env))
-        argv = [str(venv.python), "-m", "pytest", *pytest_arguments(wanted, bool(browser))]
-        return supervisor.pass_through(Program("pytest", argv, env, stop=signal.SIGINT, patience=60.0))
+        env = {**environment(instance.folder, own), **extra}
+        collect = [str(venv.python), "manage.py", "collectstatic", "--noinput"]
+        supervisor.run(Program("collectstatic", collect, env))
+        argv = [str(venv.python), *arguments]
+        return supervisor.pass_through(Program(name, argv, env, stop=signal.SIGINT, patience=60.0))
     return 130
 
 
@@ -75,8 +82,8 @@ def pytest_arguments(wanted: Sequence[str], browser: bool) -> list[str]:
     return ["-m", "not browser", *arguments]
 
 
-def environment(folder: Path, own: engines.Engines, browser: str) -> Mapping[str, str]:
-    """What pytest gets: the engines, a folder for data, no outside service."""
+def environment(folder: Path, own: engines.Engines) -> dict[str, str]:
+    """What is given to tests and benchmarks: the engines, a folder for data, no outside service."""
     kept = {name: value for name, value in clean_environment().items() if name not in NOT_INHERITED}
     data = folder / "data"
     data.mkdir(mode=0o700)
@@ -89,5 +96,4 @@ def environment(folder: Path, own: engines.Engines, browser: str) -> Mapping[str
         "STATIC_COMPRESS": "0",
         "PYTHONUNBUFFERED": "1",
         "DJANGO_SETTINGS_MODULE": "console.settings",
-        **({"CHROMIUM": browser} if browser else {}),
     }

@@ -47,7 +47,7 @@ def test_a_wrong_option_gets_one_sentence(options: list[str]) -> None:
     assert "bin/up --help" in one_sentence(run(UP, *options), 2)
 
 
-@pytest.mark.parametrize("command", ["up", "test", "lock"])
+@pytest.mark.parametrize("command", ["up", "test", "bench", "lock"])
 def test_help(command: str) -> None:
     done = run(ROOT / "bin" / command, "--help")
     assert done.returncode == 0
@@ -106,6 +106,10 @@ def test_without_chromium_the_suite_says_how_to_get_it() -> None:
 )
 def test_what_pytest_is_given(wanted: list[str], browser: bool, given: list[str]) -> None:
     assert pytest_arguments(wanted, browser) == given
+
+
+def test_an_unknown_benchmark() -> None:
+    assert "No benchmark is called nothing" in one_sentence(run(ROOT / "bin" / "bench", "nothing"), 2)
 
 
 def test_no_postgresql(tmp_path: Path) -> None:
