@@ -187,6 +187,7 @@ ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody gets mail from here who is not 
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if env.bool("BEHIND_PROXY", default=False) else 0
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Live Monitoring"
+MFA_TOTP_TOLERANCE = 1  # a phone whose clock is half a minute off
 SESSION_COOKIE_AGE = 12 * 3600  # idle; extended by pages, not by the feed
 SESSION_ABSOLUTE_AGE = 7 * 24 * 3600
 EMAIL_CONFIGURED = bool(env.str("EMAIL_URL", default=""))  # without it, a new invitation stands for a reset

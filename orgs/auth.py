@@ -10,7 +10,7 @@ from django_scopes import scope, scopes_disabled
 from rest_framework import authentication, exceptions, permissions
 from rest_framework.request import Request
 
-from orgs.models import ApiKey, Assignment, Org, Scope, Source, User
+from orgs.models import ApiKey, Assignment, Membership, Org, Scope, Source, User
 
 ACTING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -42,11 +42,12 @@ def visible_orgs(user: User | AnonymousUser) -> list[int] | None:
 
 
 def leads(user: User) -> list[int] | None:
-    """Ids of the orgs in which this person is a lead; None means all (a specialist)."""
+    """Ids of the orgs this person sees and is a lead of; None means all (a specialist)."""
     if user.is_specialist:
         return None
     with scopes_disabled():
-        return list(user.memberships.filter(role="lead").values_list("org_id", flat=True))
+        lead = Membership.objects.filter(user=user, role=Membership.Role.LEAD, org__in=visible_orgs(user) or [])
+        return sorted(lead.values_list("org_id", flat=True))
 
 
 def orgs_of(org_ids: list[int] | None) -> list[Org]:

@@ -10,7 +10,7 @@ from django.apps import apps
 from django.db.models import ForeignKey, Model, Q
 from django.utils.translation import gettext as _
 
-from orgs.models import ApiKey, Org, Source, User
+from orgs.models import ApiKey, Org, RoleAgent, Source, SupervisorRole, User
 
 OWN = ("pgh_id", "pgh_created_at", "pgh_label", "pgh_obj", "pgh_context", "id", "created_at", "created")
 
@@ -38,24 +38,34 @@ def tracked() -> dict[type[Model], type[Model]]:
 
 
 def of(instance: Model, limit: int) -> list[Change]:
-    """The changes of one row, and of everything that belongs to it if it is an org or source; newest first."""
+    """The changes of one row and of everything that belongs to it, newest first.
+
+    To an org belong all its rows, to a source its keys, to a person or role its assignments.
+    """
     kinds = tracked()
-    belongs = {Org: "org_id", Source: "source_id", User: "user_id"}.get(type(instance))
+    belongs = {Org: "org_id", Source: "source_id", User: "user_id", SupervisorRole: "role_id"}.get(type(instance), "")
     events = []
     for model, table in kinds.items():
         if model is type(instance):
             events += _load(table, Q(pgh_obj_id=instance.pk), limit)
-        elif belongs and any(field.attname == belongs for field in model._meta.concrete_fields):
+        elif any(field.attname == belongs for field in model._meta.concrete_fields):
             events += _load(table, Q(**{belongs: instance.pk}), limit)
     if isinstance(instance, Org):
-        keys = Q(source_id__in=kinds[Source].objects.filter(org_id=instance.pk).values("pgh_obj_id"))
-        events += _load(kinds[ApiKey], keys, limit)
+        events += _load(kinds[ApiKey], Q(source_id__in=_of_org(kinds[Source], instance)), limit)
+        events += _load(kinds[RoleAgent], Q(supervisorrole_id__in=_of_org(kinds[SupervisorRole], instance)), limit)
+    if isinstance(instance, SupervisorRole):
+        events += _load(kinds[RoleAgent], Q(supervisorrole_id=instance.pk), limit)
     return _changes(events, limit)
 
 
 def everything(limit: int) -> list[Change]:
     """The latest changes of all orgs, also of those that are deleted; newest first."""
     return _changes([event for table in tracked().values() for event in _load(table, Q(), limit)], limit)
+
+
+def _of_org(table: Any, org: Org) -> Any:
+    """Ids of the rows an org has or had."""
+    return table.objects.filter(org_id=org.pk).values("pgh_obj_id")
 
 
 def _load(table: Any, which: Q, limit: int) -> list[Any]:
@@ -76,7 +86,8 @@ def _before(events: list[Any]) -> dict[tuple[type, int], Any]:
     """For each event the one before it of the same row, by (table, id)."""
     rows: dict[type, set[Any]] = defaultdict(set)
     for event in events:
-        rows[type(event)].add(event.pgh_obj_id)
+        if hasattr(event, "pgh_obj_id"):  # a role's list of agents is only added to and taken from
+            rows[type(event)].add(event.pgh_obj_id)
     found = {}
     for table, ids in rows.items():
         last: dict[Any, Any] = {}

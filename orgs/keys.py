@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import cast
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -48,13 +49,14 @@ def issue(
         now = clock.now()
         if live_keys(source, now).count() >= ApiKey.LIVE_PER_SOURCE:
             raise TooManyKeys(source.name)
-        return ApiKey.objects.create_key(
+        key, secret = ApiKey.objects.create_key(
             source=source,
             name=name or ", ".join(wanted),
             scopes=wanted,
             expiry_date=now + timedelta(days=expires_days) if expires_days else None,
             rate_per_minute=rate_per_minute,
         )
+        return cast(ApiKey, key), secret
 
 
 def revoke(key: ApiKey) -> None:

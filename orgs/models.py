@@ -1,5 +1,6 @@
 """Who may, and whom to tell. Every unique key of an org's data starts with the org."""
 
+import string
 import zoneinfo
 from typing import ClassVar
 
@@ -17,6 +18,7 @@ from rest_framework_api_key.models import AbstractAPIKey, APIKeyManager
 
 LOCALES = [("en", _("English")), ("id", _("Bahasa Indonesia"))]
 THEMES = [("auto", _("As the device")), ("light", _("Light")), ("dark", _("Dark"))]
+ROOM_URL_VARIABLES = ("room_id", "org_id", "account_id")
 NAME = 200  # characters; the limit of every identifying string in contracts.md
 
 
@@ -33,13 +35,17 @@ def check_zone(value: str) -> None:
 
 
 def check_room_url_template(value: str) -> None:
-    """Raise ValidationError unless the template is an http(s) URL with known variables only."""
+    """Raise ValidationError unless the template is an http(s) URL with known variables only, bare."""
     try:
-        filled = value.format(room_id="r", org_id="o", account_id="a")
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
-        raise ValidationError(_("Only {room_id}, {org_id} and {account_id} can be used.")) from error
-    if not filled.startswith(("https://", "http://")):
+        parts = [part[1:] for part in string.Formatter().parse(value) if part[1] is not None]
+    except ValueError:
+        parts = [("", "", None)]
+    if any(name not in ROOM_URL_VARIABLES or form or conversion for name, form, conversion in parts):
+        raise ValidationError(_("Only {room_id}, {org_id} and {account_id} can be used."))
+    if not value.startswith(("https://", "http://")):
         raise ValidationError(_("A room link starts with https://."))
+    if "{" in value.split("/")[2]:
+        raise ValidationError(_("The host of a room link is fixed."))
 
 
 @pghistory.track()
@@ -62,9 +68,7 @@ class Org(models.Model):
         verbose_name=_("allowed hosts of room links"),
         default=list,
         blank=True,
-        help_text=_(
-            "An event's own room link is used only if its host is listed here. Separate with commas."
-        ),
+        help_text=_("An event's own room link is used only if its host is listed here. Separate with commas."),
     )
     plan = models.CharField(
         _("plan"),
@@ -170,6 +174,7 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_specialist=True, **fields)
 
 
+@pghistory.track(fields=["sso_id", "email", "name", "is_specialist", "is_active"], model_name="UserEvent")
 class User(AbstractBaseUser):
     """A person, known to every system by `sso_id`. People who are only told about alerts have no e-mail here."""
 
@@ -179,9 +184,7 @@ class User(AbstractBaseUser):
     locale = models.CharField(_("language"), max_length=8, choices=LOCALES, blank=True)
     zone = models.CharField(_("time zone"), max_length=64, blank=True, validators=[check_zone])
     theme = models.CharField(_("theme"), max_length=8, choices=THEMES, default="auto")
-    is_specialist = models.BooleanField(
-        _("specialist"), default=False, help_text=_("Sees every org and the admin.")
-    )
+    is_specialist = models.BooleanField(_("specialist"), default=False, help_text=_("Sees every org and the admin."))
     is_active = models.BooleanField(_("active"), default=True)
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
     push_tokens = models.PositiveIntegerField(_("phones"), null=True, editable=False)  # null = not asked yet
@@ -259,9 +262,7 @@ class SupervisorRole(models.Model):
         ordering = ["tier", "name"]
         constraints = [
             models.UniqueConstraint(fields=["org", "name"], name="supervisorrole_org_name"),
-            models.UniqueConstraint(
-                fields=["org", "id"], name="supervisorrole_org_id"
-            ),  # for the composite key
+            models.UniqueConstraint(fields=["org", "id"], name="supervisorrole_org_id"),  # for the composite key
             models.CheckConstraint(condition=models.Q(tier__gte=1), name="supervisorrole_tier_from_1"),
         ]
 
@@ -269,14 +270,21 @@ class SupervisorRole(models.Model):
         return f"{self.name} ({_('tier')} {self.tier})"
 
 
+@pghistory.track(pghistory.InsertEvent(), pghistory.DeleteEvent(), obj_field=None)
+class RoleAgent(SupervisorRole.agents.through):  # type: ignore[name-defined]
+    """That a role is limited to an agent; here only so that its changes are kept."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("only these agents")
+
+
 @pghistory.track()
 class Assignment(models.Model):
     """Maps a supervisor role to a person. A composite foreign key (migration) keeps role and org together."""
 
     org = models.ForeignKey(Org, models.CASCADE, related_name="assignments", verbose_name=_("org"))
-    role = models.ForeignKey(
-        SupervisorRole, models.CASCADE, related_name="assignments", verbose_name=_("role")
-    )
+    role = models.ForeignKey(SupervisorRole, models.CASCADE, related_name="assignments", verbose_name=_("role"))
     user = models.ForeignKey(User, models.CASCADE, related_name="assignments", verbose_name=_("person"))
     external_user_id = models.CharField(
         _("id in the chat product"),
@@ -290,9 +298,7 @@ class Assignment(models.Model):
     class Meta:
         verbose_name = _("assignment")
         verbose_name_plural = _("assignments")
-        constraints = [
-            models.UniqueConstraint(fields=["org", "role", "user"], name="assignment_org_role_user")
-        ]
+        constraints = [models.UniqueConstraint(fields=["org", "role", "user"], name="assignment_org_role_user")]
         indexes = [
             # the actor of a room activity: WHERE org_id = ? AND external_user_id = ?
             models.Index(fields=["org", "external_user_id"], name="assignment_external"),
@@ -325,9 +331,7 @@ class Source(models.Model):
         verbose_name = _("source")
         verbose_name_plural = _("sources")
         ordering = ["name"]
-        constraints = [
-            models.UniqueConstraint(fields=["org", "name"], name="source_org_name", nulls_distinct=False)
-        ]
+        constraints = [models.UniqueConstraint(fields=["org", "name"], name="source_org_name", nulls_distinct=False)]
 
     def __str__(self) -> str:
         return self.name

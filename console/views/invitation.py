@@ -3,7 +3,7 @@
 from allauth.account.utils import perform_login
 from django import forms
 from django.contrib.auth import password_validation
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -31,7 +31,7 @@ class PasswordForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
 
-    def __init__(self, user: User, data: object = None) -> None:
+    def __init__(self, user: User, data: QueryDict | None = None) -> None:
         super().__init__(data)
         self.user = user
 

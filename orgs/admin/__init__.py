@@ -1,4 +1,4 @@
-"""The Django admin: where a specialist sets up orgs. Every page runs in the scope of a specialist, which is all orgs."""
+"""The Django admin, where a specialist sets up orgs; every page runs in the scope of a specialist: all orgs."""
 
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
@@ -10,9 +10,9 @@ from rest_framework_api_key.models import APIKey
 
 from orgs.admin import organisations, people, sources  # noqa: F401
 
-admin.site.site_title = _("Live Monitoring")  # type: ignore[assignment]
-admin.site.site_header = _("Live Monitoring")  # type: ignore[assignment]
-admin.site.index_title = _("Set-up")  # type: ignore[assignment]
+admin.site.site_title = _("Live Monitoring")
+admin.site.site_header = _("Live Monitoring")
+admin.site.index_title = _("Set-up")
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 # What the libraries bring and nobody here uses: keys without a source, groups, a second list of e-mail addresses.

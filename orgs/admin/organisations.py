@@ -193,8 +193,8 @@ class SupervisorRoleAdmin(OfOrg, TrackedAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[SupervisorRole]:
         return super().get_queryset(request).annotate(people=Count("assignments", distinct=True))
 
-    def get_fields(self, request: HttpRequest, obj: SupervisorRole | None = None) -> list[str]:
-        return ["org", "name", "tier", "agents"] if obj else ["org", "name", "tier"]
+    def get_fields(self, request: HttpRequest, obj: SupervisorRole | None = None) -> tuple[str, ...]:
+        return ("org", "name", "tier", "agents") if obj else ("org", "name", "tier")
 
     def get_readonly_fields(self, request: HttpRequest, obj: SupervisorRole | None = None) -> tuple[str, ...]:
         return ("org",) if obj else ()

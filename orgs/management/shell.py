@@ -34,18 +34,56 @@ class SentenceParser(CommandParser):
         self.exit(2, f"{self.prog}: {message} (see --help)\n")
 
 
-class ShellCommand(BaseCommand):
-    """A command with sub-commands: `add_subcommands` declares them, each names the method that runs it."""
+class SentenceCommand(BaseCommand):
+    """Runs `work` past the tenant scope and says in one sentence why it could not. Its name is in the history."""
 
     requires_system_checks = []
     suppressed_base_arguments = {
         "--version", "-v", "--settings", "--pythonpath", "--no-color", "--force-color", "--skip-checks",
     }  # fmt: skip
 
+    def work(self, options: dict[str, Any]) -> None:
+        """What the command does. Raises Refused."""
+        raise TypeError(f"{type(self).__name__} does no work")
+
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         parser = super().create_parser(prog_name, subcommand, **kwargs)
         parser.__class__ = SentenceParser  # Django leaves no other way to choose the class of this one
         return parser
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        self._called_from_command_line = True
+        logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # one sentence says it: see NO_DATABASE
+        options = vars(self.create_parser(argv[0], argv[1]).parse_args(argv[2:]))
+        try:
+            self.execute(**options)
+        except CommandError as refused:
+            if options.get("traceback"):
+                raise
+            sys.stderr.write(f"{argv[1]}: {refused}\n")
+            sys.exit(refused.returncode)
+        finally:
+            connections.close_all()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        name = type(self).__module__.rpartition(".")[2]
+        try:
+            with scopes_disabled(), pghistory.context(command=f"{name} {options.get('sub', '')}".strip()):
+                self.work(options)
+        except (OperationalError, InterfaceError) as error:
+            raise Refused(NO_DATABASE) from error
+        except ProgrammingError as error:
+            if not isinstance(error.__cause__, UndefinedTable):
+                raise
+            raise Refused(NO_TABLES) from error
+
+    def say(self, line: str) -> None:
+        """One line to stdout."""
+        self.stdout.write(line)
+
+
+class ShellCommand(SentenceCommand):
+    """A command with sub-commands: `add_subcommands` declares them, each names the method that runs it."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         self.add_subcommands(
@@ -56,38 +94,8 @@ class ShellCommand(BaseCommand):
         """Declare each sub-command and `set_defaults(run=...)` on it."""
         raise TypeError(f"{type(self).__name__} declares no sub-commands")
 
-    def run_from_argv(self, argv: list[str]) -> None:
-        self._called_from_command_line = True
-        logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # one sentence says it: see NO_DATABASE
-        options = vars(self.create_parser(argv[0], argv[1]).parse_args(argv[2:]))
-        try:
-            self.execute(*options.pop("args", ()), **options)
-        except CommandError as refused:
-            if options.get("traceback"):
-                raise
-            sys.stderr.write(f"{argv[1]}: {refused}\n")
-            sys.exit(refused.returncode)
-        finally:
-            connections.close_all()
-
-    def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            with scopes_disabled(), pghistory.context(command=f"{self.name} {options['sub']}"):
-                options["run"](options)
-        except (OperationalError, InterfaceError) as error:
-            raise Refused(NO_DATABASE) from error
-        except ProgrammingError as error:
-            if not isinstance(error.__cause__, UndefinedTable):
-                raise
-            raise Refused(NO_TABLES) from error
-
-    @property
-    def name(self) -> str:
-        return type(self).__module__.rpartition(".")[2]
-
-    def say(self, line: str) -> None:
-        """One line to stdout."""
-        self.stdout.write(line)
+    def work(self, options: dict[str, Any]) -> None:
+        options["run"](options)
 
 
 def org_named(external_id: str) -> Org:

@@ -3,17 +3,14 @@
 import json
 import os
 import secrets
-import sys
 from pathlib import Path
 from typing import Any
 
-import pghistory
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
-from django.db import InterfaceError, OperationalError, connections, transaction
-from django_scopes import scopes_disabled
+from django.db import transaction
 
 from orgs import auth, keys
+from orgs.management.shell import Refused, SentenceCommand
 from orgs.models import Agent, ApiKey, Assignment, Membership, Org, Source, SupervisorRole, User
 
 SOURCE = "chatbot back end"
@@ -60,30 +57,19 @@ LOGINS = {
 SPECIALIST = ("Dewi Anggraini", "en")
 
 
-class Command(BaseCommand):
+class Command(SentenceCommand):
     help = "Make the demo's orgs, agents, people, log-ins and key; run again it changes nothing."
-    requires_system_checks = []
 
-    def run_from_argv(self, argv: list[str]) -> None:
-        try:
-            self.execute(**vars(self.create_parser(argv[0], argv[1]).parse_args(argv[2:])))
-        except CommandError as refused:
-            sys.stderr.write(f"{argv[1]}: {refused}\n")
-            sys.exit(refused.returncode)
-        finally:
-            connections.close_all()
-
-    def handle(self, *args: Any, **options: Any) -> None:
+    def work(self, options: dict[str, Any]) -> None:
+        """Print the log-ins as JSON. Raises Refused outside of demo mode, or if the file cannot be written."""
         if not settings.DEMO:
-            raise CommandError("Demo data is made only in demo mode (DEMO=1).", returncode=2)
+            raise Refused("Demo data is made only in demo mode (DEMO=1).")
         try:
-            with scopes_disabled(), pghistory.context(command="demo_setup"), transaction.atomic():
+            with transaction.atomic():
                 kept = set_up(settings.DATA_DIR / "demo.json")
-        except (OperationalError, InterfaceError) as error:
-            raise CommandError("The database does not answer: is it running?", returncode=2) from error
         except OSError as error:
-            raise CommandError(f"{error.filename} cannot be written: {error.strerror}.", returncode=2) from error
-        self.stdout.write(json.dumps({"logins": kept["logins"]}))
+            raise Refused(f"{error.filename} cannot be written: {error.strerror}.") from error
+        self.say(json.dumps({"logins": kept["logins"]}))
 
 
 def set_up(path: Path) -> dict[str, Any]:

@@ -1,0 +1,512 @@
+"""The admin: a specialist sets up an org; nobody else gets in; keys are shown once; every change is in the history."""
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from orgs import auth, keys
+from orgs.models import Agent, ApiKey, Assignment, Membership, Org, Policy, Source, SourceHeard, SupervisorRole, User
+from tests.factories import (
+    AgentFactory,
+    AlertFactory,
+    AssignmentFactory,
+    OrgFactory,
+    PushFactory,
+    SourceFactory,
+    SupervisorRoleFactory,
+    UserFactory,
+)
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("system")]
+
+PASSWORD = "a-long-enough-Passw0rd"
+
+
+@pytest.fixture
+def specialist(db: None) -> User:
+    return UserFactory(is_specialist=True, name="Dewi", sso_id="dewi")
+
+
+@pytest.fixture
+def desk(specialist: User, client: Client) -> Client:
+    client.force_login(specialist)
+    return client
+
+
+def url(name: str, *args: Any) -> str:
+    return reverse(f"admin:{name}", args=args)
+
+
+def body(response: Any) -> str:
+    assert response.status_code == 200
+    return str(response.content.decode())
+
+
+def formset(prefix: str, *rows: dict[str, Any], initial: int = 0) -> dict[str, Any]:
+    """The fields of an inline."""
+    data: dict[str, Any] = {f"{prefix}-TOTAL_FORMS": len(rows), f"{prefix}-INITIAL_FORMS": initial}
+    for number, row in enumerate(rows):
+        data |= {f"{prefix}-{number}-{name}": value for name, value in row.items()}
+    return data
+
+
+ORG = {
+    "external_id": "melati",
+    "name": "Toko Melati",
+    "zone": "Asia/Jakarta",
+    "locale": "id",
+    "room_url_template": "https://chat.example/{room_id}",
+    "allowed_hosts": "chat.example",
+    "plan": "",
+    "ga_date": "",
+}
+
+
+def all_pages() -> list[str]:
+    """Every page of the admin that takes no row."""
+    names = [f"{model._meta.app_label}_{model._meta.model_name}_changelist" for model in admin.site._registry]
+    return ["index", "orgs_history", "orgs_assignment_import", "orgs_assignment_export", *names]
+
+
+# --- who gets in ---
+
+
+@pytest.mark.parametrize("name", all_pages())
+def test_a_supervisor_is_refused(name: str, client: Client) -> None:
+    client.force_login(AssignmentFactory().user)
+    assert client.get(url(name)).status_code in (302, 403)
+    assert client.get(url(name), follow=True).status_code == 403
+
+
+@pytest.mark.parametrize("name", all_pages())
+def test_nobody_is_sent_to_the_log_in(name: str, client: Client, db: None) -> None:
+    first = client.get(url(name), follow=True)
+    assert first.redirect_chain[-1][0].startswith("/accounts/login/?next=")
+
+
+def test_a_specialist_without_being_active_is_out(desk: Client, specialist: User) -> None:
+    User.objects.filter(pk=specialist.pk).update(is_active=False)
+    assert desk.get(url("index")).status_code == 302
+
+
+@pytest.mark.parametrize("name", all_pages())
+def test_a_specialist_opens_every_page(name: str, desk: Client) -> None:
+    PushFactory()
+    AssignmentFactory()
+    assert desk.get(url(name)).status_code == 200
+
+
+def test_only_our_models_are_there() -> None:
+    labels = sorted(model._meta.label for model in admin.site._registry)
+    assert labels == [
+        "alerts.Alert",
+        "alerts.Push",
+        "orgs.Agent",
+        "orgs.Assignment",
+        "orgs.Org",
+        "orgs.Source",
+        "orgs.SupervisorRole",
+        "orgs.User",
+    ]
+
+
+# --- an org in two minutes ---
+
+
+def test_a_specialist_sets_up_an_org(desk: Client) -> None:
+    rina = UserFactory(name="Rina")
+    desk.post(
+        url("orgs_org_add"),
+        ORG
+        | formset("agents", {"name": "Billing Bot", "version": "1.0", "production": "on", "confirmed": "on"})
+        | formset("supervisor_roles", {"name": "Leads", "tier": "1"})
+        | formset("sources"),
+    )
+    org = Org.objects.get()
+    agent, role = Agent.objects.get(), SupervisorRole.objects.get()
+    assert (org.external_id, org.allowed_hosts) == ("melati", ["chat.example"])
+    assert (agent.org, role.org) == (org, org)
+
+    response = desk.post(
+        url("orgs_org_change", org.pk),
+        ORG
+        | formset("agents", {"id": agent.pk, "org": org.pk, "name": "Billing Bot", "production": "on"}, initial=1)
+        | formset("supervisor_roles", {"id": role.pk, "org": org.pk, "name": "Leads", "tier": "2"}, initial=1)
+        | formset("assignments", {"role": role.pk, "user": rina.pk, "external_user_id": "77"})
+        | formset("memberships", {"user": rina.pk, "role": "lead"})
+        | formset("policies", {"agent": "", "confidence_threshold": "0.4", "message_cap": "critical"})
+        | formset("sources", {"name": "chatbot back end"}),
+    )
+
+    assert response.status_code == 302
+    assert Assignment.objects.get(org=org, role=role, user=rina).external_user_id == "77"
+    assert SupervisorRole.objects.get().tier == 2
+    assert Membership.objects.get(org=org).role == "lead"
+    assert Policy.objects.get(org=org).message_cap == "critical"
+    assert Source.objects.get(org=org).name == "chatbot back end"
+    assert auth.visible_orgs(rina) == [org.pk]
+
+
+def test_the_page_of_an_org_offers_only_its_own_rows(desk: Client) -> None:
+    org, foreign = OrgFactory(), SupervisorRoleFactory(name="Foreign role")
+    AgentFactory(org=foreign.org, name="Foreign bot")
+    AssignmentFactory(org=org, role__name="Own role")
+    page = body(desk.get(url("orgs_org_change", org.pk)))
+    assert "Own role" in page
+    assert "Foreign" not in page
+
+
+def test_a_role_of_another_org_is_refused(desk: Client) -> None:
+    org, foreign = OrgFactory(external_id="melati"), SupervisorRoleFactory()
+    empty = {}
+    for prefix in ("agents", "supervisor_roles", "memberships", "policies", "sources"):
+        empty |= formset(prefix)
+    row = {"role": foreign.pk, "user": UserFactory().pk, "external_user_id": ""}
+    page = body(desk.post(url("orgs_org_change", org.pk), ORG | empty | formset("assignments", row)))
+    assert "Select a valid choice" in page
+    assert not Assignment.objects.exists()
+
+
+def test_a_role_takes_people_and_only_agents_of_its_org(desk: Client) -> None:
+    role, rina = SupervisorRoleFactory(name="Leads"), UserFactory()
+    own, foreign = AgentFactory(org=role.org), AgentFactory()
+    data = {"name": "Leads", "tier": "1"} | formset("assignments", {"user": rina.pk, "external_user_id": ""})
+    page = body(desk.post(url("orgs_supervisorrole_change", role.pk), data | {"agents": [foreign.pk]}))
+    assert "Select a valid choice" in page
+
+    assert desk.post(url("orgs_supervisorrole_change", role.pk), data | {"agents": [own.pk]}).status_code == 302
+    assert list(role.agents.all()) == [own]
+    assert Assignment.objects.get().org == role.org
+
+
+def test_the_same_person_twice_in_a_role_is_said(desk: Client) -> None:
+    one = AssignmentFactory()
+    row = {"user": one.user.pk, "external_user_id": ""}
+    first = {"id": one.pk, "role": one.role.pk, "user": one.user.pk, "external_user_id": ""}
+    data = {"name": "Leads", "tier": "1"} | formset("assignments", first, row, initial=1)
+    assert "correct the" in body(desk.post(url("orgs_supervisorrole_change", one.role.pk), data))
+    again = {"role": one.role.pk, "user": one.user.pk, "external_user_id": ""}
+    assert "already exists" in body(desk.post(url("orgs_assignment_add"), again))
+    assert Assignment.objects.count() == 1
+
+
+def test_a_wrong_room_link_or_zone_is_said(desk: Client) -> None:
+    wrong = ORG | {"zone": "Mars", "room_url_template": "javascript:{room_id}"}
+    page = body(
+        desk.post(url("orgs_org_add"), wrong | formset("agents") | formset("supervisor_roles") | formset("sources"))
+    )
+    assert "Mars is not a time zone" in page
+    assert "A room link starts with https://." in page
+
+
+def test_search_finds_people_for_the_autocomplete(desk: Client) -> None:
+    UserFactory(name="Rina Wulandari")
+    UserFactory(name="Bayu")
+    query = {"term": "wulan", "app_label": "orgs", "model_name": "assignment", "field_name": "user"}
+    found = desk.get(url("autocomplete"), query).json()["results"]
+    assert [person["text"] for person in found] == ["Rina Wulandari"]
+
+
+@pytest.mark.parametrize("text", ["bank", "=", "%", "' OR 1=1", "\u0000", "123e4567-e89b-12d3-a456-426614174000"])
+def test_every_list_can_be_searched(desk: Client, text: str) -> None:
+    for model in admin.site._registry:
+        name = f"{model._meta.app_label}_{model._meta.model_name}_changelist"
+        assert desk.get(url(name), {"q": text}).status_code == 200
+
+
+def test_what_has_a_history_is_not_deleted(desk: Client) -> None:
+    source = SourceFactory()
+    assert desk.get(url("orgs_org_delete", source.org.pk)).status_code == 200
+    SourceHeard.objects.create(org=source.org, source=source, at=source.org.created_at)
+    assert desk.get(url("orgs_org_delete", source.org.pk)).status_code == 403
+    assert desk.get(url("orgs_source_delete", source.pk)).status_code == 403
+    assert desk.get(url("orgs_user_delete", UserFactory().pk)).status_code == 403
+    assert desk.get(url("orgs_agent_delete", AgentFactory().pk)).status_code == 403
+
+
+def test_alerts_and_pushes_can_only_be_looked_at(desk: Client) -> None:
+    alert, push = AlertFactory(), PushFactory()
+    for name, row in (("alerts_alert", alert), ("alerts_push", push)):
+        assert desk.get(url(f"{name}_change", row.pk)).status_code == 200
+        assert desk.post(url(f"{name}_change", row.pk), {"state": "resolved"}).status_code == 403
+        assert desk.get(url(f"{name}_delete", row.pk)).status_code == 403
+        assert desk.get(url(f"{name}_add")).status_code == 403
+
+
+def test_names_are_escaped(desk: Client) -> None:
+    evil = "<script>alert(1)</script>"
+    one = AssignmentFactory(org__name=evil, role__name=evil, user__name=evil, external_user_id=evil)
+    keys.issue(SourceFactory(org=one.org, name=evil), ["read"], name=evil)
+    source = Source.objects.get()
+    pages = [
+        url("index"),
+        url("orgs_org_change", one.org.pk),
+        url("orgs_org_history", one.org.pk),
+        url("orgs_history"),
+        url("orgs_source_change", source.pk),
+        url("orgs_source_issue_key", source.pk),
+        url("orgs_user_invite", one.user.pk),
+        url("orgs_assignment_changelist"),
+    ]
+    for page in pages:
+        assert evil not in body(desk.get(page))
+
+
+# --- people ---
+
+
+def test_an_invitation_is_shown_once(desk: Client) -> None:
+    person = UserFactory(name="Rina")
+    person.set_unusable_password()
+    person.save()
+    assert "works once" in body(desk.get(url("orgs_user_invite", person.pk)))
+    page = body(desk.post(url("orgs_user_invite", person.pk), follow=True))
+    found = re.search(r"http://[^/]+(/invite/[^<]+)", page)
+    assert found
+    assert Client().get(found[1]).status_code == 200
+    assert "/invite/" not in re.sub(r'href="[^"]*"', "", body(desk.get(url("orgs_user_change", person.pk))))
+
+
+def test_inviting_several_spares_those_who_have_a_password(desk: Client) -> None:
+    new, old = UserFactory(name="New"), UserFactory(name="Old")
+    new.set_unusable_password()
+    new.save()
+    old.set_password(PASSWORD)
+    old.save()
+    data = {"action": "invite_selected", "_selected_action": [new.pk, old.pk]}
+    page = body(desk.post(url("orgs_user_changelist"), data, follow=True))
+    assert "Invitation for New" in page
+    assert "Old has a password already." in page
+    old.refresh_from_db()
+    assert old.check_password(PASSWORD)
+
+
+def test_somebody_without_an_address_is_not_invited(desk: Client) -> None:
+    person = UserFactory(email=None, name="Rina")
+    assert "has no e-mail address" in body(desk.post(url("orgs_user_invite", person.pk), follow=True))
+
+
+def test_no_password_is_typed_or_shown(desk: Client) -> None:
+    person = UserFactory()
+    person.set_password(PASSWORD)
+    person.save()
+    page = body(desk.get(url("orgs_user_change", person.pk)))
+    assert person.password not in page
+    assert 'type="password"' not in page
+
+
+def test_a_person_is_made_with_a_lower_case_address(desk: Client) -> None:
+    data = {"sso_id": "rina", "name": "Rina", "email": "Rina@Example.com", "is_active": "on", "theme": "auto"}
+    inlines = formset("assignments") | formset("memberships")
+    assert desk.post(url("orgs_user_add"), data | inlines).status_code == 302
+    assert User.objects.get(sso_id="rina").email == "rina@example.com"
+    again = data | {"sso_id": "rina2", "email": "RINA@example.com"}
+    assert "Somebody else has this e-mail address." in body(desk.post(url("orgs_user_add"), again | inlines))
+
+
+def test_nobody_takes_the_admin_from_themselves(desk: Client, specialist: User) -> None:
+    data = (
+        {"sso_id": "dewi", "name": "Dewi", "email": specialist.email} | formset("assignments") | formset("memberships")
+    )
+    assert desk.post(url("orgs_user_change", specialist.pk), data).status_code == 302
+    specialist.refresh_from_db()
+    assert specialist.is_specialist and specialist.is_active
+
+
+# --- keys ---
+
+
+def issue(desk: Client, source: Source, **values: Any) -> Any:
+    data = {"name": "", "scopes": ["ingest", "read"], "expires": "30", "rate": ""} | values
+    return desk.post(url("orgs_source_issue_key", source.pk), data)
+
+
+def test_a_key_is_shown_once(desk: Client) -> None:
+    source = SourceFactory()
+    response = issue(desk, source)
+    page = body(response)
+    assert "no-store" in response.headers["Cache-Control"]
+    found = re.search(r'class="lm-secret">([^<]+)<', page)
+    assert found
+    key = auth.find_key(found[1])
+    assert (key.source, key.scopes) == (source, ["ingest", "read"])
+
+    listed = body(desk.get(url("orgs_source_change", source.pk)))
+    assert key.prefix in listed
+    assert found[1].partition(".")[2] not in listed
+    assert key.hashed_key not in listed
+
+
+def test_a_third_key_is_refused_with_a_sentence(desk: Client) -> None:
+    source = SourceFactory()
+    issue(desk, source)
+    issue(desk, source)
+    assert "has two live keys. Revoke one of them first." in body(issue(desk, source))
+    assert ApiKey.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    "values", [{"scopes": []}, {"scopes": ["root"]}, {"expires": "0"}, {"rate": "-1"}, {"rate": "9" * 30}]
+)
+def test_a_key_with_wrong_values_is_not_made(desk: Client, values: dict[str, Any]) -> None:
+    assert "errorlist" in body(issue(desk, SourceFactory(), **values))
+    assert not ApiKey.objects.exists()
+
+
+def test_looking_makes_no_key_and_revokes_none(desk: Client) -> None:
+    key, _ = keys.issue(SourceFactory(), ["read"])
+    body(desk.get(url("orgs_source_issue_key", key.source_id)))
+    body(desk.get(url("orgs_source_revoke_key", key.source_id, key.prefix)))
+    assert ApiKey.objects.filter(revoked=False).count() == 1
+
+
+def test_a_key_is_revoked(desk: Client) -> None:
+    key, secret = keys.issue(SourceFactory(), ["read"])
+    desk.post(url("orgs_source_revoke_key", key.source_id, key.prefix))
+    with pytest.raises(auth.InvalidKey):
+        auth.find_key(secret)
+
+
+def test_a_key_is_revoked_on_its_own_source_only(desk: Client) -> None:
+    key, _ = keys.issue(SourceFactory(), ["read"])
+    assert desk.post(url("orgs_source_revoke_key", SourceFactory().pk, key.prefix)).status_code == 404
+
+
+# --- import, export ---
+
+CSV = "org,role,tier,sso_id,external_user_id,name,locale\nmelati,Leads,1,rina,7,Rina <b>,id\n"
+
+
+def preview(desk: Client, content: bytes) -> str:
+    file = SimpleUploadedFile("people.csv", content, "text/csv")
+    return body(desk.post(url("orgs_assignment_import"), {"file": file}))
+
+
+def confirm(desk: Client, page: str, content: str) -> Any:
+    digest = re.search('name="digest" value="([0-9a-f]+)"', page)
+    assert digest
+    return desk.post(url("orgs_assignment_import"), {"content": content, "digest": digest[1]}, follow=True)
+
+
+def test_an_import_is_previewed_then_confirmed(desk: Client) -> None:
+    OrgFactory(external_id="melati")
+    page = preview(desk, CSV.encode())
+    assert "1 added, 0 changed, 0 unchanged, 0 refused." in page
+    assert "Rina &lt;b&gt;" in page
+    assert not Assignment.objects.exists()
+
+    done = body(confirm(desk, page, CSV.replace("\n", "\r\n")))
+
+    assert "Imported: 1 added" in done
+    assert Assignment.objects.get().user.name == "Rina <b>"
+
+
+def test_a_refused_line_offers_no_confirmation(desk: Client) -> None:
+    page = preview(desk, CSV.encode())
+    assert "There is no org melati." in page
+    assert 'name="digest"' not in page
+
+
+def test_what_changed_since_the_preview_is_shown_again(desk: Client) -> None:
+    org = OrgFactory(external_id="melati")
+    page = preview(desk, CSV.encode())
+    SupervisorRoleFactory(org=org, name="Leads", tier=3)
+    again = body(confirm(desk, page, CSV))
+    assert "Something changed since the preview" in again
+    assert not Assignment.objects.exists()
+    body(confirm(desk, again, CSV))
+    assert Assignment.objects.get().role.tier == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "The file is empty."), (b"\xff\xfe", "The file is not UTF-8"), (b"x" * 1_048_577, "larger than 1 MiB")],
+)
+def test_a_file_that_cannot_be_read_is_said(desk: Client, content: bytes, said: str) -> None:
+    assert said in preview(desk, content)
+
+
+def test_an_export_holds_the_filtered_rows_only(desk: Client) -> None:
+    ours, theirs = AssignmentFactory(user__sso_id="=1+1"), AssignmentFactory()
+    response = desk.get(url("orgs_assignment_export"), {"org__id__exact": ours.org.pk})
+    text = response.content.decode("utf-8-sig")
+    assert "'=1+1" in text
+    assert theirs.user.sso_id not in text
+    assert "attachment" in response.headers["Content-Disposition"]
+
+
+# --- history ---
+
+
+def test_the_history_says_who_what_and_when_deletions_too(desk: Client) -> None:
+    one = AssignmentFactory(org__name="Melati", role__name="Leads", user__name="Rina")
+    other = OrgFactory(name="Bank Cendana")
+    data = {"role": one.role.pk, "user": one.user.pk, "external_user_id": "77"}
+    desk.post(url("orgs_assignment_change", one.pk), data)
+    desk.post(url("orgs_assignment_delete", one.pk), {"post": "yes"})
+
+    page = body(desk.get(url("orgs_org_history", one.org.pk)))
+
+    rows = [re.sub(r"<[^>]+>|\s+", " ", row) for row in page.split("<tbody>")[-1].split("<tr>")[1:]]
+    assert "Dewi" in rows[0] and "deleted" in rows[0] and "Rina → Leads" in rows[0]
+    assert "Dewi" in rows[1] and "– → 77" in re.sub(r"\s+", " ", rows[1])
+    assert "Bank Cendana" not in page
+    assert str(other) in body(desk.get(url("orgs_history")))
+
+
+def test_the_history_outlives_the_org(desk: Client) -> None:
+    org = OrgFactory(name="Toko Melati")
+    desk.post(url("orgs_org_delete", org.pk), {"post": "yes"})
+    assert not Org.objects.exists()
+    page = re.sub(r"<[^>]+>|\s+", " ", body(desk.get(url("orgs_history"))))
+    assert "Toko Melati" in page
+    assert "deleted" in page
+
+
+def test_the_history_names_the_key_and_never_its_hash(desk: Client) -> None:
+    key, _ = keys.issue(SourceFactory(), ["read"], name="first")
+    desk.post(url("orgs_source_revoke_key", key.source_id, key.prefix))
+    page = body(desk.get(url("orgs_source_history", key.source_id)))
+    assert f"first ({key.prefix})" in page
+    assert "revoked" in page
+    assert key.hashed_key not in page
+
+
+def test_the_history_of_something_unknown_is_404(desk: Client) -> None:
+    assert desk.get(url("orgs_org_history", 999)).status_code == 404
+    assert desk.get(url("orgs_org_history", "x")).status_code == 404
+
+
+def test_the_history_of_a_role_names_its_agents_and_people(desk: Client) -> None:
+    role = SupervisorRoleFactory(name="Leads")
+    agent = AgentFactory(org=role.org, name="Billing Bot")
+    rina = UserFactory(name="Rina")
+    data = {"name": "Leads", "tier": "1"} | formset("assignments", {"user": rina.pk, "external_user_id": ""})
+    desk.post(url("orgs_supervisorrole_change", role.pk), data | {"agents": [agent.pk]})
+    one = Assignment.objects.get()
+    row = {"id": one.pk, "role": role.pk, "user": rina.pk, "external_user_id": ""}
+    desk.post(
+        url("orgs_supervisorrole_change", role.pk),
+        {"name": "Leads", "tier": "1", "agents": []} | formset("assignments", row, initial=1),
+    )
+    for name, row_id in (("orgs_supervisorrole_history", role.pk), ("orgs_org_history", role.org.pk)):
+        page = re.sub(r"<[^>]+>|\s+", " ", body(desk.get(url(name, row_id))))
+        page = re.sub(r"\s+", " ", page)
+        assert "only these agents Leads (tier 1) → Billing Bot added" in page
+        assert "only these agents Leads (tier 1) → Billing Bot deleted" in page
+        assert "Rina → Leads (tier 1) added" in page
+
+
+def test_the_history_of_a_person_shows_what_they_may(desk: Client) -> None:
+    person = UserFactory(name="Rina")
+    person.is_specialist = True
+    person.save()
+    User.objects.filter(pk=person.pk).update(push_tokens=2)
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body(desk.get(url("orgs_user_history", person.pk)))))
+    assert "specialist no → yes" in page
+    assert page.count("changed") == 1
