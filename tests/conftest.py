@@ -53,10 +53,11 @@ def clock(db: None) -> Iterator[Clock]:
 
 
 @pytest.fixture(autouse=True)
-def _plain_static_files(settings: Any) -> None:
-    """Pages name their static files as they lie in static/: nothing is collected for a test."""
+def _cheap_settings(settings: Any) -> None:
+    """Pages name their static files as they lie in static/, nothing is collected; passwords hash at once."""
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def wait_for() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def ingest_port() -> Iterator[int]:
+def ingest_port(django_db_setup: None) -> Iterator[int]:
     """The port of the whole ASGI application, served by uvicorn in a thread; its tests need real transactions."""
     with serving() as port:
         yield port
