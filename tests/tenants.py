@@ -1,0 +1,200 @@
+"""Two orgs and everybody who might ask: what the tenant matrix is played with."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from django.test import Client
+from django_scopes import scopes_disabled
+
+from alerts.models import Alert, FailureEvent, Push, RoomActivity, Transition
+from orgs.keys import issue, revoke
+from orgs.models import ApiKey, Assignment, Org, Source, User
+from tests.factories import (
+    AgentFactory,
+    AlertFactory,
+    AssignmentFactory,
+    MembershipFactory,
+    OrgFactory,
+    PushFactory,
+    RoomFactory,
+    SourceFactory,
+    SupervisorRoleFactory,
+    UserFactory,
+)
+
+MARK = "zebra"  # in every text of org A, in no text of anybody else
+# What differs in every answer: tokens, nonces, the time of now.
+ITS_OWN = re.compile(
+    rb'(csrfmiddlewaretoken" value="|X-CSRFToken(?:"|&quot;): ?(?:"|&quot;)|nonce[-="]+|data-now=")[A-Za-z0-9+/=_.:-]+'
+)
+
+
+@dataclass
+class Tenant:
+    """One org with something of everything; every text of it starts with `mark`."""
+
+    org: Org
+    lead: User
+    alert: Alert
+    resolved: Alert
+    dead: Push
+    test: Push
+    source: Source
+    key: ApiKey
+    assignment: Assignment
+    rows: dict[str, Any]  # model name -> a row, for the admin
+
+
+def tenant(mark: str) -> Tenant:
+    """Make one."""
+    org = OrgFactory(external_id=f"{mark}-org", name=f"{mark} org", show_customer_text=True)
+    agent = AgentFactory(org=org, name=f"{mark} agent", version=f"{mark} version")
+    role = SupervisorRoleFactory(org=org, name=f"{mark} role")
+    lead = UserFactory(sso_id=f"sso-of-{mark}", name=f"{mark} lead", email=f"{mark}@example.com")
+    assignment = AssignmentFactory(org=org, role=role, user=lead, external_user_id=f"{mark} chat user")
+    MembershipFactory(org=org, user=lead, role="lead")
+    alerts = [_alert(org, agent, lead, mark, state) for state in ("open", "resolved")]
+    dead = PushFactory(
+        alert=alerts[0],
+        assignment=None,
+        supervisor=lead,
+        state="dead",
+        ended_reason="refused",
+        last_answer=f"{mark} no",
+    )
+    test = PushFactory(alert=None, org=org, assignment=None, supervisor=lead, state="sent", sent_at=datetime.now(UTC))
+    source = SourceFactory(org=org, name=f"{mark} source")
+    key, _ = issue(source, ["read", "act"], name=f"{mark} key")
+    rows = {
+        "org": org,
+        "agent": agent,
+        "supervisorrole": role,
+        "assignment": assignment,
+        "user": lead,
+        "source": source,
+        "alert": alerts[0],
+        "push": dead,
+    }
+    return Tenant(org, lead, alerts[0], alerts[1], dead, test, source, key, assignment, rows)
+
+
+def _alert(org: Org, agent: Any, person: User, mark: str, state: str) -> Alert:
+    now = datetime.now(UTC)
+    room = RoomFactory(
+        org=org,
+        room_id=f"{mark} room {state}",
+        label=f"{mark} label",
+        channel=f"{mark} channel",
+        last_customer_text=mark,
+    )
+    alert = AlertFactory(
+        org=org,
+        room=room,
+        agent=agent,
+        state=state,
+        agent_version=f"{mark} version",
+        resolved_at=now if state == "resolved" else None,
+        verdict_note=f"{mark} note",
+    )
+    with scopes_disabled():
+        event = FailureEvent.objects.create(
+            org=org,
+            source=SourceFactory(org=org, name=f"{mark} {state}"),
+            event_id=f"{mark} {state}",
+            payload_hash=b"h",
+            room=room,
+            agent=agent,
+            alert=alert,
+            signal="agent_error",
+            reason="first",
+            error_type=mark,
+            error_message=mark,
+            occurred_at=now,
+            received_at=now,
+            metadata={mark: mark},
+        )
+        Transition.objects.create(
+            org=org,
+            alert=alert,
+            at=now,
+            change="opened",
+            reason="first",
+            event=event,
+            actor=person,
+            detail={"note": mark},
+        )
+        RoomActivity.objects.create(
+            org=org,
+            activity_id=f"{mark} {state}",
+            payload_hash=b"h",
+            room=room,
+            kind="customer_message",
+            at=now,
+            received_at=now,
+        )
+    return alert
+
+
+def strangers(ours: Tenant) -> dict[str, Client]:
+    """Everybody who must see nothing of this tenant, by what they are."""
+    other = tenant("other")
+    gone = AssignmentFactory(org=ours.org, role=ours.assignment.role, user__name="Gone")
+    MembershipFactory(org=ours.org, user=gone.user, role="lead")
+    locked = AssignmentFactory(org=ours.org, role=ours.assignment.role, user__name="Locked").user
+    callers = {
+        LEAD_ELSEWHERE: _browser(other.lead),
+        "whose assignment was removed": _browser(gone.user),
+        "who was locked out": _browser(locked),
+        "nobody": Client(),
+        KEY_ELSEWHERE: _machine(other.source, "ingest", "read", "act"),
+        "a revoked key": _machine(ours.source, "read", "act", revoked=True),
+    }
+    with scopes_disabled():
+        Assignment.objects.filter(pk=gone.pk).delete()
+        User.objects.filter(pk=locked.pk).update(is_active=False)
+    return callers
+
+
+LEAD_ELSEWHERE, KEY_ELSEWHERE = "another org's lead", "another org's key"
+KEYS = {KEY_ELSEWHERE, "a revoked key"}
+SIGNED_OUT = {"who was locked out", "nobody", "a revoked key"}
+
+
+def insiders(ours: Tenant) -> dict[str, Client]:
+    """Everybody who may see this tenant's data."""
+    return {"a lead": _browser(ours.lead), "a key": _machine(ours.source, "read", "act")}
+
+
+def specialist() -> Client:
+    return _browser(UserFactory(is_specialist=True, name="Specialist"))
+
+
+def _browser(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def _machine(source: Source, *scopes: str, revoked: bool = False) -> Client:
+    with scopes_disabled():
+        for key in ApiKey.objects.filter(source=source, name__endswith=" key"):
+            key.delete()
+    key, raw = issue(source, scopes)
+    if revoked:
+        revoke(key)
+    return Client(headers={"Authorization": f"Bearer {raw}"})
+
+
+def unknown(name: str) -> str:
+    """A value for this part of a URL that nothing has; as long as a real one, so that Content-Length tells nothing."""
+    return str(uuid4()) if name in ("alert_id", "push_id") else f"sso-of-{'x' * len(MARK)}"
+
+
+def seen(answer: Any) -> bytes:
+    """All that an answer tells: status, headers and body, without what differs in every answer."""
+    body = b"".join(answer.streaming_content) if answer.streaming else answer.content
+    told = {name: value for name, value in answer.headers.items() if name != "Content-Security-Policy"}
+    return ITS_OWN.sub(rb"\1", f"{answer.status_code} {told}\n".encode() + body)

@@ -1,0 +1,381 @@
+"""The tenant matrix, made from the URL conf: every address x every method x everybody who must see nothing of org A.
+
+A route that this file does not know fails: name it in one of the tables below.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import django
+import pytest
+from django.contrib.contenttypes.models import ContentType
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from django_scopes import scopes_disabled
+
+from alerts.api import pushes
+from alerts.models import Alert, Push, Transition
+from console.ingest.http import PATHS
+from orgs.keys import issue, revoke
+from orgs.models import Org
+from tests.factories import OrgFactory, SourceFactory
+from tests.ingest_server import ACTIVITY, EVENTS, RECEIPTS, Sender, activity, event, make_key
+from tests.tenants import (
+    KEY_ELSEWHERE,
+    KEYS,
+    LEAD_ELSEWHERE,
+    MARK,
+    SIGNED_OUT,
+    Tenant,
+    insiders,
+    seen,
+    specialist,
+    strangers,
+    tenant,
+    unknown,
+)
+
+django.setup()
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+SOON = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+
+
+class Route(NamedTuple):
+    """An address of the URL conf: its pattern with every parent's, its name with its namespace."""
+
+    pattern: str
+    name: str
+
+    @property
+    def parameters(self) -> list[str]:
+        return re.findall(r"<(?:\w+:)?(\w+)>", self.pattern.replace("(?P", ""))
+
+
+def routes(patterns: Any = None, before: str = "", space: str = "") -> Iterator[Route]:
+    """All of them."""
+    for found in patterns or get_resolver().url_patterns:
+        here = before + str(found.pattern)
+        if isinstance(found, URLResolver):
+            yield from routes(found.url_patterns, here, f"{found.namespace}:" if found.namespace else space)
+        elif isinstance(found, URLPattern):
+            yield Route(here, f"{space}{found.name}")
+
+
+ALL = list(routes())
+ACTS = {
+    "acknowledge": {},
+    "take": {},
+    "release": {},
+    "resolve": {},
+    "reopen": {},
+    "snooze": {"until": SOON},
+    "assign": {"sso_id": f"sso-of-{MARK}"},
+    "verdict": {"verdict": "confirmed", "note": "x"},
+}
+# What a POST says; `{verb}` is tried with every act of the page.
+BODIES: dict[str, dict[str, Any]] = {f"api_alert_{verb}": body for verb, body in ACTS.items()} | {
+    "api_test_push": {},
+    "api_push_replay": {},
+}
+PAGE_VERBS = {**ACTS, "wake": {}}
+
+# Addresses that name something of an org: a stranger gets the 404 of what does not exist, byte for byte.
+OF_AN_ORG = {
+    "alert",
+    "alert_room",
+    "alert_act",
+    "test_push",
+    "test_hops",
+    "replay",
+    "api_alert",
+    "api_push",
+    *BODIES,
+}
+# Lists and pages that show each caller their own.
+OF_THE_CALLER = {
+    "board",
+    "supervisors",
+    "pushes",
+    "replay_all",
+    "preferences",
+    "set_language",
+    "api_alerts",
+    "api_orgs",
+    "api_agents",
+    "api_supervisors",
+    "api_pushes",
+}
+# Of no org at all: health, documents, signing in.
+OF_NOBODY = {"livez", "readyz", "metrics", "api_schema", "api_docs", "api_nothing_here", "invitation"}
+SIGNING_IN = ("account_", "mfa_")
+SHOW_NOTHING_TO_THE_OWNER = {"preferences", "set_language", "replay_all"}
+
+
+def is_of_nobody(route: Route) -> bool:
+    return route.name in OF_NOBODY or route.name.startswith(SIGNING_IN)
+
+
+def is_admin(route: Route) -> bool:
+    return route.name.startswith("admin:")
+
+
+TENANT_ROUTES = [
+    route._replace(pattern=route.pattern.replace("<slug:verb>", verb))
+    for route in ALL
+    if route.name in OF_AN_ORG
+    for verb in (PAGE_VERBS if "<slug:verb>" in route.pattern else [""])
+]
+
+
+@pytest.fixture
+def ours(db: None, monkeypatch: pytest.MonkeyPatch) -> Tenant:
+    """Org A, in whose every text stands MARK."""
+    monkeypatch.setattr(pushes, "HOPS_WITHIN", 0.0)
+    return tenant(MARK)
+
+
+def filled(route: Route, ours: Tenant, known: bool = True) -> str:
+    """The address with ids of org A, or with ids of nothing."""
+    verb = route.pattern.rpartition("/")[2]
+    alert = ours.resolved if verb == "reopen" else ours.alert
+    push = ours.test if route.name == "test_hops" else ours.dead
+    values = {"alert_id": alert.pk, "push_id": push.pk, "sso_id": ours.lead.sso_id}
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        assert name in values, f"the matrix does not know how to fill <{name}> of {route.pattern}"
+        return str(values[name]) if known else unknown(name)
+
+    return "/" + re.sub(r"<\w+:(\w+)>", value, route.pattern)
+
+
+def ask(client: Client, method: str, path: str, route: Route) -> Any:
+    """One request as its page or a machine would make it."""
+    if route.name.startswith("api_"):
+        body = json.dumps(_with_human(client, BODIES.get(route.name, {}), route))
+        return client.generic(method, path, body if method != "GET" else "", content_type="application/json")
+    if method == "POST":
+        return client.post(path, PAGE_VERBS.get(path.rpartition("/")[2], {}))
+    return client.generic(method, path)
+
+
+def _with_human(client: Client, body: dict[str, Any], route: Route) -> dict[str, Any]:
+    if "HTTP_AUTHORIZATION" in client.defaults and route.name.startswith("api_alert_"):
+        return {"sso_id": f"sso-of-{MARK}"} | body
+    return body
+
+
+def state_of_a(ours: Tenant) -> Any:
+    """Everything of org A that an act could change."""
+    with scopes_disabled():
+        return (
+            list(Alert.objects.filter(org=ours.org).order_by("pk").values_list("pk", "version", "state")),
+            list(Push.objects.filter(org=ours.org).order_by("pk").values_list("pk", "state", "attempts")),
+            Transition.objects.filter(org=ours.org).count(),
+        )
+
+
+def ids_of(found: list[Route]) -> list[str]:
+    return [route.pattern for route in found]
+
+
+# --- the matrix ------------------------------------------------------------------------------------------------------
+
+
+def test_every_route_is_known() -> None:
+    strange = [
+        route
+        for route in ALL
+        if not (route.name in OF_AN_ORG | OF_THE_CALLER or is_of_nobody(route) or is_admin(route))
+    ]
+    assert not strange, "say in this file whose data these show"
+    assert not (OF_AN_ORG | OF_THE_CALLER | OF_NOBODY) - {route.name for route in ALL}
+
+
+def methods_for(who: str) -> tuple[str, ...]:
+    """The odd ones are tried by one person and one machine: who may not GET may not DELETE."""
+    return METHODS if who in (LEAD_ELSEWHERE, KEY_ELSEWHERE) else ("GET", "POST")
+
+
+def callers_of(route: Route, everybody: dict[str, Client]) -> dict[str, Client]:
+    """A key opens no page: there it is nobody."""
+    return {who: client for who, client in everybody.items() if route.name.startswith("api_") or who not in KEYS}
+
+
+def test_what_is_of_an_org_does_not_exist_for_strangers(ours: Tenant) -> None:
+    everybody, before, wrong = strangers(ours), state_of_a(ours), []
+    for route in TENANT_ROUTES:
+        path, nothing = filled(route, ours), filled(route, ours, known=False)
+        for who, client in callers_of(route, everybody).items():
+            for method in methods_for(who):
+                answer = ask(client, method, path, route)
+                told = seen(answer).replace(path.encode(), b"")
+                told_of_nothing = seen(ask(client, method, nothing, route)).replace(nothing.encode(), b"")
+                if told != told_of_nothing or MARK.encode() in told or not _is_refused(answer, who, route):
+                    wrong.append((who, method, route.pattern, answer.status_code))
+    assert not wrong
+    assert state_of_a(ours) == before
+
+
+def _is_refused(answer: Any, who: str, route: Route) -> bool:
+    if answer.status_code == 302:
+        return who in SIGNED_OUT and answer.headers["Location"].startswith("/accounts/login/")
+    if route.name == "replay" and answer.status_code == 403:
+        return who == "whose assignment was removed"  # looks after no pushes at all, whichever is named
+    return answer.status_code in ((401, 405) if who in SIGNED_OUT else (404, 405))
+
+
+@pytest.mark.parametrize("route", TENANT_ROUTES, ids=ids_of(TENANT_ROUTES))
+def test_what_is_of_an_org_is_there_for_its_people(route: Route, ours: Tenant) -> None:
+    path = filled(route, ours)
+    callers = insiders(ours) if route.name.startswith("api_") else {"a lead": insiders(ours)["a lead"]}
+    for who, client in callers.items():
+        answers = [ask(client, method, path, route) for method in ("GET", "POST")]
+        done = [answer for answer in answers if answer.status_code < 400]
+        late = [answer for answer in answers if answer.status_code == 409]  # the lead was first
+        assert done or (who == "a key" and late), (who, [answer.status_code for answer in answers])
+        assert all(answer.status_code in (200, 303, 302, 405, 409) for answer in answers)
+
+
+def test_lists_show_strangers_nothing(ours: Tenant) -> None:
+    everybody, before, wrong = strangers(ours), state_of_a(ours), []
+    for route in (route for route in ALL if route.name in OF_THE_CALLER):
+        for who, client in callers_of(route, everybody).items():
+            for method in methods_for(who):
+                answer = ask(client, method, filled(route, ours), route)
+                let_in = (
+                    who in SIGNED_OUT and route.name != "set_language" and answer.status_code not in (302, 401, 405)
+                )
+                if MARK.encode() in seen(answer) or let_in or answer.status_code >= 500:
+                    wrong.append((who, method, route.pattern, answer.status_code))
+    assert not wrong
+    assert state_of_a(ours) == before
+
+
+LISTS = [route for route in ALL if route.name in OF_THE_CALLER - SHOW_NOTHING_TO_THE_OWNER]
+
+
+@pytest.mark.parametrize("route", LISTS, ids=ids_of(LISTS))
+def test_lists_show_their_people_what_is_theirs(route: Route, ours: Tenant) -> None:
+    for who, client in insiders(ours).items():
+        if route.name.startswith("api_") or who == "a lead":
+            assert MARK.encode() in seen(ask(client, "GET", filled(route, ours), route)), who
+
+
+def test_no_question_in_the_query_is_answered(ours: Tenant) -> None:
+    everybody, wrong = strangers(ours), []
+    for path in ("/", "/api/alerts", "/api/agents", "/api/supervisors", "/api/pushes"):
+        for name, value in (("org_id", f"{MARK}-org"), ("room_id", f"{MARK} room open"), ("agent", f"{MARK} agent")):
+            for who, client in everybody.items():
+                told = seen(client.get(path, {name: value}))
+                if any(f"{MARK} {text}".encode() in told for text in ("label", "lead", "version", "channel")):
+                    wrong.append((who, path, name))
+    assert not wrong
+
+
+def test_what_is_of_nobody_shows_no_org(ours: Tenant) -> None:
+    everybody, wrong = strangers(ours), []
+    for route in (route for route in ALL if is_of_nobody(route)):
+        path = "/" + re.sub(r"\(\?P<\w+>[^)]*\)|<\w+:\w+>", "x", route.pattern).replace("^", "").replace("$", "")
+        for who, client in callers_of(route, everybody).items():
+            answers = [client.generic(method, path) for method in ("GET", "POST")]
+            if any(MARK.encode() in seen(answer) or answer.status_code == 500 for answer in answers):
+                wrong.append((who, route.pattern))
+    assert not wrong
+
+
+ADMIN_MODELS = ("org", "agent", "supervisorrole", "assignment", "user", "source", "alert", "push")
+SHOWING = tuple(f"{name}_{page}" for name in ADMIN_MODELS for page in ("change", "changelist"))
+SHOWN_THEIR_OWN_NAME = {"a lead"}  # on the page that refuses them
+ADMIN_DOORS = {"admin:login", "admin:logout"}
+ADMIN = [route for route in ALL if is_admin(route)]
+
+
+def admin_path(route: Route, ours: Tenant) -> str:
+    """The address with rows of org A."""
+    model = next((name for name in ours.rows if f"/{name}/" in route.pattern), "org")
+    row = ours.rows[model]
+    values = {
+        "object_id": row.pk,
+        "pk": row.pk,
+        "prefix": ours.key.prefix,
+        "content_type_id": ContentType.objects.get_for_model(Org).pk,
+        "app_label": "orgs",
+        "url": "nowhere",
+    }
+
+    def value(match: re.Match[str]) -> str:
+        assert match[1] in values, f"the matrix does not know how to fill <{match[1]}> of {route.pattern}"
+        return str(values[match[1]])
+
+    path = re.sub(r"\(\?P<(\w+)>[^)]*\)", value, route.pattern)
+    return "/" + re.sub(r"<\w+:(\w+)>", value, path).replace("^", "").replace("$", "")
+
+
+def test_the_admin_is_for_specialists(ours: Tenant) -> None:
+    everybody, wrong = strangers(ours) | insiders(ours), []
+    for route in ADMIN:
+        path = admin_path(route, ours)
+        for who, client in everybody.items():
+            for method in ("GET", "POST") if who in ("a lead", "nobody") else ("GET",):
+                answer = client.generic(method, path)
+                shows = who not in SHOWN_THEIR_OWN_NAME and MARK.encode() in seen(answer).replace(path.encode(), b"")
+                if shows or (answer.status_code not in (302, 403, 404, 405) and route.name not in ADMIN_DOORS):
+                    wrong.append((who, method, path, answer.status_code))
+    assert not wrong
+
+
+def test_a_specialist_finds_every_org_in_the_admin(ours: Tenant) -> None:
+    client, wrong = specialist(), []
+    for route in ADMIN:
+        path = admin_path(route, ours)
+        answer = client.get(path)
+        hides = route.name.endswith(SHOWING) and MARK.encode() not in seen(answer)
+        if hides or answer.status_code >= 500:
+            wrong.append((path, answer.status_code))
+    assert not wrong
+
+
+# --- the lane --------------------------------------------------------------------------------------------------------
+
+
+def test_the_lane_has_no_other_paths() -> None:
+    assert sorted(PATHS) == sorted([EVENTS, ACTIVITY, RECEIPTS])
+
+
+@pytest.mark.parametrize(("path", "make"), [(EVENTS, event), (ACTIVITY, activity)])
+def test_a_foreign_org_in_an_item_is_as_unknown_as_none(path: str, make: Any, sender: Sender) -> None:
+    foreign: Org = OrgFactory(external_id=f"{MARK}-org", name=f"{MARK} org")
+    one = make(org_id=foreign.external_id)
+    other = {**one, "org_id": "no-such-org"}
+    answers = [sender.post(item, path) for item in (one, other)]
+    assert answers[0].body == answers[1].body
+    assert (answers[0].status, answers[0].error["code"]) == (422, "unknown_org")
+    batch = [sender.post([item], path).body for item in (one, other)]
+    assert batch[0] == batch[1]
+    assert MARK.encode() not in b"".join([answers[0].body, *batch])
+
+
+def test_the_same_room_and_ids_in_two_orgs_are_strangers(sender: Sender) -> None:
+    theirs = SourceFactory()
+    _, key = make_key(theirs)
+    one = event(event_id="same", room_id="same room")
+    second = Sender(sender.port, theirs, key, sender.row)
+    assert [sender.post(one).status, second.post(one).status] == [201, 201]
+    assert second.post(activity(room_id="same room", kind="human_message"), ACTIVITY).status == 201
+    with scopes_disabled():
+        states = dict(Alert.objects.values_list("org", "state"))
+    assert states == {sender.source.org_id: "open", theirs.org_id: "intervened"}
+
+
+@pytest.mark.parametrize("path", [EVENTS, ACTIVITY])
+def test_no_and_revoked_keys_write_nothing(path: str, sender: Sender) -> None:
+    row, raw = issue(sender.source, ["ingest"])
+    revoke(row)
+    item = event() if path == EVENTS else activity()
+    for key in (f"Bearer {raw}", "Bearer nothing.atall", None):
+        answer = sender.post(item, path, Authorization=key)
+        assert (answer.status, answer.error["code"]) == (401, "unauthenticated")
