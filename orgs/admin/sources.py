@@ -22,15 +22,15 @@ LARGEST = 2**31 - 1
 class KeyForm(forms.Form):
     """What a new key may do, and for how long."""
 
-    name = forms.CharField(label=gettext_lazy("name"), max_length=50, required=False)
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=50, required=False)
     scopes = forms.MultipleChoiceField(
-        label=gettext_lazy("scopes"),
+        label=gettext_lazy("Scopes"),
         choices=Scope.choices,
         initial=[Scope.INGEST],
         widget=forms.CheckboxSelectMultiple,
     )
     expires = forms.IntegerField(
-        label=gettext_lazy("ends after (days)"),
+        label=gettext_lazy("Ends after (days)"),
         min_value=1,
         max_value=3650,
         initial=365,
@@ -38,7 +38,7 @@ class KeyForm(forms.Form):
         help_text=gettext_lazy("Empty: never."),
     )
     rate = forms.IntegerField(
-        label=gettext_lazy("requests per minute"),
+        label=gettext_lazy("Requests per minute"),
         min_value=0,
         max_value=LARGEST,
         required=False,
