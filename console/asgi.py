@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 
-django = get_asgi_application()
+django: Any = get_asgi_application()
 
 import msgspec  # noqa: E402 - models can be imported only after Django is set up
 from servestatic import ServeStaticASGI  # noqa: E402
@@ -115,16 +116,23 @@ def _static_headers(headers: Any, path: str, url: str) -> None:
     headers["X-Content-Type-Options"] = "nosniff"
 
 
-# Static files are answered in front of the slots; those with a hash in their name may be kept for ever.
-pages = with_request_id(
-    ServeStaticASGI(
-        Slots(django, settings.DJANGO_SLOTS),
+def _with_static(app: App) -> App:
+    """Static files answered in front of the slots; those with a hash in their name may be kept for ever.
+
+    Where nothing was collected, Django's middleware finds them in the source.
+    """
+    if not Path(settings.STATIC_ROOT).is_dir():
+        return app
+    return ServeStaticASGI(
+        app,
         root=settings.STATIC_ROOT,
         prefix=settings.STATIC_URL,
         immutable_file_test=r"\.[0-9a-f]{12}\.[^/]+$",
         add_headers_function=_static_headers,
     )
-)
+
+
+pages = with_request_id(_with_static(Slots(django, settings.DJANGO_SLOTS)))
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -103,7 +103,10 @@ class Lane:
 
     async def _caller(self, request: Request) -> keys.Caller:
         raw = keys.bearer(request.headers.get("authorization", ""))
-        return self._keys.get(raw) or await self.pool.run(partial(work.in_database, self._keys.look_up, raw))
+        known = self._keys.get(raw)
+        if known is not None:
+            return known
+        return await self.pool.run(lambda: work.in_database(self._keys.look_up, raw))
 
     async def _receipts(self, request: Request) -> work.Answer:
         if is_packed(request):

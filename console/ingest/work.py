@@ -117,7 +117,7 @@ def write_receipts(record: Callable[[list[ReceiptItem]], list[Result]], content:
 def answer(body: Body, results: list[Result]) -> Answer:
     """One bare result for one bare object, else 207 with all results in the order sent, and their counts."""
     results.sort(key=lambda result: result.index)
-    counts = Counter(result.status for result in results)
+    counts: Counter[str] = Counter(result.status for result in results)
     if body.single:
         return Answer(SINGLE_STATUS[results[0].status], msgspec.json.encode(results[0]), counts)
     content = {"results": results} | {status: counts[status] for status in STATUSES}

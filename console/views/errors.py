@@ -1,5 +1,8 @@
 """Error pages in the house style. The API and the lane answer in their own error shape."""
 
+from typing import Any
+
+from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import get_template
@@ -11,25 +14,35 @@ def _wants_json(request: HttpRequest) -> bool:
     return request.path.startswith("/api/")
 
 
+def _page(request: HttpRequest, name: str, status: int, context: dict[str, Any] | None = None) -> HttpResponse:
+    """The page, rendered. Under ASGI Django does that in a thread that no signal tidies: a connection used here
+    would be lost to the pool until the process ends.
+    """
+    try:
+        return render(request, name, context, status=status)
+    finally:
+        close_old_connections()
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404, the same for what is foreign and for what does not exist."""
     if _wants_json(request):
         return JsonResponse(error_body("not_found", "Not found."), status=404)
-    return render(request, "404.html", status=404)
+    return _page(request, "404.html", 404)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """403."""
     if _wants_json(request):
         return JsonResponse(error_body("permission_denied", "Not allowed."), status=403)
-    return render(request, "403.html", status=403)
+    return _page(request, "403.html", 403)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """400."""
     if _wants_json(request):
         return JsonResponse(error_body("bad_request", "This request cannot be read."), status=400)
-    return render(request, "400.html", status=400)
+    return _page(request, "400.html", 400)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -43,4 +56,4 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403 for a form whose page is too old, or that another site sent."""
     if _wants_json(request):
         return JsonResponse(error_body("csrf", "The CSRF token is missing or wrong."), status=403)
-    return render(request, "403.html", {"csrf": True}, status=403)
+    return _page(request, "403.html", 403, {"csrf": True})

@@ -13,6 +13,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from uvicorn.supervisors import Multiprocess
 
+from console.wire import Wire
+
 GRACEFUL_SECONDS = 10
 BACKLOG = 2048
 
@@ -32,13 +34,12 @@ class Command(BaseCommand):
         self.stdout.write(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
         self.stdout.flush()
         config = _config(options["workers"])
-        server = uvicorn.Server(config)
         signal.signal(signal.SIGTERM, _leave)
         signal.signal(signal.SIGINT, _leave)
         if options["workers"] > 1:
-            Multiprocess(config, target=server.run, sockets=[listening]).run()
+            Multiprocess(config, sockets=[listening]).run()
         else:
-            server.run(sockets=[listening])
+            uvicorn.Server(config).run(sockets=[listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -46,7 +47,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        number = getattr(error, "errno", None) or 0  # negative: the host was not found
+        reason = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or str(error)
         raise CommandError(f"Cannot listen on {host} port {port}: {reason}.", returncode=2) from error
     listening.set_inheritable(True)
     return listening
@@ -58,14 +60,14 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def _config(workers: int) -> uvicorn.Config:
-    """websockets-sansio has write backpressure; deflate would cost each socket more memory than it saves."""
+    """The wire knows who does not read; deflate would cost each socket more memory than it saves."""
     behind_proxy = settings.SECURE_PROXY_SSL_HEADER is not None
     return uvicorn.Config(
         "console.asgi:application",
         workers=workers,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws=Wire,
         ws_max_size=64 * 1024,
         ws_ping_interval=20.0,
         ws_ping_timeout=20.0,
