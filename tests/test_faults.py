@@ -215,11 +215,17 @@ class OwnPostgres:
         self.start()
 
     def start(self) -> None:
-        program = self.cluster.program()
-        self.process = Process("postgres", program.argv, dict(program.env), self.folder, become=program.become)
+        """Start and wait; a server whose predecessor's children still die refuses, and is started again."""
+        self._launch()
         until(self._answers)
 
+    def _launch(self) -> None:
+        program = self.cluster.program()
+        self.process = Process("postgres", program.argv, dict(program.env), self.folder, become=program.become)
+
     def _answers(self) -> bool:
+        if self.process.popen.poll() is not None:
+            self._launch()
         try:
             psycopg.connect(self.cluster.url, connect_timeout=2).close()
         except psycopg.OperationalError:
@@ -279,11 +285,13 @@ class aliased:
     def __enter__(self) -> None:
         params = psycopg.conninfo.conninfo_to_dict(self.url)
         self.connection = connections["default"]
-        self.connection.close_pool()
-        self.before = dict(self.connection.settings_dict)
         self.connection.close()
-        options = {**self.before["OPTIONS"], "host": params["host"]}
-        self.connection.settings_dict.update(NAME=params["dbname"], USER=params["user"], OPTIONS=options)
+        self.connection.close_pool()  # after close(), which would make a new pool with the old address
+        self.before = dict(self.connection.settings_dict)
+        options = {name: value for name, value in self.before["OPTIONS"].items() if name != "host"}
+        self.connection.settings_dict.update(
+            NAME=params["dbname"], USER=params["user"], HOST=params["host"], OPTIONS=options
+        )
 
     def __exit__(self, *exc: object) -> None:
         self.connection.close()
