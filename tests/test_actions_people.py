@@ -294,6 +294,12 @@ def test_assign_gives_it_to_another_supervisor_of_the_org(scene, alert, rina, bo
     assert (change.change, change.actor, change.detail["sso_id"]) == ("assigned", rina, bob.sso_id)
 
 
+def test_who_is_here_may_take_what_waits_for_somebody_who_was_assigned(scene, alert, rina, bob):
+    actions.assign(alert.pk, rina, bob)
+    actions.take(alert.pk, rina)
+    assert (scene.alert().assigned_to, scene.alert().state) == (rina, "acknowledged")
+
+
 def test_assigning_the_same_person_twice_changes_nothing_more(scene, alert, rina, bob):
     actions.assign(alert.pk, rina, bob)
     version = scene.alert().version

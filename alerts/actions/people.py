@@ -69,8 +69,6 @@ def _refuse_taken(alert: Alert, by: User) -> None:
     holder = alert.intervened_by_id if alert.state == Alert.State.INTERVENED else _holder(alert)
     if alert.state != Alert.State.OPEN and holder != by.pk:
         raise Conflict("already_taken", alert)
-    if alert.assigned_to_id not in (None, by.pk):
-        raise Conflict("already_taken", alert)
 
 
 def _acknowledge(alert: Alert, by: User, now: datetime) -> None:
@@ -90,17 +88,18 @@ def acknowledge(alert_id: UUID, by: User) -> Alert:
 
 
 def take(alert_id: UUID, by: User) -> Alert:
-    """Acknowledge, and it is mine. Raises Conflict already_taken for everybody but the first."""
+    """Acknowledge, and it is mine. Raises Conflict already_taken for everybody but the first.
+
+    An open alert assigned to somebody who has not reacted can be taken: who is here comes first.
+    """
     with _locked(alert_id) as (book, alert):
         _refuse_taken(alert, by)
-        if alert.assigned_to_id != by.pk:
-            alert.assigned_to = by
-            if alert.state == Alert.State.OPEN:
-                _acknowledge(alert, by, book.now)
-            book.record(alert, "acknowledged", actor=by, detail={"assigned": True})
-        elif alert.state == Alert.State.OPEN:
+        waits = alert.state == Alert.State.OPEN
+        if waits:
             _acknowledge(alert, by, book.now)
-            book.record(alert, "acknowledged", actor=by)
+        if waits or alert.assigned_to_id != by.pk:
+            alert.assigned_to = by
+            book.record(alert, "acknowledged", actor=by, detail={"assigned": True})
         return alert
 
 
