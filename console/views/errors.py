@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import get_template
@@ -21,7 +21,8 @@ def _page(request: HttpRequest, name: str, status: int, context: dict[str, Any] 
     try:
         return render(request, name, context, status=status)
     finally:
-        close_old_connections()
+        if not connection.in_atomic_block:
+            close_old_connections()
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
