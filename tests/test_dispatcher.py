@@ -35,6 +35,7 @@ def start(standins: Any, tmp_path: Any) -> Iterator[Start]:
     def begin(**extra: str) -> "subprocess.Popen[bytes]":
         environment = os.environ | {
             "DATABASE_URL": database_url(),
+            "PGAPPNAME": "dispatcher under test",
             "REDIS_URL": f"unix://{tmp_path}/no-redis.sock",
             "NOTIFICATION_SERVICE_URL": standins.url,
             "NOTIFICATION_SERVICE_CLIENT_ID": CLIENT_ID,
@@ -79,7 +80,7 @@ def test_works_the_timers_and_goes_on_when_the_database_drops_it(start: Start, s
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " WHERE datname = current_database() AND application_name = 'dispatcher under test'"
         )
     wait_for(has(due(), "sent"), 20)
     assert process.poll() is None

@@ -194,6 +194,7 @@ def test_retry_after(retry_after: str | None, seconds: float | None) -> None:
         (202, b'{"notification_id": "n", "in_app": "stored", "push": "no_token"}', "sent"),
         (202, b'{"notification_id": "n", "in_app": "stored", "push": "maybe"}', "retry"),
         (202, b'{"notification_id": "", "in_app": "stored", "push": "queued"}', "retry"),
+        (202, b'{"notification_id": "n\\u0000", "in_app": "stored", "push": "queued"}', "retry"),
         (202, b'{"notification_id": 1, "in_app": "stored", "push": "queued"}', "retry"),
         (202, GOOD[:-10], "retry"),
         (200, b"<html>", "retry"),

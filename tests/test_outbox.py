@@ -84,6 +84,7 @@ def test_waits_as_long_as_the_table_says(standins: Any, clock: Any) -> None:
     sweep()
     row = fresh(push)
     assert (row.state, row.attempts, row.last_answer) == ("pending", 3, "500 from notification-service")
+    assert row.next_attempt_at is not None
     left = row.next_attempt_at - datetime.now(UTC)
     assert timedelta(seconds=14) < left <= timedelta(seconds=15)
 
@@ -242,7 +243,7 @@ def test_cancels_what_is_older_than_half_an_hour(standins: Any, clock: Any) -> N
 def test_cancels_what_nobody_needs_any_more(standins: Any, state: str) -> None:
     now = datetime.now(UTC)
     push = PushFactory(alert=AlertFactory(state=state, resolved_at=now if state == "resolved" else None))
-    Alert.objects.update(acknowledged_at=now if state == "acknowledged" else None)
+    Alert.objects.update(acknowledged_at=datetime.now(UTC) if state == "acknowledged" else None)
     sweep()
     assert cancelled(push) == "no_longer_needed"
 

@@ -53,7 +53,9 @@ def classify(status: int, retry_after: str | None, body: bytes | None, now: date
 
 def _accepted(body: bytes | None) -> Outcome | None:
     match _decoded(body):
-        case {"notification_id": str(given), "in_app": str(), "push": "queued" | "no_token" as push} if given:
+        case {"notification_id": str(given), "in_app": str(), "push": "queued" | "no_token" as push} if (
+            given and given.isprintable()
+        ):
             return Outcome("sent", f"accepted by {SERVICE}", notification_id=given[:200], push=push)
     return None
 

@@ -19,6 +19,7 @@ from orgs import clock
 from orgs.routing import recipients
 
 LEASE = timedelta(seconds=60)  # longer than the task limit of 30 s, which is longer than a deadline of 10 s (I4)
+SPARE = 50  # rows looked at while few or none may be sent, so that what expired ends all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +120,15 @@ def _claim(gate: Gate, now: datetime, min_age: timedelta) -> Claim:
         rows, claimed = [], Claim()
     else:
         admission = gates.admit(gate, now, settings.PUSH_RATE_PER_SECOND, settings.PUSH_BURST)
-        rows = _due(now, now - min_age) if admission.open else []
+        looked_at = min(gates.BATCH, max(2 * admission.limit, SPARE))
+        rows = _due(now, now - min_age, looked_at) if admission.open else []
         wanted, cancelled = _check(rows, now, admission.limit)
         _cancel(cancelled, now)
         gates.take(gate, admission, len(wanted), now)
         claimed = Claim(
             _take(wanted, now, admission.probe),
             sorted({row.alert_id for row, _ in cancelled if row.alert_id is not None}),
-            more=len(rows) == gates.BATCH or len(wanted) + len(cancelled) < len(rows),
+            more=len(rows) == looked_at or len(wanted) + len(cancelled) < len(rows),
             recovering=admission.probe or gate.allowance is not None,
         )
     if rows or gate.reason != shown:  # an idle service writes nothing
@@ -144,9 +146,9 @@ def locked_gate() -> Gate:
     return gate
 
 
-def _due(now: datetime, due_by: datetime) -> list[Row]:
+def _due(now: datetime, due_by: datetime, limit: int) -> list[Row]:
     with connection.cursor() as cursor:
-        cursor.execute(DUE, {"now": now, "due_by": due_by, "limit": gates.BATCH})
+        cursor.execute(DUE, {"now": now, "due_by": due_by, "limit": limit})
         return [Row(*row) for row in cursor.fetchall()]
 
 

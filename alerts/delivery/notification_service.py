@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import quote, urlencode, urlsplit
 from uuid import UUID
@@ -124,11 +125,16 @@ def _is_count(person: object) -> bool:
 def _request(
     session: aiohttp.ClientSession, method: str, path: str, headers: dict[str, str], body: bytes | None
 ) -> "aiohttp.client._RequestContextManager":
-    base = urlsplit(settings.NOTIFICATION_SERVICE_URL)
+    url, target = _address(settings.NOTIFICATION_SERVICE_URL, path)
     date = formatdate(usegmt=True)  # this machine's clock: the other side compares it with its own
-    signed = {"Date": date, "Authorization": sign(method, base.path + path, date)}
-    url = URL(settings.NOTIFICATION_SERVICE_URL + path, encoded=True)
+    signed = {"Date": date, "Authorization": sign(method, target, date)}
     return session.request(method, url, data=body, headers=headers | signed, allow_redirects=False)
+
+
+@lru_cache(maxsize=8)
+def _address(base: str, path: str) -> tuple[URL, str]:
+    """The URL, and its part that stands in the request line."""
+    return URL(base + path, encoded=True), urlsplit(base).path + path
 
 
 async def _read_capped(answer: aiohttp.ClientResponse) -> bytes | None:

@@ -28,7 +28,7 @@ from orgs.routing import Recipient
 SWEEP_LASTS = 18.0  # seconds; with a deadline of 10 it ends before the task limit of 30
 FLUSH = 0.1  # seconds between two writes of results
 STOP_PATIENCE = 8.0  # seconds for what is in flight when the process is told to end
-REFILL = 100  # pushes still to be sent below which the next claim is made, so that 50 stay in flight
+REFILL = 200  # pushes still to be sent below which the next claim is made, so that 50 stay in flight
 
 log = structlog.get_logger(__name__)
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import aiohttp
 import structlog
+import uvloop
 
 from alerts.delivery import notification_service
 from alerts.delivery.answers import GIVEN_BACK, Outcome, no_answer
@@ -99,7 +100,7 @@ class Sender:
         return found
 
     def _run(self) -> None:
-        with asyncio.Runner() as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve())
 
     async def _serve(self) -> None:

@@ -1,0 +1,326 @@
+"""How fast the outbox empties, and how long a failure event takes to reach notification-service.
+
+Rows of the outbox are swept against the stand-in; the limit in the same run is a bare aiohttp loop that posts the
+same bodies, 50 in flight, to the same stand-in. Then failure events are POSTed to a real web process with a real
+worker behind it, 20 a second; the limit there is a bare chain: one raw commit and one POST.
+
+    python -m bench.push [--small] [--scale N]
+
+Needs DATABASE_URL (a role that may create databases) and a Valkey or Redis server program. Exit code 1: a push was
+lost, or a ratio is below half of what was measured (FLOORS).
+"""
+
+import argparse
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import aiohttp  # noqa: E402
+import psycopg  # noqa: E402
+from psycopg import sql  # noqa: E402
+
+PUSHES = 2000  # swept in one round, at scale 1
+ROUNDS = 3
+RATE = 20.0  # events a second
+SECONDS = 15.0
+IN_FLIGHT = 50
+# Half of what was measured on two cores that others used too: outbox / bare loop; bare chain / whole chain.
+FLOORS = {"throughput": 0.4, "p50": 0.01, "p99": 0.009}
+
+
+def main() -> int:
+    """Parse, measure on a scratch database, print; the exit code."""
+    parser = argparse.ArgumentParser(prog="bench.push", description=__doc__.partition("\n")[0])
+    parser.add_argument("--small", action="store_true", help="a short run for .ci/run")
+    parser.add_argument("--scale", type=int, default=1, metavar="N", help="N times as many pushes")
+    options = parser.parse_args()
+    if "DATABASE_URL" not in os.environ:
+        parser.error("DATABASE_URL is not set")
+    with scratch_database() as url, tempfile.TemporaryDirectory(prefix="live-bench-", dir="/tmp") as folder:
+        set_up(url, Path(folder))
+        return measure(PUSHES * options.scale // (4 if options.small else 1), 4.0 if options.small else SECONDS, url)
+
+
+@contextmanager
+def scratch_database() -> Iterator[str]:
+    """A database that is gone afterwards; its URL."""
+    name = f"live_bench_push_{os.getpid()}"
+    given = os.environ["DATABASE_URL"]
+    with psycopg.connect(given, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield urlunsplit(urlsplit(given)._replace(path=f"/{name}"))
+        finally:
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def set_up(url: str, folder: Path) -> None:
+    """Django on the scratch database, without a limit of its own on pushes; nobody listens at its Redis."""
+    os.environ |= {
+        "DATABASE_URL": url,
+        "REDIS_URL": f"unix://{folder}/none.sock",
+        "SECRET_KEY": "only-for-this-bench-" + uuid4().hex,
+        "DATA_DIR": str(folder),
+        "DJANGO_SETTINGS_MODULE": "console.settings",
+        "PUSH_RATE_PER_SECOND": "1000000",
+        "PUSH_BURST": "1000000",
+        "LOG_LEVEL": "ERROR",
+    }
+    os.chdir(ROOT)
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+
+
+def measure(pushes: int, seconds: float, url: str) -> int:
+    """Both halves of the bench; 0 if nothing was lost and every ratio holds."""
+    from django.conf import settings
+
+    from tests.stack import stack
+    from tests.standins import CLIENT_ID, CLIENT_SECRET, Standins
+
+    with tempfile.TemporaryDirectory(prefix="live-standins-", dir="/tmp") as folder:
+        standins = Standins(Path(folder))
+        settings.NOTIFICATION_SERVICE_URL = standins.url
+        settings.NOTIFICATION_SERVICE_CLIENT_ID, settings.NOTIFICATION_SERVICE_CLIENT_SECRET = CLIENT_ID, CLIENT_SECRET
+        try:
+            ok = throughput(pushes)
+            with stack(standins, url) as running:
+                return 0 if ok & latency(running, seconds, url) else 1
+        finally:
+            standins.stop()
+
+
+# --- pushes a second -----------------------------------------------------------------------------------------------
+
+
+def throughput(pushes: int) -> bool:
+    """Rounds of bare loop and outbox, in turns; prints the medians."""
+    bodies = plan(pushes)
+    raw, swept = [], []
+    for _ in range(1 + ROUNDS):  # the first warms up and is dropped
+        raw.append(pushes / asyncio.run(post_all(bodies)))
+        swept.append(pushes / sweep_all(pushes))
+    limit, figure = statistics.median(raw[1:]), statistics.median(swept[1:])
+    print(f"pushes/s, {pushes} due, {IN_FLIGHT} in flight")
+    print(f"  outbox {figure:,.0f}   bare aiohttp loop {limit:,.0f}   ratio {figure / limit:.2f} (target 0.80)")
+    return held("throughput", figure / limit)
+
+
+def plan(count: int) -> list[str]:
+    """So many pushes of one alert each, spread over ten orgs; their bodies."""
+    from django_scopes import scopes_disabled
+
+    from alerts.delivery.message import idempotency_key
+    from alerts.models import Alert, Push, Room, new_id
+    from tests.factories import AlertFactory, AssignmentFactory, PushFactory, RoomFactory
+
+    with scopes_disabled():
+        bodies: list[str] = []
+        for _ in range(10):
+            assignment = AssignmentFactory()
+            one = PushFactory(alert=AlertFactory(org=assignment.org), assignment=None, supervisor=assignment.user)
+            rooms = RoomFactory.build_batch(count // 10, org=one.org)
+            Room.objects.bulk_create(rooms)
+            alerts = AlertFactory.build_batch(count // 10, org=one.org, agent=one.alert.agent, room=None)
+            for alert, room in zip(alerts, rooms, strict=True):
+                alert.room = room
+            Alert.objects.bulk_create(alerts)
+            copies = [{"id": new_id(), "alert": alert, "room": alert.room} for alert in alerts]
+            same = {"org": one.org, "supervisor": one.supervisor, "reason": "first", "severity": one.severity}
+            same |= {"planned_at": one.planned_at, "occurrence": 1, "body": one.body, "state": "cancelled"}
+            Push.objects.bulk_create(
+                Push(**copy, **same, idempotency_key=idempotency_key(copy["id"])) for copy in copies
+            )
+            one.delete()
+            bodies += [one.body] * len(copies)
+    return bodies
+
+
+def sweep_all(count: int) -> float:
+    """Seconds that one sweep takes to send them all. Raises SystemExit if one is not sent."""
+    from django.db.models.functions import Now
+    from django_scopes import scopes_disabled
+
+    from alerts.delivery import outbox
+    from alerts.models import Push
+
+    with scopes_disabled():
+        keys = [(push.id, uuid4()) for push in Push.objects.only("id")]
+        Push.objects.update(state="pending", next_attempt_at=Now(), planned_at=Now(), attempts=0, sent_at=None)
+        Push.objects.bulk_update(
+            [Push(id=push_id, idempotency_key=key) for push_id, key in keys], ["idempotency_key"], batch_size=500
+        )
+        began = time.monotonic()
+        outbox.sweep(until=began + 600)
+        took = time.monotonic() - began
+        sent = Push.objects.filter(state="sent").count()
+        Push.objects.update(state="cancelled")
+    if sent != count:
+        raise SystemExit(f"{count - sent} of {count} pushes were not sent.")
+    return took
+
+
+async def post_all(bodies: list[str]) -> float:
+    """Seconds that a loop takes which does nothing but post."""
+    waiting = list(bodies)
+
+    async def lane(session: aiohttp.ClientSession) -> None:
+        while waiting:
+            assert await post(session, waiting.pop()) == 202
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=IN_FLIGHT)) as session:
+        began = time.monotonic()
+        await asyncio.gather(*[lane(session) for _ in range(IN_FLIGHT)])
+        return time.monotonic() - began
+
+
+async def post(session: aiohttp.ClientSession, body: str) -> int:
+    """One signed POST; its status, the answer read."""
+    from django.conf import settings
+
+    from alerts.delivery.notification_service import NOTIFICATIONS, sign
+
+    date = formatdate(usegmt=True)
+    headers = {
+        "Content-Type": "application/json",
+        "Idempotency-Key": uuid4().hex,
+        "Date": date,
+        "Authorization": sign("POST", NOTIFICATIONS, date),
+    }
+    async with session.post(settings.NOTIFICATION_SERVICE_URL + NOTIFICATIONS, data=body, headers=headers) as answer:
+        await answer.read()
+        return answer.status
+
+
+# --- event to notification-service ---------------------------------------------------------------------------------
+
+
+def latency(running: Any, seconds: float, url: str) -> bool:
+    """The whole chain against the bare one, at the same rate; prints both."""
+    running.start("web", LOG_LEVEL="ERROR")
+    running.start("worker")
+    key, org_id = make_source()
+    count = int(RATE * seconds)
+    bare = arrivals(running.standins, asyncio.run(bare_chain(count, url, org_id)))
+    asyncio.run(whole_chain(10, running.url, key))  # imports, connections, caches
+    whole = arrivals(running.standins, asyncio.run(whole_chain(count, running.url, key)))
+    print(f"event -> notification-service, {RATE:g}/s, {count} events")
+    ok = True
+    for name, share, target in (("p50", 0.5, 5), ("p99", 0.99, 10)):
+        limit, figure = percentile(bare, share), percentile(whole, share)
+        print(
+            f"  {name} {figure * 1000:.1f} ms   bare commit + POST {limit * 1000:.1f} ms   "
+            f"{figure / limit:.1f}x (target {target}x)"
+        )
+        ok &= held(name, limit / figure)
+    return ok
+
+
+def make_source() -> tuple[str, str]:
+    """An org with one supervisor, and a key that may write for it: (key, external id of the org)."""
+    from orgs.models import ApiKey
+    from tests.factories import AssignmentFactory, SourceFactory
+
+    org = AssignmentFactory().org
+    _, key = ApiKey.objects.create_key(
+        source=SourceFactory(org=org), name="bench", scopes=["ingest"], rate_per_minute=0
+    )
+    return key, org.external_id
+
+
+async def whole_chain(count: int, url: str, key: str) -> dict[str, float]:
+    """POST failure events at the rate; when each set off, by room id."""
+
+    async def one(session: aiohttp.ClientSession, room_id: str) -> None:
+        event = {
+            "event_id": room_id,
+            "agent_name": "Billing Bot",
+            "room_id": room_id,
+            "signal": "agent_error",
+            "error": {"type": "Timeout"},
+            "occurred_at": datetime.now(UTC).isoformat(),
+        }
+        headers = {"Authorization": f"Bearer {key}"}
+        async with session.post(f"{url}/api/failure-events", json=event, headers=headers) as answer:
+            assert answer.status == 201, await answer.text()
+
+    return await paced(count, one)
+
+
+async def bare_chain(count: int, url: str, org_id: str) -> dict[str, float]:
+    """One raw commit and one POST for each, at the same rate; when each set off, by room id."""
+    from tests.factories import PushFactory
+
+    with_room = (await asyncio.to_thread(PushFactory)).body
+    was = with_room.split('"room_id":"')[1].split('"')[0]
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute("CREATE TABLE bare (id text PRIMARY KEY, body text)")
+
+        async def one(session: aiohttp.ClientSession, room_id: str) -> None:
+            body = with_room.replace(f'"room_id":"{was}"', f'"room_id":"{room_id}"')
+            await connection.execute("INSERT INTO bare VALUES (%s, %s)", (room_id, body))
+            assert await post(session, body) == 202
+
+        return await paced(count, one)
+
+
+async def paced(count: int, one: Callable[[aiohttp.ClientSession, str], Awaitable[None]]) -> dict[str, float]:
+    """Run `one` `count` times, RATE a second whatever it takes; the wall-clock start of each by room id."""
+    started: dict[str, float] = {}
+    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
+        began = time.monotonic()
+        for number in range(count):
+            await asyncio.sleep(began + number / RATE - time.monotonic())
+            room_id = uuid4().hex
+            started[room_id] = time.time()
+            group.create_task(one(session, room_id))  # type: ignore[arg-type]
+    return started
+
+
+def arrivals(standins: Any, started: dict[str, float]) -> list[float]:
+    """Seconds from each start to its arrival at the stand-in, sorted. Raises SystemExit if one does not arrive."""
+    deadline = time.monotonic() + 20
+    while True:
+        found = {
+            row["body"]["data"]["room_id"]: datetime.fromisoformat(row["at"]).timestamp()
+            for row in standins.log()
+            if row["method"] == "POST"
+        }
+        if started.keys() <= found.keys():
+            return sorted(found[room_id] - at for room_id, at in started.items())
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{len(started.keys() - found.keys())} of {len(started)} events never arrived.")
+        time.sleep(0.1)
+
+
+def percentile(waits: list[float], share: float) -> float:
+    return waits[min(len(waits) - 1, int(len(waits) * share))]
+
+
+def held(name: str, ratio: float) -> bool:
+    """Whether the ratio is at least its floor; says so if it is not."""
+    if ratio >= FLOORS[name]:
+        return True
+    print(f"  {name}: ratio {ratio:.3f} is below the floor {FLOORS[name]}")
+    return False
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
