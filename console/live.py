@@ -6,75 +6,59 @@ another `prev`, or another checksum in a beat, has missed something and reloads 
 """
 
 import asyncio
-import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
 import structlog
 from channels.layers import get_channel_layer
-from django.db import close_old_connections, connection
+from django.db import DatabaseError, close_old_connections, connection
 from django.db.models import Count, Sum
 from django_scopes import scopes_disabled
 
 from alerts.feed import GROUP
 from alerts.models import Alert
 from console.rows import Row, render_rows
+from console.wire import Frame, PlainWire, Wire, encode
 from orgs.models import Org
 
 FLUSH_SECONDS = 0.1
 FLUSH_AT_MOST = 200  # alerts in one frame
 POLL_SECONDS = 5.0
 BEAT_SECONDS = 10.0
-SEND_SECONDS = 10.0
+RESTART_SECONDS = 1.0
+LISTEN_SECONDS = 1.0
 NOTHING_OPEN = "0:0"
-AGAIN = 1013  # close code: try again later
 
 log = structlog.get_logger(__name__)
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+Audience = tuple[frozenset[int] | None, str]  # sockets with the same orgs (None = all) and language get the same bytes
 
 
 @dataclass(eq=False)
 class Client:
-    """One socket: where to send, which orgs it may see (None = all), in which language."""
+    """One socket: its wire, which orgs it may see (None = all), in which language."""
 
-    send: Send
+    wire: Wire | PlainWire
     org_ids: frozenset[int] | None
     language: str
     behind: bool = False
-    sending: asyncio.Task[None] | None = None
 
-    def offer(self, frame: str, catch_up: Callable[["Client"], str]) -> None:
-        """Send `frame` unless one is still under way; then only the newest state follows, as a beat."""
-        if self.sending is None:
-            self.sending = asyncio.create_task(self._deliver(frame, catch_up))
-        else:
+    @property
+    def audience(self) -> Audience:
+        return self.org_ids, self.language
+
+    def offer(self, frame: Frame) -> None:
+        """Send, unless earlier frames are still unread; then only a beat follows, once they are read."""
+        if self.wire.full:
             self.behind = True
-
-    async def _deliver(self, frame: str, catch_up: Callable[["Client"], str]) -> None:
-        try:
-            async with asyncio.timeout(SEND_SECONDS):
-                await self.send({"type": "websocket.send", "text": frame})
-                while self.behind:
-                    self.behind = False
-                    await self.send({"type": "websocket.send", "text": catch_up(self)})
-        except TimeoutError:
-            await self._close()
-        except (RuntimeError, OSError):
-            log.info("feed_socket_gone")  # the consumer's disconnect takes it out of the hub
-        finally:
-            self.sending = None
-
-    async def _close(self) -> None:
-        try:
-            async with asyncio.timeout(1):
-                await self.send({"type": "websocket.close", "code": AGAIN})
-        except (TimeoutError, RuntimeError, OSError):
-            log.info("feed_socket_stuck")
+        else:
+            self.wire.write(frame)
 
 
 @dataclass
@@ -85,13 +69,14 @@ class Hub:
     changed: set[UUID] = field(default_factory=set)
     open: dict[int, dict[UUID, int]] = field(default_factory=lambda: defaultdict(dict))  # org pk -> alert -> version
     names: dict[int, str] = field(default_factory=dict)  # org pk -> external id
-    ready: bool = False
+    _listening: asyncio.Event = field(default_factory=asyncio.Event)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "feed-hub"))
 
     async def start(self) -> None:
-        """Load what is open and begin to listen. Raises OperationalError if the database is away.
+        """Begin to listen, then load what is open. Raises OperationalError if the database is away.
 
         While nobody watches nothing is rendered, so the first socket after a pause loads anew.
         """
@@ -99,11 +84,13 @@ class Hub:
             if self.clients:
                 return
             self.changed.clear()
-            self.names, self.open = await self.in_thread(_load)
-            if not self.ready:
+            if not self._tasks:
                 loops = (self._listen, self._flush_often, self._poll_often, self._beat_often)
                 self._tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
-                self.ready = True
+            with suppress(TimeoutError):  # without Redis the poll has to do
+                async with asyncio.timeout(LISTEN_SECONDS):
+                    await self._listening.wait()
+            self.names, self.open = await self.in_thread(_load)
 
     async def in_thread(self, work: Callable[..., Any], *args: Any) -> Any:
         """Run database work, outside any org's scope, in the hub's one thread."""
@@ -114,18 +101,24 @@ class Hub:
     def add(self, client: Client) -> None:
         """Subscribe a socket; its first frame says where the chain of checksums stands."""
         self.clients.add(client)
-        client.offer(self._state("hello", client), self._beat)
+        client.wire.on_drain = partial(self._catch_up, client)
+        client.offer(self._state("hello", client.org_ids))
+        self._note(())  # what changed while it was starting
 
     def remove(self, client: Client) -> None:
         self.clients.discard(client)
-        if client.sending is not None:
-            client.sending.cancel()
 
     def reauthorise(self, client: Client, org_ids: frozenset[int] | None) -> None:
         """The person may see other orgs now; the beat that follows makes the browser reload its list."""
         if client.org_ids != org_ids:
             client.org_ids = org_ids
-            client.offer(self._beat(client), self._beat)
+            client.offer(self._state("beat", org_ids))
+
+    def _catch_up(self, client: Client) -> None:
+        """It has read what it was sent. If it missed a frame, the beat's checksum tells it so."""
+        if client.behind and client in self.clients:
+            client.behind = False
+            client.offer(self._state("beat", client.org_ids))
 
     # --- checksums ---------------------------------------------------------------------------------------------------
 
@@ -138,11 +131,8 @@ class Hub:
         wanted = self.open if org_ids is None else org_ids
         return {self.names[pk]: self.checksum(pk) for pk in wanted if self.open.get(pk) and pk in self.names}
 
-    def _state(self, kind: str, client: Client) -> str:
-        return json.dumps({"type": kind, "orgs": self.checksums(client.org_ids)})
-
-    def _beat(self, client: Client) -> str:
-        return self._state("beat", client)
+    def _state(self, kind: str, org_ids: frozenset[int] | None) -> Frame:
+        return encode({"type": kind, "orgs": self.checksums(org_ids)})
 
     # --- the loops ---------------------------------------------------------------------------------------------------
 
@@ -150,15 +140,26 @@ class Hub:
         layer = get_channel_layer()
         channel = await layer.new_channel()
         await layer.group_add(GROUP, channel)
+        self._listening.set()
         while True:
             message = await layer.receive(channel)
-            self.changed.update(UUID(alert_id) for alert_id in message["ids"])
+            if self.clients or self._starting.locked():
+                self._note(UUID(alert_id) for alert_id in message["ids"])
+
+    def _note(self, ids: Iterable[UUID]) -> None:
+        """These alerts are to be sent."""
+        self.changed.update(ids)
+        if self.changed:
+            self._news.set()
 
     async def _flush_often(self) -> None:
+        """The first change goes out at once, what comes within the next 100 ms goes together."""
         while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            if self.changed and self.clients:
+            await self._news.wait()
+            self._news.clear()
+            if self.clients:
                 await self._flush()
+            await asyncio.sleep(FLUSH_SECONDS)
 
     async def _poll_often(self) -> None:
         """Whatever no message told of: compare what is open with what was sent."""
@@ -167,26 +168,33 @@ class Hub:
             if not self.clients:
                 continue
             ours = {org_id: self.checksum(org_id) for org_id in self.open}
-            sent = {org_id: dict(alerts) for org_id, alerts in self.open.items()}
-            self.names, unsent = await self.in_thread(_differences, ours, sent)
-            self.changed |= unsent
+            self.names, differing = await self.in_thread(_differences, ours)
+            for org_id, versions in differing.items():
+                self._note(pk for pk, _ in self.open[org_id].items() ^ versions.items())
 
     async def _beat_often(self) -> None:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
+            beats: dict[frozenset[int] | None, Frame] = {}
             for client in list(self.clients):
-                client.offer(self._beat(client), self._beat)
+                if client.org_ids not in beats:
+                    beats[client.org_ids] = self._state("beat", client.org_ids)
+                client.offer(beats[client.org_ids])
 
     async def _flush(self) -> None:
         ids = set(islice(self.changed, FLUSH_AT_MOST))
         self.changed -= ids
-        languages = {client.language for client in self.clients}
         try:
-            rendered = await self.in_thread(_render, ids, languages)
+            rendered = await self.in_thread(_render, ids, {client.language for client in self.clients})
+            if not self.names.keys() >= {row.org_id for rows in rendered.values() for row in rows.values()}:
+                self.names = await self.in_thread(_names)  # an org made just now
         except Exception:
             self.changed |= ids
             raise
+        finally:
+            self._note(())
         rows: dict[UUID, Row] = next(iter(rendered.values()), {})
+        self._forget(ids - rows.keys())
         before = {row.org_id: self.checksum(row.org_id) for row in rows.values()}
         for alert_id, row in rows.items():
             if row.open:
@@ -195,29 +203,37 @@ class Hub:
                 self.open[row.org_id].pop(alert_id, None)
         self._send_rows(rendered, before)
 
+    def _forget(self, gone: set[UUID]) -> None:
+        """Alerts that were deleted: no row is sent, and the next checksum makes the browsers reload."""
+        for versions in self.open.values():
+            for alert_id in gone & versions.keys():
+                del versions[alert_id]
+
     def _send_rows(self, rendered: dict[str, dict[UUID, Row]], before: dict[int, str]) -> None:
-        frames: dict[tuple[frozenset[int] | None, str], str] = {}
+        frames: dict[Audience, Frame | None] = {}
         for client in list(self.clients):
-            key = (client.org_ids, client.language)
+            key = client.audience
             if key not in frames:
                 frames[key] = self._rows_frame(rendered.get(client.language, {}), client.org_ids, before)
-            if frames[key]:
-                client.offer(frames[key], self._beat)
+            if frame := frames[key]:
+                client.offer(frame)
 
-    def _rows_frame(self, rows: dict[UUID, Row], org_ids: frozenset[int] | None, before: dict[int, str]) -> str:
-        """One frame for all who may see the same orgs in the same language; empty if it holds nothing for them."""
+    def _rows_frame(
+        self, rows: dict[UUID, Row], org_ids: frozenset[int] | None, before: dict[int, str]
+    ) -> Frame | None:
+        """One frame for all who may see the same orgs in the same language; None if it holds nothing for them."""
         seen = {pk: row for pk, row in rows.items() if org_ids is None or row.org_id in org_ids}
         if not seen:
-            return ""
+            return None
         orgs = {row.org_id for row in seen.values()}
-        return json.dumps(
+        return encode(
             {
                 "type": "rows",
                 "rows": [
-                    {"id": str(pk), "version": row.version, "org": self.names.get(row.org_id, ""), "html": row.html}
+                    {"id": str(pk), "version": row.version, "org": self.names[row.org_id], "html": row.html}
                     for pk, row in seen.items()
                 ],
-                "orgs": {self.names.get(pk, ""): {"prev": before[pk], "checksum": self.checksum(pk)} for pk in orgs},
+                "orgs": {self.names[pk]: {"prev": before[pk], "checksum": self.checksum(pk)} for pk in orgs},
             }
         )
 
@@ -229,7 +245,7 @@ async def _forever(loop: Callable[[], Awaitable[None]]) -> None:
             await loop()
         except Exception as error:  # noqa: BLE001 - the loop must live on; the error is logged
             log.warning("feed_loop_restarts", loop=loop.__name__, error=type(error).__name__, text=str(error)[:200])
-            await asyncio.sleep(1)
+            await asyncio.sleep(RESTART_SECONDS)
 
 
 def _with_connection(work: Callable[..., Any], *args: Any) -> Any:
@@ -259,8 +275,8 @@ def _load() -> tuple[dict[int, str], dict[int, dict[UUID, int]]]:
     return _names(), _open_alerts()
 
 
-def _differences(ours: dict[int, str], sent: dict[int, dict[UUID, int]]) -> tuple[dict[int, str], set[UUID]]:
-    """The names of all orgs, and the alerts whose version is not the one that was sent."""
+def _differences(ours: dict[int, str]) -> tuple[dict[int, str], dict[int, dict[UUID, int]]]:
+    """The names of all orgs, and what is open in those whose checksum is not ours."""
     rows = (
         Alert.objects.exclude(state=Alert.State.RESOLVED)
         .values_list("org_id")
@@ -269,24 +285,34 @@ def _differences(ours: dict[int, str], sent: dict[int, dict[UUID, int]]) -> tupl
     )
     theirs = {org_id: f"{n}:{total}" for org_id, n, total in rows}
     differ = [pk for pk in {*ours, *theirs} if ours.get(pk, NOTHING_OPEN) != theirs.get(pk, NOTHING_OPEN)]
-    changed: set[UUID] = set()
-    if differ:
-        now_open = _open_alerts(differ)
-        for org_id in differ:
-            changed |= {pk for pk, _ in sent.get(org_id, {}).items() ^ now_open.get(org_id, {}).items()}
-    return _names(), changed
+    found = _open_alerts(differ) if differ else {}
+    return _names(), {org_id: found.get(org_id, {}) for org_id in differ}
 
 
 def _render(ids: set[UUID], languages: set[str]) -> dict[str, dict[UUID, Row]]:
-    return {language: render_rows(sorted(ids), language) for language in sorted(languages)}
+    """Rows by language. An alert that cannot be rendered is left out, so that it does not hold up the others."""
+    try:
+        return render_rows(sorted(ids), languages)
+    except DatabaseError:
+        raise
+    except Exception:
+        if len(ids) == 1:
+            log.exception("feed_row_broken", alert=str(*ids))
+            return {}
+        log.warning("feed_rows_one_by_one", alerts=len(ids))
+    rendered: dict[str, dict[UUID, Row]] = {language: {} for language in languages}
+    for alert_id in ids:
+        for language, rows in _render({alert_id}, languages).items():
+            rendered[language] |= rows
+    return rendered
 
 
 hub = Hub()
 
 
 def checksums(org_ids: Iterable[int] | None) -> dict[str, str]:
-    """What a page carries: the checksums as this process's hub last sent them (before it runs: as stored)."""
-    if hub.ready:
+    """What a page carries: the checksums as this process's hub last sent them (while nobody watches: as stored)."""
+    if hub.clients:
         return hub.checksums(org_ids)
     names, versions = _load()
     return {

@@ -309,21 +309,24 @@ def views(alerts: Sequence[Alert], now: datetime) -> list[dict[str, Any]]:
     return [view_of(alert, facts, now) for alert in alerts]
 
 
-def render_rows(alert_ids: Sequence[UUID], language: str) -> dict[UUID, Row]:
-    """The rows of these alerts as everybody who may see them gets them; an alert that is gone is left out.
+def render_rows(alert_ids: Sequence[UUID], languages: Iterable[str]) -> dict[str, dict[UUID, Row]]:
+    """By language, the rows of these alerts as everybody who may see them gets them; an alert that is gone is left out.
 
-    At most five queries for any number of ids. The caller has entered a scope, or `scopes_disabled()`.
+    At most five queries for any number of ids and languages. The caller has entered a scope, or `scopes_disabled()`.
     """
     alerts = load(alert_ids)
+    facts, now = facts_of(alerts), database_clock.now()
     template = get_template("console/_row.html")
-    with translation.override(language):
-        now = database_clock.now()
-        return {
-            row["alert"].pk: Row(
-                org_id=row["alert"].org_id,
-                version=row["alert"].version,
-                html=template.render({"row": row}).strip(),
-                open=row["alert"].state != Alert.State.RESOLVED,
-            )
-            for row in views(alerts, now)
-        }
+    rendered = {}
+    for language in languages:
+        with translation.override(language):
+            rendered[language] = {
+                alert.pk: Row(
+                    org_id=alert.org_id,
+                    version=alert.version,
+                    html=template.render({"row": view_of(alert, facts, now)}).strip(),
+                    open=alert.state != Alert.State.RESOLVED,
+                )
+                for alert in alerts
+            }
+    return rendered

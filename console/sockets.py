@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 import structlog
-from asgiref.sync import sync_to_async
 from channels.auth import AuthMiddlewareStack
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.routing import URLRouter
 from django.conf import settings
@@ -20,6 +20,8 @@ from django.urls import path
 from django.utils import timezone
 
 from console.live import Client, hub
+from console.wire import AGAIN, EXTENSION, PlainWire
+from orgs.auth import visible_orgs
 from orgs.models import Assignment, User
 
 AUTHORISE_SECONDS = 5.0
@@ -28,7 +30,7 @@ PER_USER = 20
 PER_ADDRESS = 200
 MESSAGES_A_MINUTE = 30  # feed.js sends none; anybody who talks more than this is not feed.js
 
-SIGNED_OUT, TOO_MANY, TALKS_TOO_MUCH, TRY_AGAIN = 4401, 4429, 1008, 1013
+SIGNED_OUT, TOO_MANY, TALKS_TOO_MUCH = 4401, 4429, 1008
 
 log = structlog.get_logger(__name__)
 sockets_per_user: Counter[int] = Counter()
@@ -50,6 +52,13 @@ class Login(NamedTuple):
     user_id: int
     session_key: str
     session_hash: str  # changes with the password
+
+
+def _login(user: User, session: Any) -> tuple[Login, frozenset[int] | None]:
+    """The session that the handshake has just checked, and the orgs its person may see (None = all)."""
+    org_ids = visible_orgs(user)
+    login = Login(user.pk, session.session_key, session[HASH_SESSION_KEY])
+    return login, None if org_ids is None else frozenset(org_ids)
 
 
 def allowed_now(logins: Collection[Login]) -> dict[Login, frozenset[int] | None]:
@@ -86,14 +95,17 @@ class Watch:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(AUTHORISE_SECONDS)
-            watched = list(self.consumers)
             try:
-                allowed = await hub.in_thread(allowed_now, {consumer.login for consumer in watched})
-            except DatabaseError as error:  # nothing new can be shown either
-                log.warning("feed_authorisation_waits", error=type(error).__name__)
-                continue
+                await self._ask()
+            except Exception as error:  # noqa: BLE001 - asked again in 5 s; without it nobody would be signed out
+                log.warning("feed_authorisation_waits", error=type(error).__name__, text=str(error)[:200])
+
+    async def _ask(self) -> None:
+        watched = list(self.consumers)
+        if watched:
+            allowed = await hub.in_thread(allowed_now, {consumer.login for consumer in watched})
             for consumer in watched:
-                await consumer.reauthorise(allowed)
+                consumer.reauthorise(allowed)
 
 
 class FeedConsumer(AsyncWebsocketConsumer):
@@ -107,30 +119,28 @@ class FeedConsumer(AsyncWebsocketConsumer):
         if not same_origin(self.scope) or user is None or not user.is_authenticated:
             await self.close()
             return
-        session = self.scope["session"]
-        self.login = Login(user.pk, session.session_key, await sync_to_async(session.get)(HASH_SESSION_KEY))
         self.address = (self.scope.get("client") or ("", 0))[0]
         self.opened = self.messages_since = time.monotonic()
         self.messages = 0
         await self.accept()
-        await self._subscribe()
-
-    async def _subscribe(self) -> None:
-        if sockets_per_user[self.login.user_id] >= PER_USER or sockets_per_address[self.address] >= PER_ADDRESS:
+        if sockets_per_user[user.pk] >= PER_USER or sockets_per_address[self.address] >= PER_ADDRESS:
             await self.close(TOO_MANY)
             return
-        try:
-            allowed = await hub.in_thread(allowed_now, [self.login])
-            await hub.start()
-        except DatabaseError:
-            await self.close(TRY_AGAIN)
-            return
-        if self.login not in allowed:
-            await self.close(SIGNED_OUT)
-            return
-        sockets_per_user[self.login.user_id] += 1
+        sockets_per_user[user.pk] += 1
         sockets_per_address[self.address] += 1
-        self.client = Client(self.base_send, allowed[self.login], self._language())
+        try:
+            await self._subscribe(user)
+        except DatabaseError:
+            await self.close(AGAIN)
+        finally:
+            if self.client is None:
+                self._uncount(user.pk)
+
+    async def _subscribe(self, user: User) -> None:
+        self.login, org_ids = await database_sync_to_async(_login)(user, self.scope["session"])
+        await hub.start()
+        wire = self.scope.get("extensions", {}).get(EXTENSION) or PlainWire(self.base_send)
+        self.client = Client(wire, org_ids, self._language())
         hub.add(self.client)
         watch.add(self)
 
@@ -138,20 +148,22 @@ class FeedConsumer(AsyncWebsocketConsumer):
         asked = parse_qs(self.scope.get("query_string", b"").decode("latin1")).get("lang", [""])[0]
         return asked if asked in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
 
-    async def reauthorise(self, allowed: dict[Login, frozenset[int] | None]) -> None:
+    def reauthorise(self, allowed: dict[Login, frozenset[int] | None]) -> None:
         """Apply what the watch found; a socket older than 8 h has to come again."""
         if self.client is None:
             return
         if self.login not in allowed:
-            await self._end(SIGNED_OUT)
+            self._end(SIGNED_OUT)
         elif time.monotonic() - self.opened > LONGEST_SECONDS:
-            await self._end(TRY_AGAIN)
+            self._end(AGAIN)
         else:
             hub.reauthorise(self.client, allowed[self.login])
 
-    async def _end(self, code: int) -> None:
-        self._leave()
-        await self.close(code)
+    def _end(self, code: int) -> None:
+        if self.client is not None:
+            wire = self.client.wire
+            self._leave()
+            wire.end(code)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Nothing is expected; a flood closes the socket."""
@@ -159,7 +171,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
             self.messages, self.messages_since = 0, time.monotonic()
         self.messages += 1
         if self.messages > MESSAGES_A_MINUTE:
-            await self._end(TALKS_TOO_MUCH)
+            self._end(TALKS_TOO_MUCH)
 
     async def disconnect(self, code: int) -> None:
         self._leave()
@@ -169,8 +181,13 @@ class FeedConsumer(AsyncWebsocketConsumer):
         if self.client is not None:
             hub.remove(self.client)
             self.client = None
-            sockets_per_user[self.login.user_id] -= 1
-            sockets_per_address[self.address] -= 1
+            self._uncount(self.login.user_id)
+
+    def _uncount(self, user_id: int) -> None:
+        sockets_per_user[user_id] -= 1
+        sockets_per_address[self.address] -= 1
+        if not sockets_per_address[self.address]:
+            del sockets_per_address[self.address]  # there are more addresses than people
 
 
 watch = Watch()

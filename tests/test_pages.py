@@ -191,20 +191,20 @@ def test_rendered_rows_hold_shared_facts_only(scene: Scene) -> None:
     """The same bytes for everybody: no token, no "you"."""
     scene.fails()
     actions.take(scene.alert().pk, scene.people[0])
-    (english,) = render_rows([scene.alert().pk], "en").values()
+    (english,) = render_rows([scene.alert().pk], ["en"])["en"].values()
     assert (english.org_id, english.version, english.open) == (scene.org.pk, scene.alert().version, True)
     assert "csrf" not in english.html
     assert scene.people[0].sso_id in english.html
-    (indonesian,) = render_rows([scene.alert().pk], "id").values()
+    (indonesian,) = render_rows([scene.alert().pk], ["id"])["id"].values()
     assert "Buka percakapan" in indonesian.html
-    assert render_rows([], "en") == {}
+    assert render_rows([], ["en"]) == {"en": {}}
 
 
 def test_many_rows_are_rendered_with_few_queries(scene: Scene, django_assert_max_num_queries: Any) -> None:
     for n in range(10):
         scene.fails(room=f"r{n}")
     with django_assert_max_num_queries(5):
-        assert len(render_rows([a.pk for a in Alert.objects.all()], "en")) == 10
+        assert len(render_rows([a.pk for a in Alert.objects.all()], ["en", "id"])["id"]) == 10
 
 
 def test_names_are_inert(scene: Scene) -> None:
