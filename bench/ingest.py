@@ -1,0 +1,227 @@
+"""How many failure events a second the lane takes, decided, with alerts and pushes recorded, each 2xx after COMMIT.
+
+A real web process on a scratch database, posted to over keep-alive connections: one event in a request from 16
+connections, then 100 in a request from 4. The limits in the same run, by turns with it: raw single-row commits on 4
+psycopg connections, and binary COPY on 2.
+
+    python -m bench.ingest [--small] [--scale N]
+
+Needs DATABASE_URL (a role that may create databases) and REDIS_URL. Exit code 1: an event was lost or refused, the
+web process grew, or a ratio is below half of what was measured (FLOORS).
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import psycopg
+
+from bench.feed_setup import HOST, environment, web_process
+
+SINGLE, BATCH = 16, 4  # connections
+SIZE = 100  # events in a batch
+EVENTS_OF_A_ROOM = 5
+SINGLES, BATCHES = 1000, 60  # requests of one round, at scale 1
+COMMITS, COPIES, COPIED = 2000, 20, 1000  # of one round: rows committed alone; COPYs and the rows of each
+ROUNDS = 3
+GROWTH = 64  # MB the web process may grow after it is warm
+# Half of what was measured on two cores that others used too.
+FLOORS = {"single / raw commits": 0.016, "batch / COPY": 0.003}
+
+numbers = count()
+
+
+def main() -> int:
+    """Parse, measure on a scratch database, print; the exit code."""
+    parser = argparse.ArgumentParser(prog="bench.ingest", description=__doc__.partition("\n")[0])
+    parser.add_argument("--small", action="store_true", help="a short run for .ci/run")
+    parser.add_argument("--scale", type=int, default=1, metavar="N", help="N times as many requests")
+    options = parser.parse_args()
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        if name not in os.environ:
+            parser.error(f"{name} is not set")
+    os.environ.setdefault("SECRET_KEY", "only-for-this-bench-" + os.urandom(32).hex())
+    with ExitStack() as stack:
+        environment(stack)
+        key = set_up()
+        web, port = stack.enter_context(web_process())
+        rounds = 1 if options.small else ROUNDS
+        return measure(web.memory_info, port, key, rounds, options.scale * (0.3 if options.small else 1.0))
+
+
+def set_up() -> str:
+    """An org with one supervisor, the table of the limits, and the key of an org source."""
+    from django_scopes import scopes_disabled
+
+    from orgs.models import ApiKey, Assignment, Org, Source, SupervisorRole, User
+
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute("CREATE TABLE raw (id bigint PRIMARY KEY, at timestamptz NOT NULL, payload text NOT NULL)")
+    with scopes_disabled():
+        org = Org.objects.create(external_id="bench", name="Bench")
+        role = SupervisorRole.objects.create(org=org, name="Team lead")
+        Assignment.objects.create(org=org, role=role, user=User.objects.create(sso_id="bench", name="Supervisor"))
+        source = Source.objects.create(org=org, name="bench")
+        return ApiKey.objects.create_key(name="bench", source=source, scopes=["ingest"])[1]
+
+
+def measure(memory: Callable[[], Any], port: int, key: str, rounds: int, size: float) -> int:
+    """Figures and limits by turns, their medians and ratios printed; 1 if something is lost or too slow."""
+    steps: dict[str, Callable[[], tuple[int, float]]] = {
+        "commits": lambda: commits(int(COMMITS * size)),
+        "single": lambda: asyncio.run(post(port, key, int(SINGLES * size), SINGLE, 1)),
+        "copy": lambda: copies(int(COPIES * size)),
+        "batch": lambda: asyncio.run(post(port, key, int(BATCHES * size), BATCH, SIZE)),
+    }
+    warm = [asyncio.run(post(port, key, 100, SINGLE, 1)), asyncio.run(post(port, key, 5, BATCH, SIZE))]
+    stored = sum(done for done, _ in warm)
+    before = memory().rss
+    rates: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            done, seconds = step()
+            rates[name].append(done / seconds)
+            stored += done if name in ("single", "batch") else 0
+    grown = (memory().rss - before) / 2**20
+    middle = {name: statistics.median(values) for name, values in rates.items()}
+    ratios = {
+        "single / raw commits": middle["single"] / middle["commits"],
+        "batch / COPY": middle["batch"] / middle["copy"],
+    }
+    show(middle, ratios, before / 2**20, grown)
+    return verdict(stored, ratios, grown)
+
+
+def show(middle: dict[str, float], ratios: dict[str, float], before: float, grown: float) -> None:
+    """Print the figures, each beside its limit of the same run."""
+    print(f"one event a request, {SINGLE} connections     {middle['single']:9,.0f} events/s")
+    print(f"  limit: raw commits on 4 connections    {middle['commits']:9,.0f} rows/s")
+    print(f"{SIZE} events a request, {BATCH} connections    {middle['batch']:9,.0f} events/s")
+    print(f"  limit: binary COPY on 2 connections    {middle['copy']:9,.0f} rows/s")
+    for name, ratio in ratios.items():
+        print(f"ratio {name:24} {ratio:18.3f}   (floor {FLOORS[name]})")
+    print(f"memory of the web process                {before:9.0f} MB before, {grown:+.0f} MB after")
+
+
+def verdict(stored: int, ratios: dict[str, float], grown: float) -> int:
+    """0 if every event that was answered with 2xx is stored and decided, and nothing is too slow or too large."""
+    with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+        row = connection.execute(
+            "SELECT count(*), count(alert_id), count(DISTINCT room_id), (SELECT count(*) FROM alerts_alert), "
+            "(SELECT count(*) FROM alerts_push) FROM alerts_failureevent"
+        ).fetchone()
+    assert row is not None
+    events, attached, rooms, alerts, pushes = row
+    print(f"stored {events:,} of {stored:,} events; {alerts:,} alerts, {pushes:,} pushes planned")
+    whole = events == attached == stored and rooms == alerts == pushes
+    fast = all(ratio >= FLOORS[name] for name, ratio in ratios.items())
+    return 0 if whole and fast and grown <= GROWTH else 1
+
+
+def requests(key: str, how_many: int, size: int) -> list[bytes]:
+    """Ready bytes of that many requests of `size` events each; five events go to a room."""
+    made = []
+    for _ in range(how_many):
+        items = [event(next(numbers)) for _ in range(size)]
+        body = json.dumps(items[0] if size == 1 else items).encode()
+        head = (
+            f"POST /api/failure-events HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {key}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        made.append(head.encode() + body)
+    return made
+
+
+def event(number: int) -> dict[str, object]:
+    """A failure event of some 460 bytes."""
+    return {
+        "event_id": f"event-{number}",
+        "agent_name": f"Agent {number % 20}",
+        "agent_version": "2026.11.3",
+        "room_id": f"room-{number // EVENTS_OF_A_ROOM}",
+        "signal": "agent_error",
+        "occurred_at": datetime.now(UTC).isoformat(),
+        "run_id": f"run-{number}",
+        "channel": "whatsapp",
+        "error": {"type": "timeout", "message": "The model gave no answer within 30 s"},
+        "room_label": f"Order {number}",
+        "last_customer_text": "Halo, pesanan saya belum datang, bisa dibantu?",
+        "metadata": {"attempt": number % 3, "region": "jakarta"},
+    }
+
+
+async def post(port: int, key: str, how_many: int, connections: int, size: int) -> tuple[int, float]:
+    """Post that many requests over that many connections: the events stored, and the seconds it took."""
+    waiting = iter(requests(key, how_many, size))
+    started = time.perf_counter()
+    stored = await asyncio.gather(*(sender(port, waiting) for _ in range(connections)))
+    return sum(stored), time.perf_counter() - started
+
+
+async def sender(port: int, waiting: Iterator[bytes]) -> int:
+    """One connection that takes the next request as soon as it is answered; the events stored."""
+    reader, writer = await asyncio.open_connection(HOST, port)
+    stored = 0
+    for request in waiting:
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        body = await reader.readexactly(int(head.partition("content-length:")[2].split("\r\n")[0]))
+        if head.split()[1] not in ("201", "207"):
+            raise SystemExit(f"An event was refused: {head.split()[1]} {body[:300]!r}")
+        stored += body.count(b'"status":"created"')
+    writer.close()
+    return stored
+
+
+def commits(rows: int) -> tuple[int, float]:
+    """Rows of the same size inserted one by one, each committed, on 4 connections."""
+
+    def insert(connection: psycopg.Connection) -> None:
+        for _ in range(rows // 4):
+            connection.execute("INSERT INTO raw VALUES (%s, now(), %s)", (next(numbers), "x" * 440))
+
+    return on_connections(4, insert, rows // 4 * 4)
+
+
+def copies(times: int) -> tuple[int, float]:
+    """Rows of the same size copied in binary, 1,000 in a transaction, on 2 connections."""
+
+    def copy(connection: psycopg.Connection) -> None:
+        for _ in range(times // 2):
+            now = datetime.now(UTC)
+            with connection.cursor().copy("COPY raw FROM STDIN (FORMAT BINARY)") as into:
+                into.set_types(["int8", "timestamptz", "text"])
+                for _ in range(COPIED):
+                    into.write_row((next(numbers), now, "x" * 440))
+
+    return on_connections(2, copy, times // 2 * 2 * COPIED)
+
+
+def on_connections(connections: int, step: Callable[[psycopg.Connection], None], rows: int) -> tuple[int, float]:
+    """Run `step` on that many open connections at once: its rows, and the seconds it took."""
+    with ExitStack() as stack:
+        opened = [
+            stack.enter_context(psycopg.connect(os.environ["DATABASE_URL"], autocommit=True))
+            for _ in range(connections)
+        ]
+        pool = stack.enter_context(ThreadPoolExecutor(connections))
+        started = time.perf_counter()
+        list(pool.map(step, opened))
+        return rows, time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    sys.exit(main())
