@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from orgs import history, imports
-from orgs.admin.base import SHOWN, OfOrg, TrackedAdmin
+from orgs.admin.base import SHOWN, OfOrg, Rows, TrackedAdmin
 from orgs.admin.importing import import_page
 from orgs.models import (
     Agent,
@@ -43,53 +43,46 @@ class AssignmentForm(forms.ModelForm):
         return super()._get_validation_exclusions() - {"org"}  # type: ignore[misc]
 
 
-class AgentInline(admin.TabularInline):
+class AgentInline(Rows):
     model = Agent
     fields = ("name", "version", "production", "confirmed")
-    extra = 0
     can_delete = False  # events and alerts hang on it; take it out of production instead
 
 
-class RoleInline(OfOrg, admin.TabularInline):
+class RoleInline(OfOrg, Rows):
     model = SupervisorRole
     fields = ("name", "tier")
-    extra = 0
     show_change_link = True
 
 
-class AssignmentInline(OfOrg, admin.TabularInline):
+class AssignmentInline(OfOrg, Rows):
     model = Assignment
     form = AssignmentForm
     fields = ("role", "user", "external_user_id")
     autocomplete_fields = ("user",)
-    extra = 0
 
 
-class RoleAssignmentInline(admin.TabularInline):
+class RoleAssignmentInline(Rows):
     model = Assignment
     form = AssignmentForm
     fields = ("user", "external_user_id")
     autocomplete_fields = ("user",)
-    extra = 0
 
 
-class MembershipInline(admin.TabularInline):
+class MembershipInline(Rows):
     model = Membership
     fields = ("user", "role")
     autocomplete_fields = ("user",)
-    extra = 0
 
 
-class PolicyInline(OfOrg, admin.TabularInline):
+class PolicyInline(OfOrg, Rows):
     model = Policy
     fields = ("agent", "confidence_threshold", "agent_error", "unexpected_handoff", "message_cap", "low_confidence")
-    extra = 0
 
 
-class SourceInline(admin.TabularInline):
+class SourceInline(Rows):
     model = Source
     fields = ("name",)
-    extra = 0
     can_delete = False
     show_change_link = True
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from orgs import invitations
-from orgs.admin.base import TrackedAdmin
+from orgs.admin.base import Rows, TrackedAdmin
 from orgs.admin.organisations import AssignmentForm
 from orgs.models import Assignment, Membership, User
 
@@ -32,19 +32,17 @@ class UserForm(forms.ModelForm):
         return email or None
 
 
-class UserAssignmentInline(admin.TabularInline):
+class UserAssignmentInline(Rows):
     model = Assignment
     form = AssignmentForm
     fields = ("role", "external_user_id")
     autocomplete_fields = ("role",)
-    extra = 0
 
 
-class UserMembershipInline(admin.TabularInline):
+class UserMembershipInline(Rows):
     model = Membership
     fields = ("org", "role")
     autocomplete_fields = ("org",)
-    extra = 0
 
 
 @admin.register(User)
