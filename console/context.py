@@ -64,16 +64,16 @@ class Shell:
             return Alert.objects.filter(state=Alert.State.OPEN).count() if self.me else 0
 
     @cached_property
-    def replays(self) -> bool:
-        """Whether this person looks after pushes: specialists and leads."""
-        return bool(self.me and (self.me.is_specialist or leads(self.me)))
+    def led(self) -> list[int] | None:
+        """Ids of the orgs in which this person looks after pushes; None means all."""
+        return leads(self.me) if self.me else []
 
     @cached_property
     def dead_pushes(self) -> int:
         """Pushes that ended dead in the orgs where this person looks after pushes."""
-        if not self.replays or self.me is None:
+        if self.led == []:
             return 0
-        with scope(org=leads(self.me)):
+        with scope(org=self.led):
             return Push.objects.filter(state=Push.State.DEAD).count()
 
     @cached_property
@@ -112,6 +112,7 @@ class Shell:
             "needs": _("1 alert needs a human"),
             "nobody": _("No alert needs a human"),
             "title": _("{n} need a human · Live"),
+            "title_one": _("1 needs a human · Live"),
             "title_none": _("Live"),
             "reconnecting": _("Stale since {time}. Reconnecting in {n} s; the feed then catches up by itself."),
             "signed_out": _("You are signed out. Sign in to go on watching."),

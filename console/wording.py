@@ -1,14 +1,16 @@
 """Names, times and durations as people read them; each piece carries data for the browser to make it personal.
 
-A row goes to everybody who may see it, so it says "Rina" and the org's time. `static/js/words.js` swaps one's own
-name for "you" and writes every time in one's own zone.
+A row that is sent to everybody who may see it says "Rina" and the org's time; `static/js/words.js` swaps one's own
+name for "you" and writes every time in one's own zone. A page is written for its reader at once: see `read_by`.
 """
 
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -17,6 +19,22 @@ from orgs.models import User
 
 NAMED = 3  # people named in a sentence; the rest are counted
 TWO_WORDS = {"muhammad", "mohammad", "mohamad", "moh", "moch", "ni", "i", "dewa", "putu", "made"}
+
+_reader: ContextVar[str] = ContextVar("reader", default="")
+
+
+@contextmanager
+def read_by(user: User) -> Iterator[None]:
+    """What is worded inside is for this person alone: "you" for their name, the current time zone for every time."""
+    token = _reader.set(user.sso_id)
+    try:
+        yield
+    finally:
+        _reader.reset(token)
+
+
+def _zone(zone: str) -> zoneinfo.ZoneInfo:
+    return zoneinfo.ZoneInfo(timezone.get_current_timezone_name() if _reader.get() else zone)
 
 
 def decimal_mark(separator: str = ":") -> str:
@@ -57,7 +75,7 @@ def before(at: datetime, then: datetime) -> SafeString:
 
 def clock(at: datetime, zone: str, *, seconds: bool = False) -> SafeString:
     """`02:13` in the zone, rewritten by the browser in the reader's zone."""
-    local = at.astimezone(zoneinfo.ZoneInfo(zone))
+    local = at.astimezone(_zone(zone))
     mark = decimal_mark()
     text = local.strftime(f"%H{mark}%M{mark}%S" if seconds else f"%H{mark}%M")
     return format_html('<time datetime="{}" data-clock="{}">{}</time>', at.isoformat(), "s" if seconds else "m", text)
@@ -65,7 +83,7 @@ def clock(at: datetime, zone: str, *, seconds: bool = False) -> SafeString:
 
 def day_clock(at: datetime, zone: str) -> SafeString:
     """`14 Nov 19:02`: day and time, for what may be older than today."""
-    local = at.astimezone(zoneinfo.ZoneInfo(zone))
+    local = at.astimezone(_zone(zone))
     text = f"{local.day} {_month(local.month)} {local:%H}{decimal_mark()}{local:%M}"
     return format_html('<time datetime="{}" data-clock="d">{}</time>', at.isoformat(), text)
 
@@ -94,12 +112,10 @@ def person(user: User | None, *, start: bool = False) -> SafeString:
     """A name that the browser turns into "you" for its bearer; `start`: at the start of a sentence."""
     if user is None:
         return format_html("{}", _("A human agent") if start else _("a human agent"))
-    return format_html(
-        '<span data-person="{}" data-you="{}">{}</span>',
-        user.sso_id,
-        _("You") if start else _("you"),
-        short_name(str(user)),
-    )
+    you = _("You") if start else _("you")
+    if user.sso_id == _reader.get():
+        return format_html("{}", you)
+    return format_html('<span data-person="{}" data-you="{}">{}</span>', user.sso_id, you, short_name(str(user)))
 
 
 def people(users: Sequence[User]) -> SafeString:
@@ -123,6 +139,8 @@ def whose(user: User | None, theirs: str, yours: str, **parts: object) -> SafeSt
 
     `theirs` has `{name}`; `yours` has not. The browser shows the second to its bearer.
     """
+    if user is not None and user.sso_id == _reader.get():
+        return format_html(yours, **parts) if parts else format_html("{}", yours)
     name = short_name(str(user)) if user is not None else _("A human agent")
     said = format_html(theirs, name=name, **parts)
     if user is None:

@@ -23,7 +23,7 @@ from console.live import checksums
 from console.rows import RELATED, facts_of, view_of, views
 from console.sentences import failures, signal_name, taken_by
 from console.views.access import is_ours, person, signed_in
-from console.wording import short_name
+from console.wording import read_by, short_name
 from orgs import clock
 from orgs.models import Assignment, User
 
@@ -45,6 +45,11 @@ def alert(request: HttpRequest, alert_id: UUID) -> HttpResponse:
 
 
 def _page(request: HttpRequest, found: Alert, status: int = 200) -> HttpResponse:
+    with read_by(person(request)):
+        return _written(request, found, status)
+
+
+def _written(request: HttpRequest, found: Alert, status: int) -> HttpResponse:
     now = clock.now()
     part = request.GET.get("t", "all")
     part = part if part in timeline.PARTS else "all"
@@ -148,8 +153,9 @@ def _answer(request: HttpRequest, alert_id: UUID, said: str, undo: str, status: 
     if request.headers.get("HX-Target") == "alert":
         response = _page(request, found, status)
     else:
-        context = {"row": views([found], clock.now())[0]}
-        response = render(request, "console/_row.html", context, status=status)
+        with read_by(person(request)):
+            context = {"row": views([found], clock.now())[0]}
+            response = render(request, "console/_row.html", context, status=status)
     label = _("Undo") if undo else ""
     response["HX-Trigger"] = json.dumps({"lm:toast": {"text": said, "undo": undo, "label": label}})
     return response

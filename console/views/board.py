@@ -18,7 +18,8 @@ from console import health
 from console.board import Counts, Filters, Group
 from console.live import checksums
 from console.rows import views
-from console.wording import ago, span
+from console.views.access import person
+from console.wording import ago, read_by, span
 from orgs import clock
 from orgs.auth import orgs_of
 from orgs.models import Agent, Org, Severity, SourceHeard
@@ -34,9 +35,10 @@ def board(request: HttpRequest) -> HttpResponse:
     partial = request.GET.get("partial", "")
     orgs = orgs_of(request.org_ids)  # type: ignore[attr-defined]
     context: dict[str, Any] = {"filters": filters, "now": now, "orgs": orgs}
-    context |= _feed(request, filters, now, orgs) if partial != "head" else {}
-    context |= _head(request, filters, now) if partial != "feed" else {}
-    response = render(request, PARTIALS.get(partial, "console/board.html"), context)
+    with read_by(person(request)):
+        context |= _feed(request, filters, now, orgs) if partial != "head" else {}
+        context |= _head(request, now) if partial != "feed" else {}
+        response = render(request, PARTIALS.get(partial, "console/board.html"), context)
     response["Cache-Control"] = "no-store"
     return response
 
@@ -135,12 +137,13 @@ def _empty(filters: Filters, groups: list[Group], total: Counts, orgs: list[Org]
     }
 
 
-def _head(request: HttpRequest, filters: Filters, now: datetime) -> dict[str, Any]:
+def _head(request: HttpRequest, now: datetime) -> dict[str, Any]:
     zone = ZoneInfo(timezone.get_current_timezone_name())
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     tiles = health.tiles(request.org_ids, now)  # type: ignore[attr-defined]
     return {
         "total": query.count(Alert.objects.all(), now),
+        "stored": json.dumps(query.stored_checksums()),
         "tiles": tiles[: health.SHOWN],
         "healthy": sum(tile.state == "healthy" for tile in tiles),
         "more_tiles": max(0, len(tiles) - health.SHOWN),

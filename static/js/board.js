@@ -4,6 +4,7 @@
 // then the whole section is put in anew (a fresh section shifts nothing, so nothing jumps).
 
 import { reading, start as watchReader } from "./reader.js";
+import { onAnswer } from "./toast.js";
 import { fill, now, personalise, setNow, words } from "./words.js";
 
 const GROUPS = ["waiting", "on-it", "resolved"];
@@ -27,7 +28,7 @@ export function start(socket) {
   socket.addEventListener("hello", ({ detail }) => hello(detail.orgs));
   socket.addEventListener("rows", ({ detail }) => rows(detail));
   socket.addEventListener("beat", ({ detail }) => !same(detail.orgs, sums) && reload());
-  document.body.addEventListener("htmx:afterRequest", acted);
+  onAnswer(acted);
   document.addEventListener("click", clicked);
   setInterval(settle, SETTLE_EVERY);
 }
@@ -154,36 +155,32 @@ function settle() {
   if (headDue <= 0 && document.visibilityState === "visible") loadHead();
   if (!reading(paused)) {
     const moved = misplaced();
-    if (pending.size || moved.length) rebuild(moved);
-    else release();
+    if (pending.size || moved.length || cramped()) rebuild(moved);
   }
   pill();
 }
 
-function release() {
-  for (const row of feed.querySelectorAll(".lm-row.is-kept")) {
-    if (row.scrollHeight <= row.clientHeight + 1 && row.clientHeight === natural(row)) loosen(row);
-  }
+// What was kept at its height for a reader finds its own again, if it is not that.
+function cramped() {
+  return [...feed.querySelectorAll(".is-kept")].some((kept) => {
+    const { height } = kept.style;
+    kept.style.height = "";
+    const natural = kept.getBoundingClientRect().height;
+    kept.style.height = height;
+    return Math.abs(natural - parseFloat(height)) > 1;
+  });
 }
 
-function natural(row) {
-  const { height } = row.style;
-  row.style.height = "";
-  const { clientHeight } = row;
-  row.style.height = height;
-  return clientHeight;
-}
-
-function loosen(row) {
-  row.style.height = "";
-  row.classList.remove("is-kept");
+function loosen(kept) {
+  kept.style.height = "";
+  kept.classList.remove("is-kept");
 }
 
 // A new section with every row in its place takes the place of the old one.
 function rebuild(moved) {
   if (feed.querySelector("[data-empty]") && pending.size) feed.querySelector("[data-empty]").remove();
   const made = feed.cloneNode(true);
-  made.querySelectorAll(".lm-row.is-kept").forEach(loosen);
+  made.querySelectorAll(".is-kept").forEach(loosen);
   made.querySelectorAll(".lm-row.is-new").forEach((row) => row.classList.remove("is-new"));
   for (const old of moved) {
     const row = made.querySelector(`#row-${old.dataset.id}`);
@@ -298,7 +295,9 @@ async function loadHead() {
   const made = head.cloneNode(false);
   made.append(...fresh.childNodes);
   personalise(made);
-  waiting = Number(made.querySelector("[data-waiting]").dataset.waiting);
+  const { waiting: stored, stored: at } = made.querySelector("[data-waiting]").dataset;
+  if (same(JSON.parse(at), sums)) waiting = Number(stored);
+  else headDue = 3000; // it knows of changes that are still on their way here, or the other way round
   head.replaceWith(made);
   showCounts();
 }
@@ -350,7 +349,8 @@ function showCounts() {
   for (const badge of document.querySelectorAll("[data-waiting-count]")) renew(badge);
   const headline = waiting === 0 ? words.nobody : fill(waiting === 1 ? words.needs : words.need, { n: waiting });
   set(document.querySelector("[data-headline]"), headline);
-  document.title = waiting ? `(${waiting}) ${fill(words.title, { n: waiting })}` : words.title_none;
+  const title = fill(waiting === 1 ? words.title_one : words.title, { n: waiting });
+  document.title = waiting ? `(${waiting}) ${title}` : words.title_none;
 }
 
 // --- what people do -----------------------------------------------------------------------------------------------------
@@ -376,9 +376,7 @@ function pause(on) {
 }
 
 // The answer to an act is the fresh row; so is that of a conflict.
-function acted(event) {
-  const { xhr } = event.detail;
-  if (!xhr || ![200, 409].includes(xhr.status)) return;
-  const row = parse(xhr.responseText);
+function acted(xhr) {
+  const row = [200, 409].includes(xhr.status) && parse(xhr.responseText);
   if (row) upsert(row);
 }

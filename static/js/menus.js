@@ -32,6 +32,10 @@ export function start() {
   });
   document.addEventListener("focusin", (event) => closeOthers(event.target));
   document.addEventListener("keydown", (event) => event.key === "Escape" && escape());
+  document.addEventListener("submit", (event) => {
+    const menu = event.target.closest("details.lm-menu");
+    if (menu) menu.open = false; // chosen
+  });
   document.getElementById("filter-open")?.addEventListener("click", () => {
     sheet(!document.getElementById("filters").classList.contains("is-open"));
   });

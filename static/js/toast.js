@@ -40,13 +40,17 @@ function keep(made) {
 
 export function start() {
   for (const made of box.querySelectorAll("[data-toast]")) keep(made);
-  document.body.addEventListener("lm:toast", (event) => {
-    const { text, undo, label } = event.detail;
-    toast(text, undo, label);
+  onAnswer((xhr) => {
+    const said = JSON.parse(xhr.getResponseHeader("HX-Trigger") || "{}")["lm:toast"];
+    if (said) toast(said.text, said.undo, said.label);
+    else if (xhr.status === 0 || xhr.status >= 500) toast(words.failed);
+    else if (xhr.status >= 400 && xhr.status !== 401) toast(words.refused);
   });
-  document.body.addEventListener("htmx:sendError", () => toast(words.failed));
-  document.body.addEventListener("htmx:responseError", (event) => {
-    const { xhr } = event.detail;
-    if (xhr.status !== 401 && !xhr.getResponseHeader("HX-Trigger")) toast(xhr.status < 500 ? words.refused : words.failed);
+}
+
+// Every answer to htmx. Not by htmx's own event: the row that asked may have been replaced by then, and hears nothing.
+export function onAnswer(take) {
+  document.body.addEventListener("htmx:beforeRequest", ({ detail: { xhr } }) => {
+    xhr.addEventListener("loadend", () => take(xhr));
   });
 }

@@ -53,10 +53,26 @@ function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// Digits are all of one width, so only a longer or shorter text can move what stands beside it.
 function tick(element, at) {
-  const since = Date.parse(element.dateTime);
-  if (element.dataset.tick !== undefined) write(element, wait((at - since) / 1000));
-  else write(element, fill(words.ago, { span: span((at - since) / 1000) }));
+  const since = (at - Date.parse(element.dateTime)) / 1000;
+  const text = element.dataset.tick !== undefined ? wait(since) : fill(words.ago, { span: span(since) });
+  if (element.textContent.length === text.length) write(element, text);
+  else renew(element, text);
+}
+
+// Then its paragraph is put in anew, as high as before: a fresh element has not moved, and neither has what follows.
+function renew(element, text) {
+  const block = element.closest("p, .lm-wait, .lm-tile-note");
+  if (!block?.isConnected || block.contains(document.activeElement)) return write(element, text);
+  const index = [...block.querySelectorAll("time")].indexOf(element);
+  const made = block.cloneNode(true);
+  made.querySelectorAll("time")[index].textContent = text;
+  if (block.matches(".lm-row .lm-why")) {
+    made.style.height = `${block.getBoundingClientRect().height}px`;
+    made.classList.add("is-kept");
+  }
+  block.replaceWith(made);
 }
 
 function late(element, at) {

@@ -1,0 +1,70 @@
+"""A TCP proxy in user space, to cut the way between a browser and the service."""
+
+import contextlib
+import socket
+import threading
+from typing import Self
+from urllib.parse import urlsplit
+
+
+class Proxy:
+    """Listens on loopback and passes everything on, until it is cut."""
+
+    def __init__(self, target: str) -> None:
+        parts = urlsplit(target)
+        self.target = (parts.hostname or "127.0.0.1", parts.port or 80)
+        self.passing = True
+        self.pairs: set[socket.socket] = set()
+        self.lock = threading.Lock()
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.server.getsockname()[1]}"
+        self.accepting = threading.Thread(target=self._accept, daemon=True)
+        self.accepting.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.cut()
+        self.server.close()
+
+    def cut(self) -> None:
+        """End every connection at once and refuse new ones."""
+        self.passing = False
+        with self.lock:
+            pairs, self.pairs = self.pairs, set()
+        for end in pairs:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def mend(self) -> None:
+        """Pass again."""
+        self.passing = True
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self.server.accept()
+            except OSError:
+                return
+            if not self.passing:
+                near.close()
+                continue
+            try:
+                far = socket.create_connection(self.target, 5)
+            except OSError:
+                near.close()
+                continue
+            with self.lock:
+                self.pairs |= {near, far}
+            for start, end in ((near, far), (far, near)):
+                threading.Thread(target=self._pass, args=(start, end), daemon=True).start()
+
+    def _pass(self, start: socket.socket, end: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := start.recv(65536):
+                end.sendall(data)
+        for side in (start, end):
+            with contextlib.suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)

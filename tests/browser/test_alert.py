@@ -1,0 +1,257 @@
+"""An alert's page, the way into the room, and the pages around them."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from alerts import actions
+from alerts.models import Push, RoomActivity
+from orgs.models import Membership
+from tests.browser.conftest import PHONE, Site, live
+from tests.factories import AlertFactory, PushFactory
+from tests.scene import pushes_are_sent
+
+
+def opened(site: Site, room: str = "r1", **options: object) -> Page:
+    page = site.page(site.scene.people[0], **options)  # type: ignore[arg-type]
+    page.goto(f"/alerts/{site.scene.alert(room).pk}")
+    live(page)
+    return page
+
+
+def test_the_page_follows_the_alert(site: Site) -> None:
+    site.fails("r1", "low_confidence")
+    page = opened(site)
+    page.evaluate("window.sameDocument = true")
+    site.fails("r1", "message_cap")
+    expect(page.locator(".lm-rungs")).to_contain_text("Message cap ×1")
+    expect(page.locator(".lm-timeline")).to_contain_text("It got worse, from info to warning.")
+    actions.take(site.scene.alert("r1").pk, site.scene.people[1])
+    expect(page.locator("#alert-head")).to_contain_text("Bayu took it")
+    assert page.evaluate("window.sameDocument")
+
+
+def test_an_open_menu_and_a_half_written_note_survive_what_happens(site: Site) -> None:
+    site.fails("r1")
+    page = opened(site)
+    page.get_by_label("Note").fill("the customer was")
+    page.locator("#acts-snooze > summary").click()
+    site.fails("r1", "message_cap")
+    expect(page.locator(".lm-rungs")).to_contain_text("Message cap ×1")
+    expect(page.get_by_role("button", name="15 min")).to_be_visible()
+    expect(page.get_by_label("Note")).to_have_value("the customer was")
+    page.get_by_role("button", name="15 min").click()
+    expect(page.locator(".lm-toast")).to_contain_text("is snoozed")
+    expect(page.locator("#alert-head")).to_contain_text("Snoozed until")
+
+
+def test_every_act_of_the_page(site: Site) -> None:
+    site.fails("r1")
+    page = opened(site)
+    head, toasts = page.locator("#alert-head"), page.locator(".lm-toast")
+    head.get_by_role("button", name="Acknowledge").click()
+    expect(head).to_contain_text("You have seen it")
+    head.get_by_role("button", name="Release").click()
+    expect(head).to_contain_text("Nobody yet")
+    head.get_by_role("button", name="Take it").click()
+    expect(head).to_contain_text("You took it")
+    page.locator("#acts-assign > summary").click()
+    head.get_by_role("button", name="Bayu Pratama").click()
+    expect(toasts.last).to_contain_text("is given to Bayu")
+    head.get_by_role("button", name="Resolve").click()
+    expect(head).to_contain_text("Resolved by you")
+    toasts.filter(has_text="You resolved").get_by_role("button", name="Undo").click()
+    expect(head.get_by_role("button", name="Resolve")).to_be_visible()
+    page.get_by_label("Note").fill("a test order")
+    page.get_by_role("button", name="False alarm").click()
+    expect(page.get_by_role("button", name="False alarm")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".lm-timeline")).to_contain_text("a test order")
+    alert = site.scene.alert("r1")
+    assert (alert.verdict, alert.verdict_note, alert.state) == ("false_alarm", "a test order", "open")
+
+
+def test_the_loser_sees_who_was_faster(site: Site) -> None:
+    site.fails("r1")
+    page = opened(site)
+    site.before(page, "**/take", lambda: actions.take(site.scene.alert("r1").pk, site.scene.people[1]))
+    page.locator("#alert-head").get_by_role("button", name="Take it").click()
+    expect(page.locator(".lm-toast")).to_have_text("Already taken by Bayu Pratama.")
+    expect(page.locator("#alert-head")).to_contain_text("Bayu took it")
+
+
+def test_proof_of_reach_comes_by_itself(site: Site) -> None:
+    site.fails("r1")
+    pushes_are_sent()
+    page = opened(site)
+    told = page.locator(".lm-people > li").filter(has_text="You")
+    expect(told).to_contain_text("No sign yet")
+    push = Push.objects.filter(supervisor=site.scene.people[0])
+    push.update(sent_at=push.get().planned_at, delivered_at=push.get().planned_at, opened_at=push.get().planned_at)
+    expect(told.locator(".lm-pill")).to_have_text("Opened")
+
+
+def test_from_a_pushed_link_to_the_room_are_two_taps_on_a_phone(site: Site) -> None:
+    site.fails("r1")
+    page = opened(site, size=PHONE, has_touch=True, is_mobile=True)  # the first tap: the push
+    button = page.locator(".lm-actionbar").get_by_role("link", name="Open room")
+    box = button.bounding_box()
+    assert box is not None
+    assert box["height"] >= 48
+    assert box["y"] + box["height"] <= PHONE["height"]
+    with page.expect_popup() as room:
+        button.tap()  # the second
+    room.value.wait_for_url("**/rooms/r1")
+    assert RoomActivity.objects.filter(kind="human_opened", actor=site.scene.people[0]).count() == 1
+    assert site.scene.alert("r1").human_acted_at is not None
+    expect(page.locator("#alert-head")).to_contain_text("You opened the room")
+
+
+def test_it_works_without_scripts(site: Site) -> None:
+    site.fails("r1")
+    page = site.page(site.scene.people[0], java_script_enabled=False)
+    page.goto("/")
+    page.get_by_role("button", name="Take it").click()
+    expect(page.locator(".lm-row")).to_contain_text("You took it")
+    expect(page.locator(".lm-toast")).to_contain_text("You took")
+    page.get_by_role("link", name="Agent error").click()
+    page.locator("#alert-head").get_by_role("button", name="Resolve").click()
+    expect(page.locator("#alert-head")).to_contain_text("Resolved by you")
+
+
+def test_a_link_is_copied(site: Site) -> None:
+    site.fails("r1")
+    page = opened(site, permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy link").first.click()
+    expect(page.locator(".lm-toast")).to_have_text("Link copied.")
+    assert page.evaluate("navigator.clipboard.readText()").endswith(f"/alerts/{site.scene.alert('r1').pk}")
+
+
+def test_the_language_is_switched_for_pages_and_live_rows(site: Site) -> None:
+    page = site.page(site.scene.people[0])
+    page.goto("/preferences")
+    page.get_by_label("Language").select_option("id")
+    page.get_by_text("Dark", exact=True).click()
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("h1")).to_have_text("Preferensi")
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+    page.goto("/")
+    live(page)
+    site.fails("r1")
+    row = site.row(page, "r1")
+    expect(row).to_contain_text("Error agen")
+    expect(row.get_by_role("button", name="Saya tangani")).to_be_visible()
+    expect(page.locator("h1")).to_have_text("1 peringatan butuh manusia")
+    expect(row).to_contain_text("dtk lalu")
+
+
+def test_the_language_is_switched_before_the_log_in(site: Site) -> None:
+    page = site.page()
+    page.goto("/")
+    page.get_by_role("button", name="Bahasa Indonesia").click()
+    expect(page.locator("h1")).to_have_text("Masuk")
+    assert "/accounts/login/" in page.url
+
+
+def test_times_are_in_ones_own_zone(site: Site) -> None:
+    site.fails("r1")
+    site.person(0, zone="Asia/Jayapura")
+    page = site.board()
+    site.fails("r2")
+    for room in ("r1", "r2"):
+        shown = site.row(page, room).locator(".lm-since time").inner_text()
+        hour = site.scene.alert(room).first_failure_at.hour
+        assert int(shown[:2]) == (hour + 9) % 24
+
+
+def test_a_test_push_shows_each_hop(site: Site) -> None:
+    page = site.page(site.scene.people[0])
+    page.goto("/supervisors")
+    page.get_by_role("button", name="Send test : Rina Wulandari").click()
+    line = page.locator("[data-test]").filter(has_text="Test to Rina")
+    expect(line).to_be_visible()
+    push = Push.objects.filter(kind="test")
+    at = push.get().planned_at
+    push.update(state="sent", push="queued", sent_at=at, delivered_at=at, next_attempt_at=None)
+    expect(line).to_contain_text("the phone has it. Open it there to finish the proof.")
+    push.update(opened_at=at)
+    expect(line).to_contain_text("The way is proven.")
+
+
+def test_menus_close_by_escape_and_by_a_click_elsewhere(site: Site) -> None:
+    site.fails("r1")
+    page = opened(site)
+    menu = page.locator("#acts-assign")
+    menu.locator("summary").click()
+    expect(menu).to_have_attribute("open", "")
+    page.keyboard.press("Escape")
+    expect(menu).not_to_have_attribute("open", "")
+    menu.locator("summary").click()
+    page.locator("h1").click()
+    expect(menu).not_to_have_attribute("open", "")
+
+
+def test_filters_and_search_on_a_phone(site: Site) -> None:
+    site.fails("r1")
+    page = site.board(size=PHONE)
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_label("Severity").select_option("info")
+    expect(page.get_by_text("Nothing matches these filters")).to_be_visible()
+    page.get_by_role("link", name="Clear filters").click()
+    page.get_by_role("button", name="Search").click()
+    page.keyboard.type("r1")
+    page.keyboard.press("Enter")
+    expect(site.row(page, "r1")).to_be_visible()
+
+
+PAGES = ["/", "alert", "/supervisors", "/pushes", "/preferences", "/accounts/login/", "/nothing", "/?severity=info"]
+
+
+def full(site: Site) -> None:
+    """Something of everything on the pages."""
+    Membership.objects.create(org=site.scene.org, user=site.scene.people[0], role="lead")
+    for n, signal in enumerate(("agent_error", "message_cap", "low_confidence", "unexpected_handoff")):
+        site.fails(f"r{n}", signal)
+    pushes_are_sent()
+    site.fails("r2", "unexpected_handoff")
+    actions.take(site.scene.alert("r0").pk, site.scene.people[1])
+    site.happens("r1", "human_message", site.scene.people[0])
+    actions.resolve(site.scene.alert("r3").pk, site.scene.people[1])
+    dead = AlertFactory(org=site.scene.org, severity="warning")
+    PushFactory(
+        alert=dead,
+        state="dead",
+        ended_reason="refused",
+        next_attempt_at=None,
+        supervisor=site.scene.people[1],
+        assignment=None,
+    )
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, {"width": 1440, "height": 900}], ids=["phone", "desktop"])
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(site: Site, theme: str, size: dict[str, int]) -> None:
+    full(site)
+    axe = Axe()
+    for path in PAGES:
+        user = None if "login" in path else site.scene.people[0]
+        page = site.page(user, size=size, color_scheme=theme)
+        page.goto(path if path != "alert" else f"/alerts/{site.scene.alert('r2').pk}")
+        if path in ("/", "alert"):
+            live(page)
+        assert page.locator("html").get_attribute("data-bs-theme") == theme
+        found = axe.run(page)
+        assert found.violations_count == 0, f"{path} {theme}\n{found.generate_report()}"
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], path
+        page.close()
+
+
+@pytest.mark.parametrize("path", ["/", "alert"])
+def test_targets_are_large_enough_for_a_thumb(site: Site, path: str) -> None:
+    full(site)
+    page = site.page(site.scene.people[0], size=PHONE, has_touch=True, is_mobile=True)
+    page.goto(path if path == "/" else f"/alerts/{site.scene.alert('r2').pk}")
+    live(page)
+    for button in page.locator("main .btn:visible, .lm-actionbar .btn:visible, .lm-tabbar a:visible").all():
+        box = button.bounding_box()
+        assert box is not None
+        assert box["height"] >= 44, button.inner_text()

@@ -1,0 +1,250 @@
+"""The live board: rows come, change and go without a reload, and nothing moves under a reader."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from alerts import actions
+from tests.browser.conftest import PHONE, WATCH_SHIFTS, Site, live
+from tests.browser.proxy import Proxy
+
+
+def test_an_event_is_a_row_without_reload(site: Site) -> None:
+    page = site.board()
+    page.evaluate("window.sameDocument = true")
+    site.fails("r1")
+    row = site.row(page, "r1")
+    expect(row).to_contain_text("Agent error")
+    expect(row).to_contain_text("Customer r1")
+    expect(page.locator("h1")).to_have_text("1 alert needs a human")
+    expect(page).to_have_title("(1) 1 needs a human · Live")
+    expect(page.locator(".lm-nav [data-waiting-count]")).to_have_text("1")
+    expect(page.locator("[data-tab=waiting] .lm-num")).to_have_text("1")
+    assert page.evaluate("window.sameDocument")
+
+
+def test_a_row_worsens_in_place_and_its_clock_ticks(site: Site) -> None:
+    site.fails("r1", "low_confidence")
+    page = site.board()
+    row = site.row(page, "r1")
+    expect(row).to_contain_text("Info")
+    site.fails("r1", "unexpected_handoff")
+    expect(row).to_contain_text("Critical")
+    expect(row.locator(".lm-ladder")).to_contain_text("Unexpected handoff ×1")
+    before = row.locator(".lm-wait time").inner_text()
+    expect(row.locator(".lm-wait time")).not_to_have_text(before)
+
+
+def test_who_takes_it_is_seen_by_the_other_who_is_told_too_late(site: Site) -> None:
+    """Two supervisors race for one alert."""
+    site.fails("r1")
+    rina, bayu = (site.board(person) for person in site.scene.people)
+    site.before(bayu, "**/take", lambda: actions.take(site.scene.alert("r1").pk, site.scene.people[0]))
+    site.row(bayu, "r1").get_by_role("button", name="Take it").click()
+    expect(bayu.locator(".lm-toast")).to_have_text("Already taken by Rina Wulandari.")
+    expect(site.row(bayu, "r1")).to_contain_text("Rina took it")
+    expect(site.row(rina, "r1")).to_contain_text("You took it")
+    assert site.scene.alert("r1").assigned_to == site.scene.people[0]
+
+
+def test_taking_it_can_be_undone(site: Site) -> None:
+    site.fails("r1")
+    page = site.board()
+    row = site.row(page, "r1")
+    row.get_by_role("button", name="Take it").click()
+    expect(page.locator(".lm-toast")).to_contain_text("You took “Customer r1”.")
+    expect(row).to_contain_text("You took it")
+    page.locator(".lm-toast").get_by_role("button", name="Undo").click()
+    expect(row).to_contain_text("Nobody yet")
+    assert site.scene.alert("r1").state == "open"
+
+
+def test_while_somebody_reads_new_rows_wait_behind_the_pill(site: Site) -> None:
+    site.fails("r1")
+    page = site.board()
+    site.row(page, "r1").hover()
+    site.fails("r2")
+    site.fails("r3", "message_cap")
+    pill = page.get_by_role("button", name="2 new, 1 critical")
+    expect(pill).to_be_visible()
+    expect(site.row(page, "r2")).to_have_count(0)
+    pill.click()
+    expect(site.row(page, "r2")).to_be_visible()
+    expect(site.row(page, "r3")).to_be_visible()
+    expect(page.locator("[data-show-new]")).to_be_hidden()
+
+
+def test_rows_come_in_by_themselves_when_nobody_has_read_for_five_seconds(site: Site) -> None:
+    site.fails("r1")
+    page = site.page(site.scene.people[0])
+    page.clock.install()
+    page.goto("/")
+    live(page)
+    site.row(page, "r1").hover()
+    site.fails("r2")
+    expect(page.get_by_role("button", name="1 new")).to_be_visible()
+    page.mouse.move(5, 500)
+    page.clock.fast_forward(6000)
+    expect(site.row(page, "r2")).to_be_visible()
+
+
+def test_a_paused_board_stands_still_and_says_what_waits(site: Site) -> None:
+    page = site.board()
+    page.get_by_role("button", name="Pause live").click()
+    site.fails("r1")
+    expect(page.locator("#paused")).to_contain_text("Live is paused. 1 changes wait, 1 of them critical.")
+    expect(site.row(page, "r1")).to_have_count(0)
+    page.locator("#paused").get_by_role("button", name="Resume").click()
+    expect(site.row(page, "r1")).to_be_visible()
+    expect(page.locator("#paused")).to_be_hidden()
+
+
+def test_a_row_moves_to_its_group_when_nobody_reads(site: Site) -> None:
+    site.fails("r1")
+    page = site.board()
+    actions.take(site.scene.alert("r1").pk, site.scene.people[1])
+    expect(page.locator(".lm-part[data-group=on-it] .lm-row")).to_contain_text("Bayu took it")
+    expect(page.locator(".lm-part[data-group=waiting]")).to_be_hidden()
+    actions.resolve(site.scene.alert("r1").pk, site.scene.people[1])
+    expect(page.locator(".lm-part[data-group=resolved] .lm-row")).to_contain_text("Resolved by Bayu")
+    expect(page.locator("h1")).to_have_text("No alert needs a human")
+
+
+def test_filters_hold_for_rows_that_come_live(site: Site) -> None:
+    page = site.board(path="/?severity=warning&tab=waiting")
+    site.fails("crit")
+    site.fails("warn", "message_cap")
+    expect(site.row(page, "warn")).to_be_visible()
+    expect(site.row(page, "crit")).to_have_count(0)
+    expect(page.locator("h1")).to_have_text("2 alerts need a human")
+    page.get_by_label("Severity").select_option("critical")
+    expect(site.row(page, "crit")).to_be_visible()
+    assert "severity=critical" in page.url
+
+
+def test_a_minute_without_a_way_and_nothing_is_missed(site: Site) -> None:
+    """Fault 35: the browser's rows are the database's rows again."""
+    site.fails("before")
+    with Proxy(site.web.url) as proxy:
+        site.url = proxy.url
+        page = site.page(site.scene.people[0])
+        page.clock.install()
+        page.goto("/")
+        live(page)
+        proxy.cut()
+        for n in range(3):
+            site.fails(f"meanwhile-{n}")
+        actions.resolve(site.scene.alert("before").pk, site.scene.people[1])
+        page.clock.fast_forward(60_000)
+        expect(page.locator("#stale")).to_contain_text("Stale since")
+        expect(page.locator("#stale")).to_contain_text("Reconnecting in")
+        proxy.mend()
+        page.get_by_role("button", name="Try now").click()
+        live(page)
+        expect(page.locator("#stale")).to_be_hidden()
+        for n in range(3):
+            expect(site.row(page, f"meanwhile-{n}")).to_be_visible()
+        expect(page.locator(".lm-part[data-group=waiting] .lm-row")).to_have_count(3)
+        expect(page.locator("h1")).to_have_text("3 alerts need a human")
+
+
+def test_silence_for_half_a_minute_is_as_good_as_a_cut(site: Site) -> None:
+    page = site.page(site.scene.people[0])
+    page.clock.install()
+    page.goto("/")
+    live(page)
+    site.web.running["web"].kill(19)  # SIGSTOP: the socket stays open and says nothing
+    try:
+        page.clock.fast_forward(31_000)
+        expect(page.locator("#stale")).to_be_visible()
+    finally:
+        site.web.running["web"].kill(18)  # SIGCONT
+    page.get_by_role("button", name="Try now").click()
+    live(page)
+
+
+def test_whoever_signs_out_elsewhere_is_told_to_sign_in(site: Site) -> None:
+    """Fault 33."""
+    page = site.board()
+    site.scene.people[0].set_unusable_password()
+    site.scene.people[0].save()
+    expect(page.locator("#stale")).to_contain_text("You are signed out.", timeout=20_000)
+    expect(page.locator("#stale").get_by_role("link", name="Sign in")).to_be_visible()
+
+
+def watched(site: Site, **options: object) -> Page:
+    context = site.context(site.scene.people[0], **options)  # type: ignore[arg-type]
+    context.add_init_script(WATCH_SHIFTS)
+    page = context.new_page()
+    page.goto("/")
+    live(page)
+    return page
+
+
+def no_shift(page: Page, shifts: Callable[[Page], float]) -> None:
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert shifts(page) == 0, page.evaluate("window.shifts")
+
+
+def test_nothing_shifts_while_rows_arrive_at_once(site: Site, shifts: Callable[[Page], float]) -> None:
+    for n in range(3):
+        site.fails(f"first-{n}", "message_cap")
+    page = watched(site)
+    for n in range(9):
+        site.fails(f"r{n}")
+        expect(site.row(page, f"r{n}")).to_be_visible()
+    actions.take(site.scene.alert("r1").pk, site.scene.people[1])
+    expect(page.locator(".lm-part[data-group=on-it] .lm-row")).to_have_count(1)
+    no_shift(page, shifts)
+
+
+def test_nothing_shifts_under_a_reader(site: Site, shifts: Callable[[Page], float]) -> None:
+    for n in range(4):
+        site.fails(f"r{n}", "low_confidence")
+    page = watched(site, size=PHONE)
+    site.row(page, "r1").hover()
+    for signal in ("message_cap", "unexpected_handoff", "agent_error"):
+        site.fails("r0", signal)
+    site.fails("new")
+    expect(site.row(page, "r0")).to_contain_text("Agent error ×1")
+    expect(page.get_by_role("button", name="1 new, 1 critical")).to_be_visible()
+    actions.take(site.scene.alert("r2").pk, site.scene.people[1])
+    expect(site.row(page, "r2")).to_contain_text("Bayu took it")
+    no_shift(page, shifts)
+
+
+def test_shortcuts(site: Site) -> None:
+    site.fails("r1")
+    site.fails("r2")
+    page = site.board()
+    first, second = site.row(page, "r1"), site.row(page, "r2")
+    page.keyboard.press("j")
+    expect(page.locator(".lm-row.is-cursor")).to_have_attribute("id", first.get_attribute("id") or "")
+    page.keyboard.press("j")
+    expect(page.locator(".lm-row.is-cursor")).to_have_attribute("id", second.get_attribute("id") or "")
+    page.keyboard.press("k")
+    page.keyboard.press("a")
+    expect(first).to_contain_text("You have seen it")
+    page.keyboard.press("j")
+    page.keyboard.press("t")
+    expect(second).to_contain_text("You took it")
+    page.keyboard.press("?")
+    expect(page.get_by_role("heading", name="Keyboard shortcuts")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("r1")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/?q=r1")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/alerts/{site.scene.alert('r1').pk}")
+
+
+def test_o_opens_the_room(site: Site) -> None:
+    site.fails("r1")
+    page = site.board()
+    page.keyboard.press("j")
+    with page.expect_popup() as opened:
+        page.keyboard.press("o")
+    opened.value.wait_for_url("**/rooms/r1")
+    expect(site.row(page, "r1")).to_contain_text("You opened the room")
