@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils.html import strip_tags
 from django_scopes import scopes_disabled
@@ -220,6 +221,17 @@ def test_names_are_inert(scene: Scene) -> None:
         assert "<script>alert" not in page.content.decode()
         policy = page["Content-Security-Policy"]
         assert "unsafe" not in policy
+
+
+def test_every_icon_is_in_the_sprite() -> None:
+    """Icons named in templates, code and scripts; the sprite holds those and no others."""
+    sprite = set(re.findall(r'<symbol id="i-([a-z0-9-]+)"', (settings.BASE_DIR / "templates/_sprite.html").read_text()))
+    files = [*settings.BASE_DIR.glob("templates/**/*.html"), *settings.BASE_DIR.glob("console/**/*.py")]
+    files += settings.BASE_DIR.glob("static/js/*.js")
+    texts = "".join(path.read_text() for path in files if path.name != "_sprite.html")
+    named = set(re.findall(r'{% icon "([a-z0-9-]+)"', texts)) | set(re.findall(r"#i-([a-z0-9-]+)", texts))
+    assert named <= sprite
+    assert {name for name in sprite if f'"{name}"' not in texts and f"#i-{name}" not in texts} == set()
 
 
 def test_health_is_never_green_without_data() -> None:

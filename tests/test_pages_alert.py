@@ -213,7 +213,7 @@ def test_on_the_alerts_page_an_act_answers_with_the_page_part(scene: Scene, aler
     assert "<html" not in answer.content.decode()
 
 
-# --- the room ----------------------------------------------------------------------------------------------------------
+# --- the room ----------------------------------------------------------------------------------------------------
 
 
 def entered(alert: Alert) -> int:

@@ -245,6 +245,17 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(site: Site, them
         page.close()
 
 
+def test_indonesian_fits_on_a_phone(site: Site) -> None:
+    full(site)
+    site.person(0, locale="id")
+    for path in PAGES:
+        page = site.page(None if "login" in path else site.scene.people[0], size=PHONE, locale="id-ID")
+        page.goto(path if path != "alert" else f"/alerts/{site.scene.alert('r2').pk}")
+        assert page.locator("html").get_attribute("lang") == "id"
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
+        page.close()
+
+
 @pytest.mark.parametrize("path", ["/", "alert"])
 def test_targets_are_large_enough_for_a_thumb(site: Site, path: str) -> None:
     full(site)
