@@ -2,18 +2,21 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.test import Client
 from django_scopes import scopes_disabled
+from rest_framework.request import Request
 
 from alerts.api.acts import ACTS
 from alerts.models import Alert, Transition
+from orgs.incoming import Field, read_body
 from orgs.models import Org, User
 from tests.api_client import post, signed_in, supervisor_of, with_key
-from tests.factories import AlertFactory, UserFactory
+from tests.factories import AlertFactory, OrgFactory, UserFactory
 
 BODIES: dict[str, dict[str, str]] = {
     "snooze": {"until": (datetime.now(UTC) + timedelta(hours=1)).isoformat()},
@@ -125,8 +128,6 @@ def test_a_key_without_a_human_is_refused(alert: Alert, org: Org, verb: str) -> 
 
 
 def test_a_key_names_only_who_may_see_the_org(alert: Alert, org: Org) -> None:
-    from tests.factories import OrgFactory
-
     people = [
         supervisor_of(OrgFactory()).sso_id,
         supervisor_of(org, is_active=False).sso_id,
@@ -251,14 +252,8 @@ def test_an_unknown_verb_is_404(client_of: Client, alert: Alert) -> None:
 
 def test_a_body_sent_in_chunks_is_read(org: Org, alert: Alert, rina: User, rf: Any) -> None:
     """No Content-Length: what a client that streams sends."""
-    from io import BytesIO
-
-    from orgs.incoming import Field, read_body
-
     request = rf.post("/", b"", content_type="application/json")
     request.META.pop("CONTENT_LENGTH", None)
     request.META["CONTENT_TYPE"] = "application/json"
     request._stream = BytesIO(json.dumps({"sso_id": rina.sso_id}).encode())
-    from rest_framework.request import Request
-
     assert read_body(Request(request), {"sso_id": Field()}) == {"sso_id": rina.sso_id}
