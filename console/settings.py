@@ -40,7 +40,6 @@ INSTALLED_APPS = [
     "servestatic.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
-    "django.contrib.humanize",
     "channels",
     "allauth",
     "allauth.account",
@@ -49,10 +48,7 @@ INSTALLED_APPS = [
     "rest_framework_api_key",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "django_filters",
     "django_htmx",
-    "template_partials",
-    "import_export",
     "pgtrigger",
     "pghistory",
     "csp",
@@ -98,7 +94,6 @@ TEMPLATES = [
                 "csp.context_processors.nonce",
                 "console.context.shell",
             ],
-            "builtins": ["template_partials.templatetags.partials"],
         },
     }
 ]
@@ -281,7 +276,6 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "EXCEPTION_HANDLER": "orgs.errors.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
