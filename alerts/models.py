@@ -40,9 +40,7 @@ class Room(models.Model):
     room_id = models.CharField(max_length=NAME)
     label = models.CharField(max_length=NAME, blank=True)
     channel = models.CharField(max_length=NAME, blank=True)
-    url = models.CharField(
-        max_length=2000, blank=True
-    )  # as the event named it; checked again before a redirect
+    url = models.CharField(max_length=2000, blank=True)  # as the event named it; checked again before a redirect
     last_customer_text = models.CharField(max_length=2000, blank=True)  # masked before it got here
     state = models.CharField(max_length=16, choices=State, default=State.BOT)
     customer_waiting_since = models.DateTimeField(null=True)
@@ -113,9 +111,7 @@ class Alert(models.Model):
 
     customer_waiting_since = models.DateTimeField(null=True)
     acknowledged_at = models.DateTimeField(null=True)
-    acknowledged_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
-    )
+    acknowledged_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     acknowledge_expires_at = models.DateTimeField(null=True)
     intervened_at = models.DateTimeField(null=True)
     intervened_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
@@ -128,12 +124,8 @@ class Alert(models.Model):
     verdict_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     verdict_note = models.CharField(max_length=2000, blank=True)
 
-    occurrence = models.PositiveIntegerField(
-        default=0
-    )  # how often people were to be told; part of a push's key
-    due_at = models.DateTimeField(
-        null=True
-    )  # the next timer of this alert: repeat, expiry, handoff clock, end
+    occurrence = models.PositiveIntegerField(default=0)  # how often people were to be told; part of a push's key
+    due_at = models.DateTimeField(null=True)  # the next timer of this alert: repeat, expiry, handoff clock, end
     updated_at = models.DateTimeField()
 
     objects = ScopedManager(org="org")
@@ -177,9 +169,7 @@ class FailureEvent(models.Model):
     org = models.ForeignKey(Org, models.CASCADE, related_name="+")
     source = models.ForeignKey(Source, models.CASCADE, related_name="+")
     event_id = models.CharField(max_length=128)
-    payload_hash = models.BinaryField(
-        max_length=32
-    )  # of the item as sent, normalised: same id, other hash = conflict
+    payload_hash = models.BinaryField(max_length=32)  # of the item as sent, normalised: same id, other hash = conflict
     room = models.ForeignKey(Room, models.CASCADE, related_name="events")
     agent = models.ForeignKey(Agent, models.CASCADE, related_name="+")
     alert = models.ForeignKey(Alert, models.SET_NULL, null=True, related_name="events")
@@ -206,9 +196,7 @@ class FailureEvent(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["org", "source", "event_id"], name="failureevent_org_source_event"
-            )
+            models.UniqueConstraint(fields=["org", "source", "event_id"], name="failureevent_org_source_event")
         ]
         indexes = [
             # the alert page and GET /api/alerts/{id}
@@ -234,9 +222,7 @@ class RoomActivity(models.Model):
         BOT_MESSAGE = "bot_message"
 
     org = models.ForeignKey(Org, models.CASCADE, related_name="+")
-    source = models.ForeignKey(
-        Source, models.CASCADE, null=True, related_name="+"
-    )  # null: the console's drill-in
+    source = models.ForeignKey(Source, models.CASCADE, null=True, related_name="+")  # null: the console's drill-in
     activity_id = models.CharField(max_length=128)
     payload_hash = models.BinaryField(max_length=32)
     room = models.ForeignKey(Room, models.CASCADE, related_name="activities")
@@ -294,16 +280,12 @@ class Transition(models.Model):
     occurrence = models.PositiveIntegerField(default=0)  # the pushes this change caused; 0 = none
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     event = models.ForeignKey(FailureEvent, models.SET_NULL, null=True, related_name="+")
-    detail = models.JSONField(
-        default=dict
-    )  # {"from", "to", "until", "sso_id", "name", "kind", "note", "cause"}
+    detail = models.JSONField(default=dict)  # {"from", "to", "until", "sso_id", "name", "kind", "note", "cause"}
 
     objects = ScopedManager(org="org")
 
     class Meta:
-        indexes = [
-            models.Index(fields=["alert", "at", "id"], name="transition_alert")
-        ]  # the alert's timeline
+        indexes = [models.Index(fields=["alert", "at", "id"], name="transition_alert")]  # the alert's timeline
 
     def __str__(self) -> str:
         return f"{self.change} {self.reason}"

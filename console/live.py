@@ -157,9 +157,10 @@ class Hub:
         while True:
             await self._news.wait()
             self._news.clear()
+            pause = asyncio.create_task(asyncio.sleep(FLUSH_SECONDS))
             if self.clients:
                 await self._flush()
-            await asyncio.sleep(FLUSH_SECONDS)
+            await pause
 
     async def _poll_often(self) -> None:
         """Whatever no message told of: compare what is open with what was sent."""

@@ -31,9 +31,7 @@ def recipients(agents: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[
         Assignment.objects.filter(user__is_active=True, org_id__in={org for org, _ in wanted})
         .filter(Q(role__agents__isnull=True) | Q(role__agents__in={agent for _, agent in wanted}))
         .order_by("role__tier", "user__name", "user_id")
-        .values_list(
-            "org_id", "role__agents", "role__tier", "user_id", "user__sso_id", "user__name", "user__locale"
-        )
+        .values_list("org_id", "role__agents", "role__tier", "user_id", "user__sso_id", "user__name", "user__locale")
     )
     found: dict[tuple[int, int], dict[int, Recipient]] = defaultdict(dict)
     for org_id, only_agent, tier, user_id, sso_id, name, locale in rows:
