@@ -25,7 +25,7 @@ class PersonMiddleware:
         language = getattr(request.user, "locale", "") or translation.get_language_from_request(request)
         zone = getattr(request.user, "zone", "") or "Asia/Jakarta"
         with translation.override(language), timezone.override(zoneinfo.ZoneInfo(zone)):
-            request.LANGUAGE_CODE = language  # type: ignore[attr-defined]
+            request.LANGUAGE_CODE = language
             response = self.get_response(request)
         response.headers.setdefault("Content-Language", language)
         return response

@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ class Process:
     """One process in a session of its own, its output in a file."""
 
     def __init__(
-        self, name: str, argv: list[str], env: dict[str, str], folder: Path, become: Callable[[], None] | None = None
+        self, name: str, argv: Sequence[str], env: dict[str, str], folder: Path, become: Callable[[], None] | None = None
     ) -> None:
         self.log = folder / f"{name}-{time.monotonic_ns()}.log"
         with self.log.open("wb") as out:
