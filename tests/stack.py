@@ -56,7 +56,12 @@ class Process:
     """One process in a session of its own, its output in a file."""
 
     def __init__(
-        self, name: str, argv: Sequence[str], env: dict[str, str], folder: Path, become: Callable[[], None] | None = None
+        self,
+        name: str,
+        argv: Sequence[str],
+        env: dict[str, str],
+        folder: Path,
+        become: Callable[[], None] | None = None,
     ) -> None:
         self.log = folder / f"{name}-{time.monotonic_ns()}.log"
         with self.log.open("wb") as out:
