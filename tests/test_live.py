@@ -1,132 +1,30 @@
 """The live feed over real sockets: what arrives, what is noticed when something is lost, who is sent away."""
 
-import json
-import socket
 import sysconfig
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-import uvicorn
-from django.conf import settings as django_settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import OperationalError
 from django.db.models import F
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Origin
 
 from alerts import actions, feed
 from alerts.models import Alert
 from console import live, sockets, wire
-from console.live import Hub
-from console.management.commands.serve import _config
 from launch import valkey
 from orgs.models import Assignment, User
 from tests.factories import AlertFactory, AssignmentFactory, UserFactory
+from tests.feed_boards import Board, Served, session_of
 from tests.scene import Scene
 from tests.stack import Process, until
 
 NEVER = 3600.0
 pytestmark = pytest.mark.usefixtures("transactional_db", "system")
-
-
-class Board:
-    """A browser's socket. `chain` is what feed.js keeps: org -> checksum."""
-
-    def __init__(self, connection: ClientConnection) -> None:
-        self.connection = connection
-        self.chain: dict[str, str] = {}
-        self.seen: set[str] = set()  # ids of alerts whose rows came
-        self.hello = self.next("hello")
-
-    def next(self, kind: str) -> dict[str, Any]:
-        """The next frame of a kind; fails after 5 s."""
-        while True:
-            frame = json.loads(self.connection.recv(timeout=5))
-            if frame["type"] == "rows":
-                self.chain |= {org: link["checksum"] for org, link in frame["orgs"].items()}
-            elif frame["type"] == "hello":
-                self.chain = frame["orgs"]
-            if frame["type"] == kind:
-                return frame
-
-    def row(self, alert: Alert) -> str:
-        """Read until the row of this alert comes: its HTML."""
-        while True:
-            rows = {row["id"]: row["html"] for row in self.next("rows")["rows"]}
-            self.seen |= rows.keys()
-            if html := rows.get(str(alert.pk)):
-                return html
-
-    def closed(self) -> int | None:
-        """The close code, once everything before it is read; fails after 5 s without a frame."""
-        try:
-            while True:
-                self.connection.recv(timeout=5)
-        except ConnectionClosed as error:
-            return error.rcvd.code if error.rcvd else None
-
-
-class Served:
-    """The web process's server in a thread, with a hub and a watch of its own."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.hub, self.watch = Hub(), sockets.Watch()
-        for name, value in (("live.hub", self.hub), ("sockets.hub", self.hub), ("sockets.watch", self.watch)):
-            monkeypatch.setattr(f"console.{name}", value)
-        config = _config(workers=1)
-        config.lifespan = "off"
-        self.server = uvicorn.Server(config)
-        listening = socket.create_server(("127.0.0.1", 0))
-        self.port = listening.getsockname()[1]
-        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listening]}, daemon=True)
-        self.thread.start()
-        self.open = ExitStack()
-
-    def board(self, user: User, language: str = "en", **options: Any) -> Board:
-        """Open the feed as this person's browser does."""
-        return Board(self.connect(session_of(user), language, **options))
-
-    def connect(
-        self, session: str, language: str = "en", address: str = "127.0.0.1", **options: Any
-    ) -> ClientConnection:
-        made: ClientConnection = connect(
-            f"ws://127.0.0.1:{self.port}/ws/feed?lang={language}",
-            origin=Origin(f"http://127.0.0.1:{self.port}"),
-            additional_headers={"Cookie": f"{django_settings.SESSION_COOKIE_NAME}={session}"},
-            **{"source_address": (address, 0), "max_size": None, "close_timeout": 1, **options},
-        )
-        return self.open.enter_context(made)
-
-    def slow(self, user: User) -> Board:
-        """A browser that reads no more than it is asked to."""
-        return self.board(user, max_queue=1)
-
-    def stop(self) -> None:
-        self.open.close()
-        self.server.should_exit = True
-        self.thread.join(10)
-        self.hub._thread.shutdown()
-        sockets.sockets_per_user.clear()
-        sockets.sockets_per_address.clear()
-
-
-def session_of(user: User) -> str:
-    """The key of a new session."""
-    session = SessionStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = django_settings.AUTHENTICATION_BACKENDS[0]
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.create()
-    return str(session.session_key)
 
 
 @pytest.fixture
@@ -223,6 +121,20 @@ def test_one_frame_holds_at_most_200_alerts(served: Served, scene: Scene, monkey
     feed.publish([uuid4() for _ in range(450)])
     until(lambda: sum(asked) == 450)
     assert max(asked) <= 200
+
+
+def test_another_server_than_ours_feeds_boards_too(
+    served: Served, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Served(monkeypatch, ws="websockets-sansio")
+    try:
+        board = plain.board(scene.people[0])
+        scene.fails()
+        board.row(scene.alert())
+        log_out(scene.people[0])
+        assert board.closed() == sockets.SIGNED_OUT
+    finally:
+        plain.stop()
 
 
 # --- what is lost is noticed -----------------------------------------------------------------------------------------
