@@ -251,7 +251,7 @@ def _who_resolved(alert: Alert, now: datetime) -> Who:
         why = sentences.whose(alert.verdict_by, said, yours)
     else:
         asked = _("Was this a real failure?")
-        why = asked if came else f"{_('No human came.')} {asked}"
+        why = asked if came else _("No human came. {question}").format(question=asked)
     return Who("calm", "circle-check" if came else "user-off", line, why)
 
 

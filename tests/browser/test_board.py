@@ -178,6 +178,7 @@ def watched(site: Site, **options: object) -> Page:
     page = context.new_page()
     page.goto("/")
     live(page)
+    page.evaluate("document.fonts.ready.then(() => { window.shifts.length = 0; })")  # from here on rows arrive
     return page
 
 
