@@ -1,0 +1,149 @@
+"""Supervisors, dead pushes, preferences, error pages, and what machines ask: alive, ready, metrics."""
+
+import re
+from typing import Any
+
+from django.test import Client
+from django.utils.html import strip_tags
+from django_scopes import scopes_disabled
+
+from alerts.models import Gate, Push
+from orgs import clock as database_clock
+from orgs.models import Org, User
+from tests.api_client import signed_in, supervisor_of
+from tests.factories import AlertFactory, AssignmentFactory, MembershipFactory, OrgFactory, PushFactory, UserFactory
+
+
+def text(response: Any) -> str:
+    return re.sub(r"\s+", " ", strip_tags(response.content.decode()))
+
+
+def test_supervisors_of_my_orgs_only(org: Org) -> None:
+    me, foreign = supervisor_of(org, name="Rina"), AssignmentFactory(user__name="Yoga")
+    page = text(signed_in(me).get("/supervisors"))
+    assert "Rina" in page
+    assert foreign.user.name not in page
+
+
+def test_a_test_push_goes_to_oneself_or_from_a_lead(org: Org) -> None:
+    me, other = supervisor_of(org), supervisor_of(org)
+    client = signed_in(me)
+    assert client.post(f"/supervisors/{me.sso_id}/test-push").status_code == 302
+    assert client.post(f"/supervisors/{other.sso_id}/test-push").status_code == 404
+    assert client.get(f"/supervisors/{me.sso_id}/test-push").status_code == 405
+    MembershipFactory(org=org, user=me, role="lead")
+    answer = client.post(f"/supervisors/{other.sso_id}/test-push", headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    assert "Delivered" in text(answer)
+    with scopes_disabled():
+        made = Push.objects.filter(kind="test")
+        assert sorted(made.values_list("supervisor__sso_id", flat=True)) == sorted([me.sso_id, other.sso_id])
+        hops = f"/supervisors/{other.sso_id}/test-push/{made.get(supervisor=other).pk}"
+    assert client.get(hops).status_code == 200
+    assert signed_in(other).get(hops).status_code == 200
+    assert signed_in(supervisor_of(OrgFactory())).get(hops).status_code == 404
+
+
+def dead(org: Org) -> Push:
+    return PushFactory(alert=AlertFactory(org=org), state="dead", ended_reason="refused", next_attempt_at=None)
+
+
+def test_dead_pushes_are_shown_and_replayed_by_leads(org: Org) -> None:
+    mine, foreign = dead(org), dead(OrgFactory())
+    lead = supervisor_of(org)
+    client = signed_in(lead)
+    assert client.get("/pushes").status_code == 403
+    assert client.post(f"/pushes/{mine.pk}/replay").status_code == 403
+    MembershipFactory(org=org, user=lead, role="lead")
+    page = text(client.get("/pushes"))
+    assert "1 push is dead" in page
+    assert "notification-service refused it" in page
+    assert client.post(f"/pushes/{foreign.pk}/replay").status_code == 404
+    assert client.get(f"/pushes/{mine.pk}/replay").status_code == 405
+    assert client.post(f"/pushes/{mine.pk}/replay").status_code == 302
+    with scopes_disabled():
+        assert Push.objects.get(pk=mine.pk).state == "pending"
+        assert Push.objects.get(pk=foreign.pk).state == "dead"
+    assert "It is not dead any more." not in text(client.get("/pushes"))
+    client.post("/pushes/replay")
+    assert "No push is dead" in text(client.get("/pushes"))
+
+
+def test_a_lead_of_one_org_replays_nothing_of_another_they_back_up(org: Org) -> None:
+    other = OrgFactory()
+    lead = supervisor_of(org, other)
+    MembershipFactory(org=org, user=lead, role="lead")
+    push = dead(other)
+    client = signed_in(lead)
+    assert client.post(f"/pushes/{push.pk}/replay").status_code == 404
+    client.post("/pushes/replay")
+    with scopes_disabled():
+        assert Push.objects.get(pk=push.pk).state == "dead"
+
+
+def test_specialists_are_told_why_no_push_goes_out(org: Org) -> None:
+    Gate.objects.update_or_create(id=1, defaults={"refilled_at": database_clock.now(), "reason": "configuration"})
+    PushFactory(alert=AlertFactory(org=org))
+    assert "refuses our key" in text(signed_in(UserFactory(is_specialist=True)).get("/"))
+    assert "refuses our key" not in text(signed_in(supervisor_of(org)).get("/"))
+
+
+def test_preferences_are_saved_and_used(org: Org) -> None:
+    me = supervisor_of(org)
+    client = signed_in(me)
+    saved = client.post("/preferences", {"locale": "id", "zone": "Asia/Makassar", "theme": "dark"})
+    assert (saved.status_code, saved.url) == (302, "/preferences")
+    me.refresh_from_db()
+    assert (me.locale, me.zone, me.theme) == ("id", "Asia/Makassar", "dark")
+    page = client.get("/").content.decode()
+    assert 'lang="id" data-bs-theme="dark"' in page
+    assert 'data-zone="Asia/Makassar"' in page
+    wrong = client.post("/preferences", {"locale": "xx", "zone": "Mars/Base", "theme": "pink"})
+    assert wrong.status_code == 422
+
+
+def test_language_for_people_who_are_signed_out(db: None) -> None:
+    client = Client()
+    answer = client.post("/language", {"language": "id", "next": "/accounts/login/"})
+    assert (answer.status_code, answer.url) == (302, "/accounts/login/")
+    assert "Masuk" in text(client.get("/accounts/login/"))
+    assert client.post("/language", {"language": "id", "next": "https://evil.example/"}).url == "/"
+    client.post("/language", {"language": "xx"})
+    assert "Masuk" in text(client.get("/accounts/login/"))
+    assert client.get("/language").status_code == 405
+
+
+def test_language_of_a_person_is_kept_on_the_person(org: Org) -> None:
+    me: User = supervisor_of(org, locale="en")
+    signed_in(me).post("/language", {"language": "id", "next": "/"})
+    me.refresh_from_db()
+    assert me.locale == "id"
+
+
+def test_error_pages_in_the_house_style(org: Org, settings: Any) -> None:
+    client = signed_in(supervisor_of(org))
+    missing = client.get("/nothing")
+    assert missing.status_code == 404
+    assert "There is nothing here" in text(missing)
+    assert Client(enforce_csrf_checks=True).post("/language").status_code == 403
+
+
+def test_alive_ready_and_metrics(db: None, settings: Any) -> None:
+    client = Client()
+    assert client.get("/livez").content == b"ok\n"
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json()["database"]) == (200, "ok")
+    assert client.post("/livez").status_code == 405
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    away = client.get("/readyz")
+    assert (away.status_code, away.json()["redis"][:4]) == (200, "away")
+
+
+def test_metrics_are_for_loopback_and_specialists(db: None, settings: Any) -> None:
+    settings.DEMO = False
+    outside = Client(REMOTE_ADDR="203.0.113.9")
+    assert outside.get("/metrics").status_code == 403
+    assert Client().get("/metrics").status_code == 200
+    assert Client(headers={"X-Forwarded-For": "203.0.113.9"}).get("/metrics").status_code == 403
+    specialist = signed_in(UserFactory(is_specialist=True))
+    assert specialist.get("/metrics", REMOTE_ADDR="203.0.113.9").status_code == 200
