@@ -34,7 +34,7 @@ FLUSH_SECONDS = 0.1  # the hub may hold a change this long: allowed on top of th
 GROUPS = len(ORGS) * len(LANGUAGES)
 WIRES = 8  # connections that post
 PATIENCE = 15.0  # seconds for the last rows
-# Limit / figure (1.0 or more is on target), the lowest of 2026-11-22 on two busy cores; see docs/benchmarks.md.
+# Limit / figure (1.0 or more is on target): typical of 2026-11-22 on two busy cores; see docs/benchmarks.md.
 FLOORS = {"p99": 0.4, "cpu": 1.0}
 
 
