@@ -1,6 +1,5 @@
 """Fixtures for every test: real PostgreSQL, a clock that moves, a real stand-in on the other side."""
 
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -15,6 +14,7 @@ from orgs.models import Org
 from tests.factories import OrgFactory, SourceFactory
 from tests.ingest_server import Sender, make_key, serving
 from tests.outbox import set_gate
+from tests.stack import until
 from tests.standins import CLIENT_ID, CLIENT_SECRET, RECEIPT_SECRET, Standins
 
 LIVE_NOW = (
@@ -106,16 +106,8 @@ def standins(_standins_process: Standins, settings: Any) -> Iterator[Standins]:
 
 @pytest.fixture
 def wait_for() -> Callable[..., Any]:
-    """`wait_for(condition, seconds=5)` returns the first true answer, or fails."""
-
-    def wait(condition: Callable[[], Any], seconds: float = 5.0) -> Any:
-        deadline = time.monotonic() + seconds
-        while not (found := condition()):
-            assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
-            time.sleep(0.02)  # a poll of a condition, not a guess at how long something takes
-        return found
-
-    return wait
+    """`wait_for(condition, seconds=30)` returns the first true answer, or fails."""
+    return until
 
 
 @pytest.fixture(scope="session")
