@@ -117,6 +117,8 @@ class Instance:
                 self._signal(owner, signal.SIGKILL)
                 deadline += STOP_PATIENCE
             time.sleep(0.05)
+        while owner is not None and is_alive(owner.pid, owner.started) and time.monotonic() < deadline:
+            time.sleep(0.02)  # the lock is given back a moment before the launcher has ended
         return True
 
     def environment(self) -> dict[str, str]:

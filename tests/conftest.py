@@ -23,6 +23,12 @@ LIVE_NOW = (
 )
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: Playwright leaves a running event loop behind, in which no async test can start."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
 class Clock:
     """PostgreSQL's clock, and with it the service's: `clock.advance(minutes=5)`. The wall clock stays."""
 
