@@ -86,6 +86,7 @@ def act(context: template.Context, alert: Alert, verb: str, place: str = "") -> 
         "name": ACTS[verb],
         "verb": verb,
         "in_menu": place == "menu",
+        "place": f"{context.get('place', '')}{place}",  # part of the form's id: a refresh must find the same form
     }
     return render_to_string("console/_act.html", parts)
 

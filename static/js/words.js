@@ -91,7 +91,6 @@ export function personalise(scope) {
       name.querySelector("[data-theirs]").hidden = true;
     } else write(name, name.dataset.you);
   }
-  for (const only of scope.querySelectorAll("[data-only-for]")) only.hidden = only.dataset.onlyFor !== me;
   for (const time of scope.querySelectorAll("time[data-clock]")) write(time, clock(time.dateTime, time.dataset.clock));
   for (const time of scope.querySelectorAll("time[datetime]")) {
     if (!time.title) time.title = exact.format(new Date(time.dateTime));
