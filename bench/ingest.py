@@ -38,8 +38,8 @@ SINGLES, BATCHES = 1000, 60  # requests of one round, at scale 1
 COMMITS, COPIES, COPIED = 2000, 20, 1000  # of one round: rows committed alone; COPYs and the rows of each
 ROUNDS = 3
 GROWTH = 64  # MB the web process may grow after it is warm
-# Half of what was measured on two cores that others used too.
-FLOORS = {"single / raw commits": 0.016, "batch / COPY": 0.003}
+# Half of what was measured on two idle cores, 2026-11-22; see docs/benchmarks.md.
+FLOORS = {"single / raw commits": 0.0055, "batch / COPY": 0.0019}
 
 numbers = count()
 
