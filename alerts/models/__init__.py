@@ -1,0 +1,23 @@
+"""Failure events, alerts, pushes. Written by alerts/actions (alert state), alerts/delivery (push state) and
+alerts/intake (what the senders sent) only."""
+
+from alerts.models.alerts import Alert, FailureEvent, Transition, new_id
+from alerts.models.intake import RejectedItem, SourceMinute, WebhookDelivery
+from alerts.models.pushes import Gate, Push
+from alerts.models.rooms import ROOM_SIGNALS, Room, RoomActivity, Signal
+
+__all__ = [
+    "ROOM_SIGNALS",
+    "Alert",
+    "FailureEvent",
+    "Gate",
+    "Push",
+    "RejectedItem",
+    "Room",
+    "RoomActivity",
+    "Signal",
+    "SourceMinute",
+    "Transition",
+    "WebhookDelivery",
+    "new_id",
+]

@@ -1,0 +1,103 @@
+"""What the senders sent: webhook deliveries, counts by the minute, and why something was refused."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from django_scopes import ScopedManager
+
+from alerts.models.alerts import new_id
+from orgs.models import NAME, Org, Source, WebhookEndpoint
+
+
+class WebhookDelivery(models.Model):
+    """One request of a chat product: stored first (`outcome` empty), then worked. Holds no personal data."""
+
+    class Outcome(models.TextChoices):
+        UNDERSTOOD = "understood", _("Understood")
+        REPEATED = "repeated", _("Heard before")
+        NOT_UNDERSTOOD = "not_understood", _("Not understood")
+        REFUSED = "refused", _("Refused")
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    org = models.ForeignKey(Org, models.CASCADE, related_name="+")
+    endpoint = models.ForeignKey(WebhookEndpoint, models.CASCADE, related_name="deliveries")
+    received_at = models.DateTimeField()
+    outcome = models.CharField(max_length=16, choices=Outcome, blank=True)
+    reason = models.CharField(max_length=32, blank=True)  # a code: why it was not understood, or refused
+    field = models.CharField(max_length=NAME, blank=True)  # what it is about
+    understood = models.JSONField(default=list)  # [{"kind", "activity_id", "room_id", "at", "status"}]
+    facts = models.JSONField(default=list)  # what is still to be worked; emptied then
+    sample = models.JSONField(default=dict)  # the payload with every personal value replaced by what kind it was
+
+    objects = ScopedManager(org="org")
+
+    class Meta:
+        verbose_name_plural = "webhook deliveries"
+        indexes = [
+            # the drain: what is stored and not worked, oldest first
+            models.Index(fields=["endpoint", "id"], condition=Q(outcome=""), name="webhookdelivery_due"),
+            # the last 50 of an endpoint, and those that were not understood
+            models.Index(fields=["endpoint", "-id"], name="webhookdelivery_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.outcome or 'received'} {self.id}"
+
+
+class SourceMinute(models.Model):
+    """What a source, or one webhook endpoint of it, sent for an org within a minute. Kept 8 days."""
+
+    org = models.ForeignKey(Org, models.CASCADE, related_name="+")
+    source = models.ForeignKey(Source, models.CASCADE, related_name="+")
+    endpoint = models.ForeignKey(WebhookEndpoint, models.CASCADE, null=True, related_name="+")  # null: by key
+    minute = models.DateTimeField()
+    created = models.PositiveIntegerField(default=0)  # stored for the first time, or updated
+    duplicate = models.PositiveIntegerField(default=0)
+    conflict = models.PositiveIntegerField(default=0)
+    invalid = models.PositiveIntegerField(default=0)
+    not_understood = models.PositiveIntegerField(default=0)
+    lag_ms = models.BigIntegerField(default=0)  # sum over what was created: occurred -> stored
+    lag_most_ms = models.BigIntegerField(default=0)
+    events = models.PositiveIntegerField(default=0)  # failure events among what was created
+    with_confidence = models.PositiveIntegerField(default=0)
+
+    objects = ScopedManager(org="org")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "source", "endpoint", "minute"],
+                name="sourceminute_org_source_endpoint_minute",
+                nulls_distinct=False,
+            )
+        ]
+        indexes = [models.Index(fields=["minute"], name="sourceminute_minute")]  # windows, and what is too old
+
+    def __str__(self) -> str:
+        return f"{self.source_id} {self.minute:%H:%M}"
+
+
+class RejectedItem(models.Model):
+    """One item that was refused, as a sample: its reason, and the item without anything personal. Kept 7 days."""
+
+    org = models.ForeignKey(Org, models.CASCADE, null=True, related_name="+")  # null: it named no org of ours
+    source = models.ForeignKey(Source, models.CASCADE, related_name="+")
+    at = models.DateTimeField()
+    status = models.CharField(max_length=16)  # invalid | conflict
+    path = models.CharField(max_length=64)
+    item_id = models.CharField(max_length=NAME, blank=True)
+    code = models.CharField(max_length=32)
+    message = models.CharField(max_length=500)
+    field = models.CharField(max_length=NAME, blank=True)
+    sample = models.JSONField(default=dict)
+
+    objects = ScopedManager(org="org")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["source", "-at"], name="rejecteditem_source"),  # the newest of a source
+            models.Index(fields=["at"], name="rejecteditem_at"),  # what is too old
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.item_id}"

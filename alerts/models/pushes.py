@@ -1,0 +1,98 @@
+"""The outbox: pushes, and the gate they pass."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from django_scopes import ScopedManager
+
+from alerts.models.alerts import Alert, new_id
+from alerts.models.rooms import Room
+from orgs.models import NAME, Org, Severity
+
+
+class Push(models.Model):
+    """One notification to one supervisor; a row of the outbox. Ends sent, dead, cancelled or skipped, with a reason."""
+
+    class Kind(models.TextChoices):
+        ALERT = "alert"
+        TEST = "test"
+
+    class State(models.TextChoices):
+        PENDING = "pending", _("Pending")
+        SENDING = "sending", _("Sending")
+        SENT = "sent", _("Sent")
+        DEAD = "dead", _("Dead")
+        CANCELLED = "cancelled", _("Cancelled")
+        SKIPPED = "skipped", _("Skipped")
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    org = models.ForeignKey(Org, models.CASCADE, related_name="+")
+    alert = models.ForeignKey(Alert, models.CASCADE, null=True, related_name="pushes")  # null: a test push
+    room = models.ForeignKey(Room, models.CASCADE, null=True, related_name="+")
+    supervisor = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="pushes")
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.ALERT)
+    occurrence = models.PositiveIntegerField(default=0)
+    tier = models.PositiveSmallIntegerField(default=1)
+    reason = models.CharField(max_length=32)  # why it was planned: first, worsened, repeat_due, rearmed, test
+    severity = models.CharField(max_length=8, choices=Severity)
+    state = models.CharField(max_length=16, choices=State, default=State.PENDING)
+    ended_reason = models.CharField(max_length=32, blank=True)  # why it was skipped, cancelled or is dead
+    body = models.TextField(blank=True)  # the request body, frozen: identical bytes on every attempt
+    idempotency_key = models.UUIDField()
+    planned_at = models.DateTimeField()
+    next_attempt_at = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    last_answer = models.CharField(max_length=300, blank=True)  # of the last attempt, for people
+    notification_id = models.CharField(max_length=NAME, blank=True)
+    push = models.CharField(max_length=16, blank=True)  # queued | no_token, as notification-service answered
+    ended_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)
+    opened_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)  # the phone's provider refused it, after it was sent
+    failed_reason = models.CharField(max_length=200, blank=True)
+
+    objects = ScopedManager(org="org")
+
+    class Meta:
+        verbose_name_plural = "pushes"
+        constraints = [
+            models.UniqueConstraint(  # I3; test pushes have no alert and are not held back by it
+                fields=["alert", "supervisor", "occurrence"], name="push_alert_supervisor_occurrence"
+            ),
+            models.UniqueConstraint(fields=["idempotency_key"], name="push_idempotency_key"),
+        ]
+        indexes = [
+            # the claim: due rows, and rows whose lease ran out
+            models.Index(fields=["next_attempt_at"], condition=Q(state="pending"), name="push_due"),
+            models.Index(fields=["lease_until"], condition=Q(state="sending"), name="push_leased"),
+            # throttle: when was this supervisor last told about this room
+            models.Index(fields=["room", "supervisor", "-planned_at"], name="push_told"),
+            # dead pushes on screen
+            models.Index(fields=["org", "-planned_at"], condition=Q(state="dead"), name="push_dead"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.supervisor_id} {self.state}"
+
+
+class Gate(models.Model):
+    """The one row through which every push passes: token bucket, breaker, shared pause. Works while Redis is down."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    tokens = models.FloatField(default=0)
+    refilled_at = models.DateTimeField()
+    failures = models.PositiveIntegerField(default=0)  # in a row
+    closed_until = models.DateTimeField(null=True)  # nothing is sent before
+    reason = models.CharField(max_length=32, blank=True)  # breaker | retry_after | configuration
+    probing = models.BooleanField(default=False)  # after a pause: one push, then a doubling rate
+    allowance = models.FloatField(null=True)  # pushes a sweep may claim while recovering; null = no limit
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="gate_one_row")]
+
+    def __str__(self) -> str:
+        return self.reason or "open"

@@ -1,0 +1,94 @@
+"""Conversations, and what is reported of them: failure events and room activity."""
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django_scopes import ScopedManager
+
+from orgs.models import NAME, Org, Source
+
+
+class Signal(models.TextChoices):
+    AGENT_ERROR = "agent_error", _("Agent error")
+    UNEXPECTED_HANDOFF = "unexpected_handoff", _("Unexpected handoff")
+    MESSAGE_CAP = "message_cap", _("Message cap")
+    LOW_CONFIDENCE = "low_confidence", _("Low confidence")
+    # Of a source, found here:
+    SILENT_SOURCE = "silent_source", _("Silent source")
+    REJECTED_ITEMS = "rejected_items", _("Rejected items")
+
+
+ROOM_SIGNALS = (Signal.AGENT_ERROR, Signal.UNEXPECTED_HANDOFF, Signal.MESSAGE_CAP, Signal.LOW_CONFIDENCE)
+
+
+class Room(models.Model):
+    """One customer conversation: the lock row of everything decided about it, and its memory."""
+
+    class State(models.TextChoices):
+        BOT = "bot", _("Bot")
+        HANDED_OFF = "handed_off", _("Handed off")
+        HUMAN = "human", _("Human")
+        RESOLVED = "resolved", _("Resolved")
+
+    org = models.ForeignKey(Org, models.CASCADE, related_name="+")
+    room_id = models.CharField(max_length=NAME)
+    label = models.CharField(max_length=NAME, blank=True)
+    channel = models.CharField(max_length=NAME, blank=True)
+    url = models.CharField(max_length=2000, blank=True)  # as the event named it; checked again before a redirect
+    last_customer_text = models.CharField(max_length=2000, blank=True)  # masked before it got here
+    state = models.CharField(max_length=16, choices=State, default=State.BOT)
+    customer_waiting_since = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)  # the last bot or human message
+    handed_off_at = models.DateTimeField(null=True)  # runs until the first human message or takeover
+    human = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    human_since = models.DateTimeField(null=True)  # a human holds the room (message, assignment, takeover)
+    human_last_at = models.DateTimeField(null=True)  # the last human act; presence ends 15 min later
+    settled_at = models.DateTimeField(null=True)  # last resolution or return: what happened before is over
+
+    objects = ScopedManager(org="org")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["org", "room_id"], name="room_org_room")]
+
+    def __str__(self) -> str:
+        return self.label or self.room_id
+
+
+class RoomActivity(models.Model):
+    """What happened in a room besides failures: people coming, customers writing, the bot getting it back."""
+
+    class Kind(models.TextChoices):
+        HUMAN_OPENED = "human_opened"
+        HUMAN_MESSAGE = "human_message"
+        ASSIGNED = "assigned"
+        RESOLVED = "resolved"
+        RETURNED_TO_AGENT = "returned_to_agent"
+        CUSTOMER_MESSAGE = "customer_message"
+        BOT_MESSAGE = "bot_message"
+
+    org = models.ForeignKey(Org, models.CASCADE, related_name="+")
+    source = models.ForeignKey(Source, models.CASCADE, null=True, related_name="+")  # null: the console's drill-in
+    activity_id = models.CharField(max_length=128)
+    payload_hash = models.BinaryField(max_length=32)
+    room = models.ForeignKey(Room, models.CASCADE, related_name="activities")
+    kind = models.CharField(max_length=32, choices=Kind)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    actor_external_id = models.CharField(max_length=NAME, blank=True)
+    at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    clock_flagged = models.BooleanField(default=False)
+
+    objects = ScopedManager(org="org")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "source", "activity_id"],
+                name="roomactivity_org_source_activity",
+                nulls_distinct=False,
+            )
+        ]
+        indexes = [models.Index(fields=["room", "at"], name="roomactivity_room")]  # the alert page's timeline
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.activity_id}"

@@ -1,0 +1,167 @@
+"""Orgs, their agents, and what an org wants to be told: the tenant and its policy."""
+
+import string
+import zoneinfo
+
+import pghistory
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django_scopes import ScopedManager
+
+LOCALES = [("en", _("English")), ("id", _("Bahasa Indonesia"))]
+ROOM_URL_VARIABLES = ("room_id", "org_id", "account_id")
+NAME = 200  # characters; the limit of every identifying string in contracts.md
+
+
+class Severity(models.TextChoices):
+    INFO = "info", _("Info")
+    WARNING = "warning", _("Warning")
+    CRITICAL = "critical", _("Critical")
+
+
+def check_zone(value: str) -> None:
+    """Raise ValidationError unless `value` is a zone of the IANA database."""
+    if value not in zoneinfo.available_timezones():
+        raise ValidationError(_("%(zone)s is not a time zone such as Asia/Jakarta."), params={"zone": value})
+
+
+def check_room_url_template(value: str) -> None:
+    """Raise ValidationError unless the template is an http(s) URL with known variables only, bare."""
+    try:
+        parts = [part[1:] for part in string.Formatter().parse(value) if part[1] is not None]
+    except ValueError:
+        parts = [("", "", None)]
+    if any(name not in ROOM_URL_VARIABLES or form or conversion for name, form, conversion in parts):
+        raise ValidationError(_("Only {room_id}, {org_id} and {account_id} can be used."))
+    if not value.startswith(("https://", "http://")):
+        raise ValidationError(_("A room link starts with https://."))
+    if "{" in value.split("/")[2]:
+        raise ValidationError(_("The host of a room link is fixed."))
+
+
+class PersonalData(models.TextChoices):
+    MASK = "mask", _("Mask before storing")
+    DROP = "drop", _("Do not store")
+
+
+@pghistory.track()
+class Org(models.Model):
+    """A customer company; the tenant. `external_id` is its name everywhere outside the database."""
+
+    external_id = models.CharField(_("external id"), max_length=NAME, unique=True)
+    name = models.CharField(_("name"), max_length=NAME)
+    zone = models.CharField(_("time zone"), max_length=64, default="Asia/Jakarta", validators=[check_zone])
+    locale = models.CharField(_("language of pushes"), max_length=8, choices=LOCALES, default="id")
+    room_url_template = models.CharField(
+        _("room link"),
+        max_length=500,
+        default="https://chat.qontak.com/inbox/{room_id}",
+        validators=[check_room_url_template],
+        help_text=_("With {room_id}, {org_id}, {account_id}."),
+    )
+    allowed_hosts = ArrayField(
+        models.CharField(max_length=253),
+        verbose_name=_("allowed hosts of room links"),
+        default=list,
+        blank=True,
+        help_text=_("An event's own room link is used only if its host is listed here. Separate with commas."),
+    )
+    plan = models.CharField(
+        _("plan"),
+        max_length=16,
+        blank=True,
+        choices=[("plus", "Plus"), ("ultimate", "Ultimate"), ("360", "360")],
+    )
+    ga_date = models.DateField(_("general availability"), null=True, blank=True)
+    targeted = models.BooleanField(_("targeted"), default=False)
+    show_customer_text = models.BooleanField(
+        _("show the customer's last words"),
+        default=False,
+        help_text=_("On screen; masked before it is stored."),
+    )
+    personal_data = models.CharField(
+        _("customer names and texts"),
+        max_length=8,
+        choices=PersonalData,
+        default=PersonalData.MASK,
+        help_text=_("From failure events and webhooks. Phone numbers are never stored."),
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("org")
+        verbose_name_plural = _("orgs")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@pghistory.track()
+class Agent(models.Model):
+    """An AI agent of an org, never a human. One that was first heard of in an event is unconfirmed."""
+
+    org = models.ForeignKey(Org, models.CASCADE, related_name="agents", verbose_name=_("org"))
+    name = models.CharField(_("name"), max_length=NAME)
+    production = models.BooleanField(_("in production"), default=True)
+    confirmed = models.BooleanField(_("confirmed"), default=True)
+    version = models.CharField(_("version"), max_length=NAME, blank=True)
+
+    objects = ScopedManager(org="org")
+
+    class Meta:
+        verbose_name = _("agent")
+        verbose_name_plural = _("agents")
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["org", "name"], name="agent_org_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@pghistory.track()
+class Policy(models.Model):
+    """Severity per signal and the confidence threshold, for an org or one of its agents. Empty = default."""
+
+    org = models.ForeignKey(Org, models.CASCADE, related_name="policies", verbose_name=_("org"))
+    agent = models.ForeignKey(
+        Agent,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        verbose_name=_("agent"),
+        help_text=_("Empty: all agents."),
+    )
+    confidence_threshold = models.FloatField(
+        _("confidence threshold"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+    )
+    agent_error = models.CharField(_("agent error"), max_length=8, choices=Severity, blank=True)
+    unexpected_handoff = models.CharField(
+        _("unexpected handoff, completed"), max_length=8, choices=Severity, blank=True
+    )
+    message_cap = models.CharField(_("message cap"), max_length=8, choices=Severity, blank=True)
+    low_confidence = models.CharField(_("low confidence"), max_length=8, choices=Severity, blank=True)
+
+    objects = ScopedManager(org="org")
+
+    class Meta:
+        verbose_name = _("policy")
+        verbose_name_plural = _("policies")
+        constraints = [
+            models.UniqueConstraint(fields=["org", "agent"], name="policy_org_agent", nulls_distinct=False),
+            models.CheckConstraint(
+                condition=models.Q(confidence_threshold__isnull=True)
+                | models.Q(confidence_threshold__range=(0.0, 1.0)),
+                name="policy_threshold_0_1",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.org}: {self.agent or _('all agents')}"
