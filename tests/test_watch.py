@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.db.models import F
+from django.test import Client
 
 from alerts import actions
 from alerts.delivery.claim import claim
@@ -158,6 +159,22 @@ def test_with_no_specialist_it_says_that_nobody_can_be_told() -> None:
     watch.sweep()
     found = alert()
     assert found is not None and found.last_reason == "unroutable"
+
+
+def test_its_row_and_page_name_the_source_and_offer_no_room(specialist: User, client: Client) -> None:
+    sends = Sends()
+    sends.every_minute(60, 20)
+    watch.sweep()
+    found = alert()
+    assert found is not None
+    client.force_login(specialist)
+    for page in ("/", f"/alerts/{found.pk}"):
+        text = client.get(page).content.decode()
+        assert "Silent source" in text and sends.source.name in text
+        assert f"/alerts/{found.pk}/room" not in text
+        assert "nothing is heard from it." in text
+    answer = client.get(f"/api/alerts/{found.pk}").json()
+    assert (answer["scope"], answer["source_name"], answer["agent_name"]) == ("source", sends.source.name, None)
 
 
 # --- refused items ---------------------------------------------------------------------------------------------------

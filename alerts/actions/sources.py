@@ -56,7 +56,7 @@ def _begin(
         org=Org.objects.get(pk=key[0]),
         source=Source.objects.get(pk=key[1]),
         scope=Alert.Scope.SOURCE,
-        severity=max((SEVERITY[one.signal] for one in wanted), key=RANK.__getitem__),
+        severity=SEVERITY[max(wanted, key=_rank).signal],
         signals=[one.entry(1) for one in wanted],
         event_count=len(wanted),
         version=0,
@@ -66,8 +66,12 @@ def _begin(
         last_event_at=book.now,
         updated_at=book.now,
     )
-    book.record(alert, "opened", "first", notify=True)
+    book.record(alert, "opened", str(max(wanted, key=_rank).signal), notify=True)
     return True
+
+
+def _rank(trouble: SourceTrouble) -> int:
+    return RANK[SEVERITY[trouble.signal]]
 
 
 def _was_seen(before: Alert | None, trouble: SourceTrouble, last_at: datetime, now: datetime) -> bool:
@@ -93,6 +97,5 @@ def _go_on(book: Book, alert: Alert, troubles: Sequence[SourceTrouble]) -> bool:
         alert.signals = [*alert.signals, one.entry(alert.episode)]
         alert.event_count += 1
         alert.last_event_at = book.now
-        change = "worsened" if worse else "attached"
-        book.record(alert, change, change, detail=detail | {"signal": str(one.signal)}, notify=worse)
+        book.record(alert, "worsened" if worse else "attached", str(one.signal), detail=detail, notify=worse)
     return bool(new)

@@ -70,6 +70,7 @@ ALERT = record(
     scope=enum(Alert.Scope.values),
     agent_name=TEXT_OR_NULL,
     agent_version=TEXT_OR_NULL,
+    source_name={**TEXT_OR_NULL, "description": "Of an alert of scope source."},
     room_id=TEXT_OR_NULL,
     severity=enum(Severity.values),
     state=enum(Alert.State.values),
