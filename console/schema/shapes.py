@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from alerts.models import Alert, Push, Signal, Transition
+from alerts.models import Alert, Push, Signal, Transition, WebhookDelivery
 from orgs.models import Severity
 
 Schema = dict[str, Any]
@@ -128,6 +128,11 @@ PUSH = both(
 )
 
 SCHEMAS: dict[str, Schema] = {
+    "Delivery": record(
+        "One delivery of a chat product: `stored` to be worked, or what it was at once.",
+        delivery_id=UUID,
+        status=enum(["stored", *WebhookDelivery.Outcome.values]),
+    ),
     "Error": record("What went wrong.", error=ERROR),
     "Actor": record(
         "Who did it: a person (`sso_id` null for a human agent we cannot match), or what ended it.",
