@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
@@ -214,6 +215,19 @@ def test_an_endpoint_switched_off_is_refused(hook: Hook) -> None:
     assert hook.send(b"{}").status == 401
 
 
+def test_an_endpoint_deleted_just_now_is_refused_and_takes_nobody_along(hook: Hook) -> None:
+    with scopes_disabled():
+        other, url = webhooks.create(OrgFactory(), "qontak")
+    gone = Hook(hook.port, other, path_of(url))
+    assert gone.post().status == 200  # remembered for 5 s from here on
+    with scopes_disabled():
+        other.org.delete()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda one: one.post("agent"), [hook, gone] * 8))
+    assert [answer.status for answer in answers] == [200, 401] * 8
+    assert len(deliveries()) == 8
+
+
 @pytest.mark.parametrize(("allowed", "status"), [(["127.0.0.0/8"], 200), (["10.0.0.1", "2001:db8::/32"], 403)])
 def test_only_listed_addresses_may_post(hook: Hook, allowed: list[str], status: int) -> None:
     with scopes_disabled():
@@ -257,8 +271,8 @@ def test_one_orgs_flood_is_worked_in_turns_with_the_others(hook: Hook) -> None:
     mine = [message(org=hook.org.external_id, room=f"r{n}") for n in range(inbox.BATCH + 5)]
     with scopes_disabled():
         for one in mine:
-            inbox.store(hook.endpoint, one, datetime.now(UTC))
-        inbox.store(other, message(org=other.org.external_id), datetime.now(UTC))
+            inbox.store([inbox.read(hook.endpoint, one, datetime.now(UTC))])
+        inbox.store([inbox.read(other, message(org=other.org.external_id), datetime.now(UTC))])
         for endpoint in inbox._due():
             inbox._work(endpoint)
         waiting = WebhookDelivery.objects.filter(outcome="").values_list("endpoint", flat=True)
@@ -291,7 +305,8 @@ def test_only_the_last_deliveries_are_kept(hook: Hook) -> None:
 
     with scopes_disabled():
         for n in range(traffic.DELIVERIES_SHOWN + 5):
-            inbox.store(hook.endpoint, message(org=hook.org.external_id, room=f"r{n}"), datetime.now(UTC))
+            told = message(org=hook.org.external_id, room=f"r{n}")
+            inbox.store([inbox.read(hook.endpoint, told, datetime.now(UTC))])
         work()
         RoomFactory(org=hook.org)
         traffic.tidy(datetime.now(UTC))

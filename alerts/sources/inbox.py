@@ -34,23 +34,29 @@ log = structlog.get_logger(__name__)
 # --- stored first ----------------------------------------------------------------------------------------------------
 
 
-def store(endpoint: WebhookEndpoint, payload: Any, now: datetime) -> WebhookDelivery:
-    """Keep what a delivery tells, to be worked after the answer; what was not understood is final at once."""
+def read(endpoint: WebhookEndpoint, payload: Any, now: datetime) -> WebhookDelivery:
+    """What a delivery tells, to be stored; nothing personal is in it."""
     reading = READERS[endpoint.kind](payload, endpoint.organization_id or endpoint.org.external_id, now)
-    return _keep(endpoint, reading, sample_of(payload), now)
+    return _delivery(endpoint, reading, sample_of(payload), now)
 
 
-def refuse(endpoint: WebhookEndpoint, reason: str, now: datetime) -> WebhookDelivery:
-    """Keep that a delivery could not be read at all, or came from where it may not: `reason` is a code."""
-    refused = reason == "address"
-    return _keep(endpoint, Reading(reason=reason, refused=refused), {}, now)
+def unread(endpoint: WebhookEndpoint, reason: str, now: datetime) -> WebhookDelivery:
+    """That a delivery could not be read at all (`reason` is a code), or came from where it may not (`address`)."""
+    return _delivery(endpoint, Reading(reason=reason, refused=reason == "address"), {}, now)
 
 
-def _keep(endpoint: WebhookEndpoint, reading: Reading, sample: Any, now: datetime) -> WebhookDelivery:
+def store(deliveries: Sequence[WebhookDelivery]) -> None:
+    """Keep them, to be worked after the answer: one statement. Raises IntegrityError if an endpoint is gone."""
+    WebhookDelivery.objects.bulk_create(deliveries)
+    if any(delivery.facts for delivery in deliveries):
+        transaction.on_commit(lambda: feed.kick(feed.DELIVERIES), robust=True)
+
+
+def _delivery(endpoint: WebhookEndpoint, reading: Reading, sample: Any, now: datetime) -> WebhookDelivery:
     facts = [fact.as_json() for fact in reading.facts]
     if endpoint.org.personal_data == PersonalData.DROP:
         facts = [{name: value for name, value in fact.items() if name not in ("label", "text")} for fact in facts]
-    delivery = WebhookDelivery(
+    return WebhookDelivery(
         org=endpoint.org,
         endpoint=endpoint,
         received_at=now,
@@ -61,10 +67,6 @@ def _keep(endpoint: WebhookEndpoint, reading: Reading, sample: Any, now: datetim
         facts=facts,
         sample=sample,
     )
-    delivery.save(force_insert=True)
-    if facts:
-        transaction.on_commit(lambda: feed.kick(feed.DELIVERIES), robust=True)
-    return delivery
 
 
 def _outcome(reading: Reading) -> str:

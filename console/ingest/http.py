@@ -16,6 +16,7 @@ from console.ingest import keys, receipts, webhooks, work
 from console.ingest.decode import Refusal
 from console.ingest.request import Disconnected, Held, Receive, Request, Scope, Send, is_packed
 from console.ingest.tally import tally
+from console.ingest.together import Together
 from orgs.errors import error_body
 
 T = TypeVar("T")
@@ -24,6 +25,7 @@ WRITES = {endpoint.path: endpoint for endpoint in (work.EVENTS, work.ACTIVITY)}
 RECEIPTS = "/api/push-receipts"
 PATHS = frozenset({*WRITES, RECEIPTS})
 FLUSH_SECONDS = 1.0
+DELIVERIES_AT_ONCE = 100
 
 log = structlog.get_logger(__name__)
 REQUESTS = prometheus_client.Counter("live_ingest_requests", "Requests to the lane", ["path", "status"])
@@ -68,12 +70,14 @@ class Lane:
         self._keys = keys.KeyCache()
         self._rates = keys.Rates()
         self._endpoints = webhooks.EndpointCache()
+        self._deliveries = Together("webhooks", webhooks.receive, DELIVERIES_AT_ONCE, settings.INGEST_WAITING)
         self._held = Held()
         self._flushing: asyncio.Task[None] | None = None
 
     def close(self) -> None:
         """Let what runs end, and write the last second's figures."""
         self.pool.close()
+        self._deliveries.close()
         if tally:
             work.in_database(tally.flush)
 
@@ -146,7 +150,7 @@ class Lane:
         request.caller = endpoint.public_id
         packed = request.headers.get("content-encoding", "").strip().lower() == "gzip"
         content = await request.read()
-        return await self.pool.run(partial(webhooks.receive, endpoint, request.client, content, packed=packed))
+        return await self._deliveries.run(webhooks.Posted(endpoint, request.client, content, packed))
 
     async def _receipts(self, request: Request) -> work.Answer:
         if is_packed(request):

@@ -7,11 +7,14 @@ understood, with its reason, and shown at /sources.
 import hashlib
 import time
 from collections import Counter, OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 import structlog
+from django.db import IntegrityError
 
 from alerts.models import WebhookDelivery
 from alerts.sources import inbox
@@ -21,7 +24,7 @@ from console.ingest.keys import CACHED_SECONDS, REMEMBERED
 from console.ingest.tally import tally
 from console.ingest.work import Answer, database, hear
 from orgs import clock, webhooks
-from orgs.models import WebhookEndpoint
+from orgs.models import Source, WebhookEndpoint
 
 PREFIX = "/api/webhooks/"
 
@@ -82,31 +85,74 @@ def _digest(asked: Address) -> bytes:
     return hashlib.sha256(f"{asked.kind}/{asked.segment}".encode(errors="replace")).digest()
 
 
-def receive(endpoint: WebhookEndpoint, client: str, content: bytes, *, packed: bool) -> Answer:
-    """Store one delivery from `client`, an IP address. Raises Refusal: 403 from a wrong address, 503."""
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """One request to a live endpoint, from `client`, an IP address; `packed`: its body is gzip."""
+
+    endpoint: WebhookEndpoint
+    client: str
+    content: bytes
+    packed: bool
+
+
+def receive(batch: Sequence[Posted]) -> Sequence[Answer | Refusal]:
+    """Store the deliveries of some requests in one statement; each one's answer. Raises Refusal (503)."""
     with database():
         now = clock.now()
-        if not webhooks.is_allowed(endpoint, client):
-            inbox.refuse(endpoint, "address", now)
-            log.warning("webhook_address_refused", endpoint=endpoint.public_id, client=client)
-            raise Refusal(403, "address_refused", "This address may not post here.")
-        delivery = _store(endpoint, content, packed, now)
-        hear(endpoint.source, {endpoint.org_id}, now)
-    _count(endpoint, delivery)
+        deliveries = [_delivery(one, now) for one in batch]
+        gone = _store(deliveries)
+        for source, orgs in _heard(delivery for delivery in deliveries if delivery.pk not in gone).items():
+            hear(source, orgs, now)
+    for delivery in deliveries:
+        _count(delivery)
+    return [unknown() if delivery.pk in gone else _answer(delivery) for delivery in deliveries]
+
+
+def _delivery(posted: Posted, now: datetime) -> WebhookDelivery:
+    if not webhooks.is_allowed(posted.endpoint, posted.client):
+        log.warning("webhook_address_refused", endpoint=posted.endpoint.public_id, client=posted.client)
+        return inbox.unread(posted.endpoint, "address", now)
+    try:
+        payload = parse(unpack(posted.content) if posted.packed else posted.content)
+    except Refusal as error:
+        return inbox.unread(posted.endpoint, error.code, now)
+    return inbox.read(posted.endpoint, payload, now)
+
+
+def _store(deliveries: Sequence[WebhookDelivery]) -> set[UUID]:
+    """Store all at once; where an endpoint was deleted just now each alone. Ids of those that could not be."""
+    try:
+        inbox.store(deliveries)
+    except IntegrityError:
+        return {delivery.pk for delivery in deliveries if not _is_stored(delivery)}
+    return set()
+
+
+def _is_stored(delivery: WebhookDelivery) -> bool:
+    try:
+        inbox.store([delivery])
+    except IntegrityError:
+        return False
+    return True
+
+
+def _heard(deliveries: Iterable[WebhookDelivery]) -> dict[Source, set[int]]:
+    found: dict[Source, set[int]] = {}
+    for delivery in deliveries:
+        found.setdefault(delivery.endpoint.source, set()).add(delivery.org_id)
+    return found
+
+
+def _answer(delivery: WebhookDelivery) -> Answer | Refusal:
+    if delivery.reason == "address":
+        return Refusal(403, "address_refused", "This address may not post here.")
     body = {"delivery_id": str(delivery.pk), "status": delivery.outcome or "stored"}
     return Answer(200, msgspec.json.encode(body), Counter())
 
 
-def _store(endpoint: WebhookEndpoint, content: bytes, packed: bool, now: datetime) -> WebhookDelivery:
-    try:
-        payload = parse(unpack(content) if packed else content)
-    except Refusal as error:
-        return inbox.refuse(endpoint, error.code, now)
-    return inbox.store(endpoint, payload, now)
-
-
-def _count(endpoint: WebhookEndpoint, delivery: WebhookDelivery) -> None:
+def _count(delivery: WebhookDelivery) -> None:
     """What is not understood is counted here; the rest by whoever works it."""
     if delivery.outcome in (WebhookDelivery.Outcome.NOT_UNDERSTOOD, WebhookDelivery.Outcome.REFUSED):
+        endpoint = delivery.endpoint
         place = slot(endpoint.org_id, endpoint.source_id, endpoint.pk, delivery.received_at)
         tally.count(place, Counts(not_understood=1))

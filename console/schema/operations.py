@@ -266,7 +266,7 @@ def _webhook() -> tuple[str, str, Operation]:
             "Writing",
             {200: ("Stored, whatever it says; then worked.", "Delivery")},
             (413,),
-            description="The address is made by `webhook create` or on the page of sources; its last part is the secret. "
+            description="The address is made by `webhook create` or on the page of sources, its last part the secret. "
             "401: no such address, or a newer one took its place. 403: not an allowed address.",
             parameters=(GZIP, _path("endpoint", {**TEXT, "description": "`public_id.token`"})),
             body={"required": True, "content": any_object},
