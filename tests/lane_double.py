@@ -54,7 +54,10 @@ class LaneDouble:
             disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
-                raw = self.rfile.read(int(self.headers["Content-Length"]))
+                length = int(self.headers["Content-Length"])
+                raw = self.rfile.read(length)
+                if len(raw) < length:
+                    return  # the sender was killed
                 request = Request(self.path, dict(self.headers), raw)
                 with double._lock:
                     double.requests.append(request)
@@ -63,8 +66,8 @@ class LaneDouble:
                 self.answer(told or double._usual(request))
 
             def answer(self, told: Told) -> None:
+                self.close_connection = told.hang_up or told.headers.get("Connection") == "close"
                 if told.hang_up:
-                    self.close_connection = True
                     return
                 head = f"HTTP/1.1 {told.status} Told\r\n"
                 headers = {"Content-Length": str(len(told.body))} | told.headers

@@ -158,13 +158,6 @@ def test_without_any_org_the_key_decides() -> None:
 # --- Over HTTP --------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def service() -> Iterator[LaneDouble]:
-    made = LaneDouble()
-    yield made
-    made.stop()
-
-
 Start = Callable[..., subprocess.Popen[str]]
 
 
@@ -196,26 +189,26 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def test_stops_after_so_many_failure_events(service: LaneDouble, start: Start) -> None:
-    code, _, _ = finish(start("--base-url", service.url, "--key", "k", "--rate", "500", "--count", "120"))
+def test_stops_after_so_many_failure_events(double: LaneDouble, start: Start) -> None:
+    code, _, _ = finish(start("--base-url", double.url, "--key", "k", "--rate", "500", "--count", "120"))
     assert code == 0
-    assert len(service.items()) == 120
+    assert len(double.items()) == 120
 
 
-def test_sends_its_key_as_a_bearer(service: LaneDouble, start: Start) -> None:
-    finish(start("--base-url", service.url, "--key", "pre.secret", "--rate", "500", "--count", "5"))
-    assert {request.headers["Authorization"] for request in service.requests} == {"Bearer pre.secret"}
+def test_sends_its_key_as_a_bearer(double: LaneDouble, start: Start) -> None:
+    finish(start("--base-url", double.url, "--key", "pre.secret", "--rate", "500", "--count", "5"))
+    assert {request.headers["Authorization"] for request in double.requests} == {"Bearer pre.secret"}
 
 
-def test_sends_room_activity_too(service: LaneDouble, start: Start) -> None:
-    finish(start("--base-url", service.url, "--key", "k", "--rate", "500", "--rooms", "5", "--count", "100"))
-    assert service.items(ROOM_ACTIVITY)
+def test_sends_room_activity_too(double: LaneDouble, start: Start) -> None:
+    finish(start("--base-url", double.url, "--key", "k", "--rate", "500", "--rooms", "5", "--count", "100"))
+    assert double.items(ROOM_ACTIVITY)
 
 
-def test_a_rooms_steps_arrive_in_the_order_of_the_story(service: LaneDouble, start: Start) -> None:
-    finish(start("--base-url", service.url, "--key", "k", "--rate", "1000", "--rooms", "3", "--count", "200"))
+def test_a_rooms_steps_arrive_in_the_order_of_the_story(double: LaneDouble, start: Start) -> None:
+    finish(start("--base-url", double.url, "--key", "k", "--rate", "1000", "--rooms", "3", "--count", "200"))
     told: dict[str, list[int]] = defaultdict(list)
-    for request in service.requests:
+    for request in double.requests:
         for item in request.items:
             name = item.get("event_id") or item["activity_id"]
             told[item["room_id"]].append(int(name.rpartition("-")[2]))
@@ -223,22 +216,22 @@ def test_a_rooms_steps_arrive_in_the_order_of_the_story(service: LaneDouble, sta
     assert all(numbers == sorted(numbers) for numbers in told.values())
 
 
-def test_fast_traffic_is_batches(service: LaneDouble, start: Start) -> None:
-    finish(start("--base-url", service.url, "--key", "k", "--rate", "1000", "--count", "300"))
-    assert max(len(request.items) for request in service.requests) > 10
+def test_fast_traffic_is_batches(double: LaneDouble, start: Start) -> None:
+    finish(start("--base-url", double.url, "--key", "k", "--rate", "1000", "--count", "300"))
+    assert max(len(request.items) for request in double.requests) > 10
 
 
-def test_a_busy_service_gets_the_same_bytes_again(service: LaneDouble, start: Start) -> None:
-    service.scripted = [Told(503, {"Retry-After": "0"}), Told(429, {"Retry-After": "0"})]
-    code, _, _ = finish(start("--base-url", service.url, "--key", "k", "--rate", "4", "--count", "1"))
+def test_a_busy_service_gets_the_same_bytes_again(double: LaneDouble, start: Start) -> None:
+    double.scripted = [Told(503, {"Retry-After": "0"}), Told(429, {"Retry-After": "0"})]
+    code, _, _ = finish(start("--base-url", double.url, "--key", "k", "--rate", "4", "--count", "1"))
     assert code == 0
-    assert len({request.raw for request in service.requests[:3]}) == 1
+    assert len({request.raw for request in double.requests[:3]}) == 1
 
 
-def test_waits_as_long_as_retry_after_asks(service: LaneDouble, start: Start) -> None:
-    service.scripted = [Told(429, {"Retry-After": "1"})]
+def test_waits_as_long_as_retry_after_asks(double: LaneDouble, start: Start) -> None:
+    double.scripted = [Told(429, {"Retry-After": "1"})]
     began = time.monotonic()
-    finish(start("--base-url", service.url, "--key", "k", "--rate", "50", "--count", "1"))
+    finish(start("--base-url", double.url, "--key", "k", "--rate", "50", "--count", "1"))
     assert time.monotonic() - began >= 1.0
 
 
@@ -257,9 +250,9 @@ def test_survives_a_service_that_is_away(start: Start, wait_for: Callable[..., A
         late.stop()
 
 
-def test_ends_cleanly_on_term(service: LaneDouble, start: Start, wait_for: Callable[..., Any]) -> None:
-    process = start("--base-url", service.url, "--key", "k", "--rate", "20")
-    wait_for(lambda: service.requests, 15)
+def test_ends_cleanly_on_term(double: LaneDouble, start: Start, wait_for: Callable[..., Any]) -> None:
+    process = start("--base-url", double.url, "--key", "k", "--rate", "20")
+    wait_for(lambda: double.requests, 15)
     process.send_signal(signal.SIGTERM)
     code, out, err = finish(process)
     assert (code, err) == (0, "")
@@ -274,7 +267,7 @@ def test_ends_on_term_while_the_service_is_away(start: Start) -> None:
     assert finish(process)[0] == 0
 
 
-def test_plays_the_demos_orgs_with_the_demos_key(service: LaneDouble, start: Start, tmp_path: Path) -> None:
+def test_plays_the_demos_orgs_with_the_demos_key(double: LaneDouble, start: Start, tmp_path: Path) -> None:
     demo = {
         "source_key": "demo.key",
         "orgs": [
@@ -288,9 +281,9 @@ def test_plays_the_demos_orgs_with_the_demos_key(service: LaneDouble, start: Sta
         "logins": [],
     }
     (tmp_path / "demo.json").write_text(json.dumps(demo))
-    finish(start("--base-url", service.url, "--rate", "500", "--count", "20"))
-    assert {(item["org_id"], item["agent_name"]) for item in service.items()} == {("melati", "Order Helper")}
-    assert {request.headers["Authorization"] for request in service.requests} == {"Bearer demo.key"}
+    finish(start("--base-url", double.url, "--rate", "500", "--count", "20"))
+    assert {(item["org_id"], item["agent_name"]) for item in double.items()} == {("melati", "Order Helper")}
+    assert {request.headers["Authorization"] for request in double.requests} == {"Bearer demo.key"}
 
 
 # --- One clear sentence and exit code 2 -------------------------------------------------------------------
@@ -332,9 +325,9 @@ def test_a_damaged_demo_file_is_refused(start: Start, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("status", "word"), [(401, "key"), (403, "scope"), (404, "--base-url")])
-def test_what_trying_again_cannot_help_is_refused(service: LaneDouble, start: Start, status: int, word: str) -> None:
-    service.scripted = [Told(status)]
-    refused(start("--base-url", service.url, "--key", "k", "--rate", "50"), word)
+def test_what_trying_again_cannot_help_is_refused(double: LaneDouble, start: Start, status: int, word: str) -> None:
+    double.scripted = [Told(status)]
+    refused(start("--base-url", double.url, "--key", "k", "--rate", "50"), word)
 
 
 def test_manage_py_runs_the_same_command() -> None:

@@ -6,7 +6,6 @@ import asyncio
 import atexit
 import logging
 import os
-import weakref
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -59,7 +58,7 @@ class Client:
         self._worker = self._begin()
         if self._spool:
             self._worker.start()  # what an earlier process left behind waits already
-        _clients.add(self)
+        _open.add(self)
 
     def report_failure(self, **event: Unpack[FailureEvent]) -> None:
         """Report that an agent failed a customer; returns at once and never raises.
@@ -81,6 +80,7 @@ class Client:
 
     def close(self, timeout: float | None = None) -> Flushed:
         """Flush and end; later reports are dropped. What waits in the spool stays there for the next process."""
+        _open.discard(self)
         return self._worker.close(self._exit_timeout if timeout is None else timeout)
 
     def stats(self) -> Stats:
@@ -139,16 +139,16 @@ class Client:
         self._worker = self._begin()
 
 
-_clients: weakref.WeakSet[Client] = weakref.WeakSet()
+_open: set[Client] = set()  # kept until they are closed: what a forgotten one has queued is sent all the same
 
 
 def _close_all() -> None:
-    for client in list(_clients):
+    for client in list(_open):
         client.close()
 
 
 def _after_fork_in_child() -> None:
-    for client in list(_clients):
+    for client in list(_open):
         client._after_fork()
 
 

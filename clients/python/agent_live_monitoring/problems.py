@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -39,17 +40,17 @@ class Problems:
     def __init__(self, on_error: Callable[[Problem], None] | None) -> None:
         self._on_error = on_error
         self._untold: deque[Problem] = deque()
-        self._telling = 0
+        self._teller: int | None = None  # the thread that tells just now
         self._logged: dict[str, float] = {}
         self._lasting: dict[str, str] = {}
 
     def __len__(self) -> int:
-        return len(self._untold) + self._telling
+        return len(self._untold) + (self._teller is not None)
 
     def note(self, problem: Problem) -> None:
-        """Keep a problem until it is told; beyond so many the newest goes untold."""
+        """Keep a problem until it is told. Only the log hears of it beyond so many, and where `on_error` made it."""
         self._log(problem)
-        if self._on_error is not None and len(self._untold) < KEPT:
+        if self._on_error and len(self._untold) < KEPT and self._teller != threading.get_ident():
             self._untold.append(problem)
 
     def begin(self, where: str, problem: Problem) -> None:
@@ -64,14 +65,14 @@ class Problems:
 
     def tell(self) -> None:
         """Call `on_error` for each; what it raises is logged."""
-        while self._on_error is not None and self._untold:
-            self._telling += 1
+        while self._on_error and self._untold and self._teller is None:
+            self._teller = threading.get_ident()
             try:
                 self._on_error(self._untold.popleft())
             except Exception:  # the user's code, and it must not end the worker
                 log.exception("on_error raised")
             finally:
-                self._telling -= 1
+                self._teller = None
 
     def _log(self, problem: Problem) -> None:
         """One line a minute for each code: an outage must not fill the bot's log as well."""
