@@ -9,10 +9,12 @@ from django.apps import apps
 from django.db import connection, transaction
 from django_scopes import scopes_disabled
 
+from agent_live_monitoring import Client
 from alerts.models import Gate
 from orgs.models import Org
 from tests.factories import OrgFactory, SourceFactory
 from tests.ingest_server import Sender, make_key, serving
+from tests.lane_double import LaneDouble
 from tests.outbox import set_gate
 from tests.stack import until
 from tests.standins import CLIENT_ID, CLIENT_SECRET, RECEIPT_SECRET, Standins
@@ -146,6 +148,28 @@ def sender(transactional_db: None, ingest_port: int) -> Sender:
     source = SourceFactory()
     row, key = make_key(source)
     return Sender(ingest_port, source, key, row)
+
+
+@pytest.fixture
+def double() -> Iterator[LaneDouble]:
+    """A server that answers as the lane would, or as it is told."""
+    made = LaneDouble()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def make_client() -> Iterator[Callable[..., Client]]:
+    """`make_client(url, key="k", **options)`: a client that is closed at the end, whatever still waits in it."""
+    made: list[Client] = []
+
+    def make(url: str, key: str = "k", **options: Any) -> Client:
+        made.append(Client(url, key, **options))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close(0)
 
 
 @pytest.fixture

@@ -13,19 +13,17 @@ from random import Random
 from typing import get_args
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from demo.commandline import Parser, Refused, run_guarded, say
 from demo.simulator.cast import choose, read_demo
-from demo.simulator.story import FAILURE_EVENTS, ROOM_ACTIVITY, Scenario, Step, Story
-from demo.simulator.wire import DEADLINE, Stopped, Wire
+from demo.simulator.story import FAILURE_EVENTS, Scenario, Step, Story
+from demo.simulator.wire import Wire
 
 HELP = "Send conversations that fail over HTTP, the way any chatbot back end would."
 PROG = "simulate"
 TICK_SECONDS = 0.1
 PROGRESS_SECONDS = 10.0
 BEHIND_AT_MOST_SECONDS = 1.0
-EVENTS_AT_ONCE = 200  # with their room activity well below the 1,000 items of a request
+EVENTS_AT_ONCE = 200  # with their room activity well below what the client queues
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,8 +58,6 @@ async def _play(options: argparse.Namespace) -> None:
     key = options.key or demo.source_key
     if not key:
         raise Refused(f"No API key: give --key, or set the demo up first ({demo_file} has none).")
-    if not (key.isascii() and key.isprintable()):
-        raise Refused("The API key has characters that no key has.")
     story = Story(
         seed=options.seed,
         run=f"{int(time.time()):x}{os.urandom(2).hex()}",
@@ -72,13 +68,14 @@ async def _play(options: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with aiohttp.ClientSession(timeout=DEADLINE) as session:
-        wire = Wire(session, base_url, key, stop)
-        try:
-            await Simulation(story, wire, stop, options.rate, options.count, options.seed).run()
-        except Stopped:
-            say("Stopped while the service was away.")
-        say(f"Ended. {summary(wire)}")
+    wire = Wire(base_url, key)
+    try:
+        whole = await Simulation(story, wire, stop, options.rate, options.count, options.seed).run()
+    finally:
+        await wire.close()
+    if not whole:
+        say("Stopped while the service was away.")
+    say(f"Ended. {summary(wire)}")
 
 
 class Simulation:
@@ -97,15 +94,17 @@ class Simulation:
         self._due = time.monotonic()
         self._said = time.monotonic()
 
-    async def run(self) -> None:
-        """Until stopped or out of events. Raises `Refused` and `Stopped` as `Wire.post`."""
-        while self._left > 0 and not self._stop.is_set():
-            for wave in waves(list(self._due_steps())):
-                for path, items in wave.items():
-                    await self._wire.post(path, items)
+    async def run(self) -> bool:
+        """Until stopped or out of events: False if what was sent last got no answer. Raises `Refused`."""
+        answered = True
+        while answered and self._left > 0 and not self._stop.is_set():
+            for step, moment in self._due_steps():
+                self._wire.send(step, moment)
+            answered = await self._wire.settle(self._stop.is_set)
             self._progress()
             if self._left > 0:
                 await self._rest()
+        return answered
 
     def _due_steps(self) -> Iterator[tuple[Step, datetime]]:
         now, wall = time.monotonic(), datetime.now(UTC)
@@ -133,27 +132,9 @@ class Simulation:
             return
 
 
-def waves(steps: list[tuple[Step, datetime]]) -> Iterator[dict[str, list[dict[str, object]]]]:
-    """Cut into batches per path so that, sent in turn, no room's steps overtake each other."""
-    wave: dict[str, list[dict[str, object]]] = {FAILURE_EVENTS: [], ROOM_ACTIVITY: []}
-    rooms: dict[str, set[str]] = {FAILURE_EVENTS: set(), ROOM_ACTIVITY: set()}
-    for step, moment in steps:
-        # Failure events of a wave go first, so one that follows an activity of its room begins another wave.
-        if step.path == FAILURE_EVENTS and step.item["room_id"] in rooms[ROOM_ACTIVITY]:
-            yield {path: items for path, items in wave.items() if items}
-            wave = {path: [] for path in wave}
-            rooms = {path: set() for path in rooms}
-        wave[step.path].append(step.at(moment))
-        rooms[step.path].add(step.item["room_id"])
-    yield {path: items for path, items in wave.items() if items}
-
-
 def summary(wire: Wire) -> str:
-    """One line: `14:02:11 120 created, 1 invalid in 98 requests`."""
-    known = ("created", "duplicate", "updated", "conflict", "invalid")
-    items = ", ".join(f"{wire.counts[kind]:,} {kind}" for kind in known if wire.counts[kind])
-    again = f", {wire.counts['tried again']:,} tried again" if wire.counts["tried again"] else ""
-    return f"{datetime.now(UTC):%H:%M:%S}Z {items or 'nothing'} in {wire.counts['requests']:,} requests{again}"
+    """One line: `14:02:11Z 120 delivered, 1 failed in 98 requests`."""
+    return f"{datetime.now(UTC):%H:%M:%S}Z {wire.summary()}"
 
 
 def _base_url(text: str) -> str:
