@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from demo.commandline import Parser, Refused, run_guarded, say
 from demo.simulator.cast import choose, read_demo
+from demo.simulator.chat import Chat
 from demo.simulator.story import FAILURE_EVENTS, Scenario, Step, Story
 from demo.simulator.wire import Wire
 
@@ -68,25 +69,26 @@ async def _play(options: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    wire = Wire(base_url, key)
+    wire, chat = Wire(base_url, key), Chat(base_url)
     try:
-        whole = await Simulation(story, wire, stop, options.rate, options.count, options.seed).run()
+        whole = await Simulation(story, wire, chat, stop, options.rate, options.count, options.seed).run()
     finally:
         await wire.close()
     if not whole:
         say("Stopped while the service was away.")
-    say(f"Ended. {summary(wire)}")
+    say(f"Ended. {summary(wire, chat)}")
 
 
 class Simulation:
     """Sends the story at a pace. While the service is away it waits, and does not catch up afterwards."""
 
     def __init__(
-        self, story: Story, wire: Wire, stop: asyncio.Event, rate: float, count: int | None, seed: int
+        self, story: Story, wire: Wire, chat: Chat, stop: asyncio.Event, rate: float, count: int | None, seed: int
     ) -> None:
         """`rate` in failure events a second; room activity comes on top, as the story has it."""
         self._steps = story.steps()
         self._wire = wire
+        self._chat = chat
         self._stop = stop
         self._rate = rate
         self._left = math.inf if count is None else count
@@ -98,9 +100,15 @@ class Simulation:
         """Until stopped or out of events: False if what was sent last got no answer. Raises `Refused`."""
         answered = True
         while answered and self._left > 0 and not self._stop.is_set():
+            told = []
             for step, moment in self._due_steps():
-                self._wire.send(step, moment)
+                if step.by_webhook:
+                    told.append((step.path, step.at(moment)))
+                else:
+                    self._wire.send(step, moment)
             answered = await self._wire.settle(self._stop.is_set)
+            if answered:
+                await self._chat.post(told)
             self._progress()
             if self._left > 0:
                 await self._rest()
@@ -121,7 +129,7 @@ class Simulation:
     def _progress(self) -> None:
         if time.monotonic() - self._said >= PROGRESS_SECONDS:
             self._said = time.monotonic()
-            say(summary(self._wire))
+            say(summary(self._wire, self._chat))
 
     async def _rest(self) -> None:
         ahead = self._due - time.monotonic()
@@ -132,9 +140,11 @@ class Simulation:
             return
 
 
-def summary(wire: Wire) -> str:
-    """One line: `14:02:11Z 120 delivered, 1 failed in 98 requests`."""
-    return f"{datetime.now(UTC):%H:%M:%S}Z {wire.summary()}"
+def summary(wire: Wire, chat: Chat) -> str:
+    """One line: `14:02:11Z 120 delivered, 1 failed in 98 requests, 40 told by webhook`."""
+    told = f", {chat.counts['told']:,} told by webhook" if chat.counts["told"] else ""
+    lost = f", {chat.counts['lost']:,} lost" if chat.counts["lost"] else ""
+    return f"{datetime.now(UTC):%H:%M:%S}Z {wire.summary()}{told}{lost}"
 
 
 def _base_url(text: str) -> str:
