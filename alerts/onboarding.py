@@ -79,6 +79,7 @@ def facts(org: Org) -> Facts:
     """Seven queries; run it inside a scope."""
     rows = {step: found.filter(org=org) for step, found in _proofs().items()}
     acts = ("actor", "alert__room")
+    alerts = Alert.objects.filter(org=org, scope=Alert.Scope.ROOM)
     return Facts(
         source=rows["source"].select_related("source").order_by("-at").first(),
         event=rows["event"].select_related("agent").order_by("received_at").first(),
@@ -86,8 +87,5 @@ def facts(org: Org) -> Facts:
         phone=rows["phone"].select_related("supervisor").order_by("delivered_at").first(),
         room=rows["room"].select_related(*acts).order_by("at").first(),
         follow_up=rows["follow_up"].select_related(*acts).order_by("at").first(),
-        alert=Alert.objects.filter(org=org, scope=Alert.Scope.ROOM)
-        .select_related("room")
-        .order_by("-last_event_at")
-        .first(),
+        alert=alerts.select_related("room").order_by("-last_event_at").first(),
     )

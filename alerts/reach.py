@@ -4,10 +4,10 @@ Reachable is proven, not hoped for: a push of this org came to the person's phon
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from django.db.models import Max, Q, QuerySet
 
@@ -16,6 +16,7 @@ from orgs.models import Agent, Assignment, User
 
 State = Literal["reachable", "unproven", "unreachable"]
 Reason = Literal["", "never_delivered", "never_asked", "no_phone", "refused", "inactive"]
+Times = Mapping[str, Any]  # of the newest pushes to a person: delivered, opened, failed, refused, no_token
 ENTERING = (Transition.Change.OPENED_ROOM, Transition.Change.INTERVENED)
 
 
@@ -156,7 +157,7 @@ def _backing(agent: Agent, held: Sequence[Assignment]) -> list[tuple[User, int]]
     return list(people.values())
 
 
-def _pushes(users: set[int]) -> dict[tuple[int, int], dict[str, datetime | None]]:
+def _pushes(users: set[int]) -> dict[tuple[int, int], Times]:
     """(org, person) -> when a push was last delivered, opened, refused, or found no phone."""
     refused = Q(state=Push.State.DEAD, ended_reason="refused")
     rows = (
@@ -171,7 +172,7 @@ def _pushes(users: set[int]) -> dict[tuple[int, int], dict[str, datetime | None]
             no_token=Max("sent_at", filter=Q(push="no_token")),
         )
     )
-    return {(row.pop("org"), row.pop("supervisor")): row for row in rows}
+    return {(row["org"], row["supervisor"]): row for row in rows}
 
 
 def _entered(agents: Sequence[Agent], users: set[int]) -> dict[tuple[int, int], datetime]:
@@ -185,7 +186,7 @@ def _entered(agents: Sequence[Agent], users: set[int]) -> dict[tuple[int, int], 
     return {(agent, user): at for agent, user, at in rows}
 
 
-def _supervisor(user: User, tier: int, pushes: dict[str, datetime | None]) -> Supervisor:
+def _supervisor(user: User, tier: int, pushes: Times) -> Supervisor:
     delivered = pushes.get("delivered")
     refused = max((at for at in (pushes.get("failed"), pushes.get("refused")) if at), default=None)
     facts = Facts(user.is_active, user.push_tokens, user.push_tokens_at, delivered, refused, pushes.get("no_token"))

@@ -222,8 +222,8 @@ def lines(found: Sequence[AgentReach]) -> Iterator[str]:
     """The same rows as CSV, header first; an agent without supervisors is one line."""
     yield _line(COLUMNS)
     for one in found:
-        for supervisor in one.supervisors or [None]:
-            yield _line(_cells(one.agent, supervisor))
+        people: Sequence[Supervisor | None] = one.supervisors or [None]
+        yield from (_line(_cells(one.agent, person)) for person in people)
 
 
 def _cells(agent: Agent, one: Supervisor | None) -> list[str]:

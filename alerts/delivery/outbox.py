@@ -27,9 +27,7 @@ from orgs.models import Assignment, Org, Severity, User
 from orgs.routing import Recipient
 
 TESTS_AT_ONCE = 25  # people: a round shows each hop of each, and every one of them is looked at again and again
-TESTED_WITHIN = timedelta(
-    seconds=30
-)  # whoever was tested since is left out of a round: a double click tells nobody twice
+TESTED_WITHIN = timedelta(seconds=30)  # who was tested since is left out of a round: a double click tells nobody twice
 SWEEP_LASTS = 18.0  # seconds; with a deadline of 10 it ends before the task limit of 30
 FLUSH = 0.1  # seconds between two writes of results
 STOP_PATIENCE = 8.0  # seconds for what is in flight when the process is told to end

@@ -220,7 +220,7 @@ SCHEMAS: dict[str, Schema] = {
                 last_entered_at=TIME_OR_NULL,
                 reachable={
                     "type": "boolean",
-                    "description": "Proven: a push came to the phone, and none failed since.",
+                    "description": "Proven: a push came to the phone, none failed since.",
                 },
                 reason={
                     "type": ["string", "null"],

@@ -1,6 +1,6 @@
 """Reach: every production agent, who backs it up, whether a push reaches them, and tests of it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -100,8 +100,8 @@ class StreamedCsv(StreamingHttpResponse):
     """Lines as they are made, also under ASGI, where Django would collect them all first."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        parts = iter(self.streaming_content)  # type: ignore[arg-type]
-        while (part := await sync_to_async(next)(parts, None)) is not None:
+        parts: Iterator[bytes] = iter(self.streaming_content)  # type: ignore[arg-type]
+        while part := await sync_to_async(lambda: next(parts, b""))():
             yield part
 
 

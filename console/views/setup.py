@@ -22,6 +22,7 @@ from orgs.models import NAME, Org
 from orgs.setup import CannotSetUp, Made, set_up
 
 HTMX_STOPS_POLLING = 286
+SOURCES = "/sources"  # where webhooks are made
 PRINTABLE = RegexValidator(r"^[^\x00-\x1f\x7f]*$", gettext_lazy("No control characters here."))
 
 
@@ -71,11 +72,8 @@ def new(request: HttpRequest) -> HttpResponse:
     form = SetupForm(request.POST or None)
     made = form.make() if form.is_valid() else None
     if made is None:
-        status = 422 if form.is_bound else 200
-        known = _known(form)
-        return render(
-            request, "console/setup_new.html", {"form": form, "known": known, "page": "setup_new"}, status=status
-        )
+        context = {"form": form, "known": _known(form), "page": "setup_new"}
+        return render(request, "console/setup_new.html", context, status=422 if form.is_bound else 200)
     context = _context(request, made.org) | {"made": made, "curl": words.event_curl(made.key)}
     return render(request, "console/setup.html", context)
 
@@ -122,6 +120,7 @@ def _context(request: HttpRequest, org: Org) -> dict[str, Any]:
         "facts": facts,
         "steps": words.steps(progress, facts),
         "source": source,
+        "sources_url": SOURCES,
         "key": words.key_of(source, now),
         "people": words.people(org),
         "push": words.newest_push(org, now),
