@@ -137,7 +137,7 @@ def phone_word(one: Supervisor) -> Word:
             return Word("warn", "device-mobile-x", _("Last push refused"))
     tokens = one.user.push_tokens
     if tokens is None:
-        return Word("none", "device-mobile", _("One, by its delivery"))
+        return Word("none", "device-mobile", _("Proven by delivery"))
     return Word("ink", "device-mobile", ngettext("{n} phone", "{n} phones", tokens).format(n=tokens))
 
 

@@ -80,7 +80,8 @@ def new(request: HttpRequest) -> HttpResponse:
 
 def _known(form: SetupForm) -> Org | None:
     """The org that has this external id already: somebody may only have come back to the form."""
-    return Org.objects.filter(external_id=form["external_id"].value()).first() if "external_id" in form.errors else None
+    taken = form.has_error("external_id", "unique")
+    return Org.objects.filter(external_id=form.data["external_id"].strip()).first() if taken else None
 
 
 @require_safe

@@ -164,6 +164,7 @@ def test_times_are_in_ones_own_zone(site: Site) -> None:
 
 
 def test_a_test_push_shows_each_hop(site: Site) -> None:
+    site.fails("r1")
     page = site.page(site.scene.people[0])
     page.goto("/reach")
     page.get_by_role("button", name="Send test : Rina Wulandari, Billing Bot").click()
