@@ -103,7 +103,7 @@ def _fact(step: str, facts: Facts) -> str:
             people = ngettext("{n} person", "{n} people", facts.people).format(n=facts.people)
             return f"{people}, {ngettext('{n} tier', '{n} tiers', facts.tiers).format(n=facts.tiers)}"
         case "phone" if facts.phone and facts.phone.delivered_at:
-            return _who(str(facts.phone.supervisor), facts.phone.delivered_at, zone)
+            return _who(short_name(str(facts.phone.supervisor)), facts.phone.delivered_at, zone)
         case "room" if facts.room:
             return _act(facts.room, zone)
         case "follow_up" if facts.follow_up:
@@ -112,11 +112,11 @@ def _fact(step: str, facts: Facts) -> str:
 
 
 def _act(change: Transition, zone: str) -> str:
-    return _who(str(change.actor) if change.actor else _("A human agent"), change.at, zone)
+    return _who(short_name(str(change.actor)) if change.actor else _("A human agent"), change.at, zone)
 
 
 def _who(name: str, at: datetime, zone: str) -> str:
-    return format_html("{}, {}", short_name(name), day_clock(at, zone))
+    return format_html("{}, {}", name, day_clock(at, zone))
 
 
 # --- what to do next -------------------------------------------------------------------------------------------------

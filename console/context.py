@@ -85,7 +85,7 @@ class Shell:
         if self.me is None:
             return Coverage()
         with scope(org=self.org_ids):
-            return coverage(reach_of(production_agents()))
+            return coverage(reach_of(production_agents(), rooms=False))
 
     @cached_property
     def setups(self) -> list[Progress]:

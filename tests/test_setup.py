@@ -269,7 +269,7 @@ def test_the_menu_names_the_newest_org_and_the_page_the_others(specialist: Clien
     newer = OrgFactory(name="Newer", created_at=database_clock.now() + timedelta(minutes=1))
     page = specialist.get("/")
     assert f'href="/setup/{newer.external_id}"' in page.content.decode()
-    assert f"{scene.org.name}: 0 of 6 done" in text(specialist.get(f"/setup/{newer.external_id}"))
+    assert f"Also in setup: {scene.org.name} (0 of 6)" in text(specialist.get(f"/setup/{newer.external_id}"))
 
 
 def test_the_partial_is_the_list_alone_and_no_sign_of_a_person(scene: Scene) -> None:

@@ -74,7 +74,7 @@ def new(request: HttpRequest) -> HttpResponse:
     if made is None:
         context = {"form": form, "known": _known(form), "page": "setup_new"}
         return render(request, "console/setup_new.html", context, status=422 if form.is_bound else 200)
-    context = _context(request, made.org) | {"made": made, "curl": words.event_curl(made.key)}
+    context = _context(request, made.org) | {"made": made, "curl": words.event_curl(made.key), "above": True}
     return render(request, "console/setup.html", context)
 
 
@@ -89,8 +89,8 @@ def _known(form: SetupForm) -> Org | None:
 def checklist(request: HttpRequest, org_id: str) -> HttpResponse:
     """`/setup/<external id>`: the six steps. `?partial=1` answers the list alone, as it is asked for every 3 s."""
     org = _led(request, org_id)
-    context = _context(request, org)
     partial = bool(request.GET.get("partial"))
+    context = _context(request, org) | {"partial": partial, "above": bool(request.GET.get("above"))}
     response = render(request, "console/_setup.html" if partial else "console/setup.html", context)
     response["Cache-Control"] = "no-store"
     if partial:
@@ -118,6 +118,7 @@ def _context(request: HttpRequest, org: Org) -> dict[str, Any]:
         "org": org,
         "org_name": org.name,
         "progress": progress,
+        "others": [one for one in onboarding.unfinished(leads(person(request))) if one.org != org],
         "facts": facts,
         "steps": words.steps(progress, facts),
         "source": source,
