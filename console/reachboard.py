@@ -49,7 +49,7 @@ def parse(query: QueryDict) -> Filters:
     return Filters(
         tab=tab if tab in TABS else "all",
         org=query.get("org", "").replace("\x00", "").strip()[:200],
-        limit=min(int(limit), SHOWN_MOST) if limit.isdecimal() and int(limit[:6]) > 0 else SHOWN,
+        limit=min(int(limit[:6]), SHOWN_MOST) if limit[:6].isdecimal() and int(limit[:6]) else SHOWN,
     )
 
 

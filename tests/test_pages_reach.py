@@ -3,16 +3,19 @@
 import csv
 import io
 import re
+import threading
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.contrib.messages import get_messages
+from django.db import connection
 from django.test import Client
 from django.utils.html import strip_tags
-from django_scopes import scopes_disabled
+from django_scopes import scope, scopes_disabled
 
 from alerts.delivery import outbox
 from alerts.models import Push
@@ -192,6 +195,24 @@ def test_everyone_on_tier_1_is_tested_once_however_often_it_is_pressed(reached: 
     clock.advance(seconds=31)
     reached.post("/reach/test")
     assert len(names_tested()) == 4
+
+
+def test_two_rounds_at_once_test_everybody_once(transactional_db: None) -> None:
+    org = OrgFactory()
+    people = [(org, AssignmentFactory(org=org).user) for _ in range(3)]
+    at_once = threading.Barrier(2)
+
+    def press(_: int) -> int:
+        at_once.wait()
+        try:
+            with scope(org=org.pk):
+                return len(outbox.send_test_round(people, people[0][1])[0])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(press, range(2))) == [0, 3]
+    assert len(names_tested()) == 3
 
 
 def test_a_round_is_bounded_and_says_who_is_left(reached: Client, monkeypatch: Any) -> None:

@@ -154,7 +154,7 @@ def send_test_round(people: Iterable[tuple[Org, User]], by: User) -> tuple[list[
     """
     wanted = {(org.pk, user.pk): (org, user) for org, user in people}
     with transaction.atomic():
-        list(Org.objects.select_for_update().filter(pk__in={org for org, _ in wanted}).order_by("pk"))
+        list(Org.objects.select_for_update(no_key=True).filter(pk__in={org for org, _ in wanted}).order_by("pk"))
         tests = Push.objects.filter(kind=Push.Kind.TEST, org__in={org for org, _ in wanted})
         tested = set(tests.filter(planned_at__gt=clock.now() - TESTED_WITHIN).values_list("org_id", "supervisor_id"))
         due = [pair for key, pair in wanted.items() if key not in tested]

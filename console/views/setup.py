@@ -111,6 +111,7 @@ def _context(request: HttpRequest, org: Org) -> dict[str, Any]:
     now = clock.now()
     (progress,) = onboarding.progress(Org.objects.filter(pk=org.pk))
     facts = onboarding.facts(org)
+    others = [one for one in onboarding.unfinished(leads(person(request))) if one.org != org]
     source = words.source_of(org)
     return {
         "page": "setup",
@@ -118,7 +119,8 @@ def _context(request: HttpRequest, org: Org) -> dict[str, Any]:
         "org": org,
         "org_name": org.name,
         "progress": progress,
-        "others": [one for one in onboarding.unfinished(leads(person(request))) if one.org != org],
+        "setup": None if progress.finished else progress,  # what the menu counts
+        "others": others,
         "facts": facts,
         "steps": words.steps(progress, facts),
         "source": source,
