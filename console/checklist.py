@@ -101,7 +101,8 @@ def _fact(step: str, facts: Facts) -> str:
             return format_html(_("{signal} of {agent}, {time}"), signal=signal, agent=agent, time=time)
         case "people":
             people = ngettext("{n} person", "{n} people", facts.people).format(n=facts.people)
-            return f"{people}, {ngettext('{n} tier', '{n} tiers', facts.tiers).format(n=facts.tiers)}"
+            tiers = ngettext("{n} tier", "{n} tiers", facts.tiers).format(n=facts.tiers)
+            return f"{people}, {tiers}"
         case "phone" if facts.phone and facts.phone.delivered_at:
             return _who(short_name(str(facts.phone.supervisor)), facts.phone.delivered_at, zone)
         case "room" if facts.room:

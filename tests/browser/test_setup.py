@@ -93,7 +93,7 @@ def test_from_nothing_to_the_room_in_at_most_12_actions(
     act.fill("Room link", f"{standins.url}/rooms/{{room_id}}")
     act.fill("SSO id", "rina")
     act.fill("E-mail", "rina@example.com")
-    act.click("button", "Set up")
+    act.click("button", "Set up the org")
     key = page.locator("#key").inner_text()
     expect(page.locator("#step-people")).to_have_class("is-done")
 
@@ -121,7 +121,7 @@ def test_a_double_click_makes_one_org_and_shows_its_key(desk: BrowserContext) ->
     page.get_by_role("button", name="Sign in").click()
     for label, value in (("Name", "A"), ("External id", "a"), ("SSO id", "rina"), ("E-mail", "rina@example.com")):
         page.get_by_label(label, exact=True).first.fill(value)
-    page.get_by_role("button", name="Set up", exact=True).dblclick()
+    page.get_by_role("button", name="Set up the org").dblclick()
     expect(page.locator("#key")).to_be_visible()
     assert Org.objects.count() == 1
 
