@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from alerts.api import acts, pushes, reads
+from alerts.api.reach import Reach
 from orgs.api import Agents, NothingHere, Orgs, Supervisors
 
 urlpatterns = [
@@ -16,6 +17,7 @@ urlpatterns = [
     path("agents", Agents.as_view(), name="api_agents"),
     path("supervisors", Supervisors.as_view(), name="api_supervisors"),
     path("supervisors/<str:sso_id>/test-push", pushes.TestPush.as_view(), name="api_test_push"),
+    path("reach", Reach.as_view(), name="api_reach"),
     path("pushes", pushes.Pushes.as_view(), name="api_pushes"),
     path("pushes/<str:push_id>", pushes.PushDetail.as_view(), name="api_push"),
     path("pushes/<str:push_id>/replay", pushes.Replay.as_view(), name="api_push_replay"),

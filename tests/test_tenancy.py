@@ -90,6 +90,7 @@ OF_AN_ORG = {
     "test_push",
     "test_hops",
     "replay",
+    "setup",
     "api_alert",
     "api_push",
     *BODIES,
@@ -97,7 +98,11 @@ OF_AN_ORG = {
 # Lists and pages that show each caller their own.
 OF_THE_CALLER = {
     "board",
-    "supervisors",
+    "reach",
+    "reach_csv",
+    "reach_ask",
+    "reach_test",
+    "setup_new",
     "pushes",
     "replay_all",
     "preferences",
@@ -106,12 +111,13 @@ OF_THE_CALLER = {
     "api_orgs",
     "api_agents",
     "api_supervisors",
+    "api_reach",
     "api_pushes",
 }
 # Of no org at all: health, documents, signing in.
 OF_NOBODY = {"livez", "readyz", "metrics", "api_schema", "api_docs", "api_nothing_here", "invitation"}
 SIGNING_IN = ("account_", "mfa_")
-SHOW_NOTHING_TO_THE_OWNER = {"preferences", "set_language", "replay_all"}
+SHOW_NOTHING_TO_THE_OWNER = {"preferences", "set_language", "replay_all", "reach_ask", "reach_test", "setup_new"}
 
 
 def is_of_nobody(route: Route) -> bool:
@@ -142,7 +148,7 @@ def filled(route: Route, ours: Tenant, known: bool = True) -> str:
     verb = route.pattern.rpartition("/")[2]
     alert = ours.resolved if verb == "reopen" else ours.alert
     push = ours.test if route.name == "test_hops" else ours.dead
-    values = {"alert_id": alert.pk, "push_id": push.pk, "sso_id": ours.lead.sso_id}
+    values = {"alert_id": alert.pk, "push_id": push.pk, "sso_id": ours.lead.sso_id, "org_id": ours.org.external_id}
 
     def value(match: re.Match[str]) -> str:
         name = match[1]
@@ -267,7 +273,7 @@ def test_lists_show_their_people_what_is_theirs(route: Route, ours: Tenant) -> N
 
 def test_no_question_in_the_query_is_answered(ours: Tenant) -> None:
     everybody, wrong = strangers(ours), []
-    for path in ("/", "/api/alerts", "/api/agents", "/api/supervisors", "/api/pushes"):
+    for path in ("/", "/api/alerts", "/api/agents", "/api/supervisors", "/api/reach", "/api/pushes"):
         for name, value in (("org_id", f"{MARK}-org"), ("room_id", f"{MARK} room open"), ("agent", f"{MARK} agent")):
             for who, client in everybody.items():
                 told = seen(client.get(path, {name: value}))
