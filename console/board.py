@@ -65,7 +65,7 @@ def parse(query: QueryDict) -> Filters:
         org=_text(query, "org"),
         mine=query.get("mine") == "1",
         q=_text(query, "q"),
-        limit=min(int(limit), GROUP_LIMIT_MOST) if limit.isdecimal() and int(limit[:6]) > 0 else GROUP_LIMIT,
+        limit=min(int(limit[:6]), GROUP_LIMIT_MOST) if limit[:6].isdecimal() and int(limit[:6]) > 0 else GROUP_LIMIT,
         cursor=_text(query, "cursor"),
     )
 
