@@ -4,6 +4,7 @@ from django.urls import path, re_path
 
 from alerts.api import acts, pushes, reads
 from orgs.api import Agents, NothingHere, Orgs, Supervisors
+from orgs.assignments_api import Assignments
 
 urlpatterns = [
     path("alerts", reads.Alerts.as_view(), name="api_alerts"),
@@ -14,6 +15,7 @@ urlpatterns = [
     ],
     path("orgs", Orgs.as_view(), name="api_orgs"),
     path("agents", Agents.as_view(), name="api_agents"),
+    path("assignments", Assignments.as_view(), name="api_assignments"),
     path("supervisors", Supervisors.as_view(), name="api_supervisors"),
     path("supervisors/<str:sso_id>/test-push", pushes.TestPush.as_view(), name="api_test_push"),
     path("pushes", pushes.Pushes.as_view(), name="api_pushes"),

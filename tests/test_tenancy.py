@@ -20,7 +20,7 @@ from alerts.api import pushes
 from alerts.models import Alert, Push, Transition
 from console.ingest.http import PATHS
 from orgs.keys import issue, revoke
-from orgs.models import Org
+from orgs.models import Assignment, Org
 from tests.factories import OrgFactory, SourceFactory
 from tests.ingest_server import ACTIVITY, EVENTS, RECEIPTS, Sender, activity, event, make_key
 from tests.tenants import (
@@ -107,11 +107,12 @@ OF_THE_CALLER = {
     "api_agents",
     "api_supervisors",
     "api_pushes",
+    "api_assignments",
 }
 # Of no org at all: health, documents, signing in.
 OF_NOBODY = {"livez", "readyz", "metrics", "api_schema", "api_docs", "api_nothing_here", "invitation"}
 SIGNING_IN = ("account_", "mfa_")
-SHOW_NOTHING_TO_THE_OWNER = {"preferences", "set_language", "replay_all"}
+SHOW_NOTHING_TO_THE_OWNER = {"preferences", "set_language", "replay_all", "api_assignments"}
 
 
 def is_of_nobody(route: Route) -> bool:
@@ -175,6 +176,7 @@ def state_of_a(ours: Tenant) -> Any:
             list(Alert.objects.filter(org=ours.org).order_by("pk").values_list("pk", "version", "state")),
             list(Push.objects.filter(org=ours.org).order_by("pk").values_list("pk", "state", "attempts")),
             Transition.objects.filter(org=ours.org).count(),
+            list(Assignment.objects.filter(org=ours.org).order_by("pk").values()),
         )
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from alerts.models import Alert, Push, Signal, Transition
-from orgs.models import Severity
+from orgs.models import Assignment, Severity
 
 Schema = dict[str, Any]
 
@@ -126,6 +126,9 @@ PUSH = both(
     last_answer={**TEXT_OR_NULL, "description": "What the last attempt got."},
 )
 
+PROVENANCE: Schema = {**enum(Assignment.Provenance.values), "description": "Who said so last."}
+ASSIGNMENT: dict[str, Schema] = {"sso_id": TEXT, "role": TEXT, "external_user_id": TEXT_OR_NULL}
+
 SCHEMAS: dict[str, Schema] = {
     "Error": record("What went wrong.", error=ERROR),
     "Actor": record(
@@ -198,9 +201,44 @@ SCHEMAS: dict[str, Schema] = {
                 tier=COUNT,
                 agents={"type": ["array", "null"], "items": TEXT, "description": "Null: all agents of the org."},
                 external_user_id=TEXT_OR_NULL,
+                provenance=PROVENANCE,
             )
         ),
     ),
+    "AssignmentSync": record(
+        "What the list added, changed and removed; on a dry run, what it would.",
+        added=array(record("An assignment that was not there.", **ASSIGNMENT, tier=COUNT)),
+        changed=array(
+            record(
+                "An assignment, or its role or person, that the list says something else of.",
+                sso_id=TEXT,
+                role=TEXT,
+                changes={
+                    "type": "object",
+                    "description": "By field: `tier`, `name`, `locale`, `external_user_id`.",
+                    "additionalProperties": record("`from` is null where nothing was there.", **{"from": {}, "to": {}}),
+                },
+            )
+        ),
+        removed=array(record("One that the list does not name.", **ASSIGNMENT, tier=COUNT, provenance=PROVENANCE)),
+        unchanged=COUNT,
+        conflicts=array(
+            record(
+                "The list changed or removed what another had said, or an external_user_id is claimed by two people.",
+                conflict=enum(["changed", "removed", "shared_id"]),
+                **ASSIGNMENT,
+                provenance=PROVENANCE,
+            )
+        ),
+        dry_run={"type": "boolean"},
+    ),
+    "AssignmentSyncRefused": {
+        "type": "object",
+        "description": "The first error, and where items were refused those of the first 100. Nothing was written.",
+        "properties": {"error": ERROR, "refused": COUNT, "errors": array(ERROR)},
+        "required": ["error"],
+        "additionalProperties": False,
+    },
     "AlertConflict": record("Somebody was faster; the alert as it is now.", error=ERROR, alert=ref("Alert")),
     "PushConflict": record("It is not dead (any more); the push as it is now.", error=ERROR, push=ref("PushDetail")),
     **{f"{name}Page": page_of(name) for name in ("Alert", "Push", "Org", "Agent", "Supervisor")},

@@ -28,7 +28,8 @@ MOST_INLINE = 100  # assignments shown on the page of an org; beyond it the list
 
 
 class AssignmentForm(forms.ModelForm):
-    """Takes the org from the role, so that both always agree, and checks the pair with it.
+    """Takes the org from the role, so that both always agree, and checks the pair with it; what it changes is the
+    admin's word.
 
     No Meta: its fields ask the database, which needs a scope; the admin makes the form within a request.
     """
@@ -37,6 +38,8 @@ class AssignmentForm(forms.ModelForm):
         role = self.cleaned_data.get("role") or getattr(self.instance, "role", None)
         if isinstance(role, SupervisorRole):
             self.instance.role, self.instance.org_id = role, role.org_id
+        if self.has_changed():
+            self.instance.provenance = Assignment.Provenance.ADMIN
         super()._post_clean()  # type: ignore[misc]
 
     def _get_validation_exclusions(self) -> set[str]:
