@@ -94,7 +94,8 @@ class Plan:
         self.said: dict[tuple[str, ...], tuple[str, Row]] = {}  # what the rows said about a thing, and where
         self.new: list[SupervisorRole | User | Assignment] = []
         self.old: dict[int, SupervisorRole | User | Assignment] = {}  # by identity
-        self.named: dict[tuple[str, str, str], Assignment] = {}  # known ones that a row names
+        self.named: set[tuple[str, str, str]] = set()  # known assignments that a row names
+        self.taken_over: list[int] = []  # those that become another's word and nothing else
 
     def judge(self, row: Row) -> Line:
         """Decide about one row, and remember what it would change for those that follow."""
@@ -111,11 +112,13 @@ class Plan:
             self.new.append(new)
             said = ", ".join([f"{row.sso_id} → {row.role}", *made, *_sentences(changes)])
             return Line(row, ADDED, said, changes, assignment=new)
-        self.named[row.org, row.role, row.sso_id] = known
+        self.named.add((row.org, row.role, row.sso_id))
         self._change(known, "external_user_id", row.external_user_id, changes)
-        outcome = CHANGED if changes else UNCHANGED
+        before, known.provenance = known.provenance, self.provenance
+        if before != self.provenance and id(known) not in self.old:
+            self.taken_over.append(known.pk)
         said = ", ".join(_sentences(changes))
-        return Line(row, outcome, said, changes, assignment=known, before=known.provenance)
+        return Line(row, CHANGED if changes else UNCHANGED, said, changes, assignment=known, before=before)
 
     def left_over(self) -> list[Assignment]:
         """The known assignments of these orgs that no row names."""
@@ -126,14 +129,13 @@ class Plan:
         columns: dict[Any, list[str]] = {
             SupervisorRole: ["tier"],
             User: ["name", "locale"],
-            Assignment: ["external_user_id"],
+            Assignment: ["external_user_id", "provenance"],
         }
         for model, changing in columns.items():
             model.objects.bulk_create([row for row in self.new if isinstance(row, model)])
             old = [row for row in self.old.values() if isinstance(row, model)]
             model.objects.bulk_update(old, changing, batch_size=BATCH)
-        others_word = [one.pk for one in self.named.values() if one.provenance != self.provenance]
-        Assignment.objects.filter(pk__in=others_word).update(provenance=self.provenance)
+        Assignment.objects.filter(pk__in=self.taken_over).update(provenance=self.provenance)
 
     def _unknown_org(self, row: Row) -> Wrong | None:
         if row.org in self.orgs:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import pghistory
 from django.db import IntegrityError, transaction
 from django_scopes import scopes_disabled
 
@@ -68,7 +69,7 @@ def sync(org: Org, items: Sequence[Mapping[str, Any]], *, dry_run: bool, trusted
     rows = [_row(number, org, item) for number, item in enumerate(items)]
     for _attempt in range(ATTEMPTS):
         try:
-            with transaction.atomic():
+            with pghistory.context(sync=True), transaction.atomic():  # `conflicts` looks for it
                 return _sync(org, rows, dry_run, trusted)
         except IntegrityError:  # the same new person or assignment, made elsewhere meanwhile: judge anew
             continue

@@ -201,6 +201,32 @@ def test_the_history_names_the_source(org: Org, machine: Client) -> None:
     assert {(one.verb, one.who.partition(":")[0]) for one in changes} == {("insert", "source"), ("delete", "source")}
 
 
+def test_conflicts_are_shown_in_the_admin_and_on_the_page(org: Org, machine: Client) -> None:
+    role = SupervisorRoleFactory(org=org, name="Leads")
+    for name, chat_id in (("Rina", "7"), ("Bayu", ""), ("Dewi", "9"), ("Sinta", "")):
+        AssignmentFactory(org=org, role=role, user__sso_id=name, user__name=name, external_user_id=chat_id)
+    sent(machine, item("Rina", external_user_id="8"), item("Dewi"), item("Sinta", external_user_id="9"))
+
+    admin = signed_in(UserFactory(is_specialist=True))
+
+    def listed(query: str) -> set[str]:
+        page = admin.get(f"/admin/orgs/assignment/?{query}").content.decode()
+        rows = page[page.index('id="result_list"') :]
+        return {name for name in ("Rina", "Bayu", "Dewi", "Sinta") if f">{name}<" in rows}
+
+    assert listed("provenance=sync") == {"Rina", "Dewi", "Sinta"}
+    assert listed("conflict=overruled") == {"Rina"}
+    assert listed("conflict=shared_id") == {"Dewi", "Sinta"}
+    page = signed_in(User.objects.get(sso_id="Rina")).get("/supervisors").content.decode()
+    for said in ("Sync changed the chat id; before: Admin", "chat id 9 too", "Removed by the sync", "Bayu"):
+        assert said in page
+    elsewhere = signed_in(AssignmentFactory().user).get("/supervisors").content.decode()
+    assert "Bayu" not in elsewhere and "Removed by the sync" not in elsewhere
+
+    sent(machine, *(item(name) for name in ("Rina", "Dewi", "Sinta", "Bayu")))
+    assert "Removed by the sync" not in signed_in(User.objects.get(sso_id="Rina")).get("/supervisors").content.decode()
+
+
 # --- who may ---------------------------------------------------------------------------------------------------------
 
 

@@ -15,9 +15,21 @@ from alerts.models import Push
 from console.reach import Chain, chain
 from console.views.access import may_replay, person, signed_in
 from orgs import clock
+from orgs.conflicts import removed_by_sync, sentences, with_conflicts, word
 from orgs.models import Assignment, Org, User
 
 TEST_SHOWN = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A role that a person has, who said so last, and what another says of it."""
+
+    role: str
+    tier: int
+    org: str
+    provenance: str
+    conflicts: list[str]
 
 
 @dataclass
@@ -25,7 +37,7 @@ class Supervisor:
     """One person on the page; `tests`: whether the reader may send them a test push."""
 
     user: User
-    roles: list[tuple[str, int, str]] = field(default_factory=list)  # role, tier, org
+    roles: list[Held] = field(default_factory=list)
     told_at: datetime | None = None
     delivered_at: datetime | None = None
     opened_at: datetime | None = None
@@ -45,6 +57,7 @@ def supervisors(request: HttpRequest) -> HttpResponse:
     found = sorted(people.values(), key=lambda one: (str(one.user).lower(), one.user.pk))
     context = {
         "supervisors": found,
+        "removed": [(gone, word(gone.provenance)) for gone in removed_by_sync(request.org_ids, now)],  # type: ignore[attr-defined]
         "reachable": sum(1 for one in found if one.user.push_tokens),
         "now": now,
         "page": "supervisors",
@@ -55,9 +68,10 @@ def supervisors(request: HttpRequest) -> HttpResponse:
 def _people(me: User) -> dict[int, Supervisor]:
     people: dict[int, Supervisor] = {}
     rows = Assignment.objects.filter(user__is_active=True).select_related("user", "role", "org")
-    for row in rows.order_by("org__name", "role__tier", "role__name"):
+    for row in with_conflicts(rows).order_by("org__name", "role__tier", "role__name"):
         one = people.setdefault(row.user_id, Supervisor(row.user))
-        one.roles.append((row.role.name, row.role.tier, row.org.name))
+        said = word(row.provenance)
+        one.roles.append(Held(row.role.name, row.role.tier, row.org.name, said, sentences(row)))
         one.tests = one.tests or row.user_id == me.pk or may_replay(me, row.org_id)
     return people
 

@@ -1,0 +1,67 @@
+"""Where two say different things of an assignment: what the sync overruled, and ids that two people claim."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.utils.translation import gettext as _
+
+from orgs.history import tracked
+from orgs.models import Assignment
+
+SYNC = Assignment.Provenance.SYNC
+REMOVED_SHOWN = timedelta(days=7)
+SHARED = Q(shared_id=True)
+OVERRULED = ~Q(overruled="")
+
+
+def with_conflicts(assignments: QuerySet[Assignment]) -> QuerySet[Any]:
+    """Each with `shared_id`: another person of the org has the same external_user_id; and with `overruled`: the
+    provenance of whoever said another external_user_id last, before the sync said this one; empty: nobody did.
+    """
+    claims = Assignment.objects.filter(org=OuterRef("org"), external_user_id=OuterRef("external_user_id"))
+    last_word = tracked()[Assignment].objects.filter(pgh_obj=OuterRef("pk")).exclude(provenance=SYNC)  # type: ignore[attr-defined]
+    newest = last_word.order_by("-pgh_id")
+    differs = Q(provenance=SYNC, said__gt="") & ~Q(said=F("external_user_id"))
+    return assignments.annotate(
+        shared_id=~Q(external_user_id="") & Exists(claims.exclude(user=OuterRef("user"))),
+        said=Subquery(newest.values("external_user_id")[:1]),
+        overruled=Case(
+            When(differs, then=Subquery(newest.values("provenance")[:1])),
+            default=Value(""),
+            output_field=CharField(),
+        ),
+    )
+
+
+def sentences(assignment: Any) -> list[str]:
+    """What is to be said of one of `with_conflicts`."""
+    said = []
+    if assignment.shared_id:
+        said.append(_("Somebody else has the chat id %(id)s too") % {"id": assignment.external_user_id})
+    if assignment.overruled:
+        said.append(_("Sync changed the chat id; before: %(who)s") % {"who": word(assignment.overruled)})
+    return said
+
+
+def word(provenance: str) -> str:
+    """A provenance as people read it."""
+    return str(Assignment.Provenance(provenance).label)
+
+
+def removed_by_sync(org_ids: Sequence[int] | None, now: datetime) -> list[Any]:
+    """The last state of assignments that a sync took away in the last 7 days though another had made them, newest
+    first, unless they are back. `org_ids`: None = all.
+    """
+    back = Assignment.objects.filter(role=OuterRef("role"), user=OuterRef("user"))
+    gone: Any = tracked()[Assignment]
+    found = gone.objects.filter(
+        ~Exists(back),
+        pgh_label="delete",
+        pgh_created_at__gt=now - REMOVED_SHOWN,
+        pgh_context__metadata__has_key="sync",
+    ).exclude(provenance=SYNC)
+    if org_ids is not None:
+        found = found.filter(org__in=org_ids)
+    return list(found.select_related("user", "role", "org").order_by("-pgh_created_at", "-pgh_id"))
