@@ -1,0 +1,49 @@
+"""`manage.py webhook create`."""
+
+import argparse
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from orgs import webhooks
+from orgs.management.shell import Refused, ShellCommand, org_named
+from orgs.models import NAME, WebhookEndpoint
+from orgs.models.sources import check_network
+
+
+class Command(ShellCommand):
+    help = "Make a webhook endpoint of an org: the address that its chat product posts to."
+
+    def add_subcommands(self, subcommands: "argparse._SubParsersAction[Any]") -> None:
+        create = subcommands.add_parser("create", help="make an endpoint; prints its address, then the secret in it")
+        create.add_argument("--kind", required=True, choices=WebhookEndpoint.Kind.values)
+        create.add_argument("--org", required=True, metavar="ID")
+        create.add_argument(
+            "--organization-id",
+            default="",
+            metavar="ID",
+            help="of the org in the chat product, where it is not the same as its external id",
+        )
+        create.add_argument(
+            "--allow", action="append", default=[], metavar="ADDRESS", help="only from this address or network; again"
+        )
+        create.set_defaults(run=self.create)
+
+    def create(self, options: dict[str, Any]) -> None:
+        """Print the address and the secret, which are shown once. Raises Refused if a value is wrong."""
+        org = org_named(options["org"])
+        if len(options["organization_id"]) > NAME:
+            raise Refused(f"--organization-id: at most {NAME} characters.")
+        for address in options["allow"]:
+            try:
+                check_network(address)
+            except ValidationError as error:
+                raise Refused(f"--allow: {' '.join(error.messages)}") from error
+        _, url = webhooks.create(
+            org,
+            options["kind"],
+            organization_id=options["organization_id"],
+            allowed_addresses=options["allow"],
+        )
+        self.say(url)
+        self.say(url.rpartition(".")[2])
