@@ -1,9 +1,10 @@
 """The schemas of what is answered. Every name is always there; what is not known is null."""
 
-from typing import Any
+from typing import Any, get_args
 
 from alerts.models import Alert, Push, Signal, Transition
-from orgs.models import Assignment, Severity
+from alerts.sources.health import STATUSES, State
+from orgs.models import Assignment, Severity, WebhookEndpoint
 
 Schema = dict[str, Any]
 
@@ -205,6 +206,27 @@ SCHEMAS: dict[str, Schema] = {
             )
         ),
     ),
+    "Source": record(
+        "A sending system; its figures are of the orgs you may see.",
+        org_id={**TEXT_OR_NULL, "description": "Null: a platform source."},
+        source=TEXT,
+        kind=enum(["api", *WebhookEndpoint.Kind.values]),
+        last_heard_at=TIME_OR_NULL,
+        state={
+            **enum(list(get_args(State))),
+            "description": "`silent`: an alarm is open; `quiet`: nothing for 15 min, no alarm; `no_data`: never heard.",
+        },
+        rejecting={"type": "boolean", "description": "An alarm is open: too much of it is refused."},
+        rate_per_minute={"type": "number", "minimum": 0, "description": "Items, mean of the last 5 min."},
+        lag_ms={**COUNT_OR_NULL, "description": "Occurred to stored, mean of the last hour."},
+        counts=record("Items of the last 24 h.", **dict.fromkeys(STATUSES, COUNT)),
+        with_confidence_pct={
+            "type": ["number", "null"],
+            "minimum": 0,
+            "maximum": 100,
+            "description": "Of the failure events of the last 24 h, those with a confidence.",
+        },
+    ),
     "AssignmentSync": record(
         "What the list added, changed and removed; on a dry run, what it would.",
         added=array(record("An assignment that was not there.", **ASSIGNMENT, tier=COUNT)),
@@ -241,5 +263,5 @@ SCHEMAS: dict[str, Schema] = {
     },
     "AlertConflict": record("Somebody was faster; the alert as it is now.", error=ERROR, alert=ref("Alert")),
     "PushConflict": record("It is not dead (any more); the push as it is now.", error=ERROR, push=ref("PushDetail")),
-    **{f"{name}Page": page_of(name) for name in ("Alert", "Push", "Org", "Agent", "Supervisor")},
+    **{f"{name}Page": page_of(name) for name in ("Alert", "Push", "Org", "Agent", "Supervisor", "Source")},
 }
