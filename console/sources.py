@@ -63,7 +63,7 @@ def milliseconds(value: float | None) -> str:
     if value is None:
         return "–"
     if value < 10_000:
-        return _("{n} s").format(n=number_format(value / 1000, 1))
+        return _("{n} s").format(n=number_format(round(value / 1000, 1), 1))
     return span(value / 1000)
 
 
