@@ -18,20 +18,21 @@ from channels.layers import get_channel_layer
 
 GROUP = "feed"
 CAPACITY = 10_000
+PUSHES, DELIVERIES = "alerts.tasks.sweep_pushes", "alerts.tasks.work_deliveries"
 SEND_TIMEOUT = 2.0  # seconds
 
 log = structlog.get_logger(__name__)
 
 
 class Publisher:
-    """A daemon thread that sends alert ids to the hubs and kicks the sweep of pushes, merged as they come."""
+    """A daemon thread that sends alert ids to the hubs and kicks the workers, merged as they come."""
 
     def __init__(self) -> None:
-        self.waiting: queue.Queue[UUID | None] = queue.Queue(CAPACITY)
+        self.waiting: queue.Queue[UUID | str] = queue.Queue(CAPACITY)
         threading.Thread(target=self._run, name="feed-publisher", daemon=True).start()
 
-    def put(self, item: UUID | None) -> None:
-        """An alert id that changed, or None: pushes are due. Never blocks."""
+    def put(self, item: UUID | str) -> None:
+        """An alert id that changed, or the name of a task that has something to do. Never blocks."""
         try:
             self.waiting.put_nowait(item)
         except queue.Full:
@@ -41,13 +42,13 @@ class Publisher:
         with asyncio.Runner() as runner:
             while True:
                 items = self._take()
-                ids = sorted(str(item) for item in items if item is not None)
-                if None in items:
-                    _try(_kick)
+                ids = sorted(str(item) for item in items if isinstance(item, UUID))
+                for task in sorted(item for item in items if isinstance(item, str)):
+                    _try(partial(_kick, task))
                 if ids:
                     _try(partial(runner.run, _send(ids)))
 
-    def _take(self) -> set[UUID | None]:
+    def _take(self) -> set[UUID | str]:
         items = {self.waiting.get()}
         while True:
             try:
@@ -63,8 +64,8 @@ def _try(step: Callable[[], object]) -> None:
         log.warning("feed_hint_lost", error=type(error).__name__)
 
 
-def _kick() -> None:
-    current_app.send_task("alerts.tasks.sweep_pushes", retry=False, expires=30)
+def _kick(task: str) -> None:
+    current_app.send_task(task, retry=False, expires=30)
 
 
 async def _send(ids: list[str]) -> None:
@@ -84,6 +85,6 @@ def publish(alert_ids: Iterable[UUID]) -> None:
         _publisher().put(alert_id)
 
 
-def kick() -> None:
-    """Tell a worker that pushes are due. Call it after commit. Never blocks, never raises."""
-    _publisher().put(None)
+def kick(task: str = PUSHES) -> None:
+    """Tell a worker that pushes are due, or deliveries. Call it after commit. Never blocks, never raises."""
+    _publisher().put(task)

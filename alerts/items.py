@@ -74,14 +74,27 @@ class ReceiptItem(msgspec.Struct, forbid_unknown_fields=True):
     reason: str | None = None
 
 
+class RoomNames(msgspec.Struct, frozen=True):
+    """What a room is called and was last told, masked; empty: not said."""
+
+    label: str = ""
+    channel: str = ""
+    url: str = ""
+    last_customer_text: str = ""
+
+
 class Accepted(msgspec.Struct):
-    """An item that passed every check: whose it is, its hash as sent, whether its clock was ahead."""
+    """An item that passed every check: whose it is, its hash as sent, whether its clock was ahead.
+
+    `names`: what else was said of its room; a failure event carries them itself.
+    """
 
     index: int
     org_id: int
     item: EventItem | ActivityItem
     payload_hash: bytes
     clock_flagged: bool = False
+    names: RoomNames | None = None
 
 
 class Result(msgspec.Struct, omit_defaults=True):

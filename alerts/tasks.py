@@ -5,6 +5,8 @@ from django_scopes import scopes_disabled
 
 from alerts import actions
 from alerts.delivery import outbox, tokens
+from alerts.sources import inbox, traffic, watch
+from orgs import clock
 
 
 @shared_task(ignore_result=True, acks_late=True)
@@ -14,10 +16,25 @@ def sweep_pushes() -> None:
 
 
 @shared_task(ignore_result=True, acks_late=True)
+def work_deliveries() -> None:
+    """Work the webhook deliveries that are stored: on a kick after a commit, and every few seconds anyway."""
+    with scopes_disabled():
+        inbox.work()
+
+
+@shared_task(ignore_result=True, acks_late=True)
 def sweep_timers() -> None:
     """Work the alerts whose due time has passed."""
     with scopes_disabled():
         actions.sweep_timers()
+
+
+@shared_task(ignore_result=True, acks_late=True)
+def watch_sources() -> None:
+    """Say which sources fell silent or are refused, and let go of what is no longer shown."""
+    with scopes_disabled():
+        watch.sweep()
+        traffic.tidy(clock.now())
 
 
 @shared_task(ignore_result=True, acks_late=True)

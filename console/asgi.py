@@ -13,7 +13,7 @@ django: Any = get_asgi_application()
 import msgspec  # noqa: E402 - models can be imported only after Django is set up
 from servestatic import ServeStaticASGI  # noqa: E402
 
-from console.ingest.http import PATHS, lane  # noqa: E402
+from console.ingest.http import answers, lane  # noqa: E402
 from console.ingest.request import Message, Receive, Scope, Send, request_id  # noqa: E402
 from console.sockets import websocket_application  # noqa: E402
 from orgs.errors import error_body  # noqa: E402
@@ -139,7 +139,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.shutdown":
-            await asyncio.to_thread(lane().pool.close)
+            await asyncio.to_thread(lane().close)
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
@@ -151,7 +151,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await websocket_application(scope, receive, send)
     elif scope["type"] == "lifespan":
         await _lifespan(receive, send)
-    elif scope["path"] in PATHS:
+    elif answers(scope["path"]):
         await lane()(scope, receive, send)
     else:
         await pages(scope, receive, send)

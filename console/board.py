@@ -89,7 +89,7 @@ def matching(filters: Filters, user: User) -> QuerySet[Alert]:
         alerts = alerts.filter(Q(assigned_to=user) | Q(acknowledged_by=user) | Q(intervened_by=user))
     if filters.q:
         found = Q(room__label__icontains=filters.q) | Q(room__room_id__icontains=filters.q)
-        found |= Q(agent__name__icontains=filters.q)
+        found |= Q(agent__name__icontains=filters.q) | Q(source__name__icontains=filters.q)
         if _uuid(filters.q):
             found |= Q(pk=_uuid(filters.q))
         alerts = alerts.filter(found)

@@ -32,6 +32,7 @@ RELATED = (
     "room",
     "room__human",
     "agent",
+    "source",
     "acknowledged_by",
     "intervened_by",
     "resolved_by",
@@ -166,7 +167,7 @@ def wait_of(alert: Alert, now: datetime) -> Wait:
         return _stopped(alert, alert.intervened_at or now, _("until a human"))
     text = duration((now - start).total_seconds())
     if alert.customer_waiting_since is None:
-        return Wait(start, True, text, _("since it failed"))
+        return Wait(start, True, text, _("since then") if alert.source_id else _("since it failed"))
     if alert.state == Alert.State.ACKNOWLEDGED:
         return Wait(start, True, text, _("still waiting"))
     return Wait(start, True, text, _("waiting"), start + TARGET)
@@ -267,7 +268,8 @@ def view_of(alert: Alert, facts: Facts, now: datetime) -> dict[str, Any]:
     return {
         "alert": alert,
         "org": alert.org,
-        "room_name": (room.label or room.room_id) if room else "",
+        "room_name": name_of(alert),
+        "subject": str(alert.agent or alert.source or ""),
         "room": room,
         "steps": steps,
         "title": title.name if title else sentences.severity_name(alert.severity),
@@ -289,9 +291,15 @@ def view_of(alert: Alert, facts: Facts, now: datetime) -> dict[str, Any]:
     }
 
 
+def name_of(alert: Alert) -> str:
+    """What the alert is about: its room as the chat product calls it, or its source."""
+    room = alert.room
+    return (room.label or room.room_id) if room else str(alert.source or "")
+
+
 def _searchable(alert: Alert) -> list[str]:
     room, agent = alert.room, alert.agent
-    return [str(alert.pk), room.room_id if room else "", room.label if room else "", agent.name if agent else ""]
+    return [str(alert.pk), room.room_id if room else "", name_of(alert), agent.name if agent else ""]
 
 
 def _modifier(alert: Alert, late: bool) -> str:

@@ -22,6 +22,8 @@ BECAUSE = {
     "worsened": gettext_lazy("it got worse."),
     "repeat_due": gettext_lazy("nobody has acted yet."),
     "rearmed": gettext_lazy("it failed again."),
+    "silent_source": gettext_lazy("nothing is heard from it."),
+    "rejected_items": gettext_lazy("much of what it sends is refused."),
     "escalated": gettext_lazy("nobody of the tier before has acted."),
     "test": gettext_lazy("a test."),
 }
@@ -38,7 +40,7 @@ QUIETLY = {
 
 # Why one person's push was skipped, cancelled or is dead.
 ENDED = {
-    "throttled": gettext_lazy("Not pushed: told about this room less than 5 min before."),
+    "throttled": gettext_lazy("Not pushed: told about this less than 5 min before."),
     "superseded": gettext_lazy("Not sent: a newer push took its place."),
     "expired": gettext_lazy("Not sent: it was more than 30 min old."),
     "no_longer_needed": gettext_lazy("Not sent: somebody had acted by then."),

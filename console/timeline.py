@@ -8,7 +8,7 @@ from datetime import datetime
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from alerts.models import Alert, FailureEvent, Push, Transition
+from alerts.models import SOURCE_SIGNALS, Alert, FailureEvent, Push, Transition
 from console import sentences
 from console.sentences import Told, signal_name, telling
 from console.wording import before, clock, person, span, whose
@@ -85,9 +85,11 @@ def load(alert: Alert) -> History:
         .select_related("supervisor")
         .order_by("planned_at", "tier", "supervisor__name", "pk")
     )
-    return History(
-        alert, events, list(transitions[:TRANSITIONS_SHOWN]), list(pushes), max(0, alert.event_count - len(events))
-    )
+    return History(alert, events, list(transitions[:TRANSITIONS_SHOWN]), list(pushes), _older(alert, len(events)))
+
+
+def _older(alert: Alert, shown: int) -> int:
+    return max(0, alert.event_count - shown) if alert.room_id else 0  # a source's alert has no failure events
 
 
 def timeline(history: History, part: str) -> list[Item]:
@@ -101,7 +103,7 @@ def timeline(history: History, part: str) -> list[Item]:
     items += [
         _change_item(transition, occasions, history)
         for transition in history.transitions
-        if transition.event_id is None and transition.change != "attached"
+        if transition.event_id is None and (transition.change != "attached" or history.alert.source_id is not None)
     ]
     items += [_opened_item(push) for push in history.pushes if push.opened_at is not None]
     items.sort(key=lambda item: (item.at, item.order), reverse=True)
@@ -232,6 +234,8 @@ def _note(change: Transition) -> list[Said]:
 
 def change_title(change: Transition, alert: Alert) -> str:
     """One change of an alert as a sentence: who did what."""
+    if change.reason in SOURCE_SIGNALS:
+        return signal_name(change.reason)
     who, detail = change.actor, change.detail
     named = detail.get("name", "")
     match change.change:
@@ -285,6 +289,8 @@ def _intervened(change: Transition) -> str:
 
 
 def _resolved(change: Transition) -> str:
+    if change.reason == "recovered":
+        return _("Recovered: it is heard again, and what it sends is taken")
     if change.reason == "quiet":
         return _("Closed: quiet for 30 min, and nobody waited")
     if change.reason == "room":

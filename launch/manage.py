@@ -19,6 +19,7 @@ NEEDS_NO_DATABASE = {
     "makemessages",
     "makemigrations",
 }
+BELOW_HERE = {"makemessages", "compilemessages"}  # they look for their files below the current folder
 HELP_FLAGS = {"--help", "-h", "--version"}
 
 
@@ -28,8 +29,9 @@ def main(arguments: Sequence[str]) -> int:
     values = _environment(arguments)
     engines.install(venv, clean_environment())
     env = clean_environment() | values
-    os.chdir(ROOT)
-    os.execve(venv.python, [str(venv.python), "manage.py", *arguments], env)  # noqa: S606
+    if arguments and arguments[0] in BELOW_HERE:
+        os.chdir(ROOT)  # elsewhere a file is named from where the caller stands
+    os.execve(venv.python, [str(venv.python), str(ROOT / "manage.py"), *arguments], env)  # noqa: S606
 
 
 def _environment(arguments: Sequence[str]) -> dict[str, str]:

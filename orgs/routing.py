@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.db.models import Q
 
-from orgs.models import Assignment
+from orgs.models import Assignment, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,12 @@ def recipients(agents: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[
             if key[0] == org_id and only_agent in (None, key[1]):
                 found[key].setdefault(user_id, person)
     return {key: _lowest_tier(list(found[key].values())) for key in wanted}
+
+
+def specialists() -> list[Recipient]:
+    """Whom to tell about the service itself, such as a silent source: every active specialist, by name."""
+    rows = User.objects.filter(is_active=True, is_specialist=True).order_by("name", "pk")
+    return [Recipient(one.pk, one.sso_id, one.name, one.locale, 1) for one in rows]
 
 
 def _lowest_tier(people: list[Recipient]) -> list[Recipient]:

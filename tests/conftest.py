@@ -9,10 +9,12 @@ from django.apps import apps
 from django.db import connection, transaction
 from django_scopes import scopes_disabled
 
+from agent_live_monitoring import Client
 from alerts.models import Gate
 from orgs.models import Org
 from tests.factories import OrgFactory, SourceFactory
 from tests.ingest_server import Sender, make_key, serving
+from tests.lane_double import LaneDouble
 from tests.outbox import set_gate
 from tests.stack import until
 from tests.standins import CLIENT_ID, CLIENT_SECRET, RECEIPT_SECRET, Standins
@@ -134,6 +136,8 @@ def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[
         models = [model for name in ("alerts", "orgs") for model in apps.get_app_config(name).get_models()]
         models.remove(Gate)  # its one row was made by a migration
         with transaction.atomic(), connection.cursor() as cursor:  # foreign keys are checked at the end only
+            # the lane writes these a second after its answer: not in between
+            cursor.execute("LOCK TABLE alerts_sourceminute, alerts_rejecteditem IN EXCLUSIVE MODE")
             for model in reversed(models):
                 cursor.execute(f"DELETE FROM {connection.ops.quote_name(model._meta.db_table)}")
 
@@ -144,6 +148,28 @@ def sender(transactional_db: None, ingest_port: int) -> Sender:
     source = SourceFactory()
     row, key = make_key(source)
     return Sender(ingest_port, source, key, row)
+
+
+@pytest.fixture
+def double() -> Iterator[LaneDouble]:
+    """A server that answers as the lane would, or as it is told."""
+    made = LaneDouble()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def make_client() -> Iterator[Callable[..., Client]]:
+    """`make_client(url, key="k", **options)`: a client that is closed at the end, whatever still waits in it."""
+    made: list[Client] = []
+
+    def make(url: str, key: str = "k", **options: Any) -> Client:
+        made.append(Client(url, key, **options))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close(0)
 
 
 @pytest.fixture

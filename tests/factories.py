@@ -222,7 +222,7 @@ def _body(made: Any) -> str:
         alert=alert,
         org=made.org,
         room=made.room,
-        agent_name=alert.agent.name if alert and alert.agent else "",
+        subject=alert.agent.name if alert and alert.agent else "",
         recipient=Recipient(person.id, person.sso_id, person.name, person.locale, 1),
     )
 

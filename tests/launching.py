@@ -123,7 +123,7 @@ class Up:
         self.checkout = checkout
         self.data = data or checkout / ".run"
         self.port = free_port()
-        self.output = checkout / f"up-{self.port}.txt"
+        self.output = (data or checkout) / f"up-{self.port}.txt"
         command = [sys.executable, str(checkout / "bin" / "up"), "--port", str(self.port), "--data", str(self.data)]
         with self.output.open("wb") as out:
             self.process = subprocess.Popen(

@@ -24,6 +24,7 @@ ALERT = [
     "scope",
     "agent_name",
     "agent_version",
+    "source_name",
     "room_id",
     "severity",
     "state",

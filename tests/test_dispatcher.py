@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from alerts.models import Alert, Push
-from tests.factories import AlertFactory, PushFactory
+from alerts.models import Alert, Push, RoomActivity, WebhookDelivery
+from alerts.sources import inbox
+from orgs import webhooks
+from tests.factories import AlertFactory, OrgFactory, PushFactory
 from tests.outbox import fresh, posts, sweep
+from tests.qontak import message
 from tests.stack import database_url
 from tests.standins import CLIENT_ID, CLIENT_SECRET, ROOT
 
@@ -84,6 +87,19 @@ def test_works_the_timers_and_goes_on_when_the_database_drops_it(start: Start, s
         )
     wait_for(has(due(), "sent"), 20)
     assert process.poll() is None
+
+
+def test_works_the_deliveries_that_nobody_kicked_and_one_it_was_killed_in(start: Start, wait_for: Any) -> None:
+    """A web process that died after its 200, and a dispatcher that dies in the middle: once each, nothing lost."""
+    endpoint, _ = webhooks.create(OrgFactory(), "qontak")
+    org = endpoint.org.external_id
+    inbox.store([inbox.read(endpoint, message(org=org, room="r1"), datetime.now(UTC))])
+    killed = start(TESTING="1", FAILPOINT="before_commit")
+    assert killed.wait(STARTS_WITHIN) == -signal.SIGKILL
+    assert not RoomActivity.objects.exists()
+    start()
+    wait_for(lambda: WebhookDelivery.objects.filter(outcome="understood").exists(), STARTS_WITHIN)
+    assert RoomActivity.objects.values_list("kind", flat=True).get() == "customer_message"
 
 
 def test_killed_after_its_claim(start: Start, standins: Any, wait_for: Any, clock: Any) -> None:

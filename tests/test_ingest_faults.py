@@ -149,7 +149,7 @@ def test_30_a_revoked_key_is_401_after_5_seconds_at_most(
 def recording(monkeypatch: pytest.MonkeyPatch, record: work.Record) -> Iterator[None]:
     """The lane with another action behind /api/failure-events."""
     with monkeypatch.context() as patched:
-        patched.setitem(http.WRITES, EVENTS, work.Endpoint(work.EVENTS.kind, record))
+        patched.setitem(http.WRITES, EVENTS, work.Endpoint(EVENTS, work.EVENTS.kind, record))
         yield
 
 

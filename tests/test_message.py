@@ -21,7 +21,7 @@ def made(alert: Alert | None, **push: object) -> dict:
     fields = {"id": UUID(int=7), "severity": "critical", "planned_at": AT, "occurrence": 3, "reason": "first"}
     row = Push(**{**fields, **push})
     person = Recipient(1, "sso-1", "Rina", "en", 1)
-    text = push_body(push=row, alert=alert, org=ORG, room=room, agent_name="Billing Bot", recipient=person)
+    text = push_body(push=row, alert=alert, org=ORG, room=room, subject="Billing Bot", recipient=person)
     contract.parse(json.loads(text))
     return json.loads(text)
 
@@ -81,7 +81,7 @@ def test_same_facts_same_bytes() -> None:
 def test_a_long_agent_name_keeps_within_the_contract() -> None:
     push = Push(id=UUID(int=7), severity="info", planned_at=AT, reason="first")
     person = Recipient(1, "sso-1", "Rina", "", 1)
-    text = push_body(push=push, alert=an_alert(), org=ORG, room=None, agent_name="x" * 200, recipient=person)
+    text = push_body(push=push, alert=an_alert(), org=ORG, room=None, subject="x" * 200, recipient=person)
     assert len(contract.parse(json.loads(text)).title) == 200
     assert json.loads(text)["locale"] == "id"  # none of their own: the org's
 
@@ -104,6 +104,6 @@ def test_speaks_bahasa_indonesia() -> None:
     push = Push(id=UUID(int=7), severity="critical", planned_at=AT, reason="first")
     person = Recipient(1, "sso-1", "Rina", "id", 1)
     alert = an_alert(customer_waiting_since=AT)
-    text = push_body(push=push, alert=alert, org=ORG, room=None, agent_name="Billing Bot", recipient=person)
+    text = push_body(push=push, alert=alert, org=ORG, room=None, subject="Billing Bot", recipient=person)
     assert json.loads(text)["title"].startswith("Kritis: ")
     assert json.loads(text)["body"].endswith("Pelanggan menunggu sejak 02:02.")

@@ -10,10 +10,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from pathlib import Path
-from threading import Lock, Thread
 from typing import Any
 
 import msgspec
@@ -21,9 +19,8 @@ import pytest
 
 from alerts.items import ActivityItem, EventItem
 from demo.simulator.cast import Demo, Player, choose
-from demo.simulator.main import waves
 from demo.simulator.story import FAILURE_EVENTS, ROOM_ACTIVITY, SCRIPTS, Scenario, Step, Story
-from demo.simulator.wire import retry_after
+from tests.lane_double import LaneDouble, Told
 
 ROOT = Path(__file__).resolve().parent.parent
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -136,20 +133,6 @@ def test_the_customer_waits_since_before_the_failure() -> None:
     assert item["customer_waiting_since"] < item["occurred_at"]
 
 
-def test_batches_keep_the_order_within_each_room() -> None:
-    steps = tell("flapping", rooms=4, steps=300)
-    sent = [
-        item.get("event_id") or item["activity_id"]
-        for wave in waves([(step, NOW) for step in steps])
-        for items in wave.values()
-        for item in items
-    ]
-    place = {name: number for number, name in enumerate(sent)}
-    for room in by_room(steps).values():
-        places = [place[step.item.get("event_id") or step.item["activity_id"]] for step in room]
-        assert places == sorted(places)
-
-
 # --- Who plays --------------------------------------------------------------------------------------------
 
 
@@ -172,83 +155,7 @@ def test_without_any_org_the_key_decides() -> None:
     assert {player.org_id for player in choose(Demo(), [], 3)} == {None}
 
 
-# --- Retry-After ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("3", 3.0),
-        ("1e9", 60.0),
-        ("-5", 0.0),
-        ("Fri, 02 Jan 2026 03:04:15 GMT", 10.0),
-        ("soon", None),
-        ("nan", None),
-        ("", None),
-    ],
-)
-def test_retry_after_within_reason(value: str, seconds: float | None) -> None:
-    assert retry_after({"Retry-After": value}, NOW) == seconds
-
-
 # --- Over HTTP --------------------------------------------------------------------------------------------
-
-
-class Service:
-    """A real HTTP server that answers as the contract says; `scripted` answers come first."""
-
-    def __init__(self, port: int = 0) -> None:
-        self.requests: list[tuple[str, str, bytes]] = []
-        self.scripted: list[tuple[int, dict[str, str]]] = []
-        self._lock = Lock()
-        service = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                raw = self.rfile.read(int(self.headers["Content-Length"]))
-                status, headers, body = service.answer(self.path, self.headers["Authorization"], raw)
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: Any) -> None:
-                """Quiet."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.server.daemon_threads = True
-        Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def answer(self, path: str, authorization: str, raw: bytes) -> tuple[int, dict[str, str], bytes]:
-        with self._lock:
-            self.requests.append((path, authorization, raw))
-            if self.scripted:
-                status, headers = self.scripted.pop(0)
-                return status, headers, b'{"error": {"code": "told_to", "message": "Told to."}}'
-        body = json.loads(raw)
-        if "items" not in body:
-            return 201, {}, json.dumps({"index": 0, "id": "x", "status": "created"}).encode()
-        results = [{"index": n, "id": "x", "status": "created"} for n in range(len(body["items"]))]
-        return 207, {}, json.dumps({"results": results}).encode()
-
-    def items(self, path: str = FAILURE_EVENTS) -> list[dict[str, Any]]:
-        bodies = [json.loads(raw) for at, _, raw in self.requests if at == path]
-        return [item for body in bodies for item in body.get("items", [body])]
-
-    def stop(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    made = Service()
-    yield made
-    made.stop()
 
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -282,43 +189,49 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def test_stops_after_so_many_failure_events(service: Service, start: Start) -> None:
-    code, _, _ = finish(start("--base-url", service.url, "--key", "k", "--rate", "500", "--count", "120"))
+def test_stops_after_so_many_failure_events(double: LaneDouble, start: Start) -> None:
+    code, _, _ = finish(start("--base-url", double.url, "--key", "k", "--rate", "500", "--count", "120"))
     assert code == 0
-    assert len(service.items()) == 120
+    assert len(double.items()) == 120
 
 
-def test_sends_its_key_as_a_bearer(service: Service, start: Start) -> None:
-    finish(start("--base-url", service.url, "--key", "pre.secret", "--rate", "500", "--count", "5"))
-    assert {authorization for _, authorization, _ in service.requests} == {"Bearer pre.secret"}
+def test_sends_its_key_as_a_bearer(double: LaneDouble, start: Start) -> None:
+    finish(start("--base-url", double.url, "--key", "pre.secret", "--rate", "500", "--count", "5"))
+    assert {request.headers["Authorization"] for request in double.requests} == {"Bearer pre.secret"}
 
 
-def test_sends_room_activity_too(service: Service, start: Start) -> None:
-    finish(start("--base-url", service.url, "--key", "k", "--rate", "500", "--rooms", "5", "--count", "100"))
-    assert service.items(ROOM_ACTIVITY)
+def test_sends_room_activity_too(double: LaneDouble, start: Start) -> None:
+    finish(start("--base-url", double.url, "--key", "k", "--rate", "500", "--rooms", "5", "--count", "100"))
+    assert double.items(ROOM_ACTIVITY)
 
 
-def test_slow_traffic_is_single_posts(service: Service, start: Start) -> None:
-    finish(start("--base-url", service.url, "--key", "k", "--rate", "4", "--count", "1"))
-    assert "items" not in json.loads(service.requests[0][2])
+def test_a_rooms_steps_arrive_in_the_order_of_the_story(double: LaneDouble, start: Start) -> None:
+    finish(start("--base-url", double.url, "--key", "k", "--rate", "1000", "--rooms", "3", "--count", "200"))
+    told: dict[str, list[int]] = defaultdict(list)
+    for request in double.requests:
+        for item in request.items:
+            name = item.get("event_id") or item["activity_id"]
+            told[item["room_id"]].append(int(name.rpartition("-")[2]))
+    assert len(told) > 3
+    assert all(numbers == sorted(numbers) for numbers in told.values())
 
 
-def test_fast_traffic_is_batches(service: Service, start: Start) -> None:
-    finish(start("--base-url", service.url, "--key", "k", "--rate", "1000", "--count", "300"))
-    assert max(len(json.loads(raw).get("items", [])) for _, _, raw in service.requests) > 10
+def test_fast_traffic_is_batches(double: LaneDouble, start: Start) -> None:
+    finish(start("--base-url", double.url, "--key", "k", "--rate", "1000", "--count", "300"))
+    assert max(len(request.items) for request in double.requests) > 10
 
 
-def test_a_busy_service_gets_the_same_bytes_again(service: Service, start: Start) -> None:
-    service.scripted = [(503, {"Retry-After": "0"}), (429, {"Retry-After": "0"})]
-    code, _, _ = finish(start("--base-url", service.url, "--key", "k", "--rate", "4", "--count", "1"))
+def test_a_busy_service_gets_the_same_bytes_again(double: LaneDouble, start: Start) -> None:
+    double.scripted = [Told(503, {"Retry-After": "0"}), Told(429, {"Retry-After": "0"})]
+    code, _, _ = finish(start("--base-url", double.url, "--key", "k", "--rate", "4", "--count", "1"))
     assert code == 0
-    assert len({raw for _, _, raw in service.requests[:3]}) == 1
+    assert len({request.raw for request in double.requests[:3]}) == 1
 
 
-def test_waits_as_long_as_retry_after_asks(service: Service, start: Start) -> None:
-    service.scripted = [(429, {"Retry-After": "1"})]
+def test_waits_as_long_as_retry_after_asks(double: LaneDouble, start: Start) -> None:
+    double.scripted = [Told(429, {"Retry-After": "1"})]
     began = time.monotonic()
-    finish(start("--base-url", service.url, "--key", "k", "--rate", "50", "--count", "1"))
+    finish(start("--base-url", double.url, "--key", "k", "--rate", "50", "--count", "1"))
     assert time.monotonic() - began >= 1.0
 
 
@@ -328,8 +241,8 @@ def test_survives_a_service_that_is_away(start: Start, wait_for: Callable[..., A
         port = kept.getsockname()[1]
     process = start("--base-url", f"http://127.0.0.1:{port}", "--key", "k", "--rate", "50", "--count", "1")
     assert process.stdout is not None
-    assert "trying again" in process.stdout.readline()
-    late = Service(port)
+    assert "again" in process.stdout.readline()
+    late = LaneDouble(port)
     try:
         assert finish(process)[0] == 0
         assert len(late.items()) == 1
@@ -337,9 +250,9 @@ def test_survives_a_service_that_is_away(start: Start, wait_for: Callable[..., A
         late.stop()
 
 
-def test_ends_cleanly_on_term(service: Service, start: Start, wait_for: Callable[..., Any]) -> None:
-    process = start("--base-url", service.url, "--key", "k", "--rate", "20")
-    wait_for(lambda: service.requests, 15)
+def test_ends_cleanly_on_term(double: LaneDouble, start: Start, wait_for: Callable[..., Any]) -> None:
+    process = start("--base-url", double.url, "--key", "k", "--rate", "20")
+    wait_for(lambda: double.requests, 15)
     process.send_signal(signal.SIGTERM)
     code, out, err = finish(process)
     assert (code, err) == (0, "")
@@ -354,7 +267,7 @@ def test_ends_on_term_while_the_service_is_away(start: Start) -> None:
     assert finish(process)[0] == 0
 
 
-def test_plays_the_demos_orgs_with_the_demos_key(service: Service, start: Start, tmp_path: Path) -> None:
+def test_plays_the_demos_orgs_with_the_demos_key(double: LaneDouble, start: Start, tmp_path: Path) -> None:
     demo = {
         "source_key": "demo.key",
         "orgs": [
@@ -368,9 +281,9 @@ def test_plays_the_demos_orgs_with_the_demos_key(service: Service, start: Start,
         "logins": [],
     }
     (tmp_path / "demo.json").write_text(json.dumps(demo))
-    finish(start("--base-url", service.url, "--rate", "500", "--count", "20"))
-    assert {(item["org_id"], item["agent_name"]) for item in service.items()} == {("melati", "Order Helper")}
-    assert {authorization for _, authorization, _ in service.requests} == {"Bearer demo.key"}
+    finish(start("--base-url", double.url, "--rate", "500", "--count", "20"))
+    assert {(item["org_id"], item["agent_name"]) for item in double.items()} == {("melati", "Order Helper")}
+    assert {request.headers["Authorization"] for request in double.requests} == {"Bearer demo.key"}
 
 
 # --- One clear sentence and exit code 2 -------------------------------------------------------------------
@@ -412,9 +325,9 @@ def test_a_damaged_demo_file_is_refused(start: Start, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("status", "word"), [(401, "key"), (403, "scope"), (404, "--base-url")])
-def test_what_trying_again_cannot_help_is_refused(service: Service, start: Start, status: int, word: str) -> None:
-    service.scripted = [(status, {})]
-    refused(start("--base-url", service.url, "--key", "k", "--rate", "50"), word)
+def test_what_trying_again_cannot_help_is_refused(double: LaneDouble, start: Start, status: int, word: str) -> None:
+    double.scripted = [Told(status)]
+    refused(start("--base-url", double.url, "--key", "k", "--rate", "50"), word)
 
 
 def test_manage_py_runs_the_same_command() -> None:

@@ -122,7 +122,9 @@ def test_a_platform_sources_figures_are_of_the_orgs_asked_for(org: Org) -> None:
     heard(platform, 3, org=org)
     heard(platform, 1, org=other)
     alarm(platform, "silent_source", org=other)
+    SourceMinuteFactory(org=None, source=platform, minute=NOW.replace(second=0), invalid=4)
     mine, all_of_it = figures_of(platform, [org.pk]), figures_of(platform)
+    assert (mine.figures.day.invalid, all_of_it.figures.day.invalid) == (0, 4)
     assert (mine.figures.day.created, mine.heard_at, mine.alarms) == (3, NOW - timedelta(minutes=3), [])
     assert (all_of_it.figures.day.created, all_of_it.heard_at) == (8, NOW - timedelta(minutes=1))
     assert (mine.state, all_of_it.state) == ("heard", "silent")
@@ -146,6 +148,7 @@ def test_endpoints_have_figures_of_their_own(source: Source) -> None:
     minute(source, created=2, endpoint=first)
     minute(source, created=3)
     WebhookDeliveryFactory(endpoint=first, received_at=NOW)
+    WebhookDeliveryFactory(endpoint=second, received_at=NOW, outcome="refused")
     found = figures_of(source)
     assert found.kind == "qontak"
     assert found.figures.day.created == 5

@@ -359,6 +359,7 @@ def test_a_specialist_finds_every_org_in_the_admin(ours: Tenant) -> None:
 
 
 def test_the_lane_has_no_other_paths() -> None:
+    """Beside them there are the webhooks, each bound to one org by its address: tests/test_webhooks.py."""
     assert sorted(PATHS) == sorted([EVENTS, ACTIVITY, RECEIPTS])
 
 

@@ -12,7 +12,7 @@ from alerts.decide import PRESENCE, WAITING_SIGNALS, human_present
 from alerts.items import Accepted, ActivityItem, Result
 from alerts.models import Alert, Room, RoomActivity
 from orgs import clock
-from orgs.models import Assignment, Source, User
+from orgs.models import Assignment, Org, Source, User
 
 
 def record_activity(source: Source, accepted: Sequence[Accepted]) -> list[Result]:
@@ -36,6 +36,7 @@ def _record(source: Source, accepted: Sequence[Accepted], now: datetime) -> list
     book.lock((a.org_id, item.room_id) for a, item in items)
     seen = known_hashes(RoomActivity, "activity_id", source, [(a.org_id, i.activity_id) for a, i in items])
     actors = _actors(items)
+    orgs = Org.objects.in_bulk({one.org_id for one, _ in items if one.names is not None})
     results, activities = [], []
     for one, item in items:
         key = (one.org_id, item.activity_id)
@@ -58,6 +59,8 @@ def _record(source: Source, accepted: Sequence[Accepted], now: datetime) -> list
             clock_flagged=one.clock_flagged,
         )
         activities.append(activity)
+        if one.names is not None:
+            book.remember(activity.room, orgs[one.org_id], one.names)
         react(book, activity)
     RoomActivity.objects.bulk_create(activities)
     book.close()

@@ -13,9 +13,10 @@ from alerts import feed
 from alerts.decide import THROTTLE, AlertFacts, RoomFacts, acknowledge_lasts, next_timer, plan
 from alerts.delivery.message import idempotency_key, push_body
 from alerts.failpoints import failpoint
+from alerts.items import RoomNames
 from alerts.models import Alert, FailureEvent, Push, Room, Transition, new_id
-from orgs.models import User
-from orgs.routing import Recipient, recipients
+from orgs.models import Org, PersonalData, User
+from orgs.routing import Recipient, recipients, specialists
 
 ALERT_FIELDS = [f.attname for f in Alert._meta.concrete_fields if f.name not in ("id", "org", "scope", "room")]
 ROOM_FIELDS = [f.attname for f in Room._meta.concrete_fields if f.name not in ("id", "org", "room_id")]
@@ -48,6 +49,11 @@ def worsen(alert: Alert, severity: str, now: datetime) -> None:
     alert.ladder_from, alert.repeats_done, alert.snoozed_until = now, 0, None
     if alert.acknowledge_expires_at is not None:
         alert.acknowledge_expires_at = min(alert.acknowledge_expires_at, now + acknowledge_lasts(severity))
+
+
+def _subject(room_id: int | None, source_id: int | None) -> str:
+    """What pushes are throttled by: the room, for a source's alert the source, in whichever org it is silent."""
+    return f"room {room_id}" if room_id else f"source {source_id}"
 
 
 @dataclass
@@ -98,6 +104,11 @@ class Book:
         self.rooms.update({(room.org_id, room.room_id): room for room in rows})
         self._load_alerts()
 
+    def lock_alert(self, alert_id: UUID) -> Alert:
+        """Lock an alert that has no room: its own row. Raises Alert.DoesNotExist outside the scope."""
+        rows = Alert.objects.select_related("org", "agent", "source")
+        return rows.select_for_update(of=("self",)).get(pk=alert_id)
+
     def _lock_existing(self, keys: list[tuple[int, str]]) -> None:
         rows = (
             Room.objects.filter(org_id__in={org for org, _ in keys}, room_id__in={room for _, room in keys})
@@ -126,6 +137,15 @@ class Book:
         """The alert of this room that is not resolved."""
         alert = self.alerts.get(room.pk)
         return alert if alert is not None and alert.state != Alert.State.RESOLVED else None
+
+    def remember(self, room: Room, org: Org, names: RoomNames) -> None:
+        """Keep what is said of the room, of a customer's name and words only where the org keeps them."""
+        for field in names.__struct_fields__:
+            value = getattr(names, field)
+            personal = field in ("label", "last_customer_text")
+            if value and not (personal and org.personal_data == PersonalData.DROP):
+                setattr(room, field, value)
+        self.changed_room(room)
 
     def changed_room(self, room: Room) -> None:
         """Write this room, and its alert's next timer, when the book is closed."""
@@ -205,7 +225,7 @@ class Book:
                 update_fields=ROOM_FIELDS,
             )
         for alert in self._alerts_changed.values():
-            timer = next_timer(alert_facts(alert), room_facts(alert.room))  # type: ignore[arg-type]
+            timer = next_timer(alert_facts(alert), room_facts(alert.room)) if alert.room else None
             alert.due_at = timer[0] if timer else None
         if self._alerts_changed:
             Alert.objects.bulk_create(
@@ -218,12 +238,12 @@ class Book:
     def _plan(self) -> list[Push]:
         if not self.tellings:
             return []
-        people = recipients({(t.alert.org_id, t.alert.agent_id) for t in self.tellings})  # type: ignore[misc]
+        people = self._people()
         told = self._told()
         pushes: list[Push] = []
         for telling in self.tellings:
             alert = telling.alert
-            found = people[(alert.org_id, alert.agent_id)]  # type: ignore[index]
+            found = people[alert.pk]
             if not found:
                 self._unroutable(telling)
                 continue
@@ -233,27 +253,40 @@ class Book:
             pushes += planned
         return pushes
 
+    def _people(self) -> dict[UUID, list[Recipient]]:
+        """Whom to tell of each alert: those who back up the agent, of a source's alert the specialists."""
+        of_agent = recipients({(t.alert.org_id, t.alert.agent_id) for t in self.tellings if t.alert.agent_id})
+        of_source = specialists() if any(t.alert.source_id for t in self.tellings) else []
+        return {
+            t.alert.pk: of_agent[(t.alert.org_id, t.alert.agent_id)] if t.alert.agent_id else of_source
+            for t in self.tellings
+        }
+
     def _unroutable(self, telling: Telling) -> None:
         telling.transition.reason = telling.alert.last_reason = "unroutable"
         telling.transition.detail["wanted"] = telling.reason
         if telling.transition.event is not None:
             telling.transition.event.reason = "unroutable"
 
-    def _told(self) -> dict[tuple[int, int], datetime]:
-        rooms = {t.alert.room_id for t in self.tellings}
+    def _told(self) -> dict[tuple[str, int], datetime]:
+        """When each supervisor was last told of each subject within the throttle, by (subject, user pk)."""
         rows = (
             Push.objects.filter(
-                room__in=rooms, state__in=TELLS, kind=Push.Kind.ALERT, planned_at__gt=self.now - THROTTLE
+                Q(room__in={t.alert.room_id for t in self.tellings if t.alert.room_id})
+                | Q(alert__source__in={t.alert.source_id for t in self.tellings if t.alert.source_id}),
+                state__in=TELLS,
+                kind=Push.Kind.ALERT,
+                planned_at__gt=self.now - THROTTLE,
             )
-            .values_list("room_id", "supervisor_id")
+            .values_list("room_id", "alert__source_id", "supervisor_id")
             .annotate(last=Max("planned_at"))
         )
-        return {(room, supervisor): last for room, supervisor, last in rows}
+        return {(_subject(room, source), supervisor): last for room, source, supervisor, last in rows}
 
-    def _push(self, telling: Telling, person: Recipient, told: dict[tuple[int, int], datetime]) -> Push:
+    def _push(self, telling: Telling, person: Recipient, told: dict[tuple[str, int], datetime]) -> Push:
         alert, room = telling.alert, telling.alert.room
-        assert room is not None and alert.agent is not None
-        verdict = plan(telling.reason, told.get((room.pk, person.user_id)), self.now)
+        about = (_subject(alert.room_id, alert.source_id), person.user_id)
+        verdict = plan(telling.reason, told.get(about), self.now)
         push_id = new_id()
         push = Push(
             id=push_id,
@@ -271,10 +304,10 @@ class Book:
         if not verdict.send:
             push.state, push.ended_reason, push.ended_at = Push.State.SKIPPED, verdict.reason, self.now
             return push
-        told[(room.pk, person.user_id)] = self.now
+        told[about] = self.now
         push.next_attempt_at = self.now
         push.body = push_body(
-            push=push, alert=alert, org=alert.org, room=room, agent_name=alert.agent.name, recipient=person
+            push=push, alert=alert, org=alert.org, room=room, subject=str(alert.agent or alert.source), recipient=person
         )
         return push
 

@@ -16,7 +16,7 @@ from alerts.decide import (
     threshold_of,
     waiting_since,
 )
-from alerts.items import Accepted, EventItem, Result
+from alerts.items import Accepted, EventItem, Result, RoomNames
 from alerts.models import ROOM_SIGNALS, Alert, FailureEvent, Room, Signal
 from orgs import clock
 from orgs.models import Agent, Org, Policy, Source
@@ -182,8 +182,7 @@ def _apply(book: Book, event: FailureEvent, item: EventItem, org: Org, policy: P
     event.reason, event.severity = decision.reason, severity_of(facts, policy)
     if event.signal == Signal.LOW_CONFIDENCE:
         event.threshold = threshold_of(facts, policy)
-    _remember_names(room, item)
-    book.changed_room(room)
+    book.remember(room, org, _names(item))
     if decision.change is None:
         return
     if decision.reason != "late":
@@ -201,15 +200,8 @@ def _apply(book: Book, event: FailureEvent, item: EventItem, org: Org, policy: P
     book.record(alert, decision.change, decision.reason, event=event, detail=detail, notify=decision.notify)
 
 
-def _remember_names(room: Room, item: EventItem) -> None:
-    for name, value in (
-        ("label", item.room_label),
-        ("channel", item.channel),
-        ("url", item.room_url),
-        ("last_customer_text", item.last_customer_text),
-    ):
-        if value:
-            setattr(room, name, value)
+def _names(item: EventItem) -> RoomNames:
+    return RoomNames(item.room_label or "", item.channel or "", item.room_url or "", item.last_customer_text or "")
 
 
 def _remember_wait(room: Room, event: FailureEvent, facts: EventFacts, now: datetime) -> None:

@@ -45,7 +45,7 @@ def _locked(alert_id: UUID) -> Iterator[tuple[Book, Alert]]:
         room_pk = Alert.objects.values_list("room_id", flat=True).get(pk=alert_id)
         book = Book(clock.now())
         book.lock_rooms([room_pk] if room_pk else [])
-        alert = Alert.objects.select_related("org", "agent").get(pk=alert_id)
+        alert = book.lock_alert(alert_id)
         current = book.alerts.get(room_pk) if room_pk else None
         if current is not None and current.pk == alert_id:
             alert = current

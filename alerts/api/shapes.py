@@ -12,7 +12,7 @@ from alerts.models import Alert, FailureEvent, Push, Transition
 from orgs.api import rfc3339
 from orgs.models import User
 
-RELATED = ("org", "room", "agent", "acknowledged_by", "intervened_by", "resolved_by", "assigned_to")
+RELATED = ("org", "room", "agent", "source", "acknowledged_by", "intervened_by", "resolved_by", "assigned_to")
 SOMEBODY = "a human agent"  # acted in the room, and is nobody we know
 BY_HUMANS = ("human_opened", "human_message", "assigned")  # causes that only a human can be
 HISTORY = 1000  # events, transitions and pushes of one alert, the newest
@@ -54,6 +54,7 @@ def _alert(alert: Alert, names: dict[tuple[UUID, str], str]) -> dict[str, Any]:
         "scope": alert.scope,
         "agent_name": agent.name if agent else None,
         "agent_version": alert.agent_version or None,
+        "source_name": alert.source.name if alert.source else None,
         "room_id": room.room_id if room else None,
         "severity": alert.severity,
         "state": alert.state,

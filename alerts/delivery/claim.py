@@ -14,7 +14,7 @@ from alerts.decide import PushFacts, recheck
 from alerts.delivery import gate as gates
 from alerts.delivery.sender import Claimed
 from alerts.failpoints import failpoint
-from alerts.models import Gate
+from alerts.models import Alert, Gate
 from orgs import clock
 from orgs.routing import recipients
 
@@ -49,6 +49,7 @@ class Row(NamedTuple):
     alert_id: UUID | None
     supervisor_id: int
     active: bool
+    specialist: bool
     kind: str
     reason: str
     planned_at: datetime
@@ -56,6 +57,7 @@ class Row(NamedTuple):
     idempotency_key: UUID
     body: str
     newer_planned: bool
+    alert_scope: str | None
     alert_state: str | None
     acknowledged_at: datetime | None
     snoozed_until: datetime | None
@@ -70,14 +72,15 @@ WITH due AS (
     FROM alerts_push
     WHERE (state = 'pending' AND next_attempt_at <= %(due_by)s) OR (state = 'sending' AND lease_until < %(now)s)
 )
-SELECT push.id, push.org_id, alert.agent_id, push.alert_id, push.supervisor_id, person.is_active, push.kind,
+SELECT push.id, push.org_id, alert.agent_id, push.alert_id, push.supervisor_id, person.is_active,
+       person.is_specialist, push.kind,
        push.reason, push.planned_at, push.attempts, push.idempotency_key, push.body,
        EXISTS (
            SELECT FROM alerts_push newer
            WHERE newer.alert_id = push.alert_id AND newer.supervisor_id = push.supervisor_id
              AND newer.occurrence > push.occurrence AND newer.state IN ('pending', 'sending', 'sent')
        ),
-       alert.state, alert.acknowledged_at, alert.snoozed_until
+       alert.scope, alert.state, alert.acknowledged_at, alert.snoozed_until
 FROM due
 JOIN alerts_push push ON push.id = due.id
 JOIN orgs_user person ON person.id = push.supervisor_id
@@ -172,7 +175,13 @@ def _still_told(rows: Sequence[Row]) -> set[UUID]:
         key: {person.user_id for person in found}
         for key, found in recipients({(row.org_id, row.agent_id) for row in rows if row.agent_id is not None}).items()
     }
-    return {row.id for row in rows if row.agent_id is None or row.supervisor_id in people[(row.org_id, row.agent_id)]}
+    return {row.id for row in rows if _is_told(row, people)}
+
+
+def _is_told(row: Row, people: dict[tuple[int, int], set[int]]) -> bool:
+    if row.alert_scope == Alert.Scope.SOURCE:
+        return row.specialist
+    return row.agent_id is None or row.supervisor_id in people[(row.org_id, row.agent_id)]
 
 
 def _facts(row: Row, still_recipient: bool) -> PushFacts:

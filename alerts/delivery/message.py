@@ -30,16 +30,16 @@ def idempotency_key(push_id: UUID) -> UUID:
 
 
 def push_body(
-    *, push: Push, alert: Alert | None, org: Org, room: Room | None, agent_name: str, recipient: Recipient
+    *, push: Push, alert: Alert | None, org: Org, room: Room | None, subject: str, recipient: Recipient
 ) -> str:
     """The JSON body of `POST /v1/notifications`, frozen when the push is planned; unsaved objects will do.
 
-    `alert` is None for a test push. Times of day are in the org's zone, words in the recipient's language, else
-    the org's.
+    `alert` is None for a test push; `subject` is the agent, of a source's alert the source. Times of day are in the
+    org's zone, words in the recipient's language, else the org's.
     """
     locale = recipient.locale or org.locale
     with override(locale):
-        title, text = _test_words(org) if alert is None else _words(push, alert, org, room, agent_name)
+        title, text = _test_words(org) if alert is None else _words(push, alert, org, room, subject)
     occurred_at = push.planned_at if alert is None else alert.last_event_at
     body: dict[str, Any] = {
         "user_source": "chat",
@@ -71,12 +71,12 @@ def _test_words(org: Org) -> tuple[str, str]:
     return _("Test push"), _("If you can read this, alerts of %(org)s reach you.") % {"org": org.name}
 
 
-def _words(push: Push, alert: Alert, org: Org, room: Room | None, agent_name: str) -> tuple[str, str]:
+def _words(push: Push, alert: Alert, org: Org, room: Room | None, subject: str) -> tuple[str, str]:
     signal = _leading_signal(alert)
     title = _("%(severity)s: %(signal)s, %(agent)s") % {
         "severity": Severity(push.severity).label,
         "signal": Signal(signal).label if signal in Signal.values else signal,
-        "agent": agent_name,
+        "agent": subject,
     }
     sentences = [_why_again(push.reason), _what_happened(signal, room), _waiting(alert, room, org)]
     return title, " ".join(sentence for sentence in sentences if sentence)
@@ -110,6 +110,10 @@ def _what_happened(signal: str, room: Room | None) -> str:
             return _("The agent reached its message limit.")
         case Signal.LOW_CONFIDENCE:
             return _("The agent is not sure of its answer.")
+        case Signal.SILENT_SOURCE:
+            return _("Nothing is heard from it: what fails now is not shown.")
+        case Signal.REJECTED_ITEMS:
+            return _("Much of what it sends is refused.")
         case _:
             return ""
 

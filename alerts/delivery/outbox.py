@@ -135,7 +135,7 @@ def send_test_push(org: Org, user: User, by: User | None) -> Push:
         next_attempt_at=now,
     )
     push.idempotency_key = idempotency_key(push.id)
-    push.body = push_body(push=push, alert=None, org=org, room=None, agent_name="", recipient=person)
+    push.body = push_body(push=push, alert=None, org=org, room=None, subject="", recipient=person)
     with transaction.atomic():
         push.save(force_insert=True)
         transaction.on_commit(feed.kick, robust=True)

@@ -141,7 +141,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="sourceminute",
             name="org",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="orgs.org"),
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="orgs.org"
+            ),
         ),
         migrations.AddField(
             model_name="sourceminute",

@@ -47,7 +47,7 @@ class WebhookDelivery(models.Model):
 class SourceMinute(models.Model):
     """What a source, or one webhook endpoint of it, sent for an org within a minute. Kept 8 days."""
 
-    org = models.ForeignKey(Org, models.CASCADE, related_name="+")
+    org = models.ForeignKey(Org, models.CASCADE, null=True, related_name="+")  # null: items that named no org of ours
     source = models.ForeignKey(Source, models.CASCADE, related_name="+")
     endpoint = models.ForeignKey(WebhookEndpoint, models.CASCADE, null=True, related_name="+")  # null: by key
     minute = models.DateTimeField()

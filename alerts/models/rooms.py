@@ -18,6 +18,7 @@ class Signal(models.TextChoices):
     REJECTED_ITEMS = "rejected_items", _("Rejected items")
 
 
+SOURCE_SIGNALS = (Signal.SILENT_SOURCE, Signal.REJECTED_ITEMS)
 ROOM_SIGNALS = (Signal.AGENT_ERROR, Signal.UNEXPECTED_HANDOFF, Signal.MESSAGE_CAP, Signal.LOW_CONFIDENCE)
 
 

@@ -10,14 +10,13 @@ from django.db.models import Count, F, Max, Q, QuerySet, Sum, Window
 from django.db.models.functions import Coalesce, RowNumber, TruncHour
 
 from alerts.models import Alert, RejectedItem, Signal, SourceMinute, WebhookDelivery
+from alerts.sources.traffic import NAMES, Counts
 from orgs.models import ApiKey, Source, SourceHeard, WebhookEndpoint
 
 HEARD_WITHIN = timedelta(minutes=15)
 RECENT = timedelta(minutes=5)  # complete minutes of which the present rate is the mean
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 STATUSES = ("created", "duplicate", "conflict", "invalid", "not_understood")
-REFUSED = ("conflict", "invalid", "not_understood")
-SUMS = (*STATUSES, "lag_ms", "events", "with_confidence")
 
 State = Literal["silent", "no_data", "quiet", "heard"]
 Orgs = Sequence[int] | None  # pks; None = all
@@ -32,25 +31,8 @@ def judge(heard_at: datetime | None, silent: bool, now: datetime) -> State:
     return "heard" if now - heard_at <= HEARD_WITHIN else "quiet"
 
 
-@dataclass(slots=True)
-class Traffic:
-    """Sums over minutes; see SourceMinute."""
-
-    created: int = 0
-    duplicate: int = 0
-    conflict: int = 0
-    invalid: int = 0
-    not_understood: int = 0
-    lag_ms: int = 0
-    events: int = 0
-    with_confidence: int = 0
-    lag_most_ms: int = 0
-
-    def add(self, row: Mapping[str, Any], prefix: str) -> None:
-        """Add one row of sums, its columns named with `prefix`."""
-        for name in SUMS:
-            setattr(self, name, getattr(self, name) + row[prefix + name])
-        self.lag_most_ms = max(self.lag_most_ms, row[f"{prefix}lag_most_ms"])
+class Traffic(Counts):
+    """The figures of some minutes together."""
 
     @property
     def received(self) -> int:
@@ -86,10 +68,15 @@ class Figures:
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Add the sums of one hour of the day."""
-        self.day.add(row, "day_")
-        self.hour.add(row, "hour_")
-        self.hours[row["start"]].add(row, "day_")
+        of_day = _counts(row, "day_")
+        self.day.add(of_day)
+        self.hours[row["start"]].add(of_day)
+        self.hour.add(_counts(row, "hour_"))
         self.recent += row["recent"]
+
+
+def _counts(row: Mapping[str, Any], prefix: str) -> Counts:
+    return Counts(**{name: row[prefix + name] for name in NAMES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +168,9 @@ def _in(rows: QuerySet[Any], orgs: Orgs) -> QuerySet[Any]:
 
 def _add_endpoints(found: dict[int, SourceHealth], orgs: Orgs, now: datetime) -> None:
     rows = _in(WebhookEndpoint.objects.filter(source__in=found), orgs).select_related("org")
-    for endpoint in rows.annotate(heard_at=Max("deliveries__received_at")).order_by("-active", "pk"):
+    welcome = ~Q(deliveries__outcome=WebhookDelivery.Outcome.REFUSED)
+    heard = rows.annotate(heard_at=Max("deliveries__received_at", filter=welcome))
+    for endpoint in heard.order_by("-active", "pk"):
         at = endpoint.heard_at
         found[endpoint.source_id].endpoints.append(EndpointHealth(endpoint, at, judge(at, False, now)))
 
@@ -199,14 +188,15 @@ def _hours(sources: Iterable[int], orgs: Orgs, now: datetime) -> QuerySet[Any]:
     minute = now.replace(second=0, microsecond=0)
     windows = {"day_": Q(), "hour_": Q(minute__gt=now - HOUR)}
     sums: dict[str, Any] = {
-        f"{prefix}{name}": Coalesce(Sum(name, filter=window), 0) for prefix, window in windows.items() for name in SUMS
+        f"{prefix}{name}": Coalesce((Max if name == "lag_most_ms" else Sum)(name, filter=window), 0)
+        for prefix, window in windows.items()
+        for name in NAMES
     }
-    most = {f"{prefix}lag_most_ms": Coalesce(Max("lag_most_ms", filter=w), 0) for prefix, w in windows.items()}
     received = F("created") + F("duplicate") + F("conflict") + F("invalid") + F("not_understood")
     recent = Coalesce(Sum(received, filter=Q(minute__gte=minute - RECENT, minute__lt=minute)), 0)
     rows = _in(SourceMinute.objects.filter(source__in=list(sources), minute__gt=now - DAY), orgs)
     by_hour = rows.order_by().values("source_id", "endpoint_id", start=TruncHour("minute", tzinfo=UTC))
-    return by_hour.annotate(recent=recent, **sums, **most)
+    return by_hour.annotate(recent=recent, **sums)
 
 
 # --- why items were refused, and what may send ------------------------------------------------------------------------

@@ -7,12 +7,13 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
+from alerts import times
 from alerts.items import Accepted, ActivityItem, ErrorInfo, EventItem, Handoff, ReceiptItem
 from alerts.masking import mask, mask_values, secret_key
 
@@ -20,9 +21,6 @@ STRING, TEXT, ID = 200, 2000, 128  # characters
 METADATA = 8 * 1024  # bytes of its JSON
 COUNT = 2**31
 INTEGER = 2**63
-FUTURE_KEPT = timedelta(minutes=5)
-FUTURE_LIMIT = timedelta(hours=24)
-PAST_LIMIT = timedelta(days=30)
 BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 TEXTS = {"last_customer_text", "room_url", "error.message", "handoff.reason"}
@@ -273,15 +271,11 @@ def _check_times(item: EventItem | ActivityItem | ReceiptItem, kind: Kind, now: 
 
 
 def _time(value: datetime, name: str, now: datetime) -> tuple[datetime, bool]:
-    if value.tzinfo is None:
-        raise Invalid("invalid_item", f"{name} must carry its offset, such as Z or +07:00.", name)
-    if value > now + FUTURE_LIMIT:
-        raise Invalid("in_the_future", f"{name} is more than 24 hours in the future. Check the clock.", name)
-    if value < now - PAST_LIMIT:
-        raise Invalid("too_old", f"{name} is older than 30 days.", name)
-    if value > now + FUTURE_KEPT:
-        return now, True
-    return value.astimezone(UTC), False
+    try:
+        return times.judge(value, now)
+    except times.BadTime as error:
+        code = "invalid_item" if error.code == "naive" else error.code
+        raise Invalid(code, f"{name} {error.message}", name) from None
 
 
 # --- personal data -------------------------------------------------------------------------------------------

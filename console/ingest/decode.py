@@ -57,7 +57,7 @@ def unpack(body: bytes) -> bytes:
 
 def decode(body: bytes) -> Body:
     """The items of a JSON body: one object, an array, or {"items": [...]}. Raises Refusal."""
-    value = _json(body)
+    value = parse(body)
     if isinstance(value, dict) and isinstance(value.get("items"), list):
         if len(value) > 1:
             other = next(name for name in value if name != "items")
@@ -92,7 +92,8 @@ def _no_constant(name: str) -> None:
 _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
 
 
-def _json(body: bytes) -> Any:
+def parse(body: bytes) -> Any:
+    """The value of a JSON body in UTF-8, of bounded depth and without duplicate keys. Raises Refusal (400)."""
     try:
         value = _decoder.decode(body.decode())
     except UnicodeDecodeError:

@@ -12,21 +12,30 @@ import prometheus_client
 import structlog
 from django.conf import settings
 
-from console.ingest import keys, receipts, work
+from console.ingest import keys, receipts, webhooks, work
 from console.ingest.decode import Refusal
 from console.ingest.request import Disconnected, Held, Receive, Request, Scope, Send, is_packed
+from console.ingest.tally import tally
+from console.ingest.together import Together
 from orgs.errors import error_body
 
 T = TypeVar("T")
 
-WRITES = {"/api/failure-events": work.EVENTS, "/api/room-activity": work.ACTIVITY}
+WRITES = {endpoint.path: endpoint for endpoint in (work.EVENTS, work.ACTIVITY)}
 RECEIPTS = "/api/push-receipts"
 PATHS = frozenset({*WRITES, RECEIPTS})
+FLUSH_SECONDS = 1.0
+DELIVERIES_AT_ONCE = 100
 
 log = structlog.get_logger(__name__)
 REQUESTS = prometheus_client.Counter("live_ingest_requests", "Requests to the lane", ["path", "status"])
 ITEMS = prometheus_client.Counter("live_ingest_items", "Items sent to the lane", ["path", "status"])
 SECONDS = prometheus_client.Histogram("live_ingest_seconds", "Seconds from headers to answer", ["path"])
+
+
+def answers(path: str) -> bool:
+    """Whether a path is the lane's."""
+    return path in PATHS or path.startswith(webhooks.PREFIX)
 
 
 class Pool:
@@ -60,14 +69,26 @@ class Lane:
         self.pool = Pool(settings.INGEST_THREADS, settings.INGEST_WAITING)
         self._keys = keys.KeyCache()
         self._rates = keys.Rates()
+        self._endpoints = webhooks.EndpointCache()
+        self._deliveries = Together("webhooks", webhooks.receive, DELIVERIES_AT_ONCE, settings.INGEST_WAITING)
         self._held = Held()
+        self._flushing: asyncio.Task[None] | None = None
+
+    def close(self) -> None:
+        """Let what runs end, and write the last second's figures."""
+        self.pool.close()
+        self._deliveries.close()
+        if tally:
+            work.in_database(tally.flush)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, self._held)
+        if request.path.startswith(webhooks.PREFIX):
+            request.name = webhooks.named(request.path)
         try:
             await self._answer(request, send)
         except Disconnected:
-            log.info("ingest_left", path=request.path, request_id=request.id)
+            log.info("ingest_left", path=request.name, request_id=request.id)
         finally:
             request.free()
 
@@ -82,17 +103,30 @@ class Lane:
         except Disconnected:
             raise
         except Exception:  # the lane answers in its own shape; the fault is logged whole
-            log.exception("ingest_failed", path=request.path, request_id=request.id)
+            log.exception("ingest_failed", path=request.name, request_id=request.id)
             status, body = 500, msgspec.json.encode(error_body("internal_error", "A fault of ours. Send it again."))
         keep = await request.discard()
         _account(request, status)
         await _send(send, request, status, body, retry_after, keep)
+        if tally and self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush_soon())
+
+    async def _flush_soon(self) -> None:
+        """About once a second while anything is sent, what was counted is written."""
+        await asyncio.sleep(FLUSH_SECONDS)
+        self._flushing = None
+        try:
+            await self.pool.run(partial(work.in_database, tally.flush))
+        except Refusal:  # it stays counted until the database is back and somebody sends again
+            log.info("tally_kept")
 
     async def _work(self, request: Request) -> work.Answer:
         if request.method != "POST":
             raise Refusal(405, "method_not_allowed", "Only POST is possible here.")
         if request.path == RECEIPTS:
             return await self._receipts(request)
+        if request.path.startswith(webhooks.PREFIX):
+            return await self._webhook(request)
         caller = await self._caller(request)
         request.caller = caller.prefix
         keys.check_scope(caller)
@@ -106,7 +140,17 @@ class Lane:
         known = self._keys.get(raw)
         if known is not None:
             return known
-        return await self.pool.run(lambda: work.in_database(self._keys.look_up, raw))
+        return await self.pool.run(partial(work.in_database, partial(self._keys.look_up, raw)))
+
+    async def _webhook(self, request: Request) -> work.Answer:
+        asked = webhooks.address(request.path)
+        endpoint = self._endpoints.get(asked)
+        if endpoint is None:
+            endpoint = await self.pool.run(partial(work.in_database, partial(self._endpoints.look_up, asked)))
+        request.caller = endpoint.public_id
+        packed = request.headers.get("content-encoding", "").strip().lower() == "gzip"
+        content = await request.read()
+        return await self._deliveries.run(webhooks.Posted(endpoint, request.client, content, packed))
 
     async def _receipts(self, request: Request) -> work.Answer:
         if is_packed(request):
@@ -120,14 +164,14 @@ class Lane:
 def _account(request: Request, status: int) -> None:
     """One log line and the metrics of a request; never its content."""
     seconds = time.monotonic() - request.started
-    REQUESTS.labels(request.path, str(status)).inc()
-    SECONDS.labels(request.path).observe(seconds)
+    REQUESTS.labels(request.name, str(status)).inc()
+    SECONDS.labels(request.name).observe(seconds)
     for name, count in request.counts.items():
-        ITEMS.labels(request.path, name).inc(count)
+        ITEMS.labels(request.name, name).inc(count)
     log.info(
         "ingest",
         method=request.method,
-        path=request.path,
+        path=request.name,
         status=status,
         ms=round(seconds * 1000, 1),
         key=request.caller,

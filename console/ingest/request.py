@@ -39,6 +39,8 @@ class Request:
 
     def __init__(self, scope: Scope, receive: Receive, held: Held) -> None:
         self.path: str = scope["path"]
+        self.name = self.path  # in logs and metrics; a webhook's path is a secret
+        self.client: str = (scope.get("client") or ("",))[0]
         self.method: str = scope["method"]
         self.headers: dict[str, str] = {}
         for raw_name, raw_value in scope["headers"]:

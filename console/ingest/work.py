@@ -24,6 +24,7 @@ from alerts.items import Accepted, ReceiptItem, Result
 from console.ingest import check
 from console.ingest.check import Invalid, Kind, Sender
 from console.ingest.decode import Body, Refusal, decode, unpack
+from console.ingest.tally import Passed, tally
 from orgs import clock
 from orgs.models import Org, Source, SourceHeard
 
@@ -55,6 +56,7 @@ Record = Callable[[Source, list[Accepted]], list[Result]]
 class Endpoint:
     """One path of the lane: the kind of its items, and the action that stores them."""
 
+    path: str
     kind: Kind
     record: Record
 
@@ -72,10 +74,10 @@ def database() -> Iterator[None]:
         connections.close_all()
 
 
-def in_database(step: Callable[[str], T], argument: str) -> T:
+def in_database(step: Callable[[], T]) -> T:
     """Call `step` in the lane's scope. Raises Refusal (503) if the database is away."""
     with database():
-        return step(argument)
+        return step()
 
 
 def write(endpoint: Endpoint, source: Source, content: bytes, *, packed: bool) -> Answer:
@@ -87,7 +89,9 @@ def write(endpoint: Endpoint, source: Source, content: bytes, *, packed: bool) -
         accepted, results = _check_all(body, endpoint.kind, sender, now)
         results += _in_tries(lambda: endpoint.record(source, accepted)) if accepted else []
         failpoint("ingest_committed")
-        _hear(source, {one.org_id for one in accepted}, now)
+        hear(source, {one.org_id for one in accepted}, now)
+    passed = Passed(source, endpoint.path, endpoint.kind, body, accepted, results, dict(sender.orgs), now)
+    tally.request(passed)
     return answer(body, results)
 
 
@@ -161,7 +165,7 @@ def _in_tries(step: Callable[[], list[Result]]) -> list[Result]:
     raise AssertionError("unreachable")
 
 
-def _hear(source: Source, orgs: Iterable[int], now: datetime) -> None:
+def hear(source: Source, orgs: Iterable[int], now: datetime) -> None:
     """Remember, at most every 10 s, that this source was heard for these orgs. Never fails the request."""
     heard = set(orgs) | ({source.org_id} if source.org_id else set())
     due = [org for org in sorted(heard) if _heard.get((org, source.pk), NEVER) + HEARD_EVERY <= now]
@@ -178,5 +182,5 @@ def _hear(source: Source, orgs: Iterable[int], now: datetime) -> None:
     _heard.update({(org, source.pk): now for org in due})
 
 
-EVENTS = Endpoint(check.EVENTS, actions.record_events)
-ACTIVITY = Endpoint(check.ACTIVITY, actions.record_activity)
+EVENTS = Endpoint("/api/failure-events", check.EVENTS, actions.record_events)
+ACTIVITY = Endpoint("/api/room-activity", check.ACTIVITY, actions.record_activity)

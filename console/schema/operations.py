@@ -302,6 +302,27 @@ def _write(name: str, path: str, summary: str, examples: dict[str, Any], **more:
     )
 
 
+def _webhook() -> tuple[str, str, Operation]:
+    """What a chat product posts is its own; only the answer is ours."""
+    any_object = {"application/json": {"schema": {"type": "object", "additionalProperties": True}}}
+    return (
+        "/api/webhooks/qontak/{endpoint}",
+        "post",
+        _operation(
+            "receive_qontak",
+            "What Qontak's message interaction webhook posts",
+            "Writing",
+            {200: ("Stored, whatever it says; then worked.", "Delivery")},
+            (413,),
+            description="The address is made by `webhook create` or on the page of sources, its last part the secret. "
+            "401: no such address, or a newer one took its place. 403: not an allowed address.",
+            parameters=(GZIP, _path("endpoint", {**TEXT, "description": "`public_id.token`"})),
+            body={"required": True, "content": any_object},
+            security=[{}],
+        ),
+    )
+
+
 def operations(examples: dict[str, Any]) -> list[tuple[str, str, Operation]]:
     """(path, method, operation), in the order people read them."""
     return [
@@ -315,6 +336,7 @@ def operations(examples: dict[str, Any]) -> list[tuple[str, str, Operation]]:
             parameters=SIGNATURE,
             security=[{}],
         ),
+        _webhook(),
         _list("Alert", "/api/alerts", "Alerts, newest activity first", "Reading", *ALERT_FILTERS),
         _one("Alert", "/api/alerts/{alert_id}", "One alert and everything that happened to it", "Reading", "alert_id"),
         _list("Org", "/api/orgs", "Orgs", "Reading"),

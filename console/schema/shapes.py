@@ -2,7 +2,7 @@
 
 from typing import Any, get_args
 
-from alerts.models import Alert, Push, Signal, Transition
+from alerts.models import Alert, Push, Signal, Transition, WebhookDelivery
 from alerts.sources.health import STATUSES, State
 from orgs.models import Assignment, Severity, WebhookEndpoint
 
@@ -71,6 +71,7 @@ ALERT = record(
     scope=enum(Alert.Scope.values),
     agent_name=TEXT_OR_NULL,
     agent_version=TEXT_OR_NULL,
+    source_name={**TEXT_OR_NULL, "description": "Of an alert of scope source."},
     room_id=TEXT_OR_NULL,
     severity=enum(Severity.values),
     state=enum(Alert.State.values),
@@ -131,6 +132,11 @@ PROVENANCE: Schema = {**enum(Assignment.Provenance.values), "description": "Who 
 ASSIGNMENT: dict[str, Schema] = {"sso_id": TEXT, "role": TEXT, "external_user_id": TEXT_OR_NULL}
 
 SCHEMAS: dict[str, Schema] = {
+    "Delivery": record(
+        "One delivery of a chat product: `stored` to be worked, or what it was at once.",
+        delivery_id=UUID,
+        status=enum(["stored", *WebhookDelivery.Outcome.values]),
+    ),
     "Error": record("What went wrong.", error=ERROR),
     "Actor": record(
         "Who did it: a person (`sso_id` null for a human agent we cannot match), or what ended it.",

@@ -20,8 +20,8 @@ from alerts.links import room_url
 from alerts.models import Alert
 from console import reach, timeline
 from console.live import checksums
-from console.rows import RELATED, facts_of, view_of, views
-from console.sentences import failures, signal_name, taken_by
+from console.rows import RELATED, facts_of, name_of, view_of, views
+from console.sentences import failures, taken_by
 from console.views.access import is_ours, person, signed_in
 from console.wording import read_by, short_name
 from orgs import clock
@@ -105,7 +105,9 @@ def _rungs(history: timeline.History) -> list[dict[str, object]]:
 
 
 def _assignable(found: Alert) -> list[User]:
-    """Everybody who backs up this agent, whatever their tier."""
+    """Everybody who backs up this agent, whatever their tier; of a source's alert the specialists."""
+    if found.source_id is not None:
+        return list(User.objects.filter(is_specialist=True, is_active=True).order_by("name")[:50])
     covers = Q(role__agents__isnull=True) | Q(role__agents=found.agent_id)
     held = Assignment.objects.filter(covers, org=found.org_id, user__is_active=True).values("user")
     return list(User.objects.filter(pk__in=held).order_by("name")[:50])
@@ -164,33 +166,29 @@ def _answer(request: HttpRequest, alert_id: UUID, said: str, undo: str, status: 
 Answer = tuple[str, str]  # what to say, and the verb that undoes it ("" for none)
 
 
-def _named(found: Alert) -> str:
-    return (found.room.label or found.room.room_id) if found.room else signal_name("")
-
-
 def _acknowledge(request: HttpRequest, alert_id: UUID, me: User) -> Answer:
     found = actions.acknowledge(alert_id, me)
-    return _("You have seen “{room}”.").format(room=_named(found)), "release"
+    return _("You have seen “{room}”.").format(room=name_of(found)), "release"
 
 
 def _take(request: HttpRequest, alert_id: UUID, me: User) -> Answer:
     found = actions.take(alert_id, me)
-    return _("You took “{room}”.").format(room=_named(found)), "release"
+    return _("You took “{room}”.").format(room=name_of(found)), "release"
 
 
 def _release(request: HttpRequest, alert_id: UUID, me: User) -> Answer:
     found = actions.release(alert_id, me)
-    return _("“{room}” is open again.").format(room=_named(found)), ""
+    return _("“{room}” is open again.").format(room=name_of(found)), ""
 
 
 def _resolve(request: HttpRequest, alert_id: UUID, me: User) -> Answer:
     found = actions.resolve(alert_id, me)
-    return _("You resolved “{room}”.").format(room=_named(found)), "reopen"
+    return _("You resolved “{room}”.").format(room=name_of(found)), "reopen"
 
 
 def _reopen(request: HttpRequest, alert_id: UUID, me: User) -> Answer:
     found = actions.reopen(alert_id, me)
-    return _("“{room}” is open again.").format(room=_named(found)), ""
+    return _("“{room}” is open again.").format(room=name_of(found)), ""
 
 
 def _assign(request: HttpRequest, alert_id: UUID, me: User) -> Answer:
@@ -198,18 +196,18 @@ def _assign(request: HttpRequest, alert_id: UUID, me: User) -> Answer:
     if to is None:
         raise actions.Invalid("sso_id", _("Choose a supervisor of this agent."))
     found = actions.assign(alert_id, me, to)
-    return _("“{room}” is given to {name}.").format(room=_named(found), name=short_name(str(to))), "release"
+    return _("“{room}” is given to {name}.").format(room=name_of(found), name=short_name(str(to))), "release"
 
 
 def _snooze(request: HttpRequest, alert_id: UUID, me: User) -> Answer:
     found = actions.snooze(alert_id, me, snooze_until(request.POST.get("until", ""), clock.now()))
-    return _("“{room}” is snoozed.").format(room=_named(found)), "wake"
+    return _("“{room}” is snoozed.").format(room=name_of(found)), "wake"
 
 
 def _wake(request: HttpRequest, alert_id: UUID, me: User) -> Answer:
     """Undo a snooze: it ends a second from now."""
     found = actions.snooze(alert_id, me, clock.now() + timedelta(seconds=1))
-    return _("“{room}” is no longer snoozed.").format(room=_named(found)), ""
+    return _("“{room}” is no longer snoozed.").format(room=name_of(found)), ""
 
 
 def _verdict(request: HttpRequest, alert_id: UUID, me: User) -> Answer:

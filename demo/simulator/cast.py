@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ class Player:
     agent_name: str
     agent_version: str
     supervisors: tuple[str, ...] = ()
+    webhook: str = ""  # the path of its chat product's address; empty: room activity goes by key
+    chat_ids: tuple[str, ...] = ()  # what the chat product calls the supervisors, in their order
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,17 @@ def _players(org: dict[str, Any]) -> list[Player]:
     supervisors = tuple(
         person if isinstance(person, str) else person["sso_id"] for person in org.get("supervisors", ())
     )
-    return [Player(org["external_id"], agent["name"], agent["version"], supervisors) for agent in org["agents"]]
+    chat_ids = tuple(person["external_user_id"] for person in org.get("supervisors", ()) if isinstance(person, dict))
+    return [
+        Player(org["external_id"], agent["name"], agent["version"], supervisors, org.get("webhook", ""), chat_ids)
+        for agent in org["agents"]
+    ]
 
 
 def _invented(org_id: str | None, turn: int, bench: list[Player]) -> Player:
     name = INVENTED_AGENTS[turn % len(INVENTED_AGENTS)]
     number = turn // len(INVENTED_AGENTS)
-    supervisors = bench[0].supervisors if bench else ()
-    return Player(org_id, f"{name} {number + 1}" if number else name, "1.0.0", supervisors)
+    called = f"{name} {number + 1}" if number else name
+    if not bench:
+        return Player(org_id, called, "1.0.0")
+    return replace(bench[0], agent_name=called, agent_version="1.0.0")

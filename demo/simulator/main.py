@@ -13,19 +13,18 @@ from random import Random
 from typing import get_args
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from demo.commandline import Parser, Refused, run_guarded, say
 from demo.simulator.cast import choose, read_demo
-from demo.simulator.story import FAILURE_EVENTS, ROOM_ACTIVITY, Scenario, Step, Story
-from demo.simulator.wire import DEADLINE, Stopped, Wire
+from demo.simulator.chat import Chat
+from demo.simulator.story import FAILURE_EVENTS, Scenario, Step, Story
+from demo.simulator.wire import Wire
 
 HELP = "Send conversations that fail over HTTP, the way any chatbot back end would."
 PROG = "simulate"
 TICK_SECONDS = 0.1
 PROGRESS_SECONDS = 10.0
 BEHIND_AT_MOST_SECONDS = 1.0
-EVENTS_AT_ONCE = 200  # with their room activity well below the 1,000 items of a request
+EVENTS_AT_ONCE = 200  # with their room activity well below what the client queues
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,8 +59,6 @@ async def _play(options: argparse.Namespace) -> None:
     key = options.key or demo.source_key
     if not key:
         raise Refused(f"No API key: give --key, or set the demo up first ({demo_file} has none).")
-    if not (key.isascii() and key.isprintable()):
-        raise Refused("The API key has characters that no key has.")
     story = Story(
         seed=options.seed,
         run=f"{int(time.time()):x}{os.urandom(2).hex()}",
@@ -72,24 +69,26 @@ async def _play(options: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with aiohttp.ClientSession(timeout=DEADLINE) as session:
-        wire = Wire(session, base_url, key, stop)
-        try:
-            await Simulation(story, wire, stop, options.rate, options.count, options.seed).run()
-        except Stopped:
-            say("Stopped while the service was away.")
-        say(f"Ended. {summary(wire)}")
+    wire, chat = Wire(base_url, key), Chat(base_url)
+    try:
+        whole = await Simulation(story, wire, chat, stop, options.rate, options.count, options.seed).run()
+    finally:
+        await wire.close()
+    if not whole:
+        say("Stopped while the service was away.")
+    say(f"Ended. {summary(wire, chat)}")
 
 
 class Simulation:
     """Sends the story at a pace. While the service is away it waits, and does not catch up afterwards."""
 
     def __init__(
-        self, story: Story, wire: Wire, stop: asyncio.Event, rate: float, count: int | None, seed: int
+        self, story: Story, wire: Wire, chat: Chat, stop: asyncio.Event, rate: float, count: int | None, seed: int
     ) -> None:
         """`rate` in failure events a second; room activity comes on top, as the story has it."""
         self._steps = story.steps()
         self._wire = wire
+        self._chat = chat
         self._stop = stop
         self._rate = rate
         self._left = math.inf if count is None else count
@@ -97,15 +96,23 @@ class Simulation:
         self._due = time.monotonic()
         self._said = time.monotonic()
 
-    async def run(self) -> None:
-        """Until stopped or out of events. Raises `Refused` and `Stopped` as `Wire.post`."""
-        while self._left > 0 and not self._stop.is_set():
-            for wave in waves(list(self._due_steps())):
-                for path, items in wave.items():
-                    await self._wire.post(path, items)
+    async def run(self) -> bool:
+        """Until stopped or out of events: False if what was sent last got no answer. Raises `Refused`."""
+        answered = True
+        while answered and self._left > 0 and not self._stop.is_set():
+            told = []
+            for step, moment in self._due_steps():
+                if step.by_webhook:
+                    told.append((step.path, step.at(moment)))
+                else:
+                    self._wire.send(step, moment)
+            answered = await self._wire.settle(self._stop.is_set)
+            if answered:
+                await self._chat.post(told)
             self._progress()
             if self._left > 0:
                 await self._rest()
+        return answered
 
     def _due_steps(self) -> Iterator[tuple[Step, datetime]]:
         now, wall = time.monotonic(), datetime.now(UTC)
@@ -122,7 +129,7 @@ class Simulation:
     def _progress(self) -> None:
         if time.monotonic() - self._said >= PROGRESS_SECONDS:
             self._said = time.monotonic()
-            say(summary(self._wire))
+            say(summary(self._wire, self._chat))
 
     async def _rest(self) -> None:
         ahead = self._due - time.monotonic()
@@ -133,27 +140,11 @@ class Simulation:
             return
 
 
-def waves(steps: list[tuple[Step, datetime]]) -> Iterator[dict[str, list[dict[str, object]]]]:
-    """Cut into batches per path so that, sent in turn, no room's steps overtake each other."""
-    wave: dict[str, list[dict[str, object]]] = {FAILURE_EVENTS: [], ROOM_ACTIVITY: []}
-    rooms: dict[str, set[str]] = {FAILURE_EVENTS: set(), ROOM_ACTIVITY: set()}
-    for step, moment in steps:
-        # Failure events of a wave go first, so one that follows an activity of its room begins another wave.
-        if step.path == FAILURE_EVENTS and step.item["room_id"] in rooms[ROOM_ACTIVITY]:
-            yield {path: items for path, items in wave.items() if items}
-            wave = {path: [] for path in wave}
-            rooms = {path: set() for path in rooms}
-        wave[step.path].append(step.at(moment))
-        rooms[step.path].add(step.item["room_id"])
-    yield {path: items for path, items in wave.items() if items}
-
-
-def summary(wire: Wire) -> str:
-    """One line: `14:02:11 120 created, 1 invalid in 98 requests`."""
-    known = ("created", "duplicate", "updated", "conflict", "invalid")
-    items = ", ".join(f"{wire.counts[kind]:,} {kind}" for kind in known if wire.counts[kind])
-    again = f", {wire.counts['tried again']:,} tried again" if wire.counts["tried again"] else ""
-    return f"{datetime.now(UTC):%H:%M:%S}Z {items or 'nothing'} in {wire.counts['requests']:,} requests{again}"
+def summary(wire: Wire, chat: Chat) -> str:
+    """One line: `14:02:11Z 120 delivered, 1 failed in 98 requests, 40 told by webhook`."""
+    told = f", {chat.counts['told']:,} told by webhook" if chat.counts["told"] else ""
+    lost = f", {chat.counts['lost']:,} lost" if chat.counts["lost"] else ""
+    return f"{datetime.now(UTC):%H:%M:%S}Z {wire.summary()}{told}{lost}"
 
 
 def _base_url(text: str) -> str:

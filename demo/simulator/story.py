@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Literal
 
+from demo.simulator import chat
 from demo.simulator.cast import Player
 from demo.simulator.words import CHANNELS, ERRORS, HANDOFF_REASONS, LINES, room_label
 
@@ -64,8 +65,15 @@ class Step:
     item: dict[str, Any]
     waiting_seconds: int | None = None
 
+    @property
+    def by_webhook(self) -> bool:
+        """Whether the chat product tells of it."""
+        return self.path not in (FAILURE_EVENTS, ROOM_ACTIVITY)
+
     def at(self, moment: datetime) -> dict[str, Any]:
         """The item with its times; `moment` is aware."""
+        if self.by_webhook:
+            return chat.at(self.item, moment)
         if self.path == ROOM_ACTIVITY:
             return self.item | {"at": moment.isoformat()}
         times = {"occurred_at": moment.isoformat()}
@@ -84,6 +92,7 @@ class Conversation:
     label: str
     channel: str
     human: str | None
+    chat: chat.Room | None  # where the chat product tells of it itself
     script: Script
     position: int = 0
 
@@ -119,12 +128,15 @@ class Story:
         player = self._failing if in_storm else rng.choice(self._players)
         scripts = CALM if self._scenario == "storm" and not in_storm else SCRIPTS[self._scenario]
         self._opened += 1
+        room_id, label, channel = f"room-{self._run}-{self._opened}", room_label(rng), rng.choice(CHANNELS)
+        human = rng.randrange(len(player.supervisors)) if player.supervisors else None
         return Conversation(
-            room_id=f"room-{self._run}-{self._opened}",
+            room_id=room_id,
             player=player,
-            label=room_label(rng),
-            channel=rng.choice(CHANNELS),
-            human=rng.choice(player.supervisors) if player.supervisors else None,
+            label=label,
+            channel=channel,
+            human=player.supervisors[human] if human is not None else None,
+            chat=_chat_room(player, room_id, label, channel, human),
             script=rng.choices(list(scripts), weights=list(scripts.values()))[0],
         )
 
@@ -135,6 +147,8 @@ class Story:
             common["org_id"] = room.player.org_id
         if beat in _FAILURES:
             return self._failure(room, beat, common)
+        if room.chat is not None:
+            return Step(room.player.webhook, room.chat.tell(beat, f"msg-{self._run}-{self._told}", self._rng))
         item = {"activity_id": f"act-{self._run}-{self._told}", "kind": beat, **common}
         if beat in HUMAN_ACTS and room.human is not None:
             item["actor_sso_id"] = room.human
@@ -156,6 +170,13 @@ class Story:
         }
         waits = signal in {"agent_error", "unexpected_handoff"}
         return Step(FAILURE_EVENTS, item, rng.randint(5, 90) if waits else None)
+
+
+def _chat_room(player: Player, room_id: str, label: str, channel: str, human: int | None) -> chat.Room | None:
+    if not player.webhook or player.org_id is None:
+        return None
+    named = player.chat_ids[human] if human is not None and human < len(player.chat_ids) else "somebody"
+    return chat.Room(player.org_id, room_id, label, channel, named)
 
 
 def _low_confidence(rng: Random) -> tuple[str, dict[str, Any]]:

@@ -1,21 +1,13 @@
-"""The HTTP side: posts until an answer came, and keeps count of what the service said."""
+"""The HTTP side: the Python client, and what is said of what the service answers."""
 
-import asyncio
-import json
-from collections import Counter
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any
+from collections.abc import Callable
+from datetime import datetime
 
-import aiohttp
-
+from agent_live_monitoring import Client, Problem
 from demo.commandline import Refused, say
+from demo.simulator.story import FAILURE_EVENTS, Step
 
-DEADLINE = aiohttp.ClientTimeout(total=15)
-TRIED_AGAIN = {408, 425, 429, 500, 502, 503, 504}
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 5.0
-LONGEST_RETRY_AFTER_SECONDS = 60.0
+LOOKS_SECONDS = 0.2  # how often it looks whether it was stopped while the service is away
 REFUSALS = {
     401: "The service does not know this key, or it has expired.",
     403: "This key may not write: it lacks the scope ingest.",
@@ -23,96 +15,61 @@ REFUSALS = {
 }
 
 
-class Stopped(Exception):
-    """The person asked to stop while a post was being tried again."""
-
-
 class Wire:
-    """One key against one service. `counts` has requests, tries again, and items by status."""
+    """One key against one service. What cannot be helped by trying again ends the simulation."""
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str, key: str, stop: asyncio.Event) -> None:
-        self._session = session
-        self._base_url = base_url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        self._stop = stop
+    def __init__(self, base_url: str, key: str) -> None:
+        """Raises Refused for an address or key that cannot be one."""
+        self._base_url = base_url
         self._complaints: set[str] = set()
-        self.counts: Counter[str] = Counter()
-
-    async def post(self, path: str, items: list[dict[str, Any]]) -> None:
-        """Send one object, or many as `{"items": [...]}`, the same bytes until the service answered for them.
-
-        Raises `Refused` where trying again cannot help, `Stopped` on the way out.
-        """
-        body = json.dumps(items[0] if len(items) == 1 else {"items": items}, ensure_ascii=False).encode()
-        pause = FIRST_PAUSE_SECONDS
-        while True:
-            status, headers, answer = await self._attempt(path, body)
-            if status is not None and status not in TRIED_AGAIN:
-                self._judge(status, answer)
-                return
-            self.counts["tried again"] += 1
-            asked = retry_after(headers, datetime.now(UTC))
-            await self._pause(pause if asked is None else asked)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-
-    async def _attempt(self, path: str, body: bytes) -> tuple[int | None, Mapping[str, str], bytes]:
-        url = self._base_url + path
+        self._refusal = ""
         try:
-            async with self._session.post(url, data=body, headers=self._headers, allow_redirects=False) as response:
-                content = await response.read()
-        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as problem:
-            self._say_once("unreachable", f"No answer from {self._base_url} ({type(problem).__name__}); trying again.")
-            return None, {}, b""
-        self._complaints.discard("unreachable")
-        return response.status, response.headers, content
+            self._client = Client(base_url, key, on_error=self._hear, exit_timeout=0)
+        except ValueError as problem:
+            raise Refused(f"{problem}.") from problem
 
-    async def _pause(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._stop.wait(), seconds)
-        except TimeoutError:
-            return
-        raise Stopped
+    def send(self, step: Step, moment: datetime) -> None:
+        """Queue a step that happened at `moment`; a room's steps go out in the order they came."""
+        if step.path == FAILURE_EVENTS:
+            self._client.report_failure(**step.at(moment))
+        else:
+            self._client.report_room_activity(**step.at(moment))
 
-    def _judge(self, status: int, answer: bytes) -> None:
-        if status in REFUSALS:
-            raise Refused(REFUSALS[status])
-        self.counts["requests"] += 1
-        try:
-            content = json.loads(answer)
-            results = content["results"] if status == 207 else [content]
-            for result in results:
-                self._count(status, result)
-        except (ValueError, KeyError, TypeError, AttributeError) as problem:
-            raise Refused(f"The answer (status {status}) is not the contract's; check --base-url.") from problem
+    async def settle(self, stopped: Callable[[], bool]) -> bool:
+        """Wait until the service answered for all that was sent: False if `stopped` came first. Raises Refused."""
+        while (await self._client.aflush(LOOKS_SECONDS)).waiting and not self._refusal:
+            if stopped():
+                return False
+        if self._refusal:
+            raise Refused(self._refusal)
+        return True
 
-    def _count(self, status: int, result: dict[str, Any]) -> None:
-        problem = result.get("error") or {}
-        if "status" not in result and status >= 300:
-            raise Refused(f"The service refused the request: {problem.get('message', status)}")
-        kind = result["status"]
-        self.counts[kind] += 1
-        if kind in {"invalid", "conflict"}:
-            code = str(problem.get("code", kind))
-            self._say_once(code, f"An item was refused: {code}: {problem.get('message', '')}")
+    async def close(self) -> None:
+        """Drop what is left."""
+        await self._client.aclose(0)
+
+    def summary(self) -> str:
+        """What became of the items: `120 delivered, 1 failed in 98 requests, 3 tried again`."""
+        stats = self._client.stats()
+        known = {"delivered": stats.delivered, "failed": stats.failed}
+        items = ", ".join(f"{count:,} {kind}" for kind, count in known.items() if count)
+        again = f", {stats.retries:,} tried again" if stats.retries else ""
+        return f"{items or 'nothing'} in {stats.requests:,} requests{again}"
+
+    def _hear(self, problem: Problem) -> None:
+        """Called in the client's thread."""
+        if problem.status in REFUSALS:
+            self._refusal = REFUSALS[problem.status]
+        elif problem.status is not None and problem.lost:
+            self._refusal = f"The service refused the request: {problem.message}"
+        elif problem.code == "not_the_contract":
+            self._refusal = f"The answer (status {problem.status}) is not the contract's; check --base-url."
+        elif problem.code == "unreachable":
+            say(f"{problem.message} Trying {self._base_url} again.")
+        elif problem.lost:
+            self._say_once(problem.code, f"An item was refused: {problem.code}: {problem.message}")
 
     def _say_once(self, topic: str, sentence: str) -> None:
         if topic not in self._complaints:
             self._complaints.add(topic)
             say(sentence)
-
-
-def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds the service asked us to wait, as a number or a date, within reason; None where it did not."""
-    value = headers.get("Retry-After", "").strip()
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(value).astimezone(UTC) - now).total_seconds()
-        except ValueError:
-            return None
-    if seconds != seconds:  # NaN
-        return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS)

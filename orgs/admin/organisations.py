@@ -101,7 +101,10 @@ class OrgAdmin(TrackedAdmin):
         (None, {"fields": (("name", "external_id"), ("zone", "locale"), "room_url_template", "allowed_hosts")}),
         (
             gettext_lazy("Plan and display"),
-            {"fields": ("show_customer_text", ("plan", "ga_date", "targeted")), "classes": ("collapse",)},
+            {
+                "fields": (("show_customer_text", "personal_data"), ("plan", "ga_date", "targeted")),
+                "classes": ("collapse",),
+            },
         ),
     )
 

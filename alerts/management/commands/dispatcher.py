@@ -13,16 +13,18 @@ from django_scopes import scopes_disabled
 
 from alerts import actions
 from alerts.delivery import outbox
+from alerts.sources import inbox, watch
 
 EVERY = 1.0  # seconds
 MIN_AGE = 2.0  # seconds a push has been due: the worker gets it first
+WATCH_EVERY = 60.0  # seconds between two looks at the sources
 SWEEP_LASTS = 3.0  # seconds, so that the timers are looked at in between
 
 log = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Sweeps due pushes and timers once a second until TERM or INT, with or without Redis."
+    help = "Sweeps due pushes, timers and deliveries once a second until TERM or INT, with or without Redis."
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -34,8 +36,12 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, end)
         signal.signal(signal.SIGINT, end)
         log.info("dispatcher_started")
+        watched = 0.0
         while not stop.is_set():
             _turn(stop)
+            if time.monotonic() - watched >= WATCH_EVERY:
+                watched = time.monotonic()
+                _watch()
             stop.wait(EVERY)
         log.info("dispatcher_ended")
 
@@ -47,8 +53,18 @@ def _turn(stop: threading.Event) -> None:
         attempts = outbox.sweep(until=time.monotonic() + SWEEP_LASTS, min_age=MIN_AGE, stop=stop)
         with scopes_disabled():
             timers = actions.sweep_timers()
+            deliveries = inbox.work(until=time.monotonic() + SWEEP_LASTS)
     except Error as error:
         log.warning("database_away", error=type(error).__name__, detail=str(error).partition("\n")[0])
         return
-    if attempts or timers:
-        log.info("swept", pushes=attempts, timers=timers)
+    if attempts or timers or deliveries:
+        log.info("swept", pushes=attempts, timers=timers, deliveries=deliveries)
+
+
+def _watch() -> None:
+    """Which sources fell silent, with Redis down too."""
+    try:
+        with scopes_disabled():
+            watch.sweep()
+    except Error as error:
+        log.warning("database_away", error=type(error).__name__)

@@ -3,15 +3,17 @@
 import json
 import os
 import secrets
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
 
-from orgs import auth, keys
+from orgs import auth, clock, keys, webhooks
 from orgs.management.shell import Refused, SentenceCommand
-from orgs.models import Agent, ApiKey, Assignment, Membership, Org, Source, SupervisorRole, User
+from orgs.models import Agent, ApiKey, Assignment, Membership, Org, Source, SupervisorRole, User, WebhookEndpoint
 
 SOURCE = "chatbot back end"
 PEOPLE = {
@@ -76,10 +78,11 @@ def set_up(path: Path) -> dict[str, Any]:
     """Make what is missing and write `demo.json`; gives its content. Passwords and key in it are kept."""
     kept = _read(path)
     people = {sso_id: _person(sso_id, *facts) for sso_id, facts in PEOPLE.items()}
+    addresses = defaultdict(str, {org["external_id"]: org.get("webhook", "") for org in kept.get("orgs", [])})
     content = {
         "source_key": _source_key(kept.get("source_key", "")),
         "base_url": settings.BASE_URL,
-        "orgs": [_org(external_id, facts, people) for external_id, facts in ORGS.items()],
+        "orgs": [_org(external_id, facts, people, addresses[external_id]) for external_id, facts in ORGS.items()],
         "logins": [_login(role, kept) for role in LOGINS],
     }
     if content != kept:
@@ -87,7 +90,7 @@ def set_up(path: Path) -> dict[str, Any]:
     return content
 
 
-def _org(external_id: str, facts: dict[str, Any], people: dict[str, User]) -> dict[str, Any]:
+def _org(external_id: str, facts: dict[str, Any], people: dict[str, User], kept: str) -> dict[str, Any]:
     org, _ = Org.objects.get_or_create(
         external_id=external_id,
         defaults={"name": facts["name"], "show_customer_text": facts["show_customer_text"]},
@@ -106,13 +109,35 @@ def _org(external_id: str, facts: dict[str, Any], people: dict[str, User]) -> di
             _assign(org, role, people[sso_id])
         supervisors += members
     agents = [{"name": name, "version": version} for name, version in facts["agents"].items()]
-    return {"external_id": external_id, "name": facts["name"], "agents": agents, "supervisors": supervisors}
+    return {
+        "external_id": external_id,
+        "name": facts["name"],
+        "agents": agents,
+        "supervisors": [{"sso_id": sso_id, "external_user_id": _chat_id(sso_id)} for sso_id in supervisors],
+        "webhook": _webhook(org, kept),
+    }
+
+
+def _chat_id(sso_id: str) -> str:
+    """The chat product knows people by other ids than ours: the demo invents one per person."""
+    return f"chat-{sso_id}"
+
+
+def _webhook(org: Org, kept: str) -> str:
+    """The path of the org's Qontak address; a kept one that is not good any more is replaced."""
+    kind = WebhookEndpoint.Kind.QONTAK
+    try:
+        webhooks.find(kind, kept.rpartition("/")[2], clock.now())
+    except webhooks.UnknownEndpoint:
+        endpoint = WebhookEndpoint.objects.filter(org=org, kind=kind).first()
+        url = webhooks.rotate(endpoint) if endpoint else webhooks.create(org, kind)[1]
+        return urlsplit(url).path
+    return kept
 
 
 def _assign(org: Org, role: SupervisorRole, person: User) -> None:
-    # The chat product knows people by other ids than ours: the demo invents one per person.
     Assignment.objects.get_or_create(
-        org=org, role=role, user=person, defaults={"external_user_id": f"chat-{person.sso_id}"}
+        org=org, role=role, user=person, defaults={"external_user_id": _chat_id(person.sso_id)}
     )
     lead = Membership.Role.LEAD if role.tier > 1 else Membership.Role.SUPERVISOR
     Membership.objects.get_or_create(org=org, user=person, defaults={"role": lead})

@@ -1,0 +1,215 @@
+"""Webhook deliveries: stored before the answer, worked after it, in batches, each endpoint in its turn."""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import structlog
+from django.db import DatabaseError, connection, transaction
+
+from alerts import actions, feed
+from alerts.items import Accepted, ActivityItem, Result, RoomNames
+from alerts.models import WebhookDelivery
+from alerts.sources import qontak, traffic
+from alerts.sources.qontak import Reading
+from alerts.sources.sample import sample_of
+from alerts.sources.traffic import Counts
+from orgs import clock
+from orgs.models import PersonalData, WebhookEndpoint
+
+WORK_LASTS = 18.0  # seconds; below the task limit of 30
+BATCH = 200  # deliveries of one endpoint worked in one transaction
+LOCK = 7_301_002  # first half of the advisory lock's key; the second is the endpoint: one process works it at a time
+READERS: dict[str, Callable[[Any, str, datetime], Reading]] = {WebhookEndpoint.Kind.QONTAK: qontak.read}
+Outcome = WebhookDelivery.Outcome
+
+log = structlog.get_logger(__name__)
+
+
+# --- stored first ----------------------------------------------------------------------------------------------------
+
+
+def read(endpoint: WebhookEndpoint, payload: Any, now: datetime) -> WebhookDelivery:
+    """What a delivery tells, to be stored; nothing personal is in it."""
+    reading = READERS[endpoint.kind](payload, endpoint.organization_id or endpoint.org.external_id, now)
+    return _delivery(endpoint, reading, sample_of(payload), now)
+
+
+def unread(endpoint: WebhookEndpoint, reason: str, now: datetime) -> WebhookDelivery:
+    """That a delivery could not be read at all (`reason` is a code), or came from where it may not (`address`)."""
+    return _delivery(endpoint, Reading(reason=reason, refused=reason == "address"), {}, now)
+
+
+def store(deliveries: Sequence[WebhookDelivery]) -> None:
+    """Keep them, to be worked after the answer: one statement. Raises IntegrityError if an endpoint is gone."""
+    WebhookDelivery.objects.bulk_create(deliveries)
+    if any(delivery.facts for delivery in deliveries):
+        transaction.on_commit(lambda: feed.kick(feed.DELIVERIES), robust=True)
+
+
+def _delivery(endpoint: WebhookEndpoint, reading: Reading, sample: Any, now: datetime) -> WebhookDelivery:
+    facts = [fact.as_json() for fact in reading.facts]
+    if endpoint.org.personal_data == PersonalData.DROP:
+        facts = [{name: value for name, value in fact.items() if name not in ("label", "text")} for fact in facts]
+    return WebhookDelivery(
+        org=endpoint.org,
+        endpoint=endpoint,
+        received_at=now,
+        outcome=_outcome(reading),
+        reason=reading.reason,
+        field=reading.field[:200],
+        understood=[{"status": reading.status}] if reading.status else [],
+        facts=facts,
+        sample=sample,
+    )
+
+
+def _outcome(reading: Reading) -> str:
+    if reading.refused:
+        return Outcome.REFUSED
+    if reading.reason:
+        return Outcome.NOT_UNDERSTOOD
+    return "" if reading.facts else Outcome.UNDERSTOOD
+
+
+# --- then worked -----------------------------------------------------------------------------------------------------
+
+
+def work(until: float | None = None) -> int:
+    """Work every delivery that is stored, each endpoint in its turn; how many. Run it with the tenant scope disabled.
+
+    `until` is on `time.monotonic()`, default 18 s from now: an endpoint that never stops may not keep the worker.
+    """
+    until = time.monotonic() + WORK_LASTS if until is None else until
+    worked = 0
+    while time.monotonic() < until and (endpoints := _due()):
+        done = sum(_work(endpoint) for endpoint in endpoints)
+        worked += done
+        if not done:  # all of them are in other hands
+            break
+    return worked
+
+
+def _due() -> list[int]:
+    rows = WebhookDelivery.objects.filter(outcome="").order_by("endpoint_id").values_list("endpoint_id", flat=True)
+    return list(rows.distinct())
+
+
+def _work(endpoint_id: int) -> int:
+    """One batch; if it fails each delivery is tried alone, so that a bad one holds up nobody."""
+    try:
+        return _work_batch(endpoint_id, BATCH)
+    except DatabaseError:
+        raise
+    except Exception:
+        log.exception("deliveries_one_by_one", endpoint=endpoint_id)
+    return sum(_work_alone(endpoint_id) for _ in range(BATCH))
+
+
+def _work_alone(endpoint_id: int) -> int:
+    try:
+        return _work_batch(endpoint_id, 1)
+    except DatabaseError:
+        raise
+    except Exception:
+        log.exception("delivery_failed", endpoint=endpoint_id)
+    oldest = WebhookDelivery.objects.filter(endpoint=endpoint_id, outcome="").order_by("id").first()
+    if oldest is None:
+        return 0
+    oldest.outcome, oldest.reason = Outcome.NOT_UNDERSTOOD, "internal_error"  # its facts stay, to be worked again
+    oldest.save(update_fields=["outcome", "reason"])
+    return 1
+
+
+@transaction.atomic
+def _work_batch(endpoint_id: int, limit: int) -> int:
+    """The oldest of an endpoint, in order, under its advisory lock; activity and outcome in one transaction."""
+    if not _locked(endpoint_id):
+        return 0
+    rows = WebhookDelivery.objects.filter(endpoint=endpoint_id, outcome="").select_related("endpoint__source")
+    deliveries = list(rows.order_by("id")[:limit])
+    if not deliveries:
+        return 0
+    now = clock.now()
+    batch = Batch(deliveries, now)
+    results = actions.record_activity(deliveries[0].endpoint.source, batch.accepted)
+    counts = batch.settle(results)
+    fields = ["outcome", "reason", "understood", "facts"]
+    WebhookDelivery.objects.bulk_update(deliveries, fields)
+    endpoint = deliveries[0].endpoint
+    traffic.add({traffic.slot(endpoint.org_id, endpoint.source_id, endpoint.pk, now): counts})
+    return len(deliveries)
+
+
+def _locked(endpoint_id: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [LOCK, endpoint_id % 2**31])
+        return cursor.fetchone()[0]
+
+
+@dataclass
+class Batch:
+    """The facts of some deliveries as items for `record_activity`, and what became of them."""
+
+    deliveries: Sequence[WebhookDelivery]
+    now: datetime
+    accepted: list[Accepted] = field(default_factory=list)
+    _of: list[WebhookDelivery] = field(default_factory=list)  # the delivery of each accepted item
+
+    def __post_init__(self) -> None:
+        for delivery in self.deliveries:
+            for fact in delivery.facts:
+                self.accepted.append(_accepted(len(self.accepted), delivery.org_id, fact))
+                self._of.append(delivery)
+
+    def settle(self, results: Sequence[Result]) -> Counts:
+        """Write into each delivery what was understood from it; the figures of the minute."""
+        counts = Counts()
+        by_delivery: dict[Any, list[tuple[Accepted, Result]]] = defaultdict(list)
+        for delivery, one, result in zip(self._of, self.accepted, results, strict=True):
+            by_delivery[delivery.pk].append((one, result))
+        for delivery in self.deliveries:
+            pairs = by_delivery[delivery.pk]
+            new = [one for one, result in pairs if result.status == "created"]
+            delivery.outcome = Outcome.UNDERSTOOD if new else Outcome.REPEATED
+            if any(result.status == "conflict" for _, result in pairs) and not new:
+                delivery.outcome, delivery.reason = Outcome.NOT_UNDERSTOOD, "id_conflict"
+            delivery.understood = [*delivery.understood, *(_understood(one, result) for one, result in pairs)]
+            delivery.facts = []
+            for one in new[:1]:
+                assert isinstance(one.item, ActivityItem)
+                counts.stored(one.item.at, delivery.received_at)
+            counts.duplicate += delivery.outcome == Outcome.REPEATED
+            counts.conflict += delivery.outcome == Outcome.NOT_UNDERSTOOD
+        return counts
+
+
+def _accepted(index: int, org_id: int, fact: dict[str, Any]) -> Accepted:
+    item = ActivityItem(
+        activity_id=fact["activity_id"],
+        room_id=fact["room_id"],
+        kind=fact["kind"],
+        at=datetime.fromisoformat(fact["at"]),
+        actor_external_id=fact.get("actor_external_id"),
+    )
+    # The same message with another status may name another time: it is the same message all the same.
+    same = sha256(json.dumps([item.activity_id, item.room_id, item.kind]).encode()).digest()
+    names = RoomNames(fact.get("label", ""), fact.get("channel", ""), "", fact.get("text", ""))
+    return Accepted(index, org_id, item, same, fact.get("clock_flagged", False), names)
+
+
+def _understood(one: Accepted, result: Result) -> dict[str, Any]:
+    item = one.item
+    assert isinstance(item, ActivityItem)
+    return {
+        "kind": item.kind,
+        "room_id": item.room_id,
+        "at": item.at.isoformat(),
+        "actor": item.actor_external_id or "",
+        "status": result.status,
+    }

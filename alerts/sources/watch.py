@@ -1,0 +1,115 @@
+"""Blindness is visible: a source that fell silent, or whose items are refused, is an alert to the specialists."""
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+
+from alerts.actions.sources import SourceTrouble, judge_source
+from alerts.models import Alert, Signal, SourceMinute
+from alerts.sources.rules import SILENT_AFTER, WINDOW, Figures, is_rejected, is_silent
+from orgs import clock
+from orgs.models import SourceHeard
+
+LOCK = 7_301_003  # advisory: one process watches at a time
+LONGEST = timedelta(hours=24)  # of a silence that is compared with the days before
+DAYS = 7
+Key = tuple[int, int]  # org pk, source pk
+
+# Minutes with items between the last one and now, on each of the days before that the source was known.
+USUAL = """
+WITH heard AS (
+    SELECT org_id, source_id, greatest(at, %(now)s - %(longest)s) AS since FROM orgs_sourceheard
+    WHERE at <= %(now)s - %(silent)s
+), known AS (
+    SELECT org_id, source_id, min(minute) AS first FROM alerts_sourceminute WHERE created > 0
+    GROUP BY org_id, source_id
+)
+SELECT heard.org_id, heard.source_id, avg(days.n) FROM heard JOIN known USING (org_id, source_id)
+CROSS JOIN LATERAL (
+    SELECT (SELECT count(DISTINCT minute) FROM alerts_sourceminute m
+            WHERE m.org_id = heard.org_id AND m.source_id = heard.source_id AND m.created > 0
+              AND m.minute > heard.since - make_interval(days => day)
+              AND m.minute <= %(now)s - make_interval(days => day)) AS n
+    FROM generate_series(1, %(days)s) AS day
+    WHERE heard.since - make_interval(days => day) >= known.first
+) AS days
+GROUP BY heard.org_id, heard.source_id
+"""
+# A source younger than a day: as often as in the hour before it was last heard.
+YOUNG = """
+SELECT heard.org_id, heard.source_id,
+       count(DISTINCT m.minute) * extract(epoch FROM %(now)s - greatest(heard.at, %(now)s - %(longest)s)) / 3600
+FROM orgs_sourceheard heard
+JOIN alerts_sourceminute m ON m.org_id = heard.org_id AND m.source_id = heard.source_id AND m.created > 0
+ AND m.minute > heard.at - interval '1 hour' AND m.minute <= heard.at
+WHERE heard.at <= %(now)s - %(silent)s
+GROUP BY heard.org_id, heard.source_id, heard.at
+"""
+
+
+def sweep() -> int:
+    """Judge every source of every org; how many alerts changed. Run it with the tenant scope disabled."""
+    with transaction.atomic():
+        if not _locked():
+            return 0
+        now = clock.now()
+        alerts = {
+            (alert.org_id, alert.source_id): alert
+            for alert in Alert.objects.filter(scope=Alert.Scope.SOURCE)
+            .order_by("org_id", "source_id", "-opened_at")
+            .distinct("org_id", "source_id")
+            .select_related("org", "source")
+        }
+        return sum(
+            judge_source(key, alerts.get(key), _troubles(one, alerts.get(key), now), one.last_at, now)
+            for key, one in sorted(figures(now).items())
+        )
+
+
+def _locked() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+        return cursor.fetchone()[0]
+
+
+def _troubles(one: Figures, alert: Alert | None, now: datetime) -> list[SourceTrouble]:
+    already = alert is not None and any(
+        entry["signal"] == Signal.REJECTED_ITEMS and entry["episode"] == alert.episode for entry in alert.signals
+    )
+    is_open = alert is not None and alert.state != Alert.State.RESOLVED
+    found = []
+    if is_silent(one, now):
+        found.append(SourceTrouble(Signal.SILENT_SOURCE, one.last_at))
+    if is_rejected(one, already and is_open):
+        found.append(SourceTrouble(Signal.REJECTED_ITEMS, now))
+    return found
+
+
+def figures(now: datetime) -> dict[Key, Figures]:
+    """What is known of every source that was ever heard, by (org pk, source pk); four queries."""
+    expected = _expected(now)
+    counted: dict[Key, list[int]] = defaultdict(lambda: [0, 0])
+    rows = SourceMinute.objects.filter(minute__gt=now - WINDOW, org__isnull=False).values_list(
+        "org_id", "source_id", "created", "duplicate", "conflict", "invalid", "not_understood"
+    )
+    for org_id, source_id, created, duplicate, conflict, invalid, not_understood in rows:
+        rejected = conflict + invalid + not_understood
+        counted[(org_id, source_id)][0] += created + duplicate + rejected
+        counted[(org_id, source_id)][1] += rejected
+    heard = SourceHeard.objects.values_list("org_id", "source_id", "at")
+    return {
+        (org, source): Figures(at, expected.get((org, source), 0.0), *counted[(org, source)])
+        for org, source, at in heard
+    }
+
+
+def _expected(now: datetime) -> dict[Key, float]:
+    values: dict[str, Any] = {"now": now, "longest": LONGEST, "silent": SILENT_AFTER, "days": DAYS}
+    found: dict[Key, float] = {}
+    with connection.cursor() as cursor:
+        for statement in (YOUNG, USUAL):  # what the days before say counts, where there are any
+            cursor.execute(statement, values)
+            found |= {(org, source): float(n) for org, source, n in cursor.fetchall()}
+    return found

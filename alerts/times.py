@@ -1,0 +1,32 @@
+"""Client time is data: which times a sender may name, and what is made of them. Pure."""
+
+from datetime import UTC, datetime, timedelta
+
+FUTURE_KEPT = timedelta(minutes=5)
+FUTURE_LIMIT = timedelta(hours=24)
+PAST_LIMIT = timedelta(days=30)
+
+
+class BadTime(Exception):
+    """`code`: naive | in_the_future | too_old; `message` says what to do, after the name of the field."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.message = message
+
+
+def judge(value: datetime, now: datetime) -> tuple[datetime, bool]:
+    """The time in UTC, and whether the sender's clock is ahead: over 5 min in the future is clamped to `now`.
+
+    Raises BadTime: without an offset, over 24 h in the future, over 30 days old.
+    """
+    if value.tzinfo is None:
+        raise BadTime("naive", "must carry its offset, such as Z or +07:00.")
+    if value > now + FUTURE_LIMIT:
+        raise BadTime("in_the_future", "is more than 24 hours in the future. Check the clock.")
+    if value < now - PAST_LIMIT:
+        raise BadTime("too_old", "is older than 30 days.")
+    if value > now + FUTURE_KEPT:
+        return now, True
+    return value.astimezone(UTC), False

@@ -1,0 +1,157 @@
+"""The public face: report, flush, close."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent_live_monitoring.items import FAILURE_EVENT, ROOM_ACTIVITY, Kind, Unsayable, make_record
+from agent_live_monitoring.problems import Problem, Problems
+from agent_live_monitoring.queue import MemoryQueue, Queue
+from agent_live_monitoring.transport import Transport
+from agent_live_monitoring.worker import Flushed, Stats, Worker
+
+if TYPE_CHECKING:  # only type checkers read these; there is nothing to install
+    from typing_extensions import Self, Unpack
+
+    from agent_live_monitoring.items import FailureEvent, RoomActivity
+
+log = logging.getLogger("agent_live_monitoring")
+
+
+class Client:
+    """One for each process. Reports are queued and sent by a thread of its own; safe to use from any thread,
+    from async code, and on both sides of a fork."""
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        *,
+        on_error: Callable[[Problem], None] | None = None,
+        max_items: int = 10_000,
+        max_bytes: int = 8 * 1024 * 1024,
+        spool: str | os.PathLike[str] | None = None,
+        spool_bytes: int = 64 * 1024 * 1024,
+        timeout: float = 10.0,
+        exit_timeout: float = 2.0,
+    ) -> None:
+        """`key` has the scope ingest. `on_error` is called in the client's own thread, for each item that is lost
+        and once for trouble that may pass. `spool`: a folder in which reports outlive this process.
+        `timeout`: seconds for one request; `exit_timeout`: seconds that the end of the process may wait.
+
+        Raises ValueError for an address, key or bound that can never work, and nothing for what may pass.
+        """
+        if min(max_items, max_bytes, spool_bytes) < 1 or not timeout > 0 or exit_timeout < 0:
+            raise ValueError("max_items, max_bytes, spool_bytes and timeout are above 0, exit_timeout is not below it")
+        self._transport = Transport(base_url, key, timeout)
+        self._memory = (max_items, max_bytes)
+        self._spool = None if spool is None else (Path(spool).absolute(), spool_bytes)
+        self._on_error = on_error
+        self._exit_timeout = exit_timeout
+        self._worker = self._begin()
+        if self._spool:
+            self._worker.start()  # what an earlier process left behind waits already
+        _open.add(self)
+
+    def report_failure(self, **event: Unpack[FailureEvent]) -> None:
+        """Report that an agent failed a customer; returns at once and never raises.
+
+        `event_id` (unique) and `occurred_at` (aware) are filled in where they are left out.
+        """
+        self._report(FAILURE_EVENT, event)
+
+    def report_room_activity(self, **activity: Unpack[RoomActivity]) -> None:
+        """Report what a human, bot or customer did in a room; returns at once and never raises.
+
+        `activity_id` (unique) and `at` (aware) are filled in where they are left out.
+        """
+        self._report(ROOM_ACTIVITY, activity)
+
+    def flush(self, timeout: float | None = 5.0) -> Flushed:
+        """Wait at most so many seconds until each report is answered for; what became of them since the last flush."""
+        return self._worker.flush(timeout)
+
+    def close(self, timeout: float | None = None) -> Flushed:
+        """Flush and end; later reports are dropped. What waits in the spool stays there for the next process."""
+        _open.discard(self)
+        return self._worker.close(self._exit_timeout if timeout is None else timeout)
+
+    def stats(self) -> Stats:
+        """The counts of this process, a forked child's from its fork on."""
+        return self._worker.stats()
+
+    async def areport_failure(self, **event: Unpack[FailureEvent]) -> None:
+        """`report_failure`, which blocks no event loop either."""
+        self._report(FAILURE_EVENT, event)
+
+    async def areport_room_activity(self, **activity: Unpack[RoomActivity]) -> None:
+        """`report_room_activity`, which blocks no event loop either."""
+        self._report(ROOM_ACTIVITY, activity)
+
+    async def aflush(self, timeout: float | None = 5.0) -> Flushed:
+        """`flush`, while the event loop goes on."""
+        return await asyncio.to_thread(self.flush, timeout)
+
+    async def aclose(self, timeout: float | None = None) -> Flushed:
+        """`close`, while the event loop goes on."""
+        return await asyncio.to_thread(self.close, timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self.aclose()
+
+    def _report(self, kind: Kind, fields: Mapping[str, Any]) -> None:
+        try:
+            self._worker.put(make_record(kind, fields, datetime.now(timezone.utc)))
+        except Unsayable as error:
+            named = fields.get(kind.id_field)
+            item_id = named if isinstance(named, str) else None
+            self._worker.fail(Problem("unsayable", str(error), True, kind=kind.name, item_id=item_id))
+        except Exception:  # a fault of ours must not become one of the bot's
+            log.exception("A report was lost to a fault of this client")
+
+    def _begin(self) -> Worker:
+        problems = Problems(self._on_error)
+        queue: Queue = MemoryQueue(*self._memory)
+        if self._spool:
+            from agent_live_monitoring.spool import Spool  # file locks are POSIX; memory works everywhere
+
+            queue = Spool(*self._spool, MemoryQueue(*self._memory), problems)
+        return Worker(queue, self._transport, problems)
+
+    def _after_fork(self) -> None:
+        self._worker.abandon()
+        self._worker = self._begin()
+
+
+_open: set[Client] = set()  # kept until they are closed: what a forgotten one has queued is sent all the same
+
+
+def _close_all() -> None:
+    for client in list(_open):
+        client.close()
+
+
+def _after_fork_in_child() -> None:
+    for client in list(_open):
+        client._after_fork()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

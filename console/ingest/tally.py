@@ -1,0 +1,141 @@
+"""What passed the lane, gathered in memory and added to the minutes about once a second: a hot path pays for no row.
+
+A process that is killed loses at most a second of these statistics, never an item.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.db import Error, IntegrityError
+
+from alerts.items import Accepted, EventItem, Result
+from alerts.models import RejectedItem
+from alerts.sources import traffic
+from alerts.sources.sample import sample_of
+from alerts.sources.traffic import Counts, Slot, slot
+from console.ingest.check import Kind
+from console.ingest.decode import Body
+from orgs.models import Source
+
+SLOTS, SAMPLES = 5_000, 200  # held at most; what comes beyond while the database is away is not counted
+REJECTED = ("invalid", "conflict")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """One request that was answered: its items, and what became of each."""
+
+    source: Source
+    path: str
+    kind: Kind
+    body: Body
+    accepted: Sequence[Accepted]
+    results: Sequence[Result]
+    orgs: dict[str, int]  # pk by external id, of the orgs it could write for
+    now: datetime
+
+
+class Tally:
+    """Counts and samples that are not written yet; safe from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[Slot, Counts] = {}
+        self._samples: list[RejectedItem] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._counts or self._samples)
+
+    def count(self, place: Slot, counts: Counts) -> None:
+        """Add to a minute."""
+        with self._lock:
+            if place in self._counts or len(self._counts) < SLOTS:
+                self._counts.setdefault(place, Counts()).add(counts)
+
+    def request(self, passed: Passed) -> None:
+        """Count the items of a request, and keep some of those that were refused."""
+        for place, counts in _counted(passed).items():
+            self.count(place, counts)
+        rejected = [result for result in passed.results if result.status in REJECTED]
+        with self._lock:
+            room = SAMPLES - len(self._samples)
+            self._samples += [_sample(passed, result) for result in rejected[:room]]
+
+    def flush(self) -> None:
+        """Write what is held. Raises what the database raises while it is away, and holds the counts then."""
+        with self._lock:
+            counts, self._counts = self._counts, {}
+            samples, self._samples = self._samples, []
+        try:
+            _write(traffic.add, counts, lambda place: {place: counts[place]})
+            counts = {}
+            _write(traffic.keep_samples, samples, lambda sample: [sample])
+        except Error:
+            for place, kept in counts.items():
+                self.count(place, kept)
+            raise
+
+
+def _write(write: Callable[[Any], None], everything: Any, alone: Callable[[Any], Any]) -> None:
+    """Write all at once; where an org or source was deleted meanwhile, each alone, and leave out what was its."""
+    try:
+        write(everything)
+    except IntegrityError:
+        for one in everything:
+            try:
+                write(alone(one))
+            except IntegrityError:
+                log.info("tally_of_what_is_gone", what=type(one).__name__)
+
+
+def _counted(passed: Passed) -> dict[Slot, Counts]:
+    """Figures by the org of each item; items that name none of ours belong to no org."""
+    found: dict[Slot, Counts] = {}
+    items = {one.index: one for one in passed.accepted}
+    for result in passed.results:
+        one = items.get(result.index)
+        org_id = one.org_id if one else _org_named(passed, result.index)
+        counts = found.setdefault(slot(org_id, passed.source.pk, None, passed.now), Counts())
+        if one is not None and result.status == "created":
+            counts.stored(getattr(one.item, passed.kind.time_field), passed.now)
+            if isinstance(one.item, EventItem):
+                counts.events += 1
+                counts.with_confidence += one.item.confidence is not None
+        elif result.status == "updated":
+            counts.created += 1
+        else:
+            setattr(counts, result.status, getattr(counts, result.status) + 1)
+    return found
+
+
+def _org_named(passed: Passed, index: int) -> int | None:
+    if passed.source.org_id is not None:
+        return passed.source.org_id
+    raw: Any = passed.body.items[index]
+    named = raw.get("org_id") if isinstance(raw, dict) else None
+    return passed.orgs.get(named) if isinstance(named, str) else None
+
+
+def _sample(passed: Passed, result: Result) -> RejectedItem:
+    error = result.error or {}
+    return RejectedItem(
+        org_id=_org_named(passed, result.index),
+        source_id=passed.source.pk,
+        at=passed.now,
+        status=result.status,
+        path=passed.path,
+        item_id=(result.id or "")[:200],
+        code=error.get("code", "")[:32],
+        message=error.get("message", "")[:500],
+        field=error.get("field", "")[:200],
+        sample=sample_of(passed.body.items[result.index]),
+    )
+
+
+tally = Tally()

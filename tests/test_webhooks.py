@@ -1,0 +1,314 @@
+"""The webhook address: who may post, what is always answered, and that what was told acts on the room."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connection
+from django_scopes import scopes_disabled
+
+from alerts.models import RoomActivity, SourceMinute, WebhookDelivery
+from alerts.sources import inbox
+from console.ingest.http import lane
+from orgs import webhooks
+from orgs.models import Org, SourceHeard, WebhookEndpoint
+from tests.factories import AssignmentFactory, OrgFactory, RoomFactory
+from tests.ingest_server import Answer, activities, pack
+from tests.qontak import message
+
+
+@dataclass
+class Hook:
+    """An endpoint and its address on the server under test."""
+
+    port: int
+    endpoint: WebhookEndpoint
+    path: str
+
+    @property
+    def org(self) -> Org:
+        return self.endpoint.org
+
+    def send(self, body: bytes, path: str = "", method: str = "POST", **headers: str) -> Answer:
+        talk = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            talk.request(method, path or self.path, body, {"Content-Type": "application/json", **named})
+            response = talk.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        finally:
+            talk.close()
+
+    def post(self, who: str = "customer", **fields: Any) -> Answer:
+        """One message of this org."""
+        return self.send(json.dumps(message(who, **{"org": self.org.external_id, **fields})).encode())
+
+
+def path_of(url: str) -> str:
+    return urlsplit(url).path
+
+
+def deliveries() -> list[WebhookDelivery]:
+    with scopes_disabled():
+        return list(WebhookDelivery.objects.order_by("id"))
+
+
+def work() -> int:
+    with scopes_disabled():
+        return inbox.work()
+
+
+@pytest.fixture
+def hook(transactional_db: None, ingest_port: int) -> Iterator[Hook]:
+    with scopes_disabled():
+        endpoint, url = webhooks.create(OrgFactory(), "qontak")
+    yield Hook(ingest_port, endpoint, path_of(url))
+
+
+# --- always 200 ------------------------------------------------------------------------------------------------------
+
+
+def test_a_message_is_stored_before_the_answer_and_then_acts_on_its_room(hook: Hook) -> None:
+    AssignmentFactory(org=hook.org, external_user_id="u0", user__name="Rina")
+    assert hook.post("agent").status == 200
+    assert [(one.outcome, len(one.facts)) for one in deliveries()] == [("", 1)]
+    assert work() == 1
+    (activity,) = activities()
+    assert (activity.kind, activity.room.room_id, activity.room.state) == ("human_message", "room-1", "human")
+    with scopes_disabled():
+        assert str(RoomActivity.objects.get().actor) == "Rina"
+    (delivery,) = deliveries()
+    assert (delivery.outcome, delivery.facts, delivery.understood[1]["kind"]) == ("understood", [], "human_message")
+
+
+def test_the_same_message_in_several_statuses_is_one_activity(hook: Hook) -> None:
+    same = {"id": "m-1", "at": datetime.now(UTC) - timedelta(seconds=5)}
+    for status in ("created", "sent", "delivered", "read"):
+        hook.post("agent", status=status, **same)
+    work()
+    assert len(activities()) == 1
+    assert [one.outcome for one in deliveries()] == ["understood", "repeated", "repeated", "repeated"]
+
+
+def test_a_later_status_with_another_time_is_the_same_message(hook: Hook) -> None:
+    for seconds in (5, 3):
+        hook.post("agent", id="m-1", at=datetime.now(UTC) - timedelta(seconds=seconds))
+    work()
+    assert [one.outcome for one in deliveries()] == ["understood", "repeated"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"id": "m-1", "room_id"', "not_json"),
+        (b"\xff\xfe", "not_json"),
+        (b"", "not_json"),
+        (b"[]", "not_an_object"),
+        (b"7", "not_an_object"),
+        (b"[" * 100 + b"]" * 100, "too_deep"),
+        (b'{"id": 1, "id": 2}', "duplicate_key"),
+    ],
+)
+def test_what_cannot_be_read_is_200_and_kept_as_not_understood(hook: Hook, body: bytes, reason: str) -> None:
+    assert hook.send(body).status == 200
+    (delivery,) = deliveries()
+    assert (delivery.outcome, delivery.reason) == ("not_understood", reason)
+
+
+def test_unknown_fields_and_events_are_kept_and_shown_and_no_500(hook: Hook) -> None:
+    answer = hook.post(webhook_event="room_tagged", new_field={"deep": 1})
+    assert (answer.status, answer.json["status"]) == (200, "not_understood")
+    (delivery,) = deliveries()
+    assert (delivery.reason, delivery.field, delivery.sample["new_field"]) == (
+        "unknown_event",
+        "room_tagged",
+        {"deep": "[number]"},
+    )
+
+
+def test_another_orgs_message_has_no_effect(hook: Hook) -> None:
+    other = OrgFactory()
+    assert hook.post("agent", org=other.external_id).status == 200
+    work()
+    assert activities() == []
+    assert [(one.outcome, one.reason) for one in deliveries()] == [("refused", "wrong_org")]
+
+
+def test_an_endpoint_may_know_its_org_by_another_id(hook: Hook) -> None:
+    with scopes_disabled():
+        _, url = webhooks.create(hook.org, "qontak", organization_id="0f3f8f7e")
+    Hook(hook.port, hook.endpoint, path_of(url)).post("agent", org="0f3f8f7e")
+    work()
+    assert [activity.kind for activity in activities()] == ["human_message"]
+
+
+def test_a_packed_body_is_read(hook: Hook) -> None:
+    hook.send(pack(message(org=hook.org.external_id)), Content_Encoding="gzip")
+    work()
+    assert [activity.kind for activity in activities()] == ["customer_message"]
+
+
+def test_nothing_personal_is_stored(hook: Hook) -> None:
+    hook.post(text="Saya Sari, 0812-3456-7890", room_account_uniq_id="6281234567890", room_name="Sari Dewi Hartono")
+    work()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT d::text FROM alerts_webhookdelivery d UNION ALL SELECT r::text FROM alerts_room r")
+        stored = " ".join(row[0] for row in cursor.fetchall())
+    assert "Sari D. H." in stored
+    assert not [leak for leak in ("6281234567890", "3456", "Hartono") if leak in stored]
+
+
+def test_an_org_that_drops_names_and_texts_keeps_none(hook: Hook) -> None:
+    with scopes_disabled():
+        Org.objects.filter(pk=hook.org.pk).update(personal_data="drop")
+    hook.post()
+    with scopes_disabled():
+        assert "text" not in WebhookDelivery.objects.get().facts[0]
+        work()
+        room = activities()[0].room
+    assert (room.label, room.last_customer_text, room.channel) == ("", "", "WhatsApp")
+
+
+# --- who may post ----------------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_token_and_no_such_endpoint_get_the_same_bytes(hook: Hook) -> None:
+    public_id = hook.endpoint.public_id
+    tried = [f"{public_id}.wrong", f"{public_id}", "0000000000000000.x", "", "%00.%00", f"{public_id}X.y", "a/b"]
+    answers = [hook.send(b"{}", f"/api/webhooks/qontak/{segment}") for segment in tried]
+    answers.append(hook.send(b"{}", hook.path.replace("qontak", "chatwoot")))
+    assert {answer.status for answer in answers} == {401}
+    assert len({answer.body for answer in answers}) == 1
+    assert deliveries() == []
+
+
+def test_only_post_is_possible(hook: Hook) -> None:
+    assert hook.send(b"", method="GET").status == 405
+
+
+def test_a_rotated_address_works_beside_the_new_one_until_it_ends(hook: Hook) -> None:
+    with scopes_disabled():
+        new = path_of(webhooks.rotate(hook.endpoint, timedelta(hours=1)))
+        assert [hook.send(b"{}", path).status for path in (hook.path, new)] == [200, 200]
+        newest = path_of(webhooks.rotate(hook.endpoint, timedelta(hours=1)))
+    lane()._endpoints._live.clear()  # instead of waiting 5 s
+    assert [hook.send(b"{}", path).status for path in (hook.path, new, newest)] == [401, 200, 200]
+
+
+def test_the_address_before_is_refused_once_its_overlap_is_over(hook: Hook, clock: Any) -> None:
+    with scopes_disabled():
+        webhooks.rotate(hook.endpoint, timedelta(hours=1))
+    clock.advance(hours=2)
+    assert hook.send(b"{}").status == 401
+
+
+def test_an_endpoint_switched_off_is_refused(hook: Hook) -> None:
+    with scopes_disabled():
+        WebhookEndpoint.objects.update(active=False)
+    assert hook.send(b"{}").status == 401
+
+
+def test_an_endpoint_deleted_just_now_is_refused_and_takes_nobody_along(hook: Hook) -> None:
+    with scopes_disabled():
+        other, url = webhooks.create(OrgFactory(), "qontak")
+    gone = Hook(hook.port, other, path_of(url))
+    assert gone.post().status == 200  # remembered for 5 s from here on
+    with scopes_disabled():
+        other.org.delete()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda one: one.post("agent"), [hook, gone] * 8))
+    assert [answer.status for answer in answers] == [200, 401] * 8
+    assert len(deliveries()) == 8
+
+
+@pytest.mark.parametrize(("allowed", "status"), [(["127.0.0.0/8"], 200), (["10.0.0.1", "2001:db8::/32"], 403)])
+def test_only_listed_addresses_may_post(hook: Hook, allowed: list[str], status: int) -> None:
+    with scopes_disabled():
+        WebhookEndpoint.objects.update(allowed_addresses=allowed)
+    assert hook.post("agent").status == status
+    assert [one.reason for one in deliveries()] == ([""] if status == 200 else ["address"])
+
+
+def test_the_secret_of_an_address_is_in_no_log(hook: Hook, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        hook.post()
+        hook.send(b"{}", f"{hook.path}x")
+    ours = " ".join(one.getMessage() for one in caplog.records if one.name != "uvicorn.access")  # `serve` has it off
+    assert "/api/webhooks/qontak" in ours
+    assert hook.path.rpartition(".")[2] not in ours
+
+
+# --- figures, isolation ----------------------------------------------------------------------------------------------
+
+
+def test_what_was_sent_is_counted_by_the_minute(hook: Hook, wait_for: Callable[..., Any]) -> None:
+    hook.post("agent", id="m-1")
+    hook.post("agent", id="m-1", status="sent")
+    hook.send(b"nonsense")
+    work()
+
+    def counted() -> Any:
+        with scopes_disabled():
+            rows = list(SourceMinute.objects.values_list("endpoint", "created", "duplicate", "not_understood"))
+        sums = tuple(sum(row[n] for row in rows) for n in (1, 2, 3))
+        return sums if sums[2] and {row[0] for row in rows} == {hook.endpoint.pk} else None
+
+    assert wait_for(counted) == (1, 1, 1)
+    with scopes_disabled():
+        assert SourceHeard.objects.get().source_id == hook.endpoint.source_id
+
+
+def test_one_orgs_flood_is_worked_in_turns_with_the_others(hook: Hook) -> None:
+    with scopes_disabled():
+        other, _ = webhooks.create(OrgFactory(), "qontak")
+    mine = [message(org=hook.org.external_id, room=f"r{n}") for n in range(inbox.BATCH + 5)]
+    with scopes_disabled():
+        for one in mine:
+            inbox.store([inbox.read(hook.endpoint, one, datetime.now(UTC))])
+        inbox.store([inbox.read(other, message(org=other.org.external_id), datetime.now(UTC))])
+        for endpoint in inbox._due():
+            inbox._work(endpoint)
+        waiting = WebhookDelivery.objects.filter(outcome="").values_list("endpoint", flat=True)
+        assert set(waiting) == {hook.endpoint.pk} and len(waiting) == 5
+
+
+def test_a_delivery_that_cannot_be_worked_holds_up_nobody(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook.post(id="good-1")
+    hook.post(id="bad")
+    hook.post(id="good-2")
+    true = inbox._accepted
+
+    def broken(index: int, org_id: int, fact: dict[str, Any]) -> Any:
+        if fact["activity_id"] == "message:bad":
+            raise KeyError("a fault of ours")
+        return true(index, org_id, fact)
+
+    monkeypatch.setattr(inbox, "_accepted", broken)
+    work()
+    assert [(one.outcome, one.reason) for one in deliveries()] == [
+        ("understood", ""),
+        ("not_understood", "internal_error"),
+        ("understood", ""),
+    ]
+    assert deliveries()[1].facts  # they stay, to be worked again
+
+
+def test_only_the_last_deliveries_are_kept(hook: Hook) -> None:
+    from alerts.sources import traffic
+
+    with scopes_disabled():
+        for n in range(traffic.DELIVERIES_SHOWN + 5):
+            told = message(org=hook.org.external_id, room=f"r{n}")
+            inbox.store([inbox.read(hook.endpoint, told, datetime.now(UTC))])
+        work()
+        RoomFactory(org=hook.org)
+        traffic.tidy(datetime.now(UTC))
+        assert WebhookDelivery.objects.count() == traffic.DELIVERIES_SHOWN
+        assert RoomActivity.objects.count() == traffic.DELIVERIES_SHOWN + 5
