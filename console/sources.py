@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.formats import number_format
 from django.utils.functional import Promise
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -78,13 +78,13 @@ def worst_first(one: SourceHealth) -> tuple[int, int, str]:
 
 def alarm(alert: Alert, zone: str) -> SafeString:
     """What is wrong, since when, for which org."""
-    since = clock(alert.opened_at, zone)
-    said = []
-    if has_signal(alert, Signal.SILENT_SOURCE):
-        said.append(format_html(_("Silent for {org}: alarm since {time}."), org=alert.org, time=since))
-    if has_signal(alert, Signal.REJECTED_ITEMS):
-        said.append(format_html(_("Much of it is refused for {org}: alarm since {time}."), org=alert.org, time=since))
-    return format_html("{}", " ".join(said)) if not said else SafeString(" ".join(said))
+    sentences = {
+        Signal.SILENT_SOURCE: _("Silent for {org}: alarm since {time}."),
+        Signal.REJECTED_ITEMS: _("Much of it is refused for {org}: alarm since {time}."),
+    }
+    parts = {"org": alert.org, "time": clock(alert.opened_at, zone)}
+    said = [(format_html(text, **parts),) for signal, text in sentences.items() if has_signal(alert, signal)]
+    return format_html_join(" ", "{}", said)
 
 
 @dataclass(frozen=True, slots=True)
