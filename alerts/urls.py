@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from alerts.api import acts, pushes, reads, sources
+from alerts.api.reach import Reach
 from orgs.api import Agents, NothingHere, Orgs, Supervisors
 from orgs.assignments_api import Assignments
 
@@ -19,6 +20,7 @@ urlpatterns = [
     path("supervisors", Supervisors.as_view(), name="api_supervisors"),
     path("supervisors/<str:sso_id>/test-push", pushes.TestPush.as_view(), name="api_test_push"),
     path("sources", sources.Sources.as_view(), name="api_sources"),
+    path("reach", Reach.as_view(), name="api_reach"),
     path("pushes", pushes.Pushes.as_view(), name="api_pushes"),
     path("pushes/<str:push_id>", pushes.PushDetail.as_view(), name="api_push"),
     path("pushes/<str:push_id>/replay", pushes.Replay.as_view(), name="api_push_replay"),

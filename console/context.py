@@ -13,7 +13,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django_scopes import scope
 
+from alerts import onboarding
 from alerts.models import Alert, Gate, Push
+from alerts.onboarding import Progress
+from alerts.reach import Coverage, coverage, production_agents, reach_of
 from alerts.sources.health import open_alarms
 from console.wording import decimal_mark
 from orgs import clock
@@ -91,6 +94,27 @@ class Shell:
             return Push.objects.filter(state=Push.State.DEAD).count()
 
     @cached_property
+    def reach(self) -> Coverage:
+        """How many production agents can reach a supervisor."""
+        if self.me is None:
+            return Coverage()
+        with scope(org=self.org_ids):
+            return coverage(reach_of(production_agents(), rooms=False))
+
+    @cached_property
+    def setups(self) -> list[Progress]:
+        """The orgs this person looks after whose setup is not through, the newest first."""
+        if self.led == []:
+            return []
+        with scope(org=self.led):
+            return onboarding.unfinished(self.led)
+
+    @property
+    def setup(self) -> Progress | None:
+        """The newest of them."""
+        return next(iter(self.setups), None)
+
+    @cached_property
     def trouble(self) -> Gate | None:
         """For specialists: why no push goes out, if none does."""
         if self.me is None or not self.me.is_specialist:
@@ -134,7 +158,7 @@ class Shell:
             "paused_some": _("Live is paused. {n} changes wait, {k} of them critical."),
             "pause": _("Pause live"),
             "resume": _("Resume live"),
-            "copied": _("Link copied."),
+            "copied": _("Copied."),
             "failed": _("This did not work: the service gave no answer. Try again."),
             "refused": _("This is not allowed or no longer there. The page shows what is true now."),
         }

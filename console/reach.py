@@ -41,8 +41,9 @@ class Hop:
 
 @dataclass(frozen=True)
 class Chain:
-    """What became of the pushes to one supervisor. `over`: nothing more is to come."""
+    """What became of the pushes to one supervisor: of `push`. `over`: nothing more is to come."""
 
+    push: Push
     user: User
     tier: int
     hops: list[Hop]
@@ -67,7 +68,7 @@ def chain(push: Push, zone: str, now: datetime, entered_at: datetime | None = No
     tone, icon, pill = _pill(push, entered_at)
     done = push.opened_at is not None or push.state in ("dead", "cancelled", "skipped") or push.push == "no_token"
     timed_out = push.sent_at is not None and now - push.sent_at > TEST_WAITS
-    return Chain(push.supervisor, push.tier, hops, pill, tone, icon, why or _why(push), over=done or timed_out)
+    return Chain(push, push.supervisor, push.tier, hops, pill, tone, icon, why or _why(push), over=done or timed_out)
 
 
 def _pushed(push: Push, zone: str, now: datetime) -> Hop:

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from console.schema.views import Docs, Schema
-from console.views import alert, board, errors, health, preferences, pushes, sources, supervisors, webhooks
+from console.views import alert, board, errors, health, preferences, pushes, reach, setup, sources, webhooks
 from console.views.invitation import invitation
 
 urlpatterns = [
@@ -12,9 +12,14 @@ urlpatterns = [
     path("alerts/<uuid:alert_id>", alert.alert, name="alert"),
     path("alerts/<uuid:alert_id>/room", alert.room, name="alert_room"),
     path("alerts/<uuid:alert_id>/<slug:verb>", alert.act, name="alert_act"),
-    path("supervisors", supervisors.supervisors, name="supervisors"),
-    path("supervisors/<str:sso_id>/test-push", supervisors.test_push, name="test_push"),
-    path("supervisors/<str:sso_id>/test-push/<uuid:push_id>", supervisors.test_hops, name="test_hops"),
+    path("reach", reach.reach, name="reach"),
+    path("reach.csv", reach.export, name="reach_csv"),
+    path("reach/ask", reach.ask, name="reach_ask"),
+    path("reach/test", reach.test_round, name="reach_test"),
+    path("reach/<str:sso_id>/test-push", reach.test_push, name="test_push"),
+    path("reach/<str:sso_id>/test-push/<uuid:push_id>", reach.test_hops, name="test_hops"),
+    path("setup/new", setup.new, name="setup_new"),
+    path("setup/<path:org_id>", setup.checklist, name="setup"),
     path("pushes", pushes.pushes, name="pushes"),
     path("pushes/replay", pushes.replay_all, name="replay_all"),
     path("pushes/<uuid:push_id>/replay", pushes.replay_one, name="replay"),

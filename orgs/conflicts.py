@@ -1,6 +1,7 @@
 """Where two say different things of an assignment: what the sync overruled, and ids that two people claim."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, 
 from django.utils.translation import gettext as _
 
 from orgs.history import tracked
-from orgs.models import Assignment
+from orgs.models import Assignment, Org, SupervisorRole, User
 
 SYNC = Assignment.Provenance.SYNC
 REMOVED_SHOWN = timedelta(days=7)
@@ -41,18 +42,40 @@ def sentences(assignment: Any) -> list[str]:
     if assignment.shared_id:
         said.append(_("Somebody else has the chat id %(id)s too") % {"id": assignment.external_user_id})
     if assignment.overruled:
-        said.append(_("Sync changed the chat id; before: %(who)s") % {"who": word(assignment.overruled)})
+        said.append(_("Sync changed the chat id; before: %(who)s") % {"who": _word(assignment.overruled)})
     return said
 
 
-def word(provenance: str) -> str:
-    """A provenance as people read it."""
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """An assignment of which two say different things, in sentences; `removed_at`: it is there no more."""
+
+    user: User
+    role: SupervisorRole
+    org: Org
+    said: list[str]
+    removed_at: datetime | None = None
+
+
+def disputes(orgs: Sequence[int] | None, now: datetime) -> list[Dispute]:
+    """Of these orgs (None: all in the scope), those that are gone last. Two queries."""
+    rows = with_conflicts(Assignment.objects.filter(user__is_active=True)).filter(SHARED | OVERRULED)
+    rows = rows if orgs is None else rows.filter(org__in=orgs)
+    listed = rows.select_related("user", "role", "org").order_by("org__name", "user__name", "pk")
+    found = [Dispute(one.user, one.role, one.org, sentences(one)) for one in listed]
+    for gone in _removed_by_sync(orgs, now):
+        said = _("Sync removed it; before: %(who)s") % {"who": _word(gone.provenance)}
+        found.append(Dispute(gone.user, gone.role, gone.org, [said], gone.pgh_created_at))
+    return found
+
+
+def _word(provenance: str) -> str:
     return str(Assignment.Provenance(provenance).label)
 
 
-def removed_by_sync(org_ids: Sequence[int] | None, now: datetime) -> list[Any]:
+def _removed_by_sync(orgs: Sequence[int] | None, now: datetime) -> list[Any]:
     """The last state of assignments that a sync took away in the last 7 days though another had made them, newest
-    first, unless they are back. `org_ids`: None = all.
+    first, unless they are back.
     """
     back = Assignment.objects.filter(role=OuterRef("role"), user=OuterRef("user"))
     gone: Any = tracked()[Assignment]
@@ -62,6 +85,6 @@ def removed_by_sync(org_ids: Sequence[int] | None, now: datetime) -> list[Any]:
         pgh_created_at__gt=now - REMOVED_SHOWN,
         pgh_context__metadata__has_key="sync",
     ).exclude(provenance=SYNC)
-    if org_ids is not None:
-        found = found.filter(org__in=org_ids)
+    if orgs is not None:
+        found = found.filter(org__in=orgs)
     return list(found.select_related("user", "role", "org").order_by("-pgh_created_at", "-pgh_id"))

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
+from django.utils.translation import gettext as _
 
 from orgs.models import User
 
@@ -23,11 +24,37 @@ class InvalidInvitation(Exception):
     """Unknown, used, replaced by a newer one, or older than 7 days: all the same to whoever holds it."""
 
 
+class WrongPerson(Exception):
+    """The SSO id and the e-mail address do not belong together; `field` is the one that is wrong."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
 class AccountAdapter(DefaultAccountAdapter):
     """People come by invitation; nobody signs up."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+
+def person_to_invite(sso_id: str, email: str) -> User:
+    """The person of this SSO id, locked, or a new one; with this e-mail address, not saved. Raises WrongPerson."""
+    email = email.lower()
+    other = User.objects.filter(email__iexact=email).exclude(sso_id=sso_id).first()
+    if other:
+        names = {"email": email, "sso_id": repr(other.sso_id)}
+        raise WrongPerson("email", _("%(email)s belongs to %(sso_id)s already.") % names)
+    person = User.objects.select_for_update().filter(sso_id=sso_id).first()
+    if person is None:
+        person = User(sso_id=sso_id)
+        person.set_unusable_password()
+    elif person.email and person.email.lower() != email:
+        names = {"email": person.email, "sso_id": repr(sso_id)}
+        raise WrongPerson("email", _("%(sso_id)s is known as %(email)s.") % names)
+    person.email = email
+    return person
 
 
 def invite(user: User) -> str:

@@ -201,6 +201,8 @@ def unknown(name: str) -> str:
     """A value for this part of a URL that nothing has; as long as a real one, so that Content-Length tells nothing."""
     if name == "public_id":
         return "0" * 16
+    if name == "org_id":
+        return f"{'x' * len(MARK)}-org"
     return str(uuid4()) if name in ("alert_id", "push_id") else f"sso-of-{'x' * len(MARK)}"
 
 

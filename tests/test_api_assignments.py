@@ -201,7 +201,7 @@ def test_the_history_names_the_source(org: Org, machine: Client) -> None:
     assert {(one.verb, one.who.partition(":")[0]) for one in changes} == {("insert", "source"), ("delete", "source")}
 
 
-def test_conflicts_are_shown_in_the_admin_and_on_the_page(org: Org, machine: Client) -> None:
+def test_conflicts_are_shown_in_the_admin_and_on_the_reach_page(org: Org, machine: Client) -> None:
     role = SupervisorRoleFactory(org=org, name="Leads")
     for name, chat_id in (("Rina", "7"), ("Bayu", ""), ("Dewi", "9"), ("Sinta", "")):
         AssignmentFactory(org=org, role=role, user__sso_id=name, user__name=name, external_user_id=chat_id)
@@ -217,14 +217,16 @@ def test_conflicts_are_shown_in_the_admin_and_on_the_page(org: Org, machine: Cli
     assert listed("provenance=sync") == {"Rina", "Dewi", "Sinta"}
     assert listed("conflict=overruled") == {"Rina"}
     assert listed("conflict=shared_id") == {"Dewi", "Sinta"}
-    page = signed_in(User.objects.get(sso_id="Rina")).get("/supervisors").content.decode()
-    for said in ("Sync changed the chat id; before: Admin", "chat id 9 too", "Removed by the sync", "Bayu"):
+    rina = signed_in(User.objects.get(sso_id="Rina"))
+    page = rina.get("/reach").content.decode()
+    for said in ("Sync changed the chat id; before: Admin", "chat id 9 too", "Sync removed it; before: Admin", "Bayu"):
         assert said in page
-    elsewhere = signed_in(AssignmentFactory().user).get("/supervisors").content.decode()
-    assert "Bayu" not in elsewhere and "Removed by the sync" not in elsewhere
+    elsewhere = signed_in(AssignmentFactory().user)
+    for address in ("/reach", f"/reach?org={org.external_id}"):
+        assert "two say different things" not in elsewhere.get(address).content.decode()
 
     sent(machine, *(item(name) for name in ("Rina", "Dewi", "Sinta", "Bayu")))
-    assert "Removed by the sync" not in signed_in(User.objects.get(sso_id="Rina")).get("/supervisors").content.decode()
+    assert "Sync removed it" not in rina.get("/reach").content.decode()
 
 
 # --- who may ---------------------------------------------------------------------------------------------------------

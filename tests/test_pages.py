@@ -1,4 +1,4 @@
-"""The live board, supervisors, dead pushes, preferences: who sees what, filters, the three kinds of empty."""
+"""The live board, reach, dead pushes, preferences: who sees what, filters, the three kinds of empty."""
 
 import re
 from datetime import timedelta
@@ -40,7 +40,7 @@ def rows(response: Any) -> list[str]:
 
 
 def test_signed_out_people_are_sent_to_the_log_in(db: None) -> None:
-    for path in ("/", "/supervisors", "/pushes", "/preferences", "/alerts/01a20077-96ea-7003-b3c5-ea621895e9c8"):
+    for path in ("/", "/reach", "/pushes", "/preferences", "/alerts/01a20077-96ea-7003-b3c5-ea621895e9c8"):
         response = Client().get(path)
         assert (response.status_code, response.url) == (302, f"/accounts/login/?next={path}")
 

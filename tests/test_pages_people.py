@@ -1,4 +1,4 @@
-"""Supervisors, dead pushes, preferences, error pages, and what machines ask: alive, ready, metrics."""
+"""Test pushes, dead pushes, preferences, error pages, and what machines ask: alive, ready, metrics."""
 
 import re
 from typing import Any
@@ -11,34 +11,27 @@ from alerts.models import Gate, Push
 from orgs import clock as database_clock
 from orgs.models import Org, User
 from tests.api_client import signed_in, supervisor_of
-from tests.factories import AlertFactory, AssignmentFactory, MembershipFactory, OrgFactory, PushFactory, UserFactory
+from tests.factories import AlertFactory, MembershipFactory, OrgFactory, PushFactory, UserFactory
 
 
 def text(response: Any) -> str:
     return re.sub(r"\s+", " ", strip_tags(response.content.decode()))
 
 
-def test_supervisors_of_my_orgs_only(org: Org) -> None:
-    me, foreign = supervisor_of(org, name="Rina"), AssignmentFactory(user__name="Yoga")
-    page = text(signed_in(me).get("/supervisors"))
-    assert "Rina" in page
-    assert foreign.user.name not in page
-
-
 def test_a_test_push_goes_to_oneself_or_from_a_lead(org: Org) -> None:
     me, other = supervisor_of(org), supervisor_of(org)
     client = signed_in(me)
-    assert client.post(f"/supervisors/{me.sso_id}/test-push").status_code == 302
-    assert client.post(f"/supervisors/{other.sso_id}/test-push").status_code == 404
-    assert client.get(f"/supervisors/{me.sso_id}/test-push").status_code == 405
+    assert client.post(f"/reach/{me.sso_id}/test-push").status_code == 302
+    assert client.post(f"/reach/{other.sso_id}/test-push").status_code == 404
+    assert client.get(f"/reach/{me.sso_id}/test-push").status_code == 405
     MembershipFactory(org=org, user=me, role="lead")
-    answer = client.post(f"/supervisors/{other.sso_id}/test-push", headers={"HX-Request": "true"})
+    answer = client.post(f"/reach/{other.sso_id}/test-push", headers={"HX-Request": "true"})
     assert answer.status_code == 200
     assert "Delivered" in text(answer)
     with scopes_disabled():
         made = Push.objects.filter(kind="test")
         assert sorted(made.values_list("supervisor__sso_id", flat=True)) == sorted([me.sso_id, other.sso_id])
-        hops = f"/supervisors/{other.sso_id}/test-push/{made.get(supervisor=other).pk}"
+        hops = f"/reach/{other.sso_id}/test-push/{made.get(supervisor=other).pk}"
     assert client.get(hops).status_code == 200
     assert signed_in(other).get(hops).status_code == 200
     assert signed_in(supervisor_of(OrgFactory())).get(hops).status_code == 404

@@ -94,6 +94,7 @@ OF_AN_ORG = {
     "test_push",
     "test_hops",
     "replay",
+    "setup",
     "api_alert",
     "api_push",
     *BODIES,
@@ -102,7 +103,11 @@ FOR_LEADS = {"replay", "webhook", "webhook_settings", "webhook_rotate", "webhook
 # Lists and pages that show each caller their own.
 OF_THE_CALLER = {
     "board",
-    "supervisors",
+    "reach",
+    "reach_csv",
+    "reach_ask",
+    "reach_test",
+    "setup_new",
     "pushes",
     "replay_all",
     "sources",
@@ -114,13 +119,22 @@ OF_THE_CALLER = {
     "api_orgs",
     "api_agents",
     "api_supervisors",
+    "api_reach",
     "api_pushes",
     "api_assignments",
 }
 # Of no org at all: health, documents, signing in.
 OF_NOBODY = {"livez", "readyz", "metrics", "api_schema", "api_docs", "api_nothing_here", "invitation"}
 SIGNING_IN = ("account_", "mfa_")
-SHOW_NOTHING_TO_THE_OWNER = {"preferences", "set_language", "replay_all", "api_assignments"}
+SHOW_NOTHING_TO_THE_OWNER = {
+    "preferences",
+    "set_language",
+    "replay_all",
+    "reach_ask",
+    "reach_test",
+    "setup_new",
+    "api_assignments",
+}
 
 
 def is_of_nobody(route: Route) -> bool:
@@ -155,6 +169,7 @@ def filled(route: Route, ours: Tenant, known: bool = True) -> str:
         "alert_id": alert.pk,
         "push_id": push.pk,
         "sso_id": ours.lead.sso_id,
+        "org_id": ours.org.external_id,
         "public_id": ours.endpoint.public_id,
     }
 
@@ -283,7 +298,8 @@ def test_lists_show_their_people_what_is_theirs(route: Route, ours: Tenant) -> N
 
 def test_no_question_in_the_query_is_answered(ours: Tenant) -> None:
     everybody, wrong = strangers(ours), []
-    for path in ("/", "/api/alerts", "/api/agents", "/api/supervisors", "/api/pushes", "/api/sources"):
+    lists = ("alerts", "agents", "supervisors", "reach", "pushes", "sources")
+    for path in ("/", *(f"/api/{name}" for name in lists)):
         for name, value in (("org_id", f"{MARK}-org"), ("room_id", f"{MARK} room open"), ("agent", f"{MARK} agent")):
             for who, client in everybody.items():
                 told = seen(client.get(path, {name: value}))

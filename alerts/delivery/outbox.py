@@ -7,6 +7,7 @@ once.
 import random
 import threading
 import time
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -25,6 +26,8 @@ from orgs import clock
 from orgs.models import Assignment, Org, Severity, User
 from orgs.routing import Recipient
 
+TESTS_AT_ONCE = 25  # people: a round shows each hop of each, and every one of them is looked at again and again
+TESTED_WITHIN = timedelta(seconds=30)  # who was tested since is left out of a round: a double click tells nobody twice
 SWEEP_LASTS = 18.0  # seconds; with a deadline of 10 it ends before the task limit of 30
 FLUSH = 0.1  # seconds between two writes of results
 STOP_PATIENCE = 8.0  # seconds for what is in flight when the process is told to end
@@ -141,6 +144,21 @@ def send_test_push(org: Org, user: User, by: User | None) -> Push:
         transaction.on_commit(feed.kick, robust=True)
     log.info("test_push_planned", push=str(push.id), org=org.external_id, by=by.pk if by else None)
     return push
+
+
+def send_test_round(people: Iterable[tuple[Org, User]], by: User) -> tuple[list[Push], int]:
+    """A test push to each of these people who was not tested in the last 30 s, to at most 25 of them.
+
+    Gives the pushes and how many people are left for another round. The lock is the rows of the orgs, in order, so
+    that of two rounds at once the second finds everybody tested. Needs a scope that covers the orgs.
+    """
+    wanted = {(org.pk, user.pk): (org, user) for org, user in people}
+    with transaction.atomic():
+        list(Org.objects.select_for_update(no_key=True).filter(pk__in={org for org, _ in wanted}).order_by("pk"))
+        tests = Push.objects.filter(kind=Push.Kind.TEST, org__in={org for org, _ in wanted})
+        tested = set(tests.filter(planned_at__gt=clock.now() - TESTED_WITHIN).values_list("org_id", "supervisor_id"))
+        due = [pair for key, pair in wanted.items() if key not in tested]
+        return [send_test_push(org, user, by) for org, user in due[:TESTS_AT_ONCE]], len(due[TESTS_AT_ONCE:])
 
 
 def replay(push_id: UUID, by: User | None = None) -> Push:

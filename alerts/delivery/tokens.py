@@ -6,6 +6,8 @@ from collections.abc import Iterable
 import aiohttp
 import structlog
 from django.conf import settings
+from django.core.cache import cache
+from django.db import connection
 from django_scopes import scopes_disabled
 
 from alerts.delivery import notification_service
@@ -13,6 +15,7 @@ from orgs import clock
 from orgs.models import User
 
 AT_ONCE = 500  # people
+ASKED_WITHIN = 30  # seconds between two questions of one person at a page
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +29,8 @@ def ask_tokens_of(users: Iterable[User]) -> int:
     if not settings.NOTIFICATION_SERVICE_URL:
         return 0
     answered = 0
+    if not connection.in_atomic_block:
+        connection.close()  # back to the pool while the other side takes its time
     for start in range(0, len(people), AT_ONCE):
         try:
             found = notification_service.ask_tokens(people[start : start + AT_ONCE])
@@ -35,6 +40,17 @@ def ask_tokens_of(users: Iterable[User]) -> int:
         _write(found)
         answered += len(found)
     return answered
+
+
+class AskedJustNow(Exception):
+    """This person asked less than 30 s ago."""
+
+
+def ask_on_demand(by: User, users: Iterable[User]) -> int:
+    """The same for somebody at a page, at most once in 30 s for each who asks. Raises AskedJustNow."""
+    if not cache.add(f"push-tokens-asked-by-{by.pk}", True, ASKED_WITHIN):
+        raise AskedJustNow
+    return ask_tokens_of(users)
 
 
 def ask_everybody() -> int:

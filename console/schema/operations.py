@@ -343,6 +343,7 @@ def operations(examples: dict[str, Any]) -> list[tuple[str, str, Operation]]:
         _list("Agent", "/api/agents", "Agents", "Reading", ORG),
         _list("Supervisor", "/api/supervisors", "Supervisors and their roles", "Reading", ORG),
         _list("Source", "/api/sources", "Sources: last heard, rate, lag, what was refused", "Reading", ORG),
+        _list("AgentReach", "/api/reach", "Production agents, and who of their supervisors is reached", "Reading", ORG),
         *[_act(verb) for verb in ACTS],
         _list("Push", "/api/pushes", "Pushes, newest first", "Pushes", _some("state", Push.State.values), ORG),
         _one("Push", "/api/pushes/{push_id}", "One push with its hops", "Pushes", "push_id"),

@@ -3,6 +3,7 @@
 from typing import Any, get_args
 
 from alerts.models import Alert, Push, Signal, Transition, WebhookDelivery
+from alerts.reach import Reason
 from alerts.sources.health import STATUSES, State
 from orgs.models import Assignment, Severity, WebhookEndpoint
 
@@ -130,6 +131,8 @@ PUSH = both(
 
 PROVENANCE: Schema = {**enum(Assignment.Provenance.values), "description": "Who said so last."}
 ASSIGNMENT: dict[str, Schema] = {"sso_id": TEXT, "role": TEXT, "external_user_id": TEXT_OR_NULL}
+
+PAGED = ("Alert", "Push", "Org", "Agent", "Supervisor", "Source", "AgentReach")
 
 SCHEMAS: dict[str, Schema] = {
     "Delivery": record(
@@ -267,7 +270,35 @@ SCHEMAS: dict[str, Schema] = {
         "required": ["error"],
         "additionalProperties": False,
     },
+    "AgentReach": record(
+        "A production agent and everybody who backs it up, tier 1 first.",
+        org_id=TEXT,
+        agent_name=TEXT,
+        reachable={"type": "boolean", "description": "Somebody is."},
+        supervisors=array(
+            record(
+                "Somebody who backs it up; deliveries are those of this org, rooms those of this agent.",
+                sso_id=TEXT,
+                name=TEXT,
+                tier=COUNT,
+                tokens={**COUNT_OR_NULL, "description": "Phones that notification-service knows; null: not asked yet."},
+                tokens_at=TIME_OR_NULL,
+                last_delivered_at=TIME_OR_NULL,
+                last_opened_at=TIME_OR_NULL,
+                last_entered_at=TIME_OR_NULL,
+                reachable={
+                    "type": "boolean",
+                    "description": "Proven: a push came to the phone, none failed since.",
+                },
+                reason={
+                    "type": ["string", "null"],
+                    "enum": [*(reason for reason in get_args(Reason) if reason), None],
+                    "description": "Why not; `never_delivered`: there is a phone, and no proof yet.",
+                },
+            )
+        ),
+    ),
     "AlertConflict": record("Somebody was faster; the alert as it is now.", error=ERROR, alert=ref("Alert")),
     "PushConflict": record("It is not dead (any more); the push as it is now.", error=ERROR, push=ref("PushDetail")),
-    **{f"{name}Page": page_of(name) for name in ("Alert", "Push", "Org", "Agent", "Supervisor", "Source")},
+    **{f"{name}Page": page_of(name) for name in PAGED},
 }

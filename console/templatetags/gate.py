@@ -1,10 +1,10 @@
-"""Form fields of the log-in pages."""
+"""Form fields of the log-in and setup pages."""
 
 from typing import Any
 
 from django import template
 from django.conf import settings
-from django.forms import BoundField
+from django.forms import BoundField, Select
 
 register = template.Library()
 
@@ -15,7 +15,8 @@ def field(bound: BoundField, label: str = "", hint: bool = True) -> dict[str, An
     if not hint:
         bound.help_text = ""
     described = [f"{bound.auto_id}-{what}" for what in ("error", "hint") if _has(bound, what)]
-    attributes: dict[str, Any] = {"class": "form-control is-invalid" if bound.errors else "form-control"}
+    kind = "form-select" if isinstance(bound.field.widget, Select) else "form-control"
+    attributes: dict[str, Any] = {"class": f"{kind} is-invalid" if bound.errors else kind}
     if described:
         attributes["aria-describedby"] = " ".join(described)
     bound.field.widget.attrs.pop("placeholder", None)  # the label says it, and stays when somebody types

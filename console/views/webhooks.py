@@ -42,11 +42,6 @@ class EndpointForm(forms.Form):
         help_text=gettext_lazy("One address or network such as 203.0.113.0/24 a line. Empty: from anywhere."),
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            field.widget.attrs["class"] = "form-select" if isinstance(field, forms.ChoiceField) else "form-control"
-
     def clean_allowed_addresses(self) -> list[str]:
         listed = self.cleaned_data["allowed_addresses"].replace(",", " ").split()
         if len(listed) > MOST_ADDRESSES:
@@ -60,7 +55,6 @@ class NewEndpointForm(EndpointForm):
     """Also for which org."""
 
     org = forms.ChoiceField(label=gettext_lazy("Org"))
-    field_order = ("org", "organization_id", "allowed_addresses")
 
     def __init__(self, orgs: list[Org], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

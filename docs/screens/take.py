@@ -38,7 +38,9 @@ PICTURES = [
     ("login-light", "", "/accounts/login/", {"width": 1440, "height": 900}, "light", "en"),
     ("login-dark", "", "/accounts/login/", {"width": 1440, "height": 900}, "dark", "id"),
     ("login-phone", "", "/accounts/login/", PHONE, "light", "en"),
-    ("supervisors-light", "rina", "/supervisors", {"width": 1440, "height": 900}, "light", "en"),
+    ("reach-light", "rina", "/reach", {"width": 1440, "height": 900}, "light", "en"),
+    ("reach-phone-dark", "rina", "/reach", PHONE, "dark", "en"),
+    ("setup-light", "rina", "/setup/melati", {"width": 1440, "height": 900}, "light", "en"),
 ]
 
 

@@ -1,4 +1,4 @@
-// Copy link.
+// Copy a link, a key, a command.
 
 import { toast } from "./toast.js";
 import { words } from "./words.js";
@@ -11,7 +11,7 @@ export function start() {
       await navigator.clipboard.writeText(button.dataset.copy);
       toast(words.copied);
     } catch {
-      toast(button.dataset.copy); // no permission: the link is shown, to be copied by hand
+      toast(button.dataset.copy); // no permission: it is shown, to be copied by hand
     }
   });
 }

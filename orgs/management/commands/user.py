@@ -35,19 +35,12 @@ class Command(ShellCommand):
             raise Refused(f"Somebody else made {options['sso_id']!r} at the same moment.") from None
 
     def _person(self, sso_id: str, email: str, specialist: bool, **_: Any) -> User:
-        email = email.lower()
-        other = User.objects.filter(email__iexact=email).exclude(sso_id=sso_id).first()
-        if other:
-            raise Refused(f"--email: {email} belongs to {other.sso_id!r} already.")
-        person = User.objects.select_for_update().filter(sso_id=sso_id).first()
-        if person is None:
-            person = User(sso_id=sso_id)
-            person.set_unusable_password()
-        elif person.email and person.email.lower() != email:
-            raise Refused(f"--email: {sso_id!r} is known as {person.email}.")
-        elif person.has_usable_password():
+        try:
+            person = invitations.person_to_invite(sso_id, email)
+        except invitations.WrongPerson as wrong:
+            raise Refused(f"--{wrong.field}: {wrong}") from wrong
+        if person.has_usable_password():
             raise Refused(f"{sso_id!r} has a password already; `changepassword {person.email}` sets a new one.")
-        person.email = email
         person.is_specialist = person.is_specialist or specialist
         checked(person, {"sso_id": "--sso-id", "email": "--email"})
         person.save()

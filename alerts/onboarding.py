@@ -1,0 +1,91 @@
+"""The six steps from a new org to its first follow-up, each proven by a row; nobody ticks them off."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Exists, OuterRef, QuerySet
+
+from alerts.models import Alert, FailureEvent, Push, Transition
+from orgs.models import Assignment, Org, SourceHeard
+
+STEPS = ("source", "event", "people", "phone", "room", "follow_up")
+NEWEST = 20  # unfinished orgs that are looked at
+
+
+def _proofs() -> dict[str, QuerySet[Any]]:
+    """Per step the rows of which one is enough. Run it inside a scope."""
+    return {
+        "source": SourceHeard.objects.all(),
+        "event": FailureEvent.objects.all(),
+        "people": Assignment.objects.filter(user__is_active=True),
+        "phone": Push.objects.filter(delivered_at__isnull=False),
+        "room": Transition.objects.filter(change=Transition.Change.OPENED_ROOM),
+        "follow_up": Transition.objects.filter(change=Transition.Change.INTERVENED),
+    }
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an org is: the steps that are done, which need not be the first ones."""
+
+    org: Org
+    done: frozenset[str]
+
+    @property
+    def n(self) -> int:
+        return len(self.done)
+
+    @property
+    def total(self) -> int:
+        return len(STEPS)
+
+    @property
+    def finished(self) -> bool:
+        return self.n == self.total
+
+
+def progress(orgs: QuerySet[Org]) -> list[Progress]:
+    """Of each of these orgs, in their order; one query."""
+    proven = {f"has_{step}": Exists(rows.filter(org=OuterRef("pk"))) for step, rows in _proofs().items()}
+    return [
+        Progress(org, frozenset(step for step in STEPS if getattr(org, f"has_{step}")))
+        for org in orgs.annotate(**proven)
+    ]
+
+
+def unfinished(org_ids: Iterable[int] | None) -> list[Progress]:
+    """Of these orgs (None: all) those that are not through, the newest first; of the newest 20."""
+    orgs = Org.objects.order_by("-created_at", "-pk")
+    orgs = orgs if org_ids is None else orgs.filter(pk__in=org_ids)
+    return [one for one in progress(orgs[:NEWEST]) if not one.finished]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What proves each step of one org, where it is proven."""
+
+    source: SourceHeard | None
+    event: FailureEvent | None
+    people: int
+    tiers: int
+    phone: Push | None
+    room: Transition | None
+    follow_up: Transition | None
+    alert: Alert | None  # the newest one whose room can be opened
+
+
+def facts(org: Org) -> Facts:
+    """Seven queries; run it inside a scope."""
+    rows = {step: found.filter(org=org) for step, found in _proofs().items()}
+    acts = ("actor", "alert__room")
+    alerts = Alert.objects.filter(org=org, scope=Alert.Scope.ROOM)
+    return Facts(
+        source=rows["source"].select_related("source").order_by("-at").first(),
+        event=rows["event"].select_related("agent").order_by("received_at").first(),
+        **rows["people"].aggregate(people=Count("user", distinct=True), tiers=Count("role__tier", distinct=True)),
+        phone=rows["phone"].select_related("supervisor").order_by("delivered_at").first(),
+        room=rows["room"].select_related(*acts).order_by("at").first(),
+        follow_up=rows["follow_up"].select_related(*acts).order_by("at").first(),
+        alert=alerts.select_related("room").order_by("-last_event_at").first(),
+    )
