@@ -2,9 +2,10 @@
 
 from django.urls import path, re_path
 
-from alerts.api import acts, pushes, reads
+from alerts.api import acts, pushes, reads, sources
 from alerts.api.reach import Reach
 from orgs.api import Agents, NothingHere, Orgs, Supervisors
+from orgs.assignments_api import Assignments
 
 urlpatterns = [
     path("alerts", reads.Alerts.as_view(), name="api_alerts"),
@@ -15,8 +16,10 @@ urlpatterns = [
     ],
     path("orgs", Orgs.as_view(), name="api_orgs"),
     path("agents", Agents.as_view(), name="api_agents"),
+    path("assignments", Assignments.as_view(), name="api_assignments"),
     path("supervisors", Supervisors.as_view(), name="api_supervisors"),
     path("supervisors/<str:sso_id>/test-push", pushes.TestPush.as_view(), name="api_test_push"),
+    path("sources", sources.Sources.as_view(), name="api_sources"),
     path("reach", Reach.as_view(), name="api_reach"),
     path("pushes", pushes.Pushes.as_view(), name="api_pushes"),
     path("pushes/<str:push_id>", pushes.PushDetail.as_view(), name="api_push"),

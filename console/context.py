@@ -17,6 +17,7 @@ from alerts import onboarding
 from alerts.models import Alert, Gate, Push
 from alerts.onboarding import Progress
 from alerts.reach import Coverage, coverage, production_agents, reach_of
+from alerts.sources.health import open_alarms
 from console.wording import decimal_mark
 from orgs import clock
 from orgs.auth import leads, orgs_of, visible_orgs
@@ -71,10 +72,23 @@ class Shell:
         """Ids of the orgs in which this person looks after pushes; None means all."""
         return leads(self.me) if self.me else []
 
+    @property
+    def looks_after(self) -> bool:
+        """Whether there is any org in which this person looks after sources and pushes."""
+        return self.led != []
+
+    @cached_property
+    def source_alarms(self) -> int:
+        """Sources that are silent or refused, in the orgs this person looks after."""
+        if not self.looks_after:
+            return 0
+        with scope(org=self.led):
+            return open_alarms().values("source").distinct().count()
+
     @cached_property
     def dead_pushes(self) -> int:
         """Pushes that ended dead in the orgs where this person looks after pushes."""
-        if self.led == []:
+        if not self.looks_after:
             return 0
         with scope(org=self.led):
             return Push.objects.filter(state=Push.State.DEAD).count()

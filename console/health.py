@@ -9,9 +9,9 @@ from django.db.models import Count, DateTimeField, IntegerField, OuterRef, Q, Su
 from django.db.models.functions import Coalesce
 
 from alerts.models import Alert, FailureEvent
+from alerts.sources.health import HEARD_WITHIN
 from orgs.models import Agent, SourceHeard
 
-HEARD_WITHIN = timedelta(minutes=15)
 HOUR = timedelta(hours=1)
 DAYS = 7
 ENOUGH = 20  # failure events in the same hour of the previous 7 days, to call their mean "usual"

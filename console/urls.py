@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from console.schema.views import Docs, Schema
-from console.views import alert, board, errors, health, preferences, pushes, reach, setup
+from console.views import alert, board, errors, health, preferences, pushes, reach, setup, sources, webhooks
 from console.views.invitation import invitation
 
 urlpatterns = [
@@ -23,6 +23,12 @@ urlpatterns = [
     path("pushes", pushes.pushes, name="pushes"),
     path("pushes/replay", pushes.replay_all, name="replay_all"),
     path("pushes/<uuid:push_id>/replay", pushes.replay_one, name="replay"),
+    path("sources", sources.sources, name="sources"),
+    path("sources/webhooks/new", webhooks.new, name="webhook_new"),
+    path("sources/webhooks/<str:public_id>", webhooks.endpoint, name="webhook"),
+    path("sources/webhooks/<str:public_id>/settings", webhooks.settings, name="webhook_settings"),
+    path("sources/webhooks/<str:public_id>/rotate", webhooks.rotate, name="webhook_rotate"),
+    path("sources/webhooks/<str:public_id>/switch", webhooks.switch, name="webhook_switch"),
     path("preferences", preferences.preferences, name="preferences"),
     path("language", preferences.set_language, name="set_language"),
     path("livez", health.livez, name="livez"),

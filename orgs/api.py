@@ -152,4 +152,5 @@ def _assignment(row: Assignment) -> dict[str, Any]:
         "tier": row.role.tier,
         "agents": sorted(agent.name for agent in row.role.agents.all()) or None,
         "external_user_id": row.external_user_id or None,
+        "provenance": row.provenance,
     }

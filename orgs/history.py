@@ -154,9 +154,11 @@ class _Names:
         return str(dict(field.flatchoices).get(value, value))
 
     def who(self, metadata: dict[str, Any]) -> str:
-        """The person, the command of the shell, or the service itself."""
+        """The person, the source whose key it was, the command of the shell, or the service itself."""
         if metadata.get("user"):
             return self.names[User].get(metadata["user"], str(metadata["user"]))
+        if metadata.get("source"):
+            return _("source: %(name)s") % {"name": metadata["source"]}
         if metadata.get("command"):
             return _("shell: %(command)s") % {"command": metadata["command"]}
         return _("the service")

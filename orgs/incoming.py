@@ -13,7 +13,8 @@ from rest_framework.request import Request
 
 from orgs.errors import Refused
 
-BODY_LIMIT = 64 * 1024  # bytes; the longest body is a verdict with its note
+BODY_LIMIT = 64 * 1024  # bytes; the longest single object is a verdict with its note
+LIST_LIMIT = 2 * 1024 * 1024
 NESTING = 32
 STRING, TEXT = 200, 2000  # characters
 BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
@@ -26,10 +27,11 @@ PLUS_LOST = re.compile(r" (\d\d:\d\d)$")  # an offset whose + was not percent-en
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a body: text of at most `longest` characters, or a time."""
+    """One field of a body: text of at most `longest` characters, a time, or a whole number."""
 
     required: bool = False
     time: bool = False
+    number: bool = False
     longest: int = STRING
 
 
@@ -38,15 +40,37 @@ def read_body(request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:
 
     No body at all is an empty object. Raises Refused: 400, 413, 415, 422.
     """
-    content = request._request.read(BODY_LIMIT + 1)
-    if len(content) > BODY_LIMIT:
-        raise Refused(413, "too_large", f"The body is over {BODY_LIMIT // 1024} KiB.")
-    if content or request.META.get("CONTENT_LENGTH") not in (None, "", "0"):  # a form may have been read before us
-        _check_type(request.content_type or "")
-    sent = _decode(content) if content.strip() else {}
+    sent = _read(request, BODY_LIMIT)
     if not isinstance(sent, dict):
         raise Refused(422, "invalid_body", "The body is one JSON object.")
-    return _check_fields(sent, fields)
+    return check_fields(sent, fields)
+
+
+def read_list(request: Request, name: str, most: int) -> list[Any]:
+    """The items of a body that is `{name: [...]}`, or the array alone, as they were sent; see `check_fields`.
+
+    Raises Refused: 400, 413, 415, 422.
+    """
+    sent = _read(request, LIST_LIMIT)
+    if isinstance(sent, dict):
+        _refuse_unknown(sent, (name,))
+        if sent.get(name) is None:
+            raise Refused(422, "missing_field", f"{name} is required.", name)
+        sent = sent[name]
+    if not isinstance(sent, list):
+        raise Refused(422, "invalid_field", f"{name} must be an array.", name)
+    if len(sent) > most:
+        raise Refused(413, "too_many_items", f"{name} has more than {most} items.", name)
+    return sent
+
+
+def _read(request: Request, limit: int) -> Any:
+    content = request._request.read(limit + 1)
+    if len(content) > limit:
+        raise Refused(413, "too_large", f"The body is over {limit // 1024} KiB.")
+    if content or request.META.get("CONTENT_LENGTH") not in (None, "", "0"):  # a form may have been read before us
+        _check_type(request.content_type or "")
+    return _decode(content) if content.strip() else {}
 
 
 def _check_type(content_type: str) -> None:
@@ -87,11 +111,11 @@ def _not_json(_: str) -> NoReturn:
     raise Refused(400, "not_json", "The body is not JSON in UTF-8.")
 
 
-def _check_fields(sent: dict[str, Any], fields: Mapping[str, Field]) -> dict[str, Any]:
-    for name in sent:
-        if name not in fields:
-            shown = name[:100].encode(errors="replace").decode()
-            raise Refused(422, "unknown_field", f"There is no field {shown} here.", shown)
+def check_fields(sent: Any, fields: Mapping[str, Field]) -> dict[str, Any]:
+    """One object of a body, as `read_body` gives it. Raises Refused (422)."""
+    if not isinstance(sent, dict):
+        raise Refused(422, "invalid_item", "An item is a JSON object.")
+    _refuse_unknown(sent, fields)
     given = {name: value for name, value in sent.items() if value is not None}
     for name, field in fields.items():
         if field.required and name not in given:
@@ -99,7 +123,18 @@ def _check_fields(sent: dict[str, Any], fields: Mapping[str, Field]) -> dict[str
     return {name: _value(name, value, fields[name]) for name, value in given.items()}
 
 
+def _refuse_unknown(sent: dict[str, Any], known: Collection[str]) -> None:
+    for name in sent:
+        if name not in known:
+            shown = name[:100].encode(errors="replace").decode()
+            raise Refused(422, "unknown_field", f"There is no field {shown} here.", shown)
+
+
 def _value(name: str, value: Any, field: Field) -> Any:
+    if field.number:
+        if type(value) is not int:
+            raise Refused(422, "invalid_field", f"{name} must be a whole number.", name)
+        return value
     if not isinstance(value, str):
         wanted = "a time with its offset, such as 2026-05-04T10:00:00+07:00" if field.time else "a string"
         raise Refused(422, "invalid_field", f"{name} must be {wanted}.", name)
@@ -159,6 +194,13 @@ class Query:
         """A time with its offset, as UTC. Raises Refused (422)."""
         value = self.text(name)
         return parse_time(PLUS_LOST.sub(r"+\1", value), name, "invalid_parameter") if value else None
+
+    def flag(self, name: str) -> bool:
+        """Whether a parameter is 1; not given or 0: no. Raises Refused (422)."""
+        value = self.text(name) or "0"
+        if value not in ("0", "1"):
+            raise Refused(422, "invalid_parameter", f"{name} must be 1 or 0.", name)
+        return value == "1"
 
     def number(self, name: str, default: int, most: int) -> int:
         """A whole number from 1 to `most`. Raises Refused (422)."""

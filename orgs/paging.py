@@ -19,7 +19,7 @@ M = TypeVar("M", bound=Model)
 
 PARAMETERS = ("cursor", "limit")
 LIMIT, MOST = 50, 100
-PARSE: dict[type, Callable[[str], Any]] = {str: str, UUID: UUID, datetime: datetime.fromisoformat}
+PARSE: dict[type, Callable[[str], Any]] = {str: str, int: int, UUID: UUID, datetime: datetime.fromisoformat}
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,3 +34,8 @@ def with_key(org: Org | None, *scopes: str, source: Source | None = None) -> Cli
 def post(client: Client, path: str, body: Any = None) -> Any:
     """POST a JSON body; the answer."""
     return client.post(path, json.dumps({} if body is None else body), content_type="application/json")
+
+
+def put(client: Client, path: str, body: Any) -> Any:
+    """PUT a JSON body; the answer."""
+    return client.put(path, json.dumps(body), content_type="application/json")

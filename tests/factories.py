@@ -8,8 +8,8 @@ from django_scopes import scopes_disabled
 from factory.django import DjangoModelFactory
 
 from alerts.delivery.message import idempotency_key, push_body
-from alerts.models import Alert, Push, Room, new_id
-from orgs.models import Agent, Assignment, Membership, Org, Source, SupervisorRole, User
+from alerts.models import Alert, Push, RejectedItem, Room, SourceMinute, WebhookDelivery, new_id
+from orgs.models import Agent, Assignment, Membership, Org, Source, SupervisorRole, User, WebhookEndpoint
 from orgs.routing import Recipient
 
 
@@ -86,6 +86,59 @@ class _SourceFactory(ScopelessFactory):
 
     org = factory.SubFactory(_OrgFactory)
     name = factory.Sequence(lambda n: f"chatbot back end {n}")
+
+
+class _WebhookEndpointFactory(ScopelessFactory):
+    """An endpoint whose token nobody knows; `orgs.webhooks.create` gives one with an address."""
+
+    class Meta:
+        model = WebhookEndpoint
+
+    org = factory.SubFactory(_OrgFactory)
+    source = factory.SubFactory(_SourceFactory, org=factory.SelfAttribute("..org"))
+    kind = "qontak"
+    token_hash = b"h"
+
+
+class _SourceMinuteFactory(ScopelessFactory):
+    """The present minute of a source, nothing in it."""
+
+    class Meta:
+        model = SourceMinute
+
+    org = factory.SubFactory(_OrgFactory)
+    source = factory.SubFactory(_SourceFactory, org=factory.SelfAttribute("..org"))
+    minute = factory.LazyFunction(lambda: datetime.now(UTC).replace(second=0, microsecond=0))
+
+
+class _RejectedItemFactory(ScopelessFactory):
+    """An invalid failure event, just now."""
+
+    class Meta:
+        model = RejectedItem
+
+    org = factory.SubFactory(_OrgFactory)
+    source = factory.SubFactory(_SourceFactory, org=factory.SelfAttribute("..org"))
+    at = factory.LazyFunction(lambda: datetime.now(UTC))
+    status = "invalid"
+    path = "/api/failure-events"
+    code = "missing_field"
+    message = "confidence is required."
+    field = "confidence"
+    sample = {"signal": "low_confidence"}
+
+
+class _WebhookDeliveryFactory(ScopelessFactory):
+    """A delivery that told of a customer message."""
+
+    class Meta:
+        model = WebhookDelivery
+
+    endpoint = factory.SubFactory(_WebhookEndpointFactory)
+    org = factory.LazyAttribute(lambda o: o.endpoint.org)
+    received_at = factory.LazyFunction(lambda: datetime.now(UTC))
+    outcome = "understood"
+    understood = factory.LazyFunction(lambda: [{"kind": "customer_message", "room_id": "room-1", "status": "created"}])
 
 
 class _RoomFactory(ScopelessFactory):
@@ -182,6 +235,10 @@ SupervisorRoleFactory: Any = _SupervisorRoleFactory
 AssignmentFactory: Any = _AssignmentFactory
 MembershipFactory: Any = _MembershipFactory
 SourceFactory: Any = _SourceFactory
+WebhookEndpointFactory: Any = _WebhookEndpointFactory
+SourceMinuteFactory: Any = _SourceMinuteFactory
+RejectedItemFactory: Any = _RejectedItemFactory
+WebhookDeliveryFactory: Any = _WebhookDeliveryFactory
 RoomFactory: Any = _RoomFactory
 AlertFactory: Any = _AlertFactory
 PushFactory: Any = _PushFactory

@@ -11,7 +11,7 @@ from django_scopes import scopes_disabled
 
 from alerts.models import Alert, FailureEvent, Push, RoomActivity, Transition
 from orgs.keys import issue, revoke
-from orgs.models import ApiKey, Assignment, Org, Source, User
+from orgs.models import ApiKey, Assignment, Org, Source, User, WebhookEndpoint
 from tests.factories import (
     AgentFactory,
     AlertFactory,
@@ -19,10 +19,14 @@ from tests.factories import (
     MembershipFactory,
     OrgFactory,
     PushFactory,
+    RejectedItemFactory,
     RoomFactory,
     SourceFactory,
+    SourceMinuteFactory,
     SupervisorRoleFactory,
     UserFactory,
+    WebhookDeliveryFactory,
+    WebhookEndpointFactory,
 )
 
 MARK = "zebra"  # in every text of org A, in no text of anybody else
@@ -45,6 +49,7 @@ class Tenant:
     source: Source
     key: ApiKey
     assignment: Assignment
+    endpoint: WebhookEndpoint
     rows: dict[str, Any]  # model name -> a row, for the admin
 
 
@@ -68,6 +73,10 @@ def tenant(mark: str) -> Tenant:
     test = PushFactory(alert=None, org=org, assignment=None, supervisor=lead, state="sent", sent_at=datetime.now(UTC))
     source = SourceFactory(org=org, name=f"{mark} source")
     key, _ = issue(source, ["read", "act"], name=f"{mark} key")
+    endpoint = WebhookEndpointFactory(org=org, source=source, organization_id=f"{mark} organization")
+    WebhookDeliveryFactory(endpoint=endpoint, outcome="not_understood", reason=f"{mark} reason", sample={mark: mark})
+    RejectedItemFactory(org=org, source=source, code=f"{mark} code", message=mark, sample={mark: mark})
+    SourceMinuteFactory(org=org, source=source)
     rows = {
         "org": org,
         "agent": agent,
@@ -78,7 +87,7 @@ def tenant(mark: str) -> Tenant:
         "alert": alerts[0],
         "push": dead,
     }
-    return Tenant(org, lead, alerts[0], alerts[1], dead, test, source, key, assignment, rows)
+    return Tenant(org, lead, alerts[0], alerts[1], dead, test, source, key, assignment, endpoint, rows)
 
 
 def _alert(org: Org, agent: Any, person: User, mark: str, state: str) -> Alert:
@@ -190,6 +199,8 @@ def _machine(source: Source, *scopes: str, revoked: bool = False) -> Client:
 
 def unknown(name: str) -> str:
     """A value for this part of a URL that nothing has; as long as a real one, so that Content-Length tells nothing."""
+    if name == "public_id":
+        return "0" * 16
     if name == "org_id":
         return f"{'x' * len(MARK)}-org"
     return str(uuid4()) if name in ("alert_id", "push_id") else f"sso-of-{'x' * len(MARK)}"

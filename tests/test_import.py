@@ -96,10 +96,10 @@ def test_another_orgs_rows_stay_as_they_are(melati: Org) -> None:
         (f"melati,Leads,1,{'x' * 201},,,\n", "sso_id is longer than 200 characters."),
         ("melati,Leads,1,ri\0na,,,\n", "sso_id contains a control character such as NUL or a line break."),
         ("mel\0ati,Leads,1,rina,,,\n", "org contains a control character such as NUL or a line break."),
-        ("melati,Leads,1,rina,,,\nmelati,Leads,1,rina,,,\n", "This line repeats line 2."),
-        ("melati,Leads,1,rina,,,\nmelati,Leads,2,bayu,,,\n", "Line 2 says another tier of Leads: 1."),
-        ("melati,Leads,1,rina,7,,\nmelati,Leads,1,bayu,7,,\n", "Line 2 says another sso_id of 7: rina."),
-        ("melati,A,1,rina,,Rina,\nmelati,B,1,rina,,Rita,\n", "Line 2 says another name of rina: Rina."),
+        ("melati,Leads,1,rina,,,\nmelati,Leads,1,rina,,,\n", "It is the same as line 2."),
+        ("melati,Leads,1,rina,,,\nmelati,Leads,2,bayu,,,\n", "tier of Leads is 1 in line 2."),
+        ("melati,Leads,1,rina,7,,\nmelati,Leads,1,bayu,7,,\n", "sso_id of 7 is rina in line 2."),
+        ("melati,A,1,rina,,Rina,\nmelati,B,1,rina,,Rita,\n", "name of rina is Rina in line 2."),
     ],
 )
 def test_a_line_is_refused_with_its_reason(melati: Org, line: str, said: str) -> None:

@@ -26,7 +26,7 @@ from console.ingest.http import PATHS
 from console.ingest.webhooks import PREFIX
 from console.schema.document import document
 from orgs.models import Org, User
-from tests.api_client import post, signed_in, supervisor_of, with_key
+from tests.api_client import post, put, signed_in, supervisor_of, with_key
 from tests.factories import AlertFactory, OrgFactory, PushFactory, SourceFactory
 from tests.ingest_server import event, make_key
 
@@ -139,12 +139,15 @@ def test_answers_are_as_described(org: Org, rina: User, monkeypatch: pytest.Monk
         ("/api/orgs", "OrgPage"),
         ("/api/agents", "AgentPage"),
         ("/api/supervisors", "SupervisorPage"),
+        ("/api/sources", "SourcePage"),
         ("/api/reach", "AgentReachPage"),
         ("/api/pushes", "PushPage"),
         (f"/api/pushes/{push.pk}", "PushDetail"),
         (f"/api/pushes/{uuid4()}", "Error"),
     ):
         schema_of(name).validate(client.get(path).json())
+    schema_of("AssignmentSync").validate(put(with_key(org), "/api/assignments?dry_run=1&allow_empty=1", []).json())
+    schema_of("AssignmentSyncRefused").validate(put(with_key(org), "/api/assignments", [{}]).json())
     schema_of("Alert").validate(post(client, f"/api/alerts/{alert.pk}/resolve").json())
     schema_of("AlertConflict").validate(post(client, f"/api/alerts/{alert.pk}/take").json())
     schema_of("PushConflict").validate(post(with_key(org), f"/api/pushes/{push.pk}/replay").json())

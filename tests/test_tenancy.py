@@ -20,7 +20,7 @@ from alerts.api import pushes
 from alerts.models import Alert, Push, Transition
 from console.ingest.http import PATHS
 from orgs.keys import issue, revoke
-from orgs.models import Org
+from orgs.models import Assignment, Org, WebhookEndpoint
 from tests.factories import OrgFactory, SourceFactory
 from tests.ingest_server import ACTIVITY, EVENTS, RECEIPTS, Sender, activity, event, make_key
 from tests.tenants import (
@@ -84,6 +84,10 @@ PAGE_VERBS = {**ACTS, "wake": {}}
 
 # Addresses that name something of an org: a stranger gets the 404 of what does not exist, byte for byte.
 OF_AN_ORG = {
+    "webhook",
+    "webhook_settings",
+    "webhook_rotate",
+    "webhook_switch",
     "alert",
     "alert_room",
     "alert_act",
@@ -95,6 +99,7 @@ OF_AN_ORG = {
     "api_push",
     *BODIES,
 }
+FOR_LEADS = {"replay", "webhook", "webhook_settings", "webhook_rotate", "webhook_switch"}
 # Lists and pages that show each caller their own.
 OF_THE_CALLER = {
     "board",
@@ -105,19 +110,31 @@ OF_THE_CALLER = {
     "setup_new",
     "pushes",
     "replay_all",
+    "sources",
+    "webhook_new",
     "preferences",
     "set_language",
     "api_alerts",
+    "api_sources",
     "api_orgs",
     "api_agents",
     "api_supervisors",
     "api_reach",
     "api_pushes",
+    "api_assignments",
 }
 # Of no org at all: health, documents, signing in.
 OF_NOBODY = {"livez", "readyz", "metrics", "api_schema", "api_docs", "api_nothing_here", "invitation"}
 SIGNING_IN = ("account_", "mfa_")
-SHOW_NOTHING_TO_THE_OWNER = {"preferences", "set_language", "replay_all", "reach_ask", "reach_test", "setup_new"}
+SHOW_NOTHING_TO_THE_OWNER = {
+    "preferences",
+    "set_language",
+    "replay_all",
+    "reach_ask",
+    "reach_test",
+    "setup_new",
+    "api_assignments",
+}
 
 
 def is_of_nobody(route: Route) -> bool:
@@ -148,7 +165,13 @@ def filled(route: Route, ours: Tenant, known: bool = True) -> str:
     verb = route.pattern.rpartition("/")[2]
     alert = ours.resolved if verb == "reopen" else ours.alert
     push = ours.test if route.name == "test_hops" else ours.dead
-    values = {"alert_id": alert.pk, "push_id": push.pk, "sso_id": ours.lead.sso_id, "org_id": ours.org.external_id}
+    values = {
+        "alert_id": alert.pk,
+        "push_id": push.pk,
+        "sso_id": ours.lead.sso_id,
+        "org_id": ours.org.external_id,
+        "public_id": ours.endpoint.public_id,
+    }
 
     def value(match: re.Match[str]) -> str:
         name = match[1]
@@ -181,6 +204,8 @@ def state_of_a(ours: Tenant) -> Any:
             list(Alert.objects.filter(org=ours.org).order_by("pk").values_list("pk", "version", "state")),
             list(Push.objects.filter(org=ours.org).order_by("pk").values_list("pk", "state", "attempts")),
             Transition.objects.filter(org=ours.org).count(),
+            list(Assignment.objects.filter(org=ours.org).order_by("pk").values()),
+            list(WebhookEndpoint.objects.filter(org=ours.org).order_by("pk").values()),
         )
 
 
@@ -229,8 +254,8 @@ def test_what_is_of_an_org_does_not_exist_for_strangers(ours: Tenant) -> None:
 def _is_refused(answer: Any, who: str, route: Route) -> bool:
     if answer.status_code == 302:
         return who in SIGNED_OUT and answer.headers["Location"].startswith("/accounts/login/")
-    if route.name == "replay" and answer.status_code == 403:
-        return who == "whose assignment was removed"  # looks after no pushes at all, whichever is named
+    if route.name in FOR_LEADS and answer.status_code == 403:
+        return who == "whose assignment was removed"  # looks after no org at all, whichever is named
     return answer.status_code in ((401, 405) if who in SIGNED_OUT else (404, 405))
 
 
@@ -273,7 +298,8 @@ def test_lists_show_their_people_what_is_theirs(route: Route, ours: Tenant) -> N
 
 def test_no_question_in_the_query_is_answered(ours: Tenant) -> None:
     everybody, wrong = strangers(ours), []
-    for path in ("/", "/api/alerts", "/api/agents", "/api/supervisors", "/api/reach", "/api/pushes"):
+    lists = ("alerts", "agents", "supervisors", "reach", "pushes", "sources")
+    for path in ("/", *(f"/api/{name}" for name in lists)):
         for name, value in (("org_id", f"{MARK}-org"), ("room_id", f"{MARK} room open"), ("agent", f"{MARK} agent")):
             for who, client in everybody.items():
                 told = seen(client.get(path, {name: value}))

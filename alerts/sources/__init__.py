@@ -6,4 +6,5 @@ inbox.py    deliveries stored, then worked in batches
 traffic.py  counts by the minute, rejected items
 rules.py    when a source is silent, or too much of it is refused; pure
 watch.py    silent sources and rejected items become alerts
+health.py   what every source sent lately, as figures
 """

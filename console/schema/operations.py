@@ -7,8 +7,9 @@ from console.schema.items import body_of
 from console.schema.shapes import TEXT, TIME, Schema, array, enum, ref
 from orgs.incoming import STRING
 from orgs.incoming import TEXT as LONG
-from orgs.models import Severity
+from orgs.models import LOCALES, NAME, Severity
 from orgs.paging import LIMIT, MOST
+from orgs.plan import LARGEST_TIER, MOST_ROWS
 
 Operation = dict[str, Any]
 
@@ -218,6 +219,53 @@ def _test_push() -> tuple[str, str, Operation]:
     )
 
 
+def _flag(name: str, description: str) -> Schema:
+    return _query(name, {**enum(["0", "1"]), "default": "0"}, description)
+
+
+def _sync() -> tuple[str, str, Operation]:
+    text = {"type": "string", "maxLength": NAME}
+    optional = {"type": ["string", "null"], "maxLength": NAME, "description": "Not given: what is there stays."}
+    item = _fields(
+        ("role", "tier", "sso_id"),
+        role={**text, "minLength": 1},
+        tier={"type": "integer", "minimum": 1, "maximum": LARGEST_TIER},
+        sso_id={**text, "minLength": 1},
+        external_user_id=optional,
+        name=optional,
+        locale={"enum": [*dict(LOCALES), "", None]},
+    )
+    many = {**array(item), "maxItems": MOST_ROWS}
+    wrapped = _fields(("assignments",), assignments=many)
+    example = {"role": "Shift lead", "tier": 1, "sso_id": "rina", "external_user_id": "8812", "name": "Rina Wulandari"}
+    return (
+        "/api/assignments",
+        "put",
+        _operation(
+            "sync_assignments",
+            "Say the whole list of an org's assignments",
+            "Set-up",
+            {
+                200: ("What it did.", "AssignmentSync"),
+                422: (
+                    "Refused: `missing_field`, `invalid_field`, `empty_list`, ...",
+                    "AssignmentSyncRefused",
+                ),
+            },
+            WRITES,
+            description="All items or none; what the list does not name is removed, but no role and no person. "
+            "At most 5,000 items, 2 MiB. Which agents a role backs up is not touched. For keys with scope `act`, "
+            "specialists and leads of the org. Whoever speaks for one org cannot rename people of others.",
+            parameters=(
+                _query("org_id", TEXT, "Whose list it is; the key of an org may leave it out."),
+                _flag("dry_run", "1: say what would happen, write nothing."),
+                _flag("allow_empty", "1: an empty list is meant."),
+            ),
+            body=_body({"oneOf": [wrapped, many]}, {"assignments": [example]}, True),
+        ),
+    )
+
+
 # --- the lane --------------------------------------------------------------------------------------------------------
 
 SIGNATURE = tuple(
@@ -294,10 +342,12 @@ def operations(examples: dict[str, Any]) -> list[tuple[str, str, Operation]]:
         _list("Org", "/api/orgs", "Orgs", "Reading"),
         _list("Agent", "/api/agents", "Agents", "Reading", ORG),
         _list("Supervisor", "/api/supervisors", "Supervisors and their roles", "Reading", ORG),
+        _list("Source", "/api/sources", "Sources: last heard, rate, lag, what was refused", "Reading", ORG),
         _list("AgentReach", "/api/reach", "Production agents, and who of their supervisors is reached", "Reading", ORG),
         *[_act(verb) for verb in ACTS],
         _list("Push", "/api/pushes", "Pushes, newest first", "Pushes", _some("state", Push.State.values), ORG),
         _one("Push", "/api/pushes/{push_id}", "One push with its hops", "Pushes", "push_id"),
         _replay(),
         _test_push(),
+        _sync(),
     ]

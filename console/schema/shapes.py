@@ -4,7 +4,8 @@ from typing import Any, get_args
 
 from alerts.models import Alert, Push, Signal, Transition, WebhookDelivery
 from alerts.reach import Reason
-from orgs.models import Severity
+from alerts.sources.health import STATUSES, State
+from orgs.models import Assignment, Severity, WebhookEndpoint
 
 Schema = dict[str, Any]
 
@@ -128,6 +129,11 @@ PUSH = both(
     last_answer={**TEXT_OR_NULL, "description": "What the last attempt got."},
 )
 
+PROVENANCE: Schema = {**enum(Assignment.Provenance.values), "description": "Who said so last."}
+ASSIGNMENT: dict[str, Schema] = {"sso_id": TEXT, "role": TEXT, "external_user_id": TEXT_OR_NULL}
+
+PAGED = ("Alert", "Push", "Org", "Agent", "Supervisor", "Source", "AgentReach")
+
 SCHEMAS: dict[str, Schema] = {
     "Delivery": record(
         "One delivery of a chat product: `stored` to be worked, or what it was at once.",
@@ -205,9 +211,65 @@ SCHEMAS: dict[str, Schema] = {
                 tier=COUNT,
                 agents={"type": ["array", "null"], "items": TEXT, "description": "Null: all agents of the org."},
                 external_user_id=TEXT_OR_NULL,
+                provenance=PROVENANCE,
             )
         ),
     ),
+    "Source": record(
+        "A sending system; its figures are of the orgs you may see.",
+        org_id={**TEXT_OR_NULL, "description": "Null: a platform source."},
+        source=TEXT,
+        kind=enum(["api", *WebhookEndpoint.Kind.values]),
+        last_heard_at=TIME_OR_NULL,
+        state={
+            **enum(list(get_args(State))),
+            "description": "`silent`: an alarm is open; `quiet`: nothing for 15 min, no alarm; `no_data`: never heard.",
+        },
+        rejecting={"type": "boolean", "description": "An alarm is open: too much of it is refused."},
+        rate_per_minute={"type": "number", "minimum": 0, "description": "Items, mean of the last 5 min."},
+        lag_ms={**COUNT_OR_NULL, "description": "Occurred to stored, mean of the last hour."},
+        counts=record("Items of the last 24 h.", **dict.fromkeys(STATUSES, COUNT)),
+        with_confidence_pct={
+            "type": ["number", "null"],
+            "minimum": 0,
+            "maximum": 100,
+            "description": "Of the failure events of the last 24 h, those with a confidence.",
+        },
+    ),
+    "AssignmentSync": record(
+        "What the list added, changed and removed; on a dry run, what it would.",
+        added=array(record("An assignment that was not there.", **ASSIGNMENT, tier=COUNT)),
+        changed=array(
+            record(
+                "An assignment, or its role or person, that the list says something else of.",
+                sso_id=TEXT,
+                role=TEXT,
+                changes={
+                    "type": "object",
+                    "description": "By field: `tier`, `name`, `locale`, `external_user_id`.",
+                    "additionalProperties": record("`from` is null where nothing was there.", **{"from": {}, "to": {}}),
+                },
+            )
+        ),
+        removed=array(record("One that the list does not name.", **ASSIGNMENT, tier=COUNT, provenance=PROVENANCE)),
+        unchanged=COUNT,
+        conflicts=array(
+            record(
+                "The list changed or removed what another had said, or an external_user_id is claimed by two people.",
+                conflict=enum(["changed", "removed", "shared_id"]),
+                **ASSIGNMENT,
+                provenance=PROVENANCE,
+            )
+        ),
+        dry_run={"type": "boolean"},
+    ),
+    "AssignmentSyncRefused": {
+        "type": "object",
+        "description": "The first error, and where items were refused those of the first 100. Nothing was written.",
+        "properties": {"error": ERROR, "refused": COUNT, "errors": array(ERROR)},
+        "required": ["error"],
+        "additionalProperties": False,
+    },
     "AgentReach": record(
         "A production agent and everybody who backs it up, tier 1 first.",
         org_id=TEXT,
@@ -238,5 +300,5 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "AlertConflict": record("Somebody was faster; the alert as it is now.", error=ERROR, alert=ref("Alert")),
     "PushConflict": record("It is not dead (any more); the push as it is now.", error=ERROR, push=ref("PushDetail")),
-    **{f"{name}Page": page_of(name) for name in ("Alert", "Push", "Org", "Agent", "Supervisor", "AgentReach")},
+    **{f"{name}Page": page_of(name) for name in PAGED},
 }

@@ -1,6 +1,8 @@
 """Small pieces of markup that every page uses."""
 
+import json
 from datetime import datetime
+from typing import Any
 
 from django import template
 from django.template.loader import render_to_string
@@ -96,6 +98,18 @@ def severity(value: str) -> SafeString:
     """A severity as icon and word in its colour."""
     name = severity_name(value)
     return format_html('<span class="lm-sev lm-sev--{}">{}{}</span>', TONES[value], icon(ICONS[value], "icon-s"), name)
+
+
+@register.filter
+def pretty(value: Any) -> str:
+    """JSON over several lines."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+@register.filter
+def unlocalise(value: float) -> str:
+    """A number as SVG wants it in every language."""
+    return f"{value:g}"
 
 
 @register.filter

@@ -25,6 +25,7 @@ from console.reachboard import Filters
 from console.views.access import person, signed_in
 from orgs import clock
 from orgs.auth import leads, orgs_of
+from orgs.conflicts import disputes
 from orgs.models import Assignment, Org, User
 
 TEST_SHOWN = timedelta(hours=1)
@@ -56,11 +57,16 @@ def reach(request: HttpRequest) -> HttpResponse:
         "more_url": filters.url(limit=filters.limit * 2),
         "all_url": filters.url(tab=""),
         "csv_url": reverse("reach_csv") + filters.url(limit=0).rstrip("?"),
+        "disputes": disputes(_pks(orgs, filters.org), now),
         "may_test": led is None or bool(led),
     }
     response = render(request, "console/reach.html", context)
     response["Cache-Control"] = "no-store"
     return response
+
+
+def _pks(orgs: list[Org], external_id: str) -> list[int]:
+    return [org.pk for org in orgs if external_id in ("", org.external_id)]
 
 
 def _checked(found: list[AgentReach]) -> datetime | None:

@@ -10,7 +10,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from orgs import history, imports
+from orgs import conflicts, history, imports
 from orgs.admin.base import SHOWN, OfOrg, Rows, TrackedAdmin
 from orgs.admin.importing import import_page
 from orgs.models import (
@@ -28,7 +28,8 @@ MOST_INLINE = 100  # assignments shown on the page of an org; beyond it the list
 
 
 class AssignmentForm(forms.ModelForm):
-    """Takes the org from the role, so that both always agree, and checks the pair with it.
+    """Takes the org from the role, so that both always agree, and checks the pair with it; what it changes is the
+    admin's word.
 
     No Meta: its fields ask the database, which needs a scope; the admin makes the form within a request.
     """
@@ -37,6 +38,8 @@ class AssignmentForm(forms.ModelForm):
         role = self.cleaned_data.get("role") or getattr(self.instance, "role", None)
         if isinstance(role, SupervisorRole):
             self.instance.role, self.instance.org_id = role, role.org_id
+        if self.has_changed():
+            self.instance.provenance = Assignment.Provenance.ADMIN
         super()._post_clean()  # type: ignore[misc]
 
     def _get_validation_exclusions(self) -> set[str]:
@@ -204,15 +207,34 @@ class SupervisorRoleAdmin(OfOrg, TrackedAdmin):
         return int(obj.people)
 
 
+class ConflictFilter(admin.SimpleListFilter):
+    """Assignments of which two say different things."""
+
+    title = gettext_lazy("conflict")
+    parameter_name = "conflict"
+    which = {"shared_id": conflicts.SHARED, "overruled": conflicts.OVERRULED}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("shared_id", _("Chat id claimed twice")), ("overruled", _("Overruled by the sync"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Assignment]) -> QuerySet[Assignment]:
+        condition = self.which.get(self.value() or "")
+        return queryset.filter(condition) if condition else queryset
+
+
 @admin.register(Assignment)
 class AssignmentAdmin(TrackedAdmin):
     form = AssignmentForm
-    list_display = ("user", "org", "role", "tier", "external_user_id", "active")
-    list_filter = ("org", "role__tier", "user__is_active")
+    list_display = ("user", "org", "role", "tier", "external_user_id", "provenance", "conflict", "active")
+    list_filter = ("provenance", ConflictFilter, "org", "role__tier", "user__is_active")
     list_select_related = ("org", "role", "user")
     search_fields = ("user__name", "user__sso_id", "user__email", "role__name", "org__name", "external_user_id")
-    fields = ("role", "user", "external_user_id")
+    fields = ("role", "user", "external_user_id", "provenance")
     autocomplete_fields = ("role", "user")
+    readonly_fields = ("provenance",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Assignment]:
+        return conflicts.with_conflicts(super().get_queryset(request))
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -236,6 +258,10 @@ class AssignmentAdmin(TrackedAdmin):
     @admin.display(description=gettext_lazy("tier"), ordering="role__tier")
     def tier(self, obj: Assignment) -> int:
         return obj.role.tier
+
+    @admin.display(description=gettext_lazy("conflict"), empty_value="–")
+    def conflict(self, obj: Assignment) -> str:
+        return ". ".join(conflicts.sentences(obj))
 
     @admin.display(description=gettext_lazy("active"), boolean=True, ordering="user__is_active")
     def active(self, obj: Assignment) -> bool:

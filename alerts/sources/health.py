@@ -1,0 +1,235 @@
+"""What every source sent lately, as figures. Green never means "no data". Queries do not grow with the sources."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from django.db.models import Count, F, Max, Q, QuerySet, Sum, Window
+from django.db.models.functions import Coalesce, RowNumber, TruncHour
+
+from alerts.models import Alert, RejectedItem, Signal, SourceMinute, WebhookDelivery
+from alerts.sources.traffic import NAMES, Counts
+from orgs.models import ApiKey, Source, SourceHeard, WebhookEndpoint
+
+HEARD_WITHIN = timedelta(minutes=15)
+RECENT = timedelta(minutes=5)  # complete minutes of which the present rate is the mean
+HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
+STATUSES = ("created", "duplicate", "conflict", "invalid", "not_understood")
+
+State = Literal["silent", "no_data", "quiet", "heard"]
+Orgs = Sequence[int] | None  # pks; None = all
+
+
+def judge(heard_at: datetime | None, silent: bool, now: datetime) -> State:
+    """What is known of a source; pure. Quiet: nothing for 15 min, and no alarm, so perhaps only a calm night."""
+    if silent:
+        return "silent"
+    if heard_at is None:
+        return "no_data"
+    return "heard" if now - heard_at <= HEARD_WITHIN else "quiet"
+
+
+class Traffic(Counts):
+    """The figures of some minutes together."""
+
+    @property
+    def received(self) -> int:
+        return self.created + self.duplicate + self.refused
+
+    @property
+    def refused(self) -> int:
+        return self.conflict + self.invalid + self.not_understood
+
+    @property
+    def lag_average_ms(self) -> float | None:
+        """Occurred -> stored, of what was created; None: nothing was."""
+        return self.lag_ms / self.created if self.created else None
+
+    @property
+    def with_confidence_pct(self) -> float | None:
+        """Of the failure events created; None: there were none."""
+        return 100 * self.with_confidence / self.events if self.events else None
+
+
+@dataclass(slots=True)
+class Figures:
+    """Of a source or one of its endpoints: `day` and `hour` end now; `hours`: start of each hour -> its traffic."""
+
+    day: Traffic = field(default_factory=Traffic)
+    hour: Traffic = field(default_factory=Traffic)
+    hours: dict[datetime, Traffic] = field(default_factory=lambda: defaultdict(Traffic))
+    recent: int = 0
+
+    @property
+    def per_minute(self) -> float:
+        return self.recent / (RECENT / timedelta(minutes=1))
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add the sums of one hour of the day."""
+        of_day = _counts(row, "day_")
+        self.day.add(of_day)
+        self.hours[row["start"]].add(of_day)
+        self.hour.add(_counts(row, "hour_"))
+        self.recent += row["recent"]
+
+
+def _counts(row: Mapping[str, Any], prefix: str) -> Counts:
+    return Counts(**{name: row[prefix + name] for name in NAMES})
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why `n` items were refused within the last day, of those that were kept; and the newest of them."""
+
+    status: str
+    code: str
+    n: int
+    at: datetime
+    field: str
+    message: str
+    sample: Any
+
+
+@dataclass(slots=True)
+class EndpointHealth:
+    """A webhook endpoint of a source."""
+
+    endpoint: WebhookEndpoint
+    heard_at: datetime | None
+    state: State
+    figures: Figures = field(default_factory=Figures)
+    reasons: list[Reason] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class SourceHealth:
+    """A source, as far as it is about some orgs. `alarms`: its open alerts, each of one org."""
+
+    source: Source
+    heard_at: datetime | None
+    state: State
+    alarms: list[Alert]
+    figures: Figures = field(default_factory=Figures)
+    endpoints: list[EndpointHealth] = field(default_factory=list)
+    reasons: list[Reason] = field(default_factory=list)
+    keys: list[ApiKey] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        """`qontak`, or `api` for one that sends with keys."""
+        return self.endpoints[0].endpoint.kind if self.endpoints else "api"
+
+    @property
+    def rejecting(self) -> bool:
+        return any(has_signal(alert, Signal.REJECTED_ITEMS) for alert in self.alarms)
+
+
+def visible(orgs: Orgs) -> QuerySet[Source]:
+    """The sources of these orgs, and the platform's that were heard for one of them."""
+    found = Source.objects.select_related("org")
+    if orgs is None:
+        return found
+    return found.filter(Q(org__in=orgs) | Q(org=None, pk__in=_in(SourceHeard.objects.all(), orgs).values("source")))
+
+
+def has_signal(alert: Alert, signal: str) -> bool:
+    """Whether this is what an alert is about now."""
+    return any(entry["signal"] == signal and entry.get("episode") == alert.episode for entry in alert.signals)
+
+
+def of_sources(sources: Iterable[Source], orgs: Orgs, now: datetime) -> list[SourceHealth]:
+    """Figures, state and endpoints of each, in the order given. Five queries; run it inside a scope."""
+    listed = list(sources)
+    heard = _in(SourceHeard.objects.filter(source__in=listed), orgs).order_by().values_list("source")
+    heard_at = dict(heard.annotate(at=Max("at")))
+    alarms = defaultdict(list)
+    for alert in _in(open_alarms(), orgs).filter(source__in=listed).select_related("org").order_by("opened_at"):
+        alarms[alert.source_id].append(alert)
+    found = {}
+    for source in listed:
+        silent = any(has_signal(alert, Signal.SILENT_SOURCE) for alert in alarms[source.pk])
+        at = heard_at.get(source.pk)
+        found[source.pk] = SourceHealth(source, at, judge(at, silent, now), alarms[source.pk])
+    _add_endpoints(found, orgs, now)
+    _add_figures(found, orgs, now)
+    return list(found.values())
+
+
+def open_alarms() -> QuerySet[Alert]:
+    """The open alerts about sources."""
+    return Alert.objects.filter(scope=Alert.Scope.SOURCE).exclude(state=Alert.State.RESOLVED)
+
+
+def _in(rows: QuerySet[Any], orgs: Orgs) -> QuerySet[Any]:
+    return rows if orgs is None else rows.filter(org__in=orgs)
+
+
+def _add_endpoints(found: dict[int, SourceHealth], orgs: Orgs, now: datetime) -> None:
+    rows = _in(WebhookEndpoint.objects.filter(source__in=found), orgs).select_related("org")
+    welcome = ~Q(deliveries__outcome=WebhookDelivery.Outcome.REFUSED)
+    heard = rows.annotate(heard_at=Max("deliveries__received_at", filter=welcome))
+    for endpoint in heard.order_by("-active", "pk"):
+        at = endpoint.heard_at
+        found[endpoint.source_id].endpoints.append(EndpointHealth(endpoint, at, judge(at, False, now)))
+
+
+def _add_figures(found: dict[int, SourceHealth], orgs: Orgs, now: datetime) -> None:
+    endpoints = {one.endpoint.pk: one for source in found.values() for one in source.endpoints}
+    for row in _hours(found, orgs, now):
+        found[row["source_id"]].figures.add(row)
+        if row["endpoint_id"] in endpoints:
+            endpoints[row["endpoint_id"]].figures.add(row)
+
+
+def _hours(sources: Iterable[int], orgs: Orgs, now: datetime) -> QuerySet[Any]:
+    """Sums per source, endpoint and hour over the last day; of them those of the last hour and the last minutes."""
+    minute = now.replace(second=0, microsecond=0)
+    windows = {"day_": Q(), "hour_": Q(minute__gt=now - HOUR)}
+    sums: dict[str, Any] = {
+        f"{prefix}{name}": Coalesce((Max if name == "lag_most_ms" else Sum)(name, filter=window), 0)
+        for prefix, window in windows.items()
+        for name in NAMES
+    }
+    received = F("created") + F("duplicate") + F("conflict") + F("invalid") + F("not_understood")
+    recent = Coalesce(Sum(received, filter=Q(minute__gte=minute - RECENT, minute__lt=minute)), 0)
+    rows = _in(SourceMinute.objects.filter(source__in=list(sources), minute__gt=now - DAY), orgs)
+    by_hour = rows.order_by().values("source_id", "endpoint_id", start=TruncHour("minute", tzinfo=UTC))
+    return by_hour.annotate(recent=recent, **sums)
+
+
+# --- why items were refused, and what may send ------------------------------------------------------------------------
+
+
+def add_reasons(found: Iterable[SourceHealth], orgs: Orgs, now: datetime) -> None:
+    """Fill in why items were refused: of each source by code, of each endpoint by code. Two queries."""
+    sources = {one.source.pk: one for one in found}
+    endpoints = {one.endpoint.pk: one for source in sources.values() for one in source.endpoints}
+    items = _in(RejectedItem.objects.filter(source__in=sources, at__gt=now - DAY), orgs)
+    for row in _newest(items, ("source_id", "status", "code"), "-at"):
+        reason = Reason(row.status, row.code, row.n, row.at, row.field, row.message, row.sample)
+        sources[row.source_id].reasons.append(reason)
+    odd = (WebhookDelivery.Outcome.NOT_UNDERSTOOD, WebhookDelivery.Outcome.REFUSED)
+    deliveries = WebhookDelivery.objects.filter(endpoint__in=endpoints, outcome__in=odd, received_at__gt=now - DAY)
+    for row in _newest(deliveries, ("endpoint_id", "outcome", "reason"), "-id"):
+        reason = Reason(row.outcome, row.reason, row.n, row.received_at, row.field, "", row.sample)
+        endpoints[row.endpoint_id].reasons.append(reason)
+
+
+def _newest(rows: QuerySet[Any], group: tuple[str, ...], order: str) -> Iterable[Any]:
+    """The newest of each group, with `n`: how many there are; the largest groups first."""
+    places = [F(name) for name in group]
+    counted = rows.annotate(
+        n=Window(Count("pk"), partition_by=places),
+        place=Window(RowNumber(), partition_by=places, order_by=order),
+    )
+    return counted.filter(place=1).order_by("-n")
+
+
+def add_keys(found: Iterable[SourceHealth], now: datetime) -> None:
+    """Fill in the live keys of each source, oldest first. One query."""
+    sources = {one.source.pk: one for one in found}
+    live = ApiKey.objects.filter(source__in=sources, revoked=False)
+    for key in live.filter(Q(expiry_date=None) | Q(expiry_date__gt=now)).order_by("created"):
+        sources[key.source_id].keys.append(key)

@@ -1,0 +1,233 @@
+"""Rows that say who stands behind which supervisor role: what each would change, and the writing of it.
+
+CSV files (`imports`) and permission systems (`sync`) make the rows. Roles and people that do not exist yet are made;
+an empty optional cell leaves what is there. Whoever names an assignment last is its provenance.
+"""
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
+
+from django.utils.translation import gettext as _
+
+from orgs.models import LOCALES, NAME, Assignment, Org, SupervisorRole, User
+
+MOST_ROWS = 5_000
+LARGEST_TIER = 99
+BATCH = 500  # rows of one UPDATE
+ADDED, CHANGED, UNCHANGED, REFUSED = "added", "changed", "unchanged", "refused"
+REQUIRED = ("org", "role", "tier", "sso_id")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+Changes = dict[str, tuple[str | int, str | int]]  # column -> before, after
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as text; `number`: its line in a file, the header being line 1, or its place in a list, from 0."""
+
+    number: int
+    org: str = ""
+    role: str = ""
+    tier: str = ""
+    sso_id: str = ""
+    external_user_id: str = ""
+    name: str = ""
+    locale: str = ""
+
+
+COLUMNS = tuple(column.name for column in fields(Row) if column.name != "number")
+
+
+class Wrong(NamedTuple):
+    """Why a row is refused: a code, the column it is about, a sentence."""
+
+    code: str
+    column: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What becomes of a row. `assignment`: as it will be; `before`: whose word it was, empty for a new one."""
+
+    row: Row
+    outcome: str
+    said: str = ""
+    changes: Changes = field(default_factory=dict)
+    wrong: Wrong | None = None
+    assignment: Assignment | None = None
+    before: str = ""
+
+    @property
+    def number(self) -> int:
+        return self.row.number
+
+
+class Plan:
+    """What rows would do to the database, judged one by one; `write` does it. The locks are the rows of the orgs.
+
+    `place`: how a sentence names a row. `whole`: the external id of the org whose whole list this is: what the list
+    does not name is left over, and a second claim on an external_user_id is no reason to refuse it. `kept`: sso_ids
+    of people whose name and language are not for these rows to change.
+    """
+
+    def __init__(
+        self,
+        rows: list[Row],
+        provenance: str,
+        *,
+        place: Callable[[Row], str],
+        whole: str = "",
+        kept: Collection[str] = (),
+    ) -> None:
+        self.provenance, self.place, self.whole, self.kept = provenance, place, whole, kept
+        named = _values(rows, "org") | ({whole} if whole else set())
+        orgs = Org.objects.filter(external_id__in=named).select_for_update().order_by("id")
+        self.orgs = {org.external_id: org for org in orgs}
+        roles = SupervisorRole.objects.filter(org__in=orgs).select_related("org")
+        self.roles = {(role.org.external_id, role.name): role for role in roles}
+        self.people = {user.sso_id: user for user in User.objects.filter(sso_id__in=_values(rows, "sso_id"))}
+        known = Assignment.objects.filter(org__in=orgs).select_related("org", "role", "user")
+        self.assignments = {(one.org.external_id, one.role.name, one.user.sso_id): one for one in known}
+        self.said: dict[tuple[str, ...], tuple[str, Row]] = {}  # what the rows said about a thing, and where
+        self.new: list[SupervisorRole | User | Assignment] = []
+        self.old: dict[int, SupervisorRole | User | Assignment] = {}  # by identity
+        self.named: set[tuple[str, str, str]] = set()  # known assignments that a row names
+        self.taken_over: list[int] = []  # those that become another's word and nothing else
+
+    def judge(self, row: Row) -> Line:
+        """Decide about one row, and remember what it would change for those that follow."""
+        wrong = _wrong_cell(row) or self._unknown_org(row) or self._contradiction(row)
+        if wrong:
+            return Line(row, REFUSED, wrong.said, wrong=wrong)
+        made: list[str] = []
+        changes: Changes = {}
+        role, person = self._role(row, made, changes), self._person(row, made, changes)
+        known = self.assignments.get((row.org, row.role, row.sso_id))
+        if known is None:
+            facts = {"external_user_id": row.external_user_id, "provenance": self.provenance}
+            new = Assignment(org=role.org, role=role, user=person, **facts)
+            self.new.append(new)
+            said = ", ".join([f"{row.sso_id} → {row.role}", *made, *_sentences(changes)])
+            return Line(row, ADDED, said, changes, assignment=new)
+        self.named.add((row.org, row.role, row.sso_id))
+        self._change(known, "external_user_id", row.external_user_id, changes)
+        before, known.provenance = known.provenance, self.provenance
+        if before != self.provenance and id(known) not in self.old:
+            self.taken_over.append(known.pk)
+        said = ", ".join(_sentences(changes))
+        return Line(row, CHANGED if changes else UNCHANGED, said, changes, assignment=known, before=before)
+
+    def left_over(self) -> list[Assignment]:
+        """The known assignments of these orgs that no row names."""
+        return [one for key, one in self.assignments.items() if key not in self.named]
+
+    def write(self) -> None:
+        """Write what was judged: roles and people first, then assignments and whose word they are."""
+        columns: dict[Any, list[str]] = {
+            SupervisorRole: ["tier"],
+            User: ["name", "locale"],
+            Assignment: ["external_user_id", "provenance"],
+        }
+        for model, changing in columns.items():
+            model.objects.bulk_create([row for row in self.new if isinstance(row, model)])
+            old = [row for row in self.old.values() if isinstance(row, model)]
+            model.objects.bulk_update(old, changing, batch_size=BATCH)
+        Assignment.objects.filter(pk__in=self.taken_over).update(provenance=self.provenance)
+
+    def _unknown_org(self, row: Row) -> Wrong | None:
+        if row.org in self.orgs:
+            return None
+        return Wrong("unknown_org", "org", _("There is no org %(org)s.") % {"org": row.org})
+
+    def _contradiction(self, row: Row) -> Wrong | None:
+        """A row may not repeat an earlier one, nor say something else about the same thing."""
+        facts = [
+            ("sso_id", ("assignment", row.org, row.role, row.sso_id), f"{row.number}"),
+            ("tier", ("tier", row.org, row.role), str(int(row.tier))),
+            ("name", ("name", row.sso_id), row.name),
+            ("locale", ("locale", row.sso_id), row.locale),
+        ]
+        if not self.whole:
+            claim = row.external_user_id and row.sso_id
+            facts.append(("external_user_id", ("sso_id", row.org, row.external_user_id), claim))
+        for column, thing, value in facts:
+            before, earlier = self.said.setdefault(thing, (value, row)) if value else (value, row)
+            if before != value:
+                return self._said_before(column, thing, before, earlier)
+        return None
+
+    def _said_before(self, column: str, thing: tuple[str, ...], before: str, earlier: Row) -> Wrong:
+        place = self.place(earlier)
+        if thing[0] == "assignment":
+            return Wrong("repeated", column, _("It is the same as %(place)s.") % {"place": place})
+        parts = {"what": thing[0], "thing": thing[-1], "before": before, "place": place}
+        said = _("%(what)s of %(thing)s is %(before)s in %(place)s.") % parts
+        return Wrong("contradiction", column, said)
+
+    def _role(self, row: Row, made: list[str], changes: Changes) -> SupervisorRole:
+        role = self.roles.get((row.org, row.role))
+        if role is None:
+            role = SupervisorRole(org=self.orgs[row.org], name=row.role, tier=int(row.tier))
+            self.roles[row.org, row.role] = role
+            self.new.append(role)
+            made.append(_("new role of tier %(tier)d") % {"tier": role.tier})
+        self._change(role, "tier", int(row.tier), changes)
+        return role
+
+    def _person(self, row: Row, made: list[str], changes: Changes) -> User:
+        person = self.people.get(row.sso_id)
+        if person is None:
+            person = User(sso_id=row.sso_id, name=row.name, locale=row.locale)
+            person.set_unusable_password()
+            self.people[row.sso_id] = person
+            self.new.append(person)
+            made.append(_("new person"))
+        if row.sso_id not in self.kept:
+            self._change(person, "name", row.name, changes)
+            self._change(person, "locale", row.locale, changes)
+        return person
+
+    def _change(
+        self, thing: SupervisorRole | User | Assignment, column: str, value: str | int, changes: Changes
+    ) -> None:
+        before = getattr(thing, column)
+        if not value or before == value:
+            return
+        setattr(thing, column, value)
+        changes[column] = (before, value)
+        if not thing._state.adding:
+            self.old[id(thing)] = thing
+
+
+def _sentences(changes: Changes) -> list[str]:
+    return [f"{column} {before or '–'} → {after}" for column, (before, after) in changes.items()]
+
+
+def _values(rows: list[Row], column: str) -> set[str]:
+    """The values of a column that the database can be asked for."""
+    return {value for row in rows if not CONTROL.search(value := getattr(row, column))}
+
+
+def _wrong_cell(row: Row) -> Wrong | None:
+    """Why a row cannot be used, whatever the database says."""
+    for column in COLUMNS:
+        value = getattr(row, column)
+        if not value and column in REQUIRED:
+            return Wrong("missing_field", column, _("%(column)s is empty.") % {"column": column})
+        if CONTROL.search(value):
+            said = _("%(column)s contains a control character such as NUL or a line break.")
+            return Wrong("bad_text", column, said % {"column": column})
+        if len(value) > NAME:
+            said = _("%(column)s is longer than %(most)d characters.")
+            return Wrong("too_long", column, said % {"column": column, "most": NAME})
+    if not (re.fullmatch("[0-9]{1,2}", row.tier) and 1 <= int(row.tier) <= LARGEST_TIER):
+        said = _("tier %(tier)s is not a number from 1 to %(most)d.")
+        return Wrong("invalid_field", "tier", said % {"tier": repr(row.tier), "most": LARGEST_TIER})
+    known = dict(LOCALES)
+    if row.locale and row.locale not in known:
+        said = _("locale %(locale)s is not one of %(known)s.")
+        return Wrong("invalid_field", "locale", said % {"locale": repr(row.locale), "known": ", ".join(known)})
+    return None

@@ -1,0 +1,123 @@
+"""The whole list of an org's assignments, as a permission system knows it: what it adds, changes and removes."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pghistory
+from django.db import IntegrityError, transaction
+from django_scopes import scopes_disabled
+
+from orgs.models import Assignment, Org, User
+from orgs.plan import ADDED, CHANGED, REFUSED, UNCHANGED, Line, Plan, Row
+
+ATTEMPTS = 3
+SYNC = Assignment.Provenance.SYNC
+
+
+class Busy(Exception):
+    """Others wrote the same people at this moment, again and again: try it later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two say different things. `changed`, `removed`: the list against whoever said it before; `shared_id`: an
+    external_user_id that another person has too. `provenance`: whose word the assignment was before.
+    """
+
+    kind: Literal["changed", "removed", "shared_id"]
+    assignment: Assignment
+    provenance: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of every item, in its order; and of what the list does not name."""
+
+    lines: list[Line]
+    removed: list[Assignment]
+    conflicts: list[Conflict]
+
+    def those(self, outcome: str) -> list[Line]:
+        return [line for line in self.lines if line.outcome == outcome]
+
+    @property
+    def added(self) -> list[Line]:
+        return self.those(ADDED)
+
+    @property
+    def changed(self) -> list[Line]:
+        return self.those(CHANGED)
+
+    @property
+    def unchanged(self) -> int:
+        return len(self.those(UNCHANGED))
+
+    @property
+    def refused(self) -> list[Line]:
+        return self.those(REFUSED)
+
+
+def sync(org: Org, items: Sequence[Mapping[str, Any]], *, dry_run: bool, trusted: bool) -> Outcome:
+    """Make the assignments of the org what the items say; unless it is a dry run, or an item is refused.
+
+    An item has `role`, `tier`, `sso_id`, and may have `external_user_id`, `name`, `locale`. One transaction; the lock
+    is the org's row, so that two lists of an org come one after the other. Not `trusted`: whoever speaks for this org
+    alone cannot rename people of others. Raises Busy.
+    """
+    rows = [_row(number, org, item) for number, item in enumerate(items)]
+    for _attempt in range(ATTEMPTS):
+        try:
+            with pghistory.context(sync=True), transaction.atomic():  # `conflicts` looks for it
+                return _sync(org, rows, dry_run, trusted)
+        except IntegrityError:  # the same new person or assignment, made elsewhere meanwhile: judge anew
+            continue
+    raise Busy
+
+
+def _row(number: int, org: Org, item: Mapping[str, Any]) -> Row:
+    return Row(number, org=org.external_id, **{column: str(value).strip(" ") for column, value in item.items()})
+
+
+def place(row: Row) -> str:
+    """How the answer names an item."""
+    return f"assignments[{row.number}]"
+
+
+def _sync(org: Org, rows: list[Row], dry_run: bool, trusted: bool) -> Outcome:
+    kept = set() if trusted else _of_others(org, {row.sso_id for row in rows})
+    plan = Plan(rows, SYNC, place=place, whole=org.external_id, kept=kept)
+    lines = [plan.judge(row) for row in rows]
+    removed = sorted(plan.left_over(), key=lambda one: (one.role.name, one.user.sso_id))
+    outcome = Outcome(lines, removed, list(_conflicts(lines, removed)))
+    if not dry_run and not outcome.refused:
+        Assignment.objects.filter(pk__in=[one.pk for one in removed]).delete()
+        plan.write()
+    return outcome
+
+
+def _of_others(org: Org, sso_ids: set[str]) -> set[str]:
+    """Those of these people who are specialists, or have a role elsewhere: their names are not this org's to say."""
+    people = User.objects.filter(sso_id__in=[sso_id for sso_id in sso_ids if "\0" not in sso_id])
+    with scopes_disabled():
+        elsewhere = Assignment.objects.filter(user__in=people).exclude(org=org).values_list("user__sso_id", flat=True)
+        return set(elsewhere) | set(people.filter(is_specialist=True).values_list("sso_id", flat=True))
+
+
+def _conflicts(lines: list[Line], removed: list[Assignment]) -> Iterable[Conflict]:
+    for line in lines:
+        if line.outcome == CHANGED and line.assignment and line.before != SYNC:
+            yield Conflict("changed", line.assignment, line.before)
+    for one in removed:
+        if one.provenance != SYNC:
+            yield Conflict("removed", one, one.provenance)
+    claims: dict[str, list[Line]] = defaultdict(list)
+    for line in lines:
+        if line.assignment and line.assignment.external_user_id:
+            claims[line.assignment.external_user_id].append(line)
+    for claimants in claims.values():
+        if len({line.row.sso_id for line in claimants}) > 1:
+            for line in claimants:
+                if line.assignment:
+                    yield Conflict("shared_id", line.assignment, line.before or SYNC)

@@ -1,0 +1,68 @@
+"""The sources pages in a browser: what axe says, what fits, what a keyboard and the copy button do."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from orgs.models import Membership, SourceHeard, WebhookEndpoint
+from tests.browser.conftest import PHONE, Site
+from tests.factories import (
+    AlertFactory,
+    RejectedItemFactory,
+    SourceFactory,
+    SourceMinuteFactory,
+    WebhookDeliveryFactory,
+    WebhookEndpointFactory,
+)
+
+
+def full(site: Site) -> WebhookEndpoint:
+    """A lead, a silent source with everything on it, one that was never heard, an endpoint with deliveries."""
+    org, source, now = site.scene.org, site.scene.source, datetime.now(UTC)
+    Membership.objects.create(org=org, user=site.scene.people[0], role="lead")
+    for hours in range(20):
+        at = (now - timedelta(hours=hours, minutes=20)).replace(second=0, microsecond=0)
+        SourceMinuteFactory(org=org, source=source, minute=at, created=40 + hours, invalid=hours, events=9)
+    SourceHeard.objects.create(org=org, source=source, at=now - timedelta(minutes=40))
+    RejectedItemFactory(org=org, source=source, message="confidence is required. " * 8)
+    entry = {"count": 1, "first_at": now.isoformat(), "last_at": now.isoformat(), "severity": "critical", "episode": 1}
+    signals = [{"signal": "silent_source", **entry}]
+    AlertFactory(org=org, scope="source", source=source, room=None, agent=None, signals=signals)
+    endpoint: WebhookEndpoint = WebhookEndpointFactory(org=org, allowed_addresses=["203.0.113.0/24"])
+    WebhookDeliveryFactory(endpoint=endpoint, sample={"text": "[text, 24]", "room": {"name": "[text, 9]"}})
+    WebhookDeliveryFactory(endpoint=endpoint, outcome="not_understood", reason="no_room", field="room_id")
+    WebhookDeliveryFactory(endpoint=endpoint, outcome="refused", reason="address", understood=[])
+    WebhookDeliveryFactory(endpoint=endpoint, outcome="repeated")
+    WebhookEndpointFactory(org=org, source=SourceFactory(org=org), public_id="unheard")
+    return endpoint
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, {"width": 1440, "height": 900}], ids=["phone", "desktop"])
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(site: Site, theme: str, size: dict[str, int]) -> None:
+    endpoint = full(site)
+    page = site.page(site.person(0, theme=theme), size=size)
+    for path in ("", "/webhooks/new", f"/webhooks/{endpoint.public_id}", "/webhooks/unheard"):
+        page.goto(f"/sources{path}")
+        for disclosure in page.locator("main details > summary").all():
+            disclosure.click()
+        found = Axe().run(page)
+        assert found.violations_count == 0, f"{path} {theme}\n{found.generate_report()}"
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], path
+
+
+def test_a_new_endpoint_by_keyboard_and_its_address_copied(site: Site) -> None:
+    full(site)
+    page = site.page(site.scene.people[0], permissions=["clipboard-read", "clipboard-write"])
+    page.goto("/sources")
+    page.get_by_role("link", name="New Qontak webhook").press("Enter")
+    page.get_by_label("Allowed addresses").fill("203.0.113.0/24")
+    page.get_by_role("button", name="Make the address").press("Enter")
+    address = page.locator(".lm-secret code").inner_text()
+    assert "/api/webhooks/qontak/" in address
+    assert Axe().run(page).violations_count == 0
+    page.get_by_role("button", name="Copy").click()
+    expect(page.locator(".lm-toast")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == address
