@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# Looked up by socket when it first connects: were that import cut in two by a fork, its lock would hold the child.
+import encodings.idna  # noqa: F401
 import http.client
 import io
 import socket
