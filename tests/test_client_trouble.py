@@ -283,6 +283,23 @@ def test_a_dripping_answer_is_cut_off_at_the_deadline(
     assert [(problem.code, problem.lost) for problem in problems] == [("unreachable", False)]
 
 
+def test_a_service_too_slow_for_a_whole_batch_gets_smaller_ones(
+    double: LaneDouble, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_live_monitoring.retry.pause", lambda attempt, asked: 0.01)
+
+    def slow(items: list[Any]) -> None:
+        threading.Event().wait(0.03 * len(items))
+
+    double.whole = slow
+    double.let_go.clear()
+    client = make_client(double.url, timeout=0.5)
+    for number in range(50):
+        client.report_failure(**failure(f"e-{number}"))
+    double.let_go.set()
+    assert client.flush(40) == (50, 0, 0, 0)
+
+
 def test_a_black_hole_holds_neither_flush_nor_close(make_client: MakeClient, black_hole: str) -> None:
     client = make_client(black_hole)
     client.report_failure(**failure())

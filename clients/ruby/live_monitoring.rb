@@ -20,7 +20,7 @@ class LiveMonitoring
   ].freeze
   BATCH_ITEMS = 200
   BATCH_BYTES = 1024 * 1024
-  SUSPECT_TRIES = 3 # answers of 500 until one of the items is held to be the reason
+  SUSPECT_TRIES = 3 # answers of 500, or none in time, until the items are held to be the reason
   LONGEST_PAUSE = 30.0
   PROBLEMS_KEPT = 1000
 

@@ -11,7 +11,7 @@ class LiveMonitoring
   VERSION = "0.1.0"
 
   # What an answer means. `fate`: settled (each item has its result), again (nothing was stored, send the same),
-  # suspect (the same, but one of the items may be to blame), split (one of them is), refused (none will be taken).
+  # suspect (the same, but the items may be to blame, or their number), split (one of them is), refused (none will be taken).
   # `status` is set where the whole request was answered, `asked` are the seconds of Retry-After.
   Verdict = Struct.new(:fate, :results, :code, :message, :status, :asked, keyword_init: true) do
     def as_result
@@ -40,7 +40,10 @@ class LiveMonitoring
     # Sends a JSON array of `count` items; never raises.
     def post(path, body, count)
       judge(*exchange(path, body), count)
-    rescue StandardError => error # Timeout, SocketError, OpenSSL, EOFError, Net::HTTPBadResponse ...
+    rescue Timeout::Error => error # their number may be to blame
+      hang_up
+      Verdict.new(fate: :suspect, code: "unreachable", message: "No answer (#{error.class}).")
+    rescue StandardError => error # SocketError, OpenSSL, EOFError, Net::HTTPBadResponse ...
       hang_up
       Verdict.new(fate: :again, code: "unreachable", message: "No answer (#{error.class}).")
     end
