@@ -1,8 +1,9 @@
 """How many failure events a second the lane takes, decided, with alerts and pushes recorded, each 2xx after COMMIT.
 
 A real web process on a scratch database, posted to over keep-alive connections: one event in a request from 16
-connections, then 100 in a request from 4. The limits in the same run, by turns with it: raw single-row commits on 4
-psycopg connections, and binary COPY on 2.
+connections, then 100 in a request from 4; these bytes are ready and go out raw, so that the service alone is measured.
+Then as many through one Python client, as a chatbot back end would. The limits in the same run, by turns with it: raw
+single-row commits on 4 psycopg connections, binary COPY on 2, and for the client the ready batches.
 
     python -m bench.ingest [--small] [--scale N]
 
@@ -26,9 +27,11 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "clients" / "python"))
 
 import psycopg
 
+from agent_live_monitoring import Client
 from bench.feed_setup import HOST, environment, web_process
 
 SINGLE, BATCH = 16, 4  # connections
@@ -39,7 +42,7 @@ COMMITS, COPIES, COPIED = 2000, 20, 1000  # of one round: rows committed alone; 
 ROUNDS = 3
 GROWTH = 64  # MB the web process may grow after it is warm
 # Half of what was measured on two idle cores, 2026-11-22; see docs/benchmarks.md.
-FLOORS = {"single / raw commits": 0.0055, "batch / COPY": 0.0019}
+FLOORS = {"single / raw commits": 0.0055, "batch / COPY": 0.0019, "client / batch": 0.3}
 
 numbers = count()
 
@@ -85,6 +88,7 @@ def measure(memory: Callable[[], Any], port: int, key: str, rounds: int, size: f
         "single": lambda: asyncio.run(post(port, key, int(SINGLES * size), SINGLE, 1)),
         "copy": lambda: copies(int(COPIES * size)),
         "batch": lambda: asyncio.run(post(port, key, int(BATCHES * size), BATCH, SIZE)),
+        "client": lambda: reported(port, key, int(BATCHES * size) * SIZE),
     }
     warm = [asyncio.run(post(port, key, 100, SINGLE, 1)), asyncio.run(post(port, key, 5, BATCH, SIZE))]
     stored = sum(done for done, _ in warm)
@@ -94,12 +98,13 @@ def measure(memory: Callable[[], Any], port: int, key: str, rounds: int, size: f
         for name, step in steps.items():
             done, seconds = step()
             rates[name].append(done / seconds)
-            stored += done if name in ("single", "batch") else 0
+            stored += done if name in ("single", "batch", "client") else 0
     grown = (memory().rss - before) / 2**20
     middle = {name: statistics.median(values) for name, values in rates.items()}
     ratios = {
         "single / raw commits": middle["single"] / middle["commits"],
         "batch / COPY": middle["batch"] / middle["copy"],
+        "client / batch": middle["client"] / middle["batch"],
     }
     show(middle, ratios, before / 2**20, grown)
     return verdict(stored, ratios, grown)
@@ -111,6 +116,7 @@ def show(middle: dict[str, float], ratios: dict[str, float], before: float, grow
     print(f"  limit: raw commits on 4 connections    {middle['commits']:9,.0f} rows/s")
     print(f"{SIZE} events a request, {BATCH} connections    {middle['batch']:9,.0f} events/s")
     print(f"  limit: binary COPY on 2 connections    {middle['copy']:9,.0f} rows/s")
+    print(f"one Python client                        {middle['client']:9,.0f} events/s")
     for name, ratio in ratios.items():
         print(f"ratio {name:24} {ratio:18.3f}   (floor {FLOORS[name]})")
     print(f"memory of the web process                {before:9.0f} MB before, {grown:+.0f} MB after")
@@ -145,7 +151,7 @@ def requests(key: str, how_many: int, size: int) -> list[bytes]:
     return made
 
 
-def event(number: int) -> dict[str, object]:
+def event(number: int) -> dict[str, Any]:
     """A failure event of some 460 bytes."""
     return {
         "event_id": f"event-{number}",
@@ -184,6 +190,19 @@ async def sender(port: int, waiting: Iterator[bytes]) -> int:
         stored += body.count(b'"status":"created"')
     writer.close()
     return stored
+
+
+def reported(port: int, key: str, how_many: int) -> tuple[int, float]:
+    """Report that many events through one Python client: the events delivered, and the seconds it took."""
+    waiting = [event(next(numbers)) for _ in range(how_many)]
+    with Client(f"http://{HOST}:{port}", key, max_items=how_many, max_bytes=2**30) as client:
+        started = time.perf_counter()
+        for fields in waiting:
+            client.report_failure(**fields)
+        flushed = client.flush(600)
+    if flushed.delivered != how_many:
+        raise SystemExit(f"An event was not delivered: {flushed}")
+    return flushed.delivered, time.perf_counter() - started
 
 
 def commits(rows: int) -> tuple[int, float]:

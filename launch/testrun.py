@@ -22,7 +22,8 @@ NOT_INHERITED = ("DATABASE_URL", "REDIS_URL", "NOTIFICATION_SERVICE_URL", "STAND
 HELP = """usage: bin/test [--no-browser] [pytest arguments ...]
 
 Runs the whole test suite on a PostgreSQL and a Valkey of its own, two processes at a time.
---no-browser leaves out the tests that need chromium; everything else goes to pytest."""
+--no-browser leaves out the tests that need chromium; without ruby those of clients/ruby are left out. Everything
+else goes to pytest."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -32,7 +33,11 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     wanted = [argument for argument in arguments if argument != "--no-browser"]
     browser = "" if "--no-browser" in arguments else find_browser()
-    pytest = ["-m", "pytest", *pytest_arguments(wanted, bool(browser))]
+    left_out = [] if browser else ["browser"]
+    if not shutil.which("ruby"):
+        say("No ruby found: the tests of clients/ruby are left out (Debian: apt-get install ruby).")
+        left_out.append("ruby")
+    pytest = ["-m", "pytest", *pytest_arguments(wanted, left_out)]
     return run_on_own_engines("pytest", pytest, {"CHROMIUM": browser} if browser else {}, durable=False)
 
 
@@ -67,19 +72,20 @@ def find_browser() -> str:
     return found
 
 
-def pytest_arguments(wanted: Sequence[str], browser: bool) -> list[str]:
-    """Two processes unless the caller chose; without a browser its marker is added to the caller's."""
+def pytest_arguments(wanted: Sequence[str], left_out: Sequence[str]) -> list[str]:
+    """Two processes unless the caller chose; the markers left out are added to the caller's."""
     arguments = list(wanted)
     chosen = any(part.startswith("-n") or part in ("no:xdist", "-pno:xdist") for part in arguments)
     if not chosen:
         arguments = ["-n", "2", *arguments]
-    if browser:
+    if not left_out:
         return arguments
+    others = " and ".join(f"not {marker}" for marker in left_out)
     if "-m" in arguments[:-1]:
         place = arguments.index("-m") + 1
-        arguments[place] = f"({arguments[place]}) and not browser"
+        arguments[place] = f"({arguments[place]}) and {others}"
         return arguments
-    return ["-m", "not browser", *arguments]
+    return ["-m", others, *arguments]
 
 
 def environment(folder: Path, own: engines.Engines) -> dict[str, str]:

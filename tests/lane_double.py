@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class Request:
 class LaneDouble:
     """`scripted` answers come first, then `whole(items)` if it gives one, then a result for each by `judge(item)`."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self.scripted: list[Told] = []
         self.whole: Callable[[list[dict[str, Any]]], Told | None] = lambda items: None
@@ -89,8 +90,11 @@ class LaneDouble:
                 """A sender that left is nothing to speak of."""
 
         self.server = Server(("127.0.0.1", port), Handler)
+        if tls is not None:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        scheme = "http" if tls is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self.server.server_port}"
 
     def items(self, path: str = EVENTS) -> list[dict[str, Any]]:
         """All items that came on a path, repeats included."""

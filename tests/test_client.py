@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -160,6 +161,13 @@ def test_numbers_of_other_kinds_are_said(client: Client) -> None:
     client.report_failure(**failure(signal="low_confidence", confidence=Decimal("0.25"), error=None))
     assert client.flush().delivered == 1
     assert [event.confidence for event in events()] == [0.25]
+
+
+def test_a_flush_ends_as_soon_as_all_is_answered_for(client: Client) -> None:
+    client.report_failure(**failure())
+    began = time.monotonic()
+    assert client.flush(30).delivered == 1
+    assert time.monotonic() - began < 10
 
 
 def test_a_flush_tells_of_what_came_since_the_last(client: Client) -> None:

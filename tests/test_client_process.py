@@ -116,6 +116,17 @@ def test_a_torn_record_is_skipped(make_client: MakeClient, double: LaneDouble, t
     assert ids(double) == ["whole"]
 
 
+def test_a_record_that_is_not_what_was_written_is_skipped(
+    make_client: MakeClient, double: LaneDouble, tmp_path: Path
+) -> None:
+    spooled(make_client, tmp_path, "first", "second", "third")
+    (segment,) = tmp_path.iterdir()
+    segment.write_bytes(segment.read_bytes().replace(b"second", b"zecond"))
+    client = make_client(double.url, spool=tmp_path)
+    assert client.flush(20) == (2, 0, 0, 0)
+    assert ids(double) == ["first", "third"]
+
+
 @pytest.mark.parametrize("damage", [b"", b"garbage", b"\0" * 5_000, b"99999999999999999999\n" + b"x" * 100])
 def test_a_damaged_segment_harms_nobody(
     make_client: MakeClient, double: LaneDouble, tmp_path: Path, damage: bytes

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from agent_live_monitoring import Client, Problem
+from agent_live_monitoring import Client, Problem, retry
 from tests.lane_double import ACTIVITY, LaneDouble, Told
 
 MakeClient = Callable[..., Client]
@@ -165,15 +165,21 @@ def test_on_error_that_raises_ends_nothing(double: LaneDouble, make_client: Make
     assert client.flush() == (1, 1, 0, 0)
 
 
-def test_on_error_may_report_flush_and_close(double: LaneDouble, make_client: MakeClient) -> None:
+def test_on_error_may_report_flush_and_close_and_is_not_told_of_itself(
+    double: LaneDouble, make_client: MakeClient, problems: list[Problem], wait_for: WaitFor
+) -> None:
     def on_error(problem: Problem) -> None:
-        client.report_failure(**failure("from on_error"))
+        problems.append(problem)
         client.flush()
         client.close()
+        client.report_failure(**failure("after the close"))
 
     client = make_client(double.url, on_error=on_error)
     client.report_failure(**failure(confidence=math.nan))
-    assert client.flush(20).waiting == 0
+    wait_for(lambda: client.stats().dropped)
+    client.close(0)
+    assert [problem.code for problem in problems] == ["unsayable"]
+    assert client.stats().dropped == 1
 
 
 @pytest.mark.parametrize("key", ["", "two\nlines", "two words", "schlüssel"])
@@ -283,6 +289,23 @@ def test_a_dripping_answer_is_cut_off_at_the_deadline(
     assert [(problem.code, problem.lost) for problem in problems] == [("unreachable", False)]
 
 
+def test_a_service_too_slow_for_a_whole_batch_gets_smaller_ones(
+    double: LaneDouble, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_live_monitoring.retry.pause", lambda attempt, asked: 0.01)
+
+    def slow(items: list[Any]) -> None:
+        threading.Event().wait(0.03 * len(items))
+
+    double.whole = slow
+    double.let_go.clear()
+    client = make_client(double.url, timeout=0.5)
+    for number in range(50):
+        client.report_failure(**failure(f"e-{number}"))
+    double.let_go.set()
+    assert client.flush(40) == (50, 0, 0, 0)
+
+
 def test_a_black_hole_holds_neither_flush_nor_close(make_client: MakeClient, black_hole: str) -> None:
     client = make_client(black_hole)
     client.report_failure(**failure())
@@ -302,6 +325,31 @@ def test_what_is_not_delivered_at_the_close_is_dropped_and_counted(
     client.report_failure(**failure("after"))
     assert client.stats().dropped == 4
     assert [problem.code for problem in problems if problem.lost] == ["closed"] * 3
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("3", 3.0),
+        ("1e9", 300.0),
+        ("-5", 0.0),
+        ("Fri, 02 Jan 2026 03:04:15 GMT", 10.0),
+        ("Fri, 02 Jan 2026 03:04:15 -0000", 10.0),
+        ("soon", None),
+        ("nan", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_retry_after_within_reason(value: str | None, seconds: float | None) -> None:
+    assert retry.retry_after(value, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)) == seconds
+
+
+def test_pauses_double_up_to_half_a_minute_with_full_jitter() -> None:
+    longest = [max(retry.pause(attempt, None) for _ in range(2_000)) for attempt in (1, 2, 3, 9, 99)]
+    assert longest == pytest.approx([0.5, 1, 2, 30, 30], rel=0.05)
+    assert min(retry.pause(9, None) for _ in range(2_000)) < 1
+    assert 7 <= retry.pause(1, 7.0) <= 7.5
 
 
 # --- The service says no, or nonsense ---------------------------------------------------------------------

@@ -93,19 +93,20 @@ def test_without_chromium_the_suite_says_how_to_get_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "browser", "given"),
+    ("wanted", "left_out", "given"),
     [
-        ([], True, ["-n", "2"]),
-        (["-k", "x"], True, ["-n", "2", "-k", "x"]),
-        (["-n", "0"], True, ["-n", "0"]),
-        (["-n4"], True, ["-n4"]),
-        (["-p", "no:xdist"], True, ["-p", "no:xdist"]),
-        ([], False, ["-m", "not browser", "-n", "2"]),
-        (["-m", "faults"], False, ["-n", "2", "-m", "(faults) and not browser"]),
+        ([], [], ["-n", "2"]),
+        (["-k", "x"], [], ["-n", "2", "-k", "x"]),
+        (["-n", "0"], [], ["-n", "0"]),
+        (["-n4"], [], ["-n4"]),
+        (["-p", "no:xdist"], [], ["-p", "no:xdist"]),
+        ([], ["browser"], ["-m", "not browser", "-n", "2"]),
+        ([], ["browser", "ruby"], ["-m", "not browser and not ruby", "-n", "2"]),
+        (["-m", "faults"], ["browser"], ["-n", "2", "-m", "(faults) and not browser"]),
     ],
 )
-def test_what_pytest_is_given(wanted: list[str], browser: bool, given: list[str]) -> None:
-    assert pytest_arguments(wanted, browser) == given
+def test_what_pytest_is_given(wanted: list[str], left_out: list[str], given: list[str]) -> None:
+    assert pytest_arguments(wanted, left_out) == given
 
 
 def test_an_unknown_benchmark() -> None:

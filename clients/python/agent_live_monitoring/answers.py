@@ -13,8 +13,8 @@ from agent_live_monitoring.transport import Answer
 AGAIN = {408, 425, 429, 500, 502, 503, 504}
 STATUSES = {"created", "updated", "duplicate", "conflict", "invalid"}
 
-# settled: each item has its result. again: nothing was stored, send the same. suspect: the same, but one of the items
-# may be to blame. split: one of the items is. refused: none of them will ever be taken.
+# settled: each item has its result. again: nothing was stored, send the same. suspect: the same, but the items
+# may be to blame, or their number. split: one of the items is. refused: none of them will ever be taken.
 Fate = Literal["settled", "again", "suspect", "split", "refused"]
 
 

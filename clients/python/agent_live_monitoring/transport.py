@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# Looked up by socket when it first connects: were that import cut in two by a fork, its lock would hold the child.
+import encodings.idna  # noqa: F401
 import http.client
 import io
 import socket
@@ -17,7 +19,11 @@ IDLE_SECONDS = 3.0  # servers close an idle connection, uvicorn after 5 s: ours 
 
 
 class NoAnswer(Exception):
-    """Nobody answered in time, or not in HTTP; the message names the kind of fault."""
+    """Nobody answered, or not in HTTP; the message names the kind of fault."""
+
+
+class TooSlow(NoAnswer):
+    """The answer was not whole in time."""
 
 
 class Answer(NamedTuple):
@@ -50,13 +56,15 @@ class Transport:
         self._used_at = 0.0
 
     def post(self, path: str, body: bytes, packed: bool) -> Answer:
-        """Send a JSON body (`packed`: with gzip). Raises NoAnswer."""
+        """Send a JSON body (`packed`: with gzip). Raises NoAnswer, TooSlow."""
         headers = {**self._headers, "Content-Encoding": "gzip"} if packed else self._headers
         try:
             return self._exchange(self._prefix + path, body, headers)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
-            raise NoAnswer(type(error).__name__) from error
+            # Before Python 3.10 a socket's timeout is no TimeoutError.
+            slow = isinstance(error, (TimeoutError, socket.timeout))
+            raise (TooSlow if slow else NoAnswer)(type(error).__name__) from error
 
     def close(self) -> None:
         """Close the connection; the next POST opens another."""

@@ -14,14 +14,14 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 from agent_live_monitoring import retry
-from agent_live_monitoring.answers import Result, Verdict, judge
+from agent_live_monitoring.answers import Fate, Result, Verdict, judge
 from agent_live_monitoring.items import KINDS, Kind, Record
 from agent_live_monitoring.problems import Problem, Problems
 from agent_live_monitoring.queue import Queue, take
-from agent_live_monitoring.transport import NoAnswer, Transport
+from agent_live_monitoring.transport import NoAnswer, TooSlow, Transport
 
 PACKED_FROM = 1024  # bytes
-SUSPECT_TRIES = 3  # answers of 500 until one of the items is held to be the reason
+SUSPECT_TRIES = 3  # answers of 500, or none in time, until the items are held to be the reason
 ADOPT_SECONDS = 15.0
 
 
@@ -242,7 +242,8 @@ class Worker:
         try:
             answer = self._transport.post(kind.path, gzip.compress(body, 6, mtime=0) if packed else body, packed)
         except NoAnswer as error:
-            verdict = Verdict("again", code="unreachable", message=f"No answer ({error}).")
+            fate: Fate = "suspect" if isinstance(error, TooSlow) else "again"
+            verdict = Verdict(fate, code="unreachable", message=f"No answer ({error}).")
         else:
             verdict = judge(answer, count, datetime.now(timezone.utc))
         if verdict.fate in ("again", "suspect"):

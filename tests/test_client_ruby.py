@@ -1,0 +1,290 @@
+"""The Ruby client, run by a real ruby: against the real lane, and against a server that misbehaves."""
+
+import json
+import os
+import subprocess
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ingest_server import Sender, activities, alerts, events
+from tests.lane_double import LaneDouble, Told
+
+ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.ruby
+Bot = Callable[..., "subprocess.Popen[str]"]
+
+PRELUDE = """
+require ENV["CLIENT"]
+$problems = []
+def client(**options)
+  LiveMonitoring.new(ENV["URL"] || "http://127.0.0.1:1", ENV["KEY"] || "k", on_error: $problems.method(:<<), **options)
+end
+def failure(name = "e-1", **fields)
+  {event_id: name, signal: "agent_error", agent_name: "Bot", room_id: "r-7", error: {type: "Timeout"}}.merge(fields)
+end
+def answer(*values) = puts(JSON.generate(values))
+"""
+
+
+@pytest.fixture
+def bot() -> Iterator[Bot]:
+    """Run a script in ruby; what is given by name is in ENV."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(script: str, **env: str) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            ["ruby", "-w", "-e", PRELUDE + textwrap.dedent(script)],
+            env=os.environ | {"CLIENT": str(ROOT / "clients" / "ruby" / "live_monitoring.rb")} | env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def finish(process: "subprocess.Popen[str]") -> Any:
+    """The values it answered."""
+    out, err = process.communicate(timeout=40)
+    assert (process.returncode, err) == (0, "")
+    return json.loads(out) if out else None
+
+
+def ids(double: LaneDouble) -> list[str]:
+    return [item["event_id"] for item in double.items()]
+
+
+# --- The real lane ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lane(sender: Sender) -> dict[str, str]:
+    return {"URL": f"http://127.0.0.1:{sender.port}", "KEY": sender.key}
+
+
+def test_all_four_signals_and_what_the_human_did_arrive(bot: Bot, lane: dict[str, str]) -> None:
+    script = """
+        monitor = client
+        common = {agent_name: "Billing Bot", room_id: "r-7"}
+        monitor.report_failure(signal: "low_confidence", confidence: Rational(1, 4), threshold: 0.5, **common)
+        monitor.report_failure(signal: "message_cap", message_count: 20, message_cap: 20, **common)
+        monitor.report_failure(signal: "unexpected_handoff", handoff: {completed: false, reason: nil}, **common)
+        monitor.report_failure(signal: :agent_error, error: {type: "Timeout"}, occurred_at: Time.now - 60, **common)
+        monitor.report_room_activity(room_id: "r-7", kind: "human_message", actor_external_id: "42")
+        answer(monitor.flush, $problems)
+    """
+    flushed, problems = finish(bot(script, **lane))
+    assert (flushed, problems) == ({"delivered": 5, "failed": 0, "dropped": 0, "waiting": 0}, [])
+    signals = {"low_confidence", "message_cap", "unexpected_handoff", "agent_error"}
+    assert {event.signal for event in events()} == signals
+    assert [activity.kind for activity in activities()] == ["human_message"]
+    assert [alert.state for alert in alerts()] == ["intervened"]
+
+
+def test_many_arrive_in_few_packed_requests_and_a_bad_one_fails_alone(bot: Bot, lane: dict[str, str]) -> None:
+    script = """
+        monitor = client
+        500.times { |n| monitor.report_failure(failure("e-#{n}", colour: n == 7 ? "red" : nil)) }
+        answer(monitor.flush(30), monitor.stats, $problems.map { |p| [p.code, p.item_id, p.lost] })
+    """
+    flushed, stats, problems = finish(bot(script, **lane))
+    assert (flushed["delivered"], flushed["failed"], problems) == (499, 1, [["unknown_field", "e-7", True]])
+    assert stats["requests"] < 20
+    assert [event.event_id for event in events()] == [f"e-{n}" for n in range(500) if n != 7]
+
+
+def test_an_unknown_key_fails_what_it_sent(bot: Bot, lane: dict[str, str]) -> None:
+    script = """
+        monitor = client
+        monitor.report_failure(failure)
+        answer(monitor.flush, $problems.map { |p| [p.code, p.status] })
+    """
+    flushed, problems = finish(bot(script, **lane | {"KEY": "no.key"}))
+    assert (flushed["failed"], problems) == (1, [["unauthenticated", 401]])
+
+
+# --- Trouble ----------------------------------------------------------------------------------------------
+
+
+def test_a_report_raises_nothing_and_returns_at_once(bot: Bot) -> None:
+    script = """
+        monitor = client(exit_timeout: 0)
+        began = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+        loop_of = {}
+        loop_of[:again] = loop_of
+        evil = Class.new { def to_s = raise("evil") }.new
+        [nil, 1, {}, failure, failure(confidence: Float::NAN), failure(metadata: loop_of), failure(room_label: "\\xff"),
+         failure(channel: evil), {"event_id" => "by string"}].each { |fields| monitor.report_failure(fields) }
+        monitor.report_room_activity
+        seconds = Process.clock_gettime(Process::CLOCK_MONOTONIC) - began
+        stats = monitor.stats
+        answer(seconds, stats[:reported], stats[:failed], stats[:waiting])
+    """
+    seconds, reported, failed, waiting = finish(bot(script))
+    assert seconds < 1
+    assert (reported, failed, waiting) == (10, 6, 4)
+
+
+def test_a_full_queue_drops_the_oldest_and_counts_them(bot: Bot, double: LaneDouble) -> None:
+    double.let_go.clear()
+    script = """
+        monitor = client(max_items: 10)
+        monitor.report_failure(failure("first"))
+        sleep 0.01 until monitor.stats[:requests] == 1
+        15.times { |n| monitor.report_failure(failure("e-#{n}")) }
+        answer(monitor.stats[:dropped])
+        $stdout.flush
+        monitor.flush(20)
+    """
+    process = bot(script, URL=double.url)
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline()) == [5]
+    double.let_go.set()
+    finish(process)
+    assert ids(double) == ["first", *(f"e-{number}" for number in range(5, 15))]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        Told(503, {"Retry-After": "0"}),
+        Told(429, {"Retry-After": "0"}),
+        Told(500),
+        Told(200, body=b"<html>"),
+        Told(207, body=b'{"results": []}'),
+        Told(302, {"Location": "http://127.0.0.1:1"}, b""),
+        Told(207, drip=0.2),
+        Told(207, body=b" " * 2_000_000),
+        Told(hang_up=True),
+    ],
+    ids=["503", "429", "500", "html", "no results", "redirect", "drips", "huge", "hangs up"],
+)
+def test_after_trouble_the_same_is_sent_again(bot: Bot, double: LaneDouble, told: Told) -> None:
+    double.scripted = [told]
+    script = """
+        monitor = client(timeout: 1)
+        monitor.report_failure(failure)
+        answer(monitor.flush(20), $problems.map(&:lost))
+    """
+    flushed, lost = finish(bot(script, URL=double.url))
+    assert (flushed["delivered"], lost) == (1, [False])
+    assert len({request.raw for request in double.requests}) == 1
+    assert len(double.requests) == 2
+
+
+def test_retry_after_is_waited_for(bot: Bot, double: LaneDouble) -> None:
+    double.scripted = [Told(503, {"Retry-After": "1.5"})]
+    began = time.monotonic()
+    finish(bot("monitor = client; monitor.report_failure(failure); monitor.flush(20)", URL=double.url))
+    assert len(double.requests) == 2
+    assert time.monotonic() - began >= 1.5
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_too_much_is_sent_again_in_halves(bot: Bot, double: LaneDouble, status: int) -> None:
+    double.whole = lambda items: Told(status) if any(item["event_id"] == "e-7" for item in items) else None
+    script = """
+        monitor = client
+        20.times { |n| monitor.report_failure(failure("e-#{n}")) }
+        answer(monitor.flush(20), $problems.map(&:item_id))
+    """
+    flushed, blamed = finish(bot(script, URL=double.url))
+    assert (flushed["delivered"], flushed["failed"], blamed) == (19, 1, ["e-7"])
+
+
+def test_an_item_that_the_service_stumbles_over_holds_up_no_others(
+    bot: Bot, double: LaneDouble, wait_for: Callable[..., Any]
+) -> None:
+    double.whole = lambda items: Told(500) if any(item["event_id"] == "e-3" for item in items) else None
+    script = """
+        monitor = client
+        6.times { |n| monitor.report_failure(failure("e-#{n}")) }
+        sleep 0.05 until monitor.flush(1)[:waiting] <= 1
+        answer(monitor.stats)
+        $stdout.flush
+        sleep 0.05 until monitor.flush(1)[:waiting].zero?
+    """
+    process = bot(script, URL=double.url)
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())[0]["delivered"] == 5
+    double.whole = lambda items: None
+    finish(process)
+
+
+def test_no_request_overtakes_within_a_room(bot: Bot, double: LaneDouble) -> None:
+    double.let_go.clear()
+    script = """
+        monitor = client
+        20.times do |n|
+          monitor.report_failure(failure((2 * n).to_s))
+          monitor.report_room_activity(activity_id: (2 * n + 1).to_s, room_id: "r-7", kind: "bot_message")
+        end
+        puts
+        $stdout.flush
+        monitor.flush(20)
+    """
+    process = bot(script, URL=double.url)
+    assert process.stdout is not None
+    process.stdout.readline()
+    double.let_go.set()
+    finish(process)
+    came = [int(item.get("event_id") or item["activity_id"]) for r in double.requests for item in r.items]
+    assert came == list(range(40))
+
+
+# --- The life of the process ------------------------------------------------------------------------------
+
+
+def test_a_fork_sends_nothing_twice_and_both_sides_go_on(bot: Bot, double: LaneDouble) -> None:
+    script = """
+        monitor = client
+        20.times { |n| monitor.report_failure(failure("before-#{n}")) }
+        child = fork do
+          20.times { |n| monitor.report_failure(failure("child-#{n}")) }
+          exit!(3) unless monitor.flush(20)[:delivered] == 20
+        end
+        20.times { |n| monitor.report_failure(failure("parent-#{n}")) }
+        Process.wait(child)
+        answer(monitor.flush(20), $?.exitstatus)
+    """
+    flushed, child = finish(bot(script, URL=double.url))
+    assert (flushed["delivered"], child) == (40, 0)
+    assert sorted(ids(double)) == sorted(f"{who}-{n}" for who in ("before", "parent", "child") for n in range(20))
+
+
+def test_what_waits_at_the_exit_is_sent(bot: Bot, double: LaneDouble) -> None:
+    finish(bot("client.report_failure(failure('last'))", URL=double.url))
+    assert ids(double) == ["last"]
+
+
+def test_what_is_not_delivered_at_the_close_is_dropped_and_counted(bot: Bot) -> None:
+    script = """
+        monitor = client
+        3.times { monitor.report_failure(failure) }
+        monitor.close(0.2)
+        monitor.report_failure(failure("after"))
+        answer(monitor.stats[:dropped], $problems.count(&:lost))
+    """
+    assert finish(bot(script)) == [4, 3]
+
+
+def test_a_report_in_a_signal_handler_raises_nothing(bot: Bot, double: LaneDouble) -> None:
+    script = """
+        monitor = client
+        trap("USR1") { monitor.report_failure(failure("handler")) }
+        Process.kill("USR1", Process.pid)
+        monitor.report_failure(failure("after"))
+        monitor.flush
+    """
+    finish(bot(script, URL=double.url))
+    assert "after" in ids(double)
