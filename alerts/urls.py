@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from alerts.api import acts, pushes, reads
+from alerts.api.success import Success
 from orgs.api import Agents, NothingHere, Orgs, Supervisors
 
 urlpatterns = [
@@ -12,6 +13,7 @@ urlpatterns = [
         path(f"alerts/<str:alert_id>/{verb}", act.as_view(), name=f"api_alert_{verb}")
         for verb, act in acts.ACTS.items()
     ],
+    path("success", Success.as_view(), name="api_success"),
     path("orgs", Orgs.as_view(), name="api_orgs"),
     path("agents", Agents.as_view(), name="api_agents"),
     path("supervisors", Supervisors.as_view(), name="api_supervisors"),

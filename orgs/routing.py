@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.db.models import Q
 
-from orgs.models import Assignment
+from orgs.models import Assignment, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +47,8 @@ def _lowest_tier(people: list[Recipient]) -> list[Recipient]:
         return []
     lowest = min(person.tier for person in people)
     return [person for person in people if person.tier == lowest]
+
+
+def reachable(person: User) -> bool:
+    """Whether a push to this person comes out on a phone, as far as notification-service said when it was asked."""
+    return person.is_active and bool(person.push_tokens)
