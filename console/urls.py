@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from console.schema.views import Docs, Schema
-from console.views import alert, board, errors, health, preferences, pushes, supervisors
+from console.views import alert, board, errors, health, preferences, pushes, success, supervisors
 from console.views.invitation import invitation
 
 urlpatterns = [
@@ -18,6 +18,10 @@ urlpatterns = [
     path("pushes", pushes.pushes, name="pushes"),
     path("pushes/replay", pushes.replay_all, name="replay_all"),
     path("pushes/<uuid:push_id>/replay", pushes.replay_one, name="replay"),
+    path("success", success.success, name="success"),
+    path("success.csv", success.success_csv, name="success_csv"),
+    path("success/<slug:metric>", success.behind, name="success_behind"),
+    path("success/<slug:metric>.csv", success.behind_csv, name="success_behind_csv"),
     path("preferences", preferences.preferences, name="preferences"),
     path("language", preferences.set_language, name="set_language"),
     path("livez", health.livez, name="livez"),

@@ -3,12 +3,12 @@
 import itertools
 import math
 from collections import Counter, defaultdict
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pytest
 from django.db import transaction
 from django_scopes import scopes_disabled
 from hypothesis import HealthCheck, Phase, given, settings
@@ -68,10 +68,8 @@ def person_acts(scene: Scene, which: int, act: str, verdict: str) -> None:
     if not alerts:
         return
     extra: list[Any] = {"snooze": [clock.now() + timedelta(minutes=10)], "verdict": [verdict]}.get(act, [])
-    try:
+    with suppress(actions.Conflict):
         getattr(actions, act)(alerts[which % len(alerts)].pk, scene.people[0], *extra)
-    except actions.Conflict:
-        pass
 
 
 # --- the recount -------------------------------------------------------------------------------------------------
@@ -223,13 +221,16 @@ def check(found: list[figures.Figure], wanted: dict[str, tuple[float | None, int
     stories=st.lists(st.lists(STEP, min_size=4, max_size=14), min_size=2, max_size=2),
     cut=st.sampled_from([None, (-10, 4), (0.02, 1.6), (1, 30)]),
 )
-@settings(max_examples=60,
+@settings(
+    max_examples=40,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],  # a story shrinks too slowly to be worth it
     suppress_health_check=list(HealthCheck),
 )
-def test_the_figures_are_those_of_a_plain_recount(db: None, stories: list[Any], cut: tuple[float, float] | None) -> None:
+def test_the_figures_are_those_of_a_plain_recount(
+    db: None, stories: list[Any], cut: tuple[float, float] | None
+) -> None:
     with transaction.atomic(), scopes_disabled():
         scenes = [Scene(), Scene()]
         scenes[1].org.zone = "America/Los_Angeles"
