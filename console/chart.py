@@ -22,7 +22,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Rule:
-    """A level and its words, right of it at `text_y`; of kind `last` it is the newest value, else one to compare with."""
+    """A level and its words, right of it at `text_y`; of kind `last` the newest value, else one to compare with."""
 
     kind: str
     y: float

@@ -3,12 +3,12 @@
 `measure` counts everything for a page; `items` lists what is behind a number. docs/success.md has the definitions.
 """
 
-from alerts.figures.coverage import Covered, coverage
+from alerts.figures.counting import Figure, Span, Success, count, measure, span_of, time_to_intervene
+from alerts.figures.covered import Covered, coverage
 from alerts.figures.formulas import Estimate
 from alerts.figures.listing import Item, days, items
-from alerts.figures.measure import Figure, Span, Success, count, measure, span_of, time_to_intervene
 from alerts.figures.metrics import BY_NAME, COVERAGE, METRICS, Metric
-from alerts.figures.period import BadPeriod, Moment, Period, period
+from alerts.figures.periods import BadPeriod, Moment, Period, period
 
 __all__ = [
     "BY_NAME",

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from alerts.figures.measure import Span
+from alerts.figures.counting import Span
 from alerts.figures.metrics import Metric
 from alerts.figures.units import LIST
 

@@ -4,9 +4,10 @@ Each statement ends in a table `unit` (part, zone, starts, org_id, at, alert_id,
 seconds): `outcome` says whether, and as what, the thing counts; (at, alert_id, n) is its place in a list. A figure
 is a count over it, its drill-down the rows themselves, so that they cannot disagree.
 
-Parameters: `span`'s arrays, one element for each org and part ("period" or "baseline"); `now`. Every statement
-begins at failure events by agent and time of receipt, which have an index; so its cost follows the span, not the
-org's history. Raw SQL knows no scope: the orgs come from a scoped query (measure.py).
+Parameters: `span`'s arrays, one element for each org and part ("period" or "baseline"); `now`. All but the
+verdicts begin at failure events by agent and time of receipt, which have an index; so the cost follows the span, not
+the org's history. OFFSET 0 keeps the planner to it: it cannot see how short a span is, and would read all there is.
+Raw SQL knows no scope: the orgs come from a scoped query (counting.py).
 """
 
 from datetime import timedelta
@@ -26,10 +27,12 @@ touched AS (
     SELECT DISTINCT event.alert_id
       FROM span
       JOIN orgs_agent agent ON agent.org_id = span.org_id
-      JOIN alerts_failureevent event ON event.agent_id = agent.id
-       AND event.received_at >= span.starts - interval '25 hours'
-       AND event.received_at < span.ends + interval '25 hours'
-     WHERE event.alert_id IS NOT NULL AND event.reason <> 'late'
+     CROSS JOIN LATERAL (
+           SELECT alert_id FROM alerts_failureevent
+            WHERE agent_id = agent.id
+              AND received_at >= span.starts - interval '25 hours' AND received_at < span.ends + interval '25 hours'
+              AND alert_id IS NOT NULL AND reason <> 'late'
+           OFFSET 0) event
 ), history AS (
     SELECT alert.org_id, alert.room_id, alert.agent_id, change.alert_id, change.episode, change.id, change.change,
            change.reason, change.at, event.occurred_at
@@ -123,10 +126,12 @@ event AS (
     SELECT span.part, span.zone, span.starts, event.*
       FROM span
       JOIN orgs_agent agent ON agent.org_id = span.org_id
-      JOIN alerts_failureevent event ON event.agent_id = agent.id
-       AND event.received_at >= span.starts - interval '5 minutes'
-       AND event.received_at < span.ends + interval '31 days'
-       AND event.occurred_at >= span.starts AND event.occurred_at < span.ends
+     CROSS JOIN LATERAL (
+           SELECT * FROM alerts_failureevent
+            WHERE agent_id = agent.id
+              AND received_at >= span.starts - interval '5 minutes' AND received_at < span.ends + interval '31 days'
+              AND occurred_at >= span.starts AND occurred_at < span.ends
+           OFFSET 0) event
 )"""
 
 FOLLOW_UP = """,

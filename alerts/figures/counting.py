@@ -9,10 +9,10 @@ from typing import Any
 from django.db import connection
 from django.db.models import OuterRef, Subquery
 
-from alerts.figures.coverage import coverage
+from alerts.figures.covered import coverage
 from alerts.figures.formulas import Estimate
 from alerts.figures.metrics import COVERAGE, METRICS, TIME_TO_INTERVENE, Metric, Tally
-from alerts.figures.period import Period
+from alerts.figures.periods import Period
 from alerts.figures.units import COUNT, FOLLOW_UP_WITHIN
 from alerts.models import FailureEvent
 from orgs.models import Agent, Org
