@@ -139,6 +139,7 @@ def test_answers_are_as_described(org: Org, rina: User, monkeypatch: pytest.Monk
         ("/api/agents", "AgentPage"),
         ("/api/supervisors", "SupervisorPage"),
         ("/api/pushes", "PushPage"),
+        ("/api/success", "Success"),
         (f"/api/pushes/{push.pk}", "PushDetail"),
         (f"/api/pushes/{uuid4()}", "Error"),
     ):

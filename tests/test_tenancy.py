@@ -100,9 +100,14 @@ OF_THE_CALLER = {
     "supervisors",
     "pushes",
     "replay_all",
+    "success",
+    "success_csv",
+    "success_behind",
+    "success_behind_csv",
     "preferences",
     "set_language",
     "api_alerts",
+    "api_success",
     "api_orgs",
     "api_agents",
     "api_supervisors",
@@ -142,7 +147,7 @@ def filled(route: Route, ours: Tenant, known: bool = True) -> str:
     verb = route.pattern.rpartition("/")[2]
     alert = ours.resolved if verb == "reopen" else ours.alert
     push = ours.test if route.name == "test_hops" else ours.dead
-    values = {"alert_id": alert.pk, "push_id": push.pk, "sso_id": ours.lead.sso_id}
+    values = {"alert_id": alert.pk, "push_id": push.pk, "sso_id": ours.lead.sso_id, "metric": "with_confidence_pct"}
 
     def value(match: re.Match[str]) -> str:
         name = match[1]
