@@ -4,6 +4,7 @@ from django.urls import path, re_path
 
 from alerts.api import acts, pushes, reads, sources
 from alerts.api.reach import Reach
+from alerts.api.success import Success
 from orgs.api import Agents, NothingHere, Orgs, Supervisors
 from orgs.assignments_api import Assignments
 
@@ -14,6 +15,7 @@ urlpatterns = [
         path(f"alerts/<str:alert_id>/{verb}", act.as_view(), name=f"api_alert_{verb}")
         for verb, act in acts.ACTS.items()
     ],
+    path("success", Success.as_view(), name="api_success"),
     path("orgs", Orgs.as_view(), name="api_orgs"),
     path("agents", Agents.as_view(), name="api_agents"),
     path("assignments", Assignments.as_view(), name="api_assignments"),

@@ -5,7 +5,6 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from statistics import median
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -211,23 +210,6 @@ def decode_cursor(text: str) -> tuple[datetime, UUID] | None:
         return datetime.fromisoformat(at).astimezone(UTC), UUID(pk)
     except (ValueError, binascii.Error, OverflowError):
         return None
-
-
-@dataclass(frozen=True)
-class Intervention:
-    """Median time to intervene today, in seconds, of n alerts a human came to; None without any."""
-
-    seconds: float | None
-    n: int
-
-
-def intervention_today(midnight: datetime) -> Intervention:
-    """From the first failure event of the episode to the first human act in the room, since midnight."""
-    rows = Alert.objects.filter(last_event_at__gte=midnight, human_acted_at__gte=midnight).values_list(
-        "first_failure_at", "human_acted_at"
-    )
-    times = [(acted - failed).total_seconds() for failed, acted in rows if acted is not None]
-    return Intervention(median(times) if times else None, len(times))
 
 
 def hidden(filters: Filters, orgs: Sequence[Org]) -> list[str]:

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from console.schema.views import Docs, Schema
-from console.views import alert, board, errors, health, preferences, pushes, reach, setup, sources, webhooks
+from console.views import alert, board, errors, health, preferences, pushes, reach, setup, sources, success, webhooks
 from console.views.invitation import invitation
 
 urlpatterns = [
@@ -29,6 +29,10 @@ urlpatterns = [
     path("sources/webhooks/<str:public_id>/settings", webhooks.settings, name="webhook_settings"),
     path("sources/webhooks/<str:public_id>/rotate", webhooks.rotate, name="webhook_rotate"),
     path("sources/webhooks/<str:public_id>/switch", webhooks.switch, name="webhook_switch"),
+    path("success", success.success, name="success"),
+    path("success.csv", success.success_csv, name="success_csv"),
+    path("success/<slug:metric>", success.behind, name="success_behind"),
+    path("success/<slug:metric>.csv", success.behind_csv, name="success_behind_csv"),
     path("preferences", preferences.preferences, name="preferences"),
     path("language", preferences.set_language, name="set_language"),
     path("livez", health.livez, name="livez"),

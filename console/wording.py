@@ -8,7 +8,7 @@ import zoneinfo
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.utils import timezone, translation
 from django.utils.html import format_html
@@ -86,6 +86,11 @@ def day_clock(at: datetime, zone: str) -> SafeString:
     local = at.astimezone(_zone(zone))
     text = f"{local.day} {_month(local.month)} {local:%H}{decimal_mark()}{local:%M}"
     return format_html('<time datetime="{}" data-clock="d">{}</time>', at.isoformat(), text)
+
+
+def day_of(day: date, *, year: bool = False) -> str:
+    """`14 Nov`, `14 Nov 2026`: a day of the calendar, which is the same in every zone."""
+    return f"{day.day} {_month(day.month)}" + (f" {day.year}" if year else "")
 
 
 def _month(number: int) -> str:

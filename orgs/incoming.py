@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from email.message import Message
 from typing import Any, NoReturn
 
@@ -19,6 +19,7 @@ NESTING = 32
 STRING, TEXT = 200, 2000  # characters
 BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
 IN_QUOTES = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
 PLUS_LOST = re.compile(r" (\d\d:\d\d)$")  # an offset whose + was not percent-encoded
 
 
@@ -201,6 +202,16 @@ class Query:
         if value not in ("0", "1"):
             raise Refused(422, "invalid_parameter", f"{name} must be 1 or 0.", name)
         return value == "1"
+
+    def moment(self, name: str) -> date | datetime | None:
+        """A day such as 2026-05-04, or a time with its offset, as UTC. Raises Refused (422)."""
+        value = self.text(name)
+        if value is None or not DAY.fullmatch(value):
+            return self.time(name)
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise Refused(422, "invalid_parameter", f"{name} is no day of the calendar.", name) from None
 
     def number(self, name: str, default: int, most: int) -> int:
         """A whole number from 1 to `most`. Raises Refused (422)."""

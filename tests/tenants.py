@@ -208,6 +208,6 @@ def unknown(name: str) -> str:
 
 def seen(answer: Any) -> bytes:
     """All that an answer tells: status, headers and body, without what differs in every answer."""
-    body = b"".join(answer.streaming_content) if answer.streaming else answer.content
+    body = b"".join(answer) if answer.streaming else answer.content
     told = {name: value for name, value in answer.headers.items() if name != "Content-Security-Policy"}
     return ITS_OWN.sub(rb"\1", f"{answer.status_code} {told}\n".encode() + body)

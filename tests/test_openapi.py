@@ -142,6 +142,7 @@ def test_answers_are_as_described(org: Org, rina: User, monkeypatch: pytest.Monk
         ("/api/sources", "SourcePage"),
         ("/api/reach", "AgentReachPage"),
         ("/api/pushes", "PushPage"),
+        ("/api/success", "Success"),
         (f"/api/pushes/{push.pk}", "PushDetail"),
         (f"/api/pushes/{uuid4()}", "Error"),
     ):

@@ -116,6 +116,11 @@ OF_THE_CALLER = {
     "set_language",
     "api_alerts",
     "api_sources",
+    "success",
+    "success_csv",
+    "success_behind",
+    "success_behind_csv",
+    "api_success",
     "api_orgs",
     "api_agents",
     "api_supervisors",
@@ -171,6 +176,7 @@ def filled(route: Route, ours: Tenant, known: bool = True) -> str:
         "sso_id": ours.lead.sso_id,
         "org_id": ours.org.external_id,
         "public_id": ours.endpoint.public_id,
+        "metric": "with_confidence_pct",
     }
 
     def value(match: re.Match[str]) -> str:

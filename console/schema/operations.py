@@ -185,6 +185,28 @@ def _act(verb: str) -> tuple[str, str, Operation]:
     )
 
 
+def _success() -> tuple[str, str, Operation]:
+    day_or_time = {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}
+    return (
+        "/api/success",
+        "get",
+        _operation(
+            "success",
+            "The success figures of all your orgs together, and of each",
+            "Reading",
+            {200: ("The figures.", "Success")},
+            READS,
+            parameters=(
+                ORG,
+                _query(
+                    "from", day_or_time, "Inclusive; a day in each org's own zone, or an instant. Else 30 days ago."
+                ),
+                _query("to", day_or_time, "Exclusive; at most 366 days after `from`. Else now."),
+            ),
+        ),
+    )
+
+
 def _replay() -> tuple[str, str, Operation]:
     answers = {200: ("The push as it is now.", "PushDetail"), 409: ("It is not dead.", "PushConflict")}
     return (
@@ -344,6 +366,7 @@ def operations(examples: dict[str, Any]) -> list[tuple[str, str, Operation]]:
         _list("Supervisor", "/api/supervisors", "Supervisors and their roles", "Reading", ORG),
         _list("Source", "/api/sources", "Sources: last heard, rate, lag, what was refused", "Reading", ORG),
         _list("AgentReach", "/api/reach", "Production agents, and who of their supervisors is reached", "Reading", ORG),
+        _success(),
         *[_act(verb) for verb in ACTS],
         _list("Push", "/api/pushes", "Pushes, newest first", "Pushes", _some("state", Push.State.values), ORG),
         _one("Push", "/api/pushes/{push_id}", "One push with its hops", "Pushes", "push_id"),

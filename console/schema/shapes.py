@@ -2,6 +2,7 @@
 
 from typing import Any, get_args
 
+from alerts import figures
 from alerts.models import Alert, Push, Signal, Transition, WebhookDelivery
 from alerts.reach import Reason
 from alerts.sources.health import STATUSES, State
@@ -16,6 +17,7 @@ TEXT: Schema = {"type": "string"}
 TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 COUNT_OR_NULL: Schema = {"type": ["integer", "null"], "minimum": 0}
+NUMBER_OR_NULL: Schema = {"type": ["number", "null"], "minimum": 0}
 URL_OR_NULL: Schema = {"type": ["string", "null"], "format": "uri"}
 
 
@@ -297,6 +299,22 @@ SCHEMAS: dict[str, Schema] = {
                 },
             )
         ),
+    ),
+    "Success": record(
+        "The success figures; docs/success.md defines them.",
+        as_of=TIME,
+        results=array(ref("SuccessFigure")),
+    ),
+    "SuccessFigure": record(
+        "One figure. Null: no data, or too little for an interval.",
+        org_id={**TEXT_OR_NULL, "description": "Null: all orgs you may see, together."},
+        metric=enum(list(figures.BY_NAME)),
+        value={**NUMBER_OR_NULL, "description": "Seconds, or a percentage from 0 to 100."},
+        n={**COUNT, "description": "What the figure is of: episodes, failure events, conversations, agents, alerts."},
+        low={**NUMBER_OR_NULL, "description": "Of the 95 % interval."},
+        high=NUMBER_OR_NULL,
+        target=NUMBER_OR_NULL,
+        baseline={**NUMBER_OR_NULL, "description": "The same figure of the org's first 30 days, so far."},
     ),
     "AlertConflict": record("Somebody was faster; the alert as it is now.", error=ERROR, alert=ref("Alert")),
     "PushConflict": record("It is not dead (any more); the push as it is now.", error=ERROR, push=ref("PushDetail")),

@@ -65,6 +65,12 @@ def length(seconds: float | None) -> str:
 
 
 @register.simple_tag
+def took(seconds: float) -> str:
+    """How long it took, as on a clock: `04:38`, `1 h 05`."""
+    return wording.duration(seconds)
+
+
+@register.simple_tag
 def length_since(since: datetime | None, now: datetime) -> str:
     """How long it has lasted, `14 min`; nothing for None."""
     return wording.span((now - since).total_seconds()) if since is not None else ""

@@ -1,7 +1,7 @@
 """The live board."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from alerts.figures import Period, time_to_intervene
 from alerts.models import Alert, Signal
 from console import board as query
 from console import health
@@ -37,7 +38,7 @@ def board(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"filters": filters, "now": now, "orgs": orgs}
     with read_by(person(request)):
         context |= _feed(request, filters, now, orgs) if partial != "head" else {}
-        context |= _head(request, now) if partial != "feed" else {}
+        context |= _head(request, now, orgs) if partial != "feed" else {}
         response = render(request, PARTIALS.get(partial, "console/board.html"), context)
     response["Cache-Control"] = "no-store"
     return response
@@ -137,7 +138,7 @@ def _empty(filters: Filters, groups: list[Group], total: Counts, orgs: list[Org]
     }
 
 
-def _head(request: HttpRequest, now: datetime) -> dict[str, Any]:
+def _head(request: HttpRequest, now: datetime, orgs: list[Org]) -> dict[str, Any]:
     zone = ZoneInfo(timezone.get_current_timezone_name())
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     tiles = health.tiles(request.org_ids, now)  # type: ignore[attr-defined]
@@ -147,7 +148,7 @@ def _head(request: HttpRequest, now: datetime) -> dict[str, Any]:
         "tiles": tiles[: health.SHOWN],
         "healthy": sum(tile.state == "healthy" for tile in tiles),
         "more_tiles": max(0, len(tiles) - health.SHOWN),
-        "intervention": query.intervention_today(midnight),
+        "intervention": time_to_intervene(orgs, Period(midnight, midnight + timedelta(days=1)), now),
         "severities": Severity.choices,
         "signals": Signal.choices,
         "agents": sorted(set(Agent.objects.values_list("name", flat=True))),

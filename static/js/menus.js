@@ -21,7 +21,7 @@ function sheet(show) {
   if (!filters || !button) return;
   filters.classList.toggle("is-open", show);
   button.setAttribute("aria-expanded", String(show));
-  if (show) filters.querySelector("select").focus();
+  if (show) filters.querySelector("select, input:not([type=hidden])").focus();
 }
 
 export function start() {

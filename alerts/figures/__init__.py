@@ -1,0 +1,35 @@
+"""Success figures: what the product is for, counted from events, transitions and room activity. Reads only.
+
+`measure` counts everything for a page; `items` lists what is behind a number. docs/success.md has the definitions.
+"""
+
+from alerts.figures.counting import Figure, Span, Success, count, measure, span_of, time_to_intervene
+from alerts.figures.covered import Covered, coverage
+from alerts.figures.formulas import Estimate
+from alerts.figures.listing import Item, days, items
+from alerts.figures.metrics import BY_NAME, COVERAGE, METRICS, Metric
+from alerts.figures.periods import BadPeriod, Moment, Period, period
+
+__all__ = [
+    "BY_NAME",
+    "COVERAGE",
+    "METRICS",
+    "BadPeriod",
+    "Covered",
+    "Estimate",
+    "Figure",
+    "Item",
+    "Metric",
+    "Moment",
+    "Period",
+    "Span",
+    "Success",
+    "count",
+    "coverage",
+    "days",
+    "items",
+    "measure",
+    "period",
+    "span_of",
+    "time_to_intervene",
+]

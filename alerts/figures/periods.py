@@ -1,0 +1,75 @@
+"""From when to when: what a reader asks for, as a stretch of time in each org's own zone. Pure."""
+
+import math
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+USUAL = timedelta(days=30)
+LONGEST = timedelta(days=366)
+POINTS = 31  # of a trend, at most
+FIRST_YEAR, LAST_YEAR = 2000, 2100
+EASTERNMOST, WESTERNMOST = "Etc/GMT-14", "Etc/GMT+12"  # where a day begins first, and last
+
+Moment = date | datetime  # a day in the org's own zone, or an instant
+
+
+class BadPeriod(ValueError):
+    """There is no such period; `field` is `from` or `to`, the message says what to do."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def instant(moment: Moment, zone: str) -> datetime:
+    """An instant as it is, a day as the instant at which it begins in `zone`."""
+    return moment if isinstance(moment, datetime) else datetime.combine(moment, time(), ZoneInfo(zone))
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """`starts` is inclusive, `ends` exclusive."""
+
+    starts: Moment
+    ends: Moment
+
+    def window(self, zone: str) -> tuple[datetime, datetime]:
+        """Both as instants, for an org of this zone."""
+        return instant(self.starts, zone), instant(self.ends, zone)
+
+    @property
+    def width(self) -> int:
+        """Days that one point of the trend stands for: 1, 7, or as many as keep it to about 31 points."""
+        starts, ends = self.window("UTC")
+        days = math.ceil((ends - starts) / timedelta(days=1))
+        return next(width for width in (1, 7, math.ceil(days / POINTS)) if days <= POINTS * width)
+
+    def points(self, zone: str, now: datetime) -> list[date]:
+        """The first day of each point of the trend, in `zone`; none in the future."""
+        starts, ends = self.window(zone)
+        first = starts.astimezone(ZoneInfo(zone)).date()
+        last = (min(ends, now) - timedelta(microseconds=1)).astimezone(ZoneInfo(zone)).date()
+        return [first + timedelta(days=n) for n in range(0, (last - first).days + 1, self.width)]
+
+
+def period(starts: Moment | None, ends: Moment | None, now: datetime) -> Period:
+    """What was asked for; without an end it is now, without a start 30 days before the end. Raises BadPeriod."""
+    for field, moment in (("from", starts), ("to", ends)):
+        if moment is not None and not FIRST_YEAR <= moment.year <= LAST_YEAR:
+            raise BadPeriod(field, f"{field} must be in the years {FIRST_YEAR} to {LAST_YEAR}.")
+    ends = now if ends is None else ends
+    starts = ends - USUAL if starts is None else starts
+    if not _in_order(starts, ends):
+        raise BadPeriod("to", "to must be later than from.")
+    made = Period(starts, ends)
+    if instant(ends, "UTC") - instant(starts, "UTC") > LONGEST + timedelta(days=1):
+        raise BadPeriod("from", f"from must be at most {LONGEST.days} days before to.")
+    return made
+
+
+def _in_order(starts: Moment, ends: Moment) -> bool:
+    """A day against an instant: in order if it is so in any zone; elsewhere the period is empty."""
+    if isinstance(starts, datetime) == isinstance(ends, datetime):
+        return starts < ends
+    return instant(starts, EASTERNMOST) < instant(ends, WESTERNMOST)

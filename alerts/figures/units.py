@@ -1,0 +1,199 @@
+"""What is counted, one row a thing: the SQL behind every figure and behind the list that a figure opens.
+
+Each statement ends in a table `unit` (part, zone, starts, org_id, at, alert_id, room_id, agent_id, n, outcome,
+seconds): `outcome` says whether, and as what, the thing counts; (at, alert_id, n) is its place in a list. A figure
+is a count over it, its drill-down the rows themselves, so that they cannot disagree.
+
+Parameters: `span`'s arrays, one element for each org and part ("period" or "baseline"); `now`. All but the
+verdicts begin at failure events by agent and time of receipt, which have an index; so the cost follows the span, not
+the org's history. OFFSET 0 keeps the planner to it: it cannot see how short a span is, and would read all there is.
+Raw SQL knows no scope: the orgs come from a scoped query (counting.py).
+"""
+
+from datetime import timedelta
+
+FOLLOW_UP_WITHIN = timedelta(minutes=15)
+
+SPAN = """
+WITH span AS (
+    SELECT * FROM unnest(%(orgs)s::bigint[], %(parts)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[],
+                         %(zones)s::text[]) AS span (org_id, part, starts, ends, zone)
+)"""
+
+# Alerts with a failure in the span, or within a day of it: a conversation is a whole day of a room, and what an
+# event did was decided within 10 min of it, or it is late and begins nothing.
+EPISODES = """,
+touched AS (
+    SELECT DISTINCT event.alert_id
+      FROM span
+      JOIN orgs_agent agent ON agent.org_id = span.org_id
+     CROSS JOIN LATERAL (
+           SELECT alert_id FROM alerts_failureevent
+            WHERE agent_id = agent.id
+              AND received_at >= span.starts - interval '25 hours' AND received_at < span.ends + interval '25 hours'
+              AND alert_id IS NOT NULL AND reason <> 'late'
+           OFFSET 0) event
+), history AS (
+    SELECT alert.org_id, alert.room_id, alert.agent_id, change.alert_id, change.episode, change.id, change.change,
+           change.reason, change.at, event.occurred_at
+      FROM touched
+      JOIN alerts_alert alert ON alert.id = touched.alert_id AND alert.scope = 'room'
+      JOIN alerts_transition change ON change.alert_id = alert.id
+      LEFT JOIN alerts_failureevent event ON event.id = change.event_id AND event.reason <> 'late'
+), begun AS (
+    SELECT org_id, room_id, agent_id, alert_id, episode,
+           min(occurred_at) AS starts,
+           bool_or(change IN ('opened', 'rearmed') AND reason = 'human_present') AS human_present,
+           bool_or(change = 'snoozed') AS snoozed,
+           min(at) FILTER (WHERE change IN ('opened_room', 'intervened')) AS acted_at,
+           (array_agg(CASE WHEN change <> 'reopened' THEN at END ORDER BY id DESC)
+               FILTER (WHERE change IN ('resolved', 'abandoned', 'reopened')))[1] AS closed_at
+      FROM history
+     GROUP BY org_id, room_id, agent_id, alert_id, episode
+), episode AS (
+    SELECT begun.*, least(closed_at, lead(starts) OVER (PARTITION BY alert_id ORDER BY episode)) AS ends FROM begun
+)"""
+
+TIME_TO_INTERVENE = """,
+unit AS (
+    SELECT span.part, span.zone, span.starts, episode.org_id, episode.starts AS at, episode.alert_id, episode.room_id,
+           episode.agent_id, episode.episode::bigint AS n,
+           CASE WHEN episode.human_present THEN 'human_present'
+                WHEN human.at IS NOT NULL THEN 'came'
+                WHEN episode.ends IS NULL THEN 'open'
+                ELSE 'nobody' END AS outcome,
+           CASE WHEN NOT episode.human_present AND human.at IS NOT NULL
+                THEN extract(epoch FROM greatest(human.at, episode.starts) - episode.starts)::float8
+                END AS seconds
+      FROM span
+      JOIN episode ON episode.org_id = span.org_id AND episode.starts >= span.starts AND episode.starts < span.ends
+     CROSS JOIN LATERAL (
+           SELECT least(episode.acted_at, min(activity.at)) AS at
+             FROM alerts_roomactivity activity
+            WHERE activity.room_id = episode.room_id
+              AND activity.kind IN ('human_opened', 'human_message', 'assigned')
+              AND activity.at >= episode.starts AND activity.at <= coalesce(episode.ends, 'infinity')
+           ) human
+)"""
+
+MUTED = """,
+unit AS (
+    SELECT span.part, span.zone, span.starts, episode.org_id, episode.starts AS at, episode.alert_id, episode.room_id,
+           episode.agent_id, episode.episode::bigint AS n,
+           CASE WHEN episode.snoozed THEN 'muted' ELSE 'not_muted' END AS outcome, NULL::float8 AS seconds
+      FROM span
+      JOIN episode ON episode.org_id = span.org_id AND episode.starts >= span.starts AND episode.starts < span.ends
+)"""
+
+# A conversation: what failed in a room on one day of the org. It is over when all that failed in it is.
+CONVERSATIONS = """,
+conversation AS (
+    SELECT zones.zone, history.org_id, history.room_id,
+           min(history.occurred_at) AS starts,
+           max(episode.ends) AS ends,
+           bool_and(episode.ends IS NOT NULL) AS is_over,
+           bool_or(history.reason = 'human_present') AS human_present,
+           array_agg(DISTINCT history.alert_id) AS alerts,
+           (array_agg(history.alert_id ORDER BY history.occurred_at, history.id))[1] AS alert_id,
+           (array_agg(history.agent_id ORDER BY history.occurred_at, history.id))[1] AS agent_id
+      FROM history
+      JOIN (SELECT DISTINCT org_id, zone FROM span) zones ON zones.org_id = history.org_id
+      JOIN episode ON episode.alert_id = history.alert_id AND episode.episode = history.episode
+     WHERE history.occurred_at IS NOT NULL
+     GROUP BY zones.zone, history.org_id, history.room_id, (history.occurred_at AT TIME ZONE zones.zone)::date
+), unit AS (
+    SELECT span.part, span.zone, span.starts, talk.org_id, talk.starts AS at, talk.alert_id, talk.room_id,
+           talk.agent_id, 0::bigint AS n,
+           CASE WHEN NOT talk.is_over THEN 'open'
+                WHEN talk.human_present THEN 'came'
+                WHEN EXISTS (SELECT FROM alerts_roomactivity activity
+                              WHERE activity.room_id = talk.room_id
+                                AND activity.kind IN ('human_opened', 'human_message', 'assigned')
+                                AND activity.at >= talk.starts AND activity.at <= talk.ends) THEN 'came'
+                WHEN EXISTS (SELECT FROM alerts_transition change
+                              WHERE change.alert_id = ANY (talk.alerts)
+                                AND change.change IN ('opened_room', 'intervened')
+                                AND change.at >= talk.starts AND change.at <= talk.ends) THEN 'came'
+                ELSE 'nobody' END AS outcome,
+           NULL::float8 AS seconds
+      FROM span
+      JOIN conversation talk ON talk.org_id = span.org_id AND talk.starts >= span.starts AND talk.starts < span.ends
+)"""
+
+# An event is received at most 5 min before it says it occurred, and at most 30 days after.
+EVENTS = """,
+event AS (
+    SELECT span.part, span.zone, span.starts, event.*
+      FROM span
+      JOIN orgs_agent agent ON agent.org_id = span.org_id
+     CROSS JOIN LATERAL (
+           SELECT * FROM alerts_failureevent
+            WHERE agent_id = agent.id
+              AND received_at >= span.starts - interval '5 minutes' AND received_at < span.ends + interval '31 days'
+              AND occurred_at >= span.starts AND occurred_at < span.ends
+           OFFSET 0) event
+)"""
+
+FOLLOW_UP = """,
+unit AS (
+    SELECT event.part, event.zone, event.starts, event.org_id, event.occurred_at AS at, event.alert_id, event.room_id,
+           event.agent_id, event.id AS n,
+           CASE WHEN event.reason IN ('late', 'above_threshold') THEN event.reason
+                WHEN event.occurred_at + %(follow_up_within)s > %(now)s THEN 'too_early'
+                WHEN event.reason = 'human_present' THEN 'followed_up'
+                WHEN EXISTS (SELECT FROM alerts_roomactivity activity
+                              WHERE activity.room_id = event.room_id
+                                AND activity.kind IN ('human_opened', 'human_message', 'assigned')
+                                AND activity.at >= event.occurred_at
+                                AND activity.at <= event.occurred_at + %(follow_up_within)s) THEN 'followed_up'
+                WHEN EXISTS (SELECT FROM alerts_transition change
+                              WHERE change.alert_id = event.alert_id
+                                AND change.actor_id IS NOT NULL
+                                AND change.change IN ('acknowledged', 'opened_room', 'intervened', 'assigned',
+                                                      'resolved')
+                                AND change.at >= event.occurred_at
+                                AND change.at <= event.occurred_at + %(follow_up_within)s) THEN 'followed_up'
+                ELSE 'missed' END AS outcome,
+           NULL::float8 AS seconds
+      FROM event
+      LEFT JOIN alerts_alert alert ON alert.id = event.alert_id
+     WHERE alert.scope = 'room' OR event.reason IN ('late', 'above_threshold')
+)"""
+
+CONFIDENCE = """,
+unit AS (
+    SELECT event.part, event.zone, event.starts, event.org_id, event.occurred_at AS at, event.alert_id, event.room_id,
+           event.agent_id, event.id AS n,
+           CASE WHEN event.confidence IS NULL THEN 'without' ELSE 'with' END AS outcome, NULL::float8 AS seconds
+      FROM event
+)"""
+
+VERDICTS = """,
+unit AS (
+    SELECT span.part, span.zone, span.starts, alert.org_id, given.at, alert.id AS alert_id, alert.room_id,
+           alert.agent_id, 0::bigint AS n, alert.verdict AS outcome, NULL::float8 AS seconds
+      FROM span
+      JOIN alerts_alert alert ON alert.org_id = span.org_id AND alert.scope = 'room' AND alert.verdict <> ''
+     CROSS JOIN LATERAL (
+           SELECT max(change.at) AS at FROM alerts_transition change
+            WHERE change.alert_id = alert.id AND change.change = 'verdict'
+           ) given
+     WHERE given.at >= span.starts AND given.at < span.ends
+)"""
+
+COUNT = """
+SELECT org_id, part,
+       CASE part WHEN 'period'
+            THEN ((at AT TIME ZONE zone)::date - (starts AT TIME ZONE zone)::date) / %(width)s END AS point,
+       outcome, count(*), array_agg(seconds) FILTER (WHERE seconds IS NOT NULL)
+  FROM unit GROUP BY org_id, part, point, outcome"""
+
+LIST = """
+SELECT unit.at, unit.outcome, unit.seconds, unit.alert_id, org.external_id, org.name, agent.name,
+       room.room_id, room.label
+  FROM unit
+  JOIN orgs_org org ON org.id = unit.org_id
+  JOIN orgs_agent agent ON agent.id = unit.agent_id
+  JOIN alerts_room room ON room.id = unit.room_id
+ WHERE %(outcome)s = '' OR unit.outcome = %(outcome)s
+ ORDER BY unit.at DESC, unit.alert_id, unit.n LIMIT %(limit)s OFFSET %(offset)s"""
