@@ -53,8 +53,3 @@ def _lowest_tier(people: list[Recipient]) -> list[Recipient]:
         return []
     lowest = min(person.tier for person in people)
     return [person for person in people if person.tier == lowest]
-
-
-def reachable(person: User) -> bool:
-    """Whether a push to this person comes out on a phone, as far as notification-service said when it was asked."""
-    return person.is_active and bool(person.push_tokens)

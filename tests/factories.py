@@ -242,3 +242,11 @@ WebhookDeliveryFactory: Any = _WebhookDeliveryFactory
 RoomFactory: Any = _RoomFactory
 AlertFactory: Any = _AlertFactory
 PushFactory: Any = _PushFactory
+
+
+def reach(person: User, org: Org) -> Push:
+    """Prove that a push reaches this person: a test push of the org was delivered."""
+    now = datetime.now(UTC)
+    return PushFactory(
+        alert=None, org=org, assignment=None, supervisor=person, state="sent", sent_at=now, delivered_at=now
+    )

@@ -10,7 +10,7 @@ from alerts import actions, figures
 from alerts.figures.formulas import census, middle, share
 from orgs import clock as database_clock
 from orgs.models import Agent, Org, User
-from tests.factories import AgentFactory, SupervisorRoleFactory
+from tests.factories import AgentFactory, reach
 from tests.scene import Scene
 from tests.test_state_machine import freeze
 
@@ -221,15 +221,14 @@ def test_every_failure_event_may_carry_a_confidence(day: Day) -> None:
     assert day.figure(CONFIDENCE) == (50, 2)
 
 
-def test_coverage_is_agents_with_somebody_who_would_be_told_and_has_a_phone(day: Day) -> None:
+def test_coverage_is_agents_backed_up_by_somebody_a_push_is_proven_to_reach(day: Day) -> None:
     org, people = day.scene.org, day.scene.people
-    reached, unreached = AgentFactory(org=org), AgentFactory(org=org)
+    reached, _ = AgentFactory(org=org), AgentFactory(org=org)
     AgentFactory(org=org, production=False)
-    User.objects.filter(pk=people[0].pk).update(push_tokens=1)
     day.scene.role.agents.add(reached)
-    assert day.figure(COVERAGE) == (50, 2)
-    second = SupervisorRoleFactory(org=org, tier=2)
-    second.agents.add(unreached)
+    User.objects.filter(pk=people[0].pk).update(push_tokens=1)
+    assert day.figure(COVERAGE) == (0, 2)
+    reach(people[0], org)
     assert day.figure(COVERAGE) == (50, 2)
     User.objects.filter(pk=people[0].pk).update(is_active=False)
     assert day.figure(COVERAGE) == (0, 2)

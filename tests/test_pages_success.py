@@ -15,9 +15,9 @@ from alerts import actions
 from alerts.figures import METRICS
 from console.chart import PERCENT, line_chart
 from console.views import success
-from orgs.models import Org, User
+from orgs.models import Org
 from tests.api_client import signed_in, supervisor_of
-from tests.factories import AgentFactory, OrgFactory, UserFactory
+from tests.factories import AgentFactory, OrgFactory, UserFactory, reach
 from tests.scene import Scene
 from tests.tenants import seen
 
@@ -73,8 +73,8 @@ def test_without_data_it_says_so_and_never_zero(org: Org) -> None:
 def test_agents_nobody_can_be_reached_for_are_named(scene: Scene) -> None:
     page = text(signed_in(scene.people[0]).get("/success"))
     assert "Agents with a reachable supervisor 0 of 1" in page
-    assert "Billing Bot 2 people would be told, none has a phone" in page
-    User.objects.filter(pk=scene.people[0].pk).update(push_tokens=1)
+    assert "Billing Bot 2 people back it up, and no push is proven to reach one" in page
+    reach(scene.people[0], scene.org)
     assert "Each agent in production has somebody a push reaches." in text(signed_in(scene.people[0]).get("/success"))
 
 

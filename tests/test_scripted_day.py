@@ -37,7 +37,7 @@ from alerts.sources import inbox
 from orgs import clock as database_clock
 from orgs import webhooks
 from orgs.models import Org, User
-from tests.factories import AssignmentFactory, OrgFactory, SourceFactory, SupervisorRoleFactory
+from tests.factories import AssignmentFactory, OrgFactory, SourceFactory, SupervisorRoleFactory, reach
 from tests.ingest_server import make_key
 from tests.qontak import message, stamp
 
@@ -263,7 +263,7 @@ def check_verdicts(day: Day) -> None:
 def check_figures(day: Day) -> None:
     """The four success figures and the three beside them, per org and overall."""
     for name in ("melati", "cendana"):
-        User.objects.filter(pk=day.places[name].people[1].pk).update(push_tokens=1)
+        reach(day.places[name].people[1], day.places[name].org)
     zone = day.start.astimezone(UTC) + timedelta(hours=7)
     period = f"from={zone:%Y-%m-%d}&to={zone + timedelta(days=1):%Y-%m-%d}"
     figures = {name: read(reader(place.org), period, name) for name, place in day.places.items()}

@@ -1,15 +1,15 @@
-"""Which production agents have a supervisor whom a push would reach, now."""
+"""Which production agents have a supervisor whom a push reaches, now: the same answer as on the page of reach."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from alerts.reach import production_agents, reach_of
 from orgs.models import Agent, Org, User
-from orgs.routing import reachable, recipients
 
 
 @dataclass(frozen=True)
 class Covered:
-    """An agent in production, the people who would be told of its failure, and those of them a push reaches."""
+    """An agent in production, the people who back it up, and those of them a push reaches."""
 
     agent: Agent
     told: list[User]
@@ -21,12 +21,13 @@ class Covered:
 
 
 def coverage(orgs: Sequence[Org]) -> list[Covered]:
-    """The production agents of these orgs, by org and name; three queries, inside a scope."""
-    agents = Agent.objects.filter(production=True, org__in=orgs).select_related("org").order_by("org__name", "name")
-    told = recipients({(agent.org_id, agent.pk) for agent in agents})
-    people = User.objects.in_bulk({one.user_id for found in told.values() for one in found})
-    found = []
-    for agent in agents:
-        of_agent = [people[one.user_id] for one in told[agent.org_id, agent.pk]]
-        found.append(Covered(agent, of_agent, [person for person in of_agent if reachable(person)]))
-    return found
+    """The production agents of these orgs, by org and name; four queries, inside a scope."""
+    agents = production_agents().filter(org__in=orgs).order_by("org__name", "name")
+    return [
+        Covered(
+            one.agent,
+            [supervisor.user for supervisor in one.supervisors],
+            [supervisor.user for supervisor in one.supervisors if supervisor.reachable],
+        )
+        for one in reach_of(agents, rooms=False)
+    ]

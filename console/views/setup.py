@@ -22,7 +22,7 @@ from orgs.models import NAME, Org
 from orgs.setup import CannotSetUp, Made, set_up
 
 HTMX_STOPS_POLLING = 286
-SOURCES = "/sources"  # where webhooks are made
+
 PRINTABLE = RegexValidator(r"^[^\x00-\x1f\x7f]*$", gettext_lazy("No control characters here."))
 
 
@@ -124,7 +124,6 @@ def _context(request: HttpRequest, org: Org) -> dict[str, Any]:
         "facts": facts,
         "steps": words.steps(progress, facts),
         "source": source,
-        "sources_url": SOURCES,
         "key": words.key_of(source, now),
         "people": words.people(org),
         "push": words.newest_push(org, now),
