@@ -12,6 +12,12 @@ from typing import Any
 EVENTS, ACTIVITY = "/api/failure-events", "/api/room-activity"
 
 
+def failure(name: str = "e-1", **fields: Any) -> dict[str, Any]:
+    """The fields of a good failure event."""
+    made = {"event_id": name, "signal": "agent_error", "agent_name": "Bot", "room_id": "r-7", "error": {"type": "T"}}
+    return made | fields
+
+
 @dataclass
 class Told:
     """One answer that is not the usual one. `drip`: seconds between bytes; `hang_up`: close without a word."""

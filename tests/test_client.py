@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
-from agent_live_monitoring import Client, Problem
+from agent_live_monitoring import Client, FailureEvent, Problem, RoomActivity
+from alerts.items import ActivityItem, EventItem
 from tests.ingest_server import Sender, activities, alerts, events
 
 MakeClient = Callable[..., Client]
@@ -161,6 +163,14 @@ def test_numbers_of_other_kinds_are_said(client: Client) -> None:
     client.report_failure(**failure(signal="low_confidence", confidence=Decimal("0.25"), error=None))
     assert client.flush().delivered == 1
     assert [event.confidence for event in events()] == [0.25]
+
+
+@pytest.mark.parametrize(("told", "taken"), [(FailureEvent, EventItem), (RoomActivity, ActivityItem)])
+def test_type_checkers_know_the_fields_that_the_lane_takes(told: type, taken: type) -> None:
+    fields = msgspec.structs.fields(taken)
+    made = {"event_id", "occurred_at", "activity_id", "at"}
+    assert told.__required_keys__ | told.__optional_keys__ == {field.name for field in fields}
+    assert told.__required_keys__ == {field.name for field in fields if field.required} - made
 
 
 def test_a_flush_ends_as_soon_as_all_is_answered_for(client: Client) -> None:

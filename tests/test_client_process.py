@@ -14,7 +14,7 @@ import pytest
 
 from agent_live_monitoring import Client, Problem
 from tests.ingest_server import Sender, events
-from tests.lane_double import LaneDouble, Told
+from tests.lane_double import LaneDouble, Told, failure
 from tests.stack import until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -140,11 +140,6 @@ def test_a_damaged_segment_harms_nobody(
 
 
 # --- The spool --------------------------------------------------------------------------------------------
-
-
-def failure(name: str, **fields: Any) -> dict[str, Any]:
-    made = {"event_id": name, "signal": "agent_error", "agent_name": "Bot", "room_id": "r-7", "error": {"type": "T"}}
-    return made | fields
 
 
 def spooled(make_client: MakeClient, folder: Path, *names: str) -> None:
