@@ -56,6 +56,7 @@ def formset(prefix: str, *rows: dict[str, Any], initial: int = 0) -> dict[str, A
 
 
 ORG = {
+    "personal_data": "mask",
     "external_id": "melati",
     "name": "Toko Melati",
     "zone": "Asia/Jakarta",
