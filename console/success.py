@@ -104,8 +104,8 @@ WORDS: dict[str, Words] = {
         gettext_lazy("Agents with a reachable supervisor"),
         gettext_lazy("Reachable"),
         gettext_lazy(
-            "Of the agents in production: the share that is backed up by at least one person whom a push is proven to reach. "
-            "As it is now, whatever the period."
+            "Of the agents in production: the share that is backed up by at least one person whom a push is proven to "
+            "reach. As it is now, whatever the period."
         ),
         ngettext_lazy("{n} agent", "{n} agents"),
         {

@@ -185,7 +185,7 @@ def day(transactional_db: None, ingest_port: int, clock: Any) -> Iterator[Day]:
 
 
 def reader(org: Org) -> Browser:
-    _, key = make_key(SourceFactory(org=org, name="reader"), scopes=("read", "act"))
+    _, key = make_key(SourceFactory(org=org), scopes=("read", "act"))
     return Browser(headers={"Authorization": f"Bearer {key}"})
 
 
