@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
+from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from alerts.figures import COVERAGE, Estimate, Figure, Metric, Success
 from console.chart import PERCENT, SECONDS, Chart, line_chart
@@ -315,7 +315,7 @@ def left_out(metric: Metric, outcomes: Mapping[str, int]) -> list[str]:
     """`12 not counted: A human was there`, for each reason that occurs."""
     words = WORDS[metric.name].outcomes
     return [
-        ngettext("{n} not counted: {why}", "{n} not counted: {why}", n).format(n=n, why=words[outcome].name)
+        _("{n} not counted: {why}").format(n=n, why=words[outcome].name)
         for outcome, n in sorted(outcomes.items())
         if outcome not in metric.counted and n
     ]

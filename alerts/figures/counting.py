@@ -1,8 +1,8 @@
-"""The success figures of orgs over a period, counted in the database: one statement a figure, whatever the orgs."""
+"""The success figures of orgs over a period, counted in the database: two statements a figure, whatever the orgs."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -47,55 +47,63 @@ class Success:
 
 @dataclass(frozen=True)
 class Span:
-    """What the statements are about: a row for each org and part."""
+    """What a statement is about: for each org from when to when, and its zone."""
 
-    rows: Sequence[tuple[int, str, datetime, datetime, str]]
+    rows: Sequence[tuple[int, datetime, datetime, str]]
     now: datetime
 
     def parameters(self, **more: Any) -> dict[str, Any]:
-        names = ("orgs", "parts", "starts", "ends", "zones")
-        arrays = {name: list(column) for name, column in zip(names, zip(*self.rows, strict=True), strict=True)}
-        return arrays | {"now": self.now, "follow_up_within": FOLLOW_UP_WITHIN} | more
+        """Of the statements in units.py; there is at least one row."""
+        orgs, starts, ends, zones = (list(column) for column in zip(*self.rows, strict=True))
+        arrays = {"orgs": orgs, "starts": starts, "ends": ends, "zones": zones}
+        limits = {"earliest": min(starts), "latest": max(ends), "now": self.now}
+        return arrays | limits | {"follow_up_within": FOLLOW_UP_WITHIN} | more
 
 
 def measure(orgs: Sequence[Org], period: Period, zone: str, now: datetime) -> Success:
     """Every figure of these orgs; run it inside a scope. `zone`: whose days the points of the trend are."""
     begun = _first_failures(orgs)
-    span = _span(orgs, begun, period, now, with_baseline=True)
+    span, first_days = _span(orgs, begun, period, now), _first_days(orgs, begun, now)
     points = max((period.points(name, now) for name in [zone, *{org.zone for org in orgs}]), key=len)
     columns = [
-        (metric, _coverage_tallies(orgs) if metric is COVERAGE else _count(metric, span, period.width))
+        (metric, _count(metric, span, period.width), _count(metric, first_days))
+        if metric is not COVERAGE
+        else (metric, _coverage(orgs), Tallies())
         for metric in METRICS
     ]
     return Success(
         now,
         points,
-        [_figure(metric, tallies, None, len(points)) for metric, tallies in columns],
-        {org.pk: [_figure(metric, tallies, org.pk) for metric, tallies in columns] for org in orgs},
+        [_figure(*column, None, len(points)) for column in columns],
+        {org.pk: [_figure(*column, org.pk) for column in columns] for org in orgs},
         {org: at + BASELINE for org, at in begun.items() if at is not None},
     )
 
 
 def time_to_intervene(orgs: Sequence[Org], period: Period, now: datetime) -> Estimate:
     """The median over these orgs alone: one figure of `measure`, for a page that must be cheap."""
-    span = _span(orgs, _first_failures(orgs), period, now, with_baseline=False)
-    tallies = _count(TIME_TO_INTERVENE, span, period.width)
-    return TIME_TO_INTERVENE.estimate(tallies[None, "period", None])
+    return TIME_TO_INTERVENE.estimate(_count(TIME_TO_INTERVENE, span_of(orgs, period, now)).of[None])
 
 
 def span_of(orgs: Sequence[Org], period: Period, now: datetime) -> Span:
-    """The period alone, for a list."""
-    return _span(orgs, _first_failures(orgs), period, now, with_baseline=False)
+    """The period alone, for a list; run it inside a scope."""
+    return _span(orgs, _first_failures(orgs), period, now)
 
 
 def count(metric: Metric, span: Span) -> Mapping[str, int]:
-    """How many things of the period have which outcome."""
-    return _count(metric, span, 1)[None, "period", None].outcomes
+    """How many things of the span have which outcome."""
+    return _count(metric, span).of[None].outcomes
 
 
 # --- counting --------------------------------------------------------------------------------------------------------
 
-Key = tuple[int | None, str, int | None]  # org (None: all), part, point of the trend (None: the whole part)
+
+@dataclass(frozen=True)
+class Tallies:
+    """What was counted, by org (None: all together), and by point of the trend."""
+
+    of: dict[int | None, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    at: dict[int, Tally] = field(default_factory=lambda: defaultdict(Tally))
 
 
 def _first_failures(orgs: Sequence[Org]) -> dict[int, datetime | None]:
@@ -115,45 +123,42 @@ def _first_failures(orgs: Sequence[Org]) -> dict[int, datetime | None]:
     return begun
 
 
-def _span(
-    orgs: Sequence[Org], begun: Mapping[int, datetime | None], period: Period, now: datetime, *, with_baseline: bool
-) -> Span:
-    rows = []
-    for org in (org for org in orgs if org.pk in begun):
-        rows.append((org.pk, "period", *period.window(org.zone), org.zone))
-        at = begun[org.pk]
-        if with_baseline and at is not None:
-            rows.append((org.pk, "baseline", at, at + BASELINE, org.zone))
-    return Span(rows, now)
+def _span(orgs: Sequence[Org], begun: Mapping[int, datetime | None], period: Period, now: datetime) -> Span:
+    return Span([(org.pk, *period.window(org.zone), org.zone) for org in orgs if org.pk in begun], now)
 
 
-def _count(metric: Metric, span: Span, width: int) -> dict[Key, Tally]:
-    tallies: dict[Key, Tally] = defaultdict(Tally)
+def _first_days(orgs: Sequence[Org], begun: Mapping[int, datetime | None], now: datetime) -> Span:
+    """The baseline: of each org its own first 30 days."""
+    found = [(org, begun.get(org.pk)) for org in orgs]
+    return Span([(org.pk, at, at + BASELINE, org.zone) for org, at in found if at is not None], now)
+
+
+def _count(metric: Metric, span: Span, width: int = 1) -> Tallies:
+    tallies = Tallies()
     if not span.rows:
         return tallies
     with connection.cursor() as cursor:
         cursor.execute(metric.sql + COUNT, span.parameters(width=width))
-        for org_id, part, point, outcome, n, seconds in cursor.fetchall():
-            for key in {(None, part, None), (org_id, part, None), (None, part, point)}:
-                tallies[key].add(outcome, n, seconds or [])
+        for org_id, point, outcome, n, seconds in cursor.fetchall():
+            for tally in (tallies.of[None], tallies.of[org_id], tallies.at[point]):
+                tally.add(outcome, n, seconds or [])
     return tallies
 
 
-def _coverage_tallies(orgs: Sequence[Org]) -> dict[Key, Tally]:
+def _coverage(orgs: Sequence[Org]) -> Tallies:
     """Of now, whatever the period."""
-    tallies: dict[Key, Tally] = defaultdict(Tally)
+    tallies = Tallies()
     for one in coverage(orgs):
-        for key in ((None, "period", None), (one.agent.org_id, "period", None)):
-            tallies[key].add(one.outcome, 1, [])
+        for tally in (tallies.of[None], tallies.of[one.agent.org_id]):
+            tally.add(one.outcome, 1, [])
     return tallies
 
 
-def _figure(metric: Metric, tallies: dict[Key, Tally], org: int | None, points: int = 0) -> Figure:
-    whole = tallies[org, "period", None]
+def _figure(metric: Metric, found: Tallies, baseline: Tallies, org: int | None, points: int = 0) -> Figure:
     return Figure(
         metric,
-        metric.estimate(whole),
-        metric.estimate(tallies[org, "baseline", None]),
-        whole.outcomes,
-        [metric.estimate(tallies[None, "period", point]) for point in range(points)] if metric.sql else (),
+        metric.estimate(found.of[org]),
+        metric.estimate(baseline.of[org]),
+        found.of[org].outcomes,
+        [metric.estimate(found.at[point]) for point in range(points)] if metric.sql else (),
     )

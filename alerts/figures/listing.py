@@ -43,10 +43,10 @@ def days(span: Span) -> Iterator[Span]:
     """The span in pieces of a day, the newest first: however much there is, a piece is small."""
     if not span.rows:
         return
-    ends = min(max(row[3] for row in span.rows), span.now + DAY)
-    first = min(row[2] for row in span.rows)
+    ends = min(max(row[2] for row in span.rows), span.now + DAY)
+    first = min(row[1] for row in span.rows)
     while ends > first:
         starts = ends - DAY
-        rows = [(org, part, max(a, starts), min(b, ends), zone) for org, part, a, b, zone in span.rows]
-        yield Span([row for row in rows if row[2] < row[3]], span.now)
+        rows = [(org, max(a, starts), min(b, ends), zone) for org, a, b, zone in span.rows]
+        yield Span([row for row in rows if row[1] < row[2]], span.now)
         ends = starts

@@ -1,13 +1,13 @@
 """What is counted, one row a thing: the SQL behind every figure and behind the list that a figure opens.
 
-Each statement ends in a table `unit` (part, zone, starts, org_id, at, alert_id, room_id, agent_id, n, outcome,
+Each statement ends in a table `unit` (zone, starts, org_id, at, alert_id, room_id, agent_id, n, outcome,
 seconds): `outcome` says whether, and as what, the thing counts; (at, alert_id, n) is its place in a list. A figure
 is a count over it, its drill-down the rows themselves, so that they cannot disagree.
 
-Parameters: `span`'s arrays, one element for each org and part ("period" or "baseline"); `now`. All but the
-verdicts begin at failure events by agent and time of receipt, which have an index; so the cost follows the span, not
-the org's history. OFFSET 0 keeps the planner to it: it cannot see how short a span is, and would read all there is.
-Raw SQL knows no scope: the orgs come from a scoped query (counting.py).
+Parameters: `span`'s arrays, one element for each org; `now`. All but the verdicts begin at failure events by agent and
+time of receipt, which have an index; so the cost follows the span, not the org's history. `earliest` and `latest` say
+nothing new: they tell the planner, which cannot look into arrays, how long the span is. Raw SQL knows no scope: the
+orgs come from a scoped query (counting.py).
 """
 
 from datetime import timedelta
@@ -16,8 +16,8 @@ FOLLOW_UP_WITHIN = timedelta(minutes=15)
 
 SPAN = """
 WITH span AS (
-    SELECT * FROM unnest(%(orgs)s::bigint[], %(parts)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[],
-                         %(zones)s::text[]) AS span (org_id, part, starts, ends, zone)
+    SELECT * FROM unnest(%(orgs)s::bigint[], %(starts)s::timestamptz[], %(ends)s::timestamptz[],
+                         %(zones)s::text[]) AS span (org_id, starts, ends, zone)
 )"""
 
 # Alerts with a failure in the span, or within a day of it: a conversation is a whole day of a room, and what an
@@ -27,12 +27,12 @@ touched AS (
     SELECT DISTINCT event.alert_id
       FROM span
       JOIN orgs_agent agent ON agent.org_id = span.org_id
-     CROSS JOIN LATERAL (
-           SELECT alert_id FROM alerts_failureevent
-            WHERE agent_id = agent.id
-              AND received_at >= span.starts - interval '25 hours' AND received_at < span.ends + interval '25 hours'
-              AND alert_id IS NOT NULL AND reason <> 'late'
-           OFFSET 0) event
+      JOIN alerts_failureevent event ON event.agent_id = agent.id
+       AND event.received_at >= span.starts - interval '25 hours'
+       AND event.received_at < span.ends + interval '25 hours'
+     WHERE event.alert_id IS NOT NULL AND event.reason <> 'late'
+       AND event.received_at >= %(earliest)s - interval '25 hours'
+       AND event.received_at < %(latest)s + interval '25 hours'
 ), history AS (
     SELECT alert.org_id, alert.room_id, alert.agent_id, change.alert_id, change.episode, change.id, change.change,
            change.reason, change.at, event.occurred_at
@@ -56,7 +56,7 @@ touched AS (
 
 TIME_TO_INTERVENE = """,
 unit AS (
-    SELECT span.part, span.zone, span.starts, episode.org_id, episode.starts AS at, episode.alert_id, episode.room_id,
+    SELECT span.zone, span.starts, episode.org_id, episode.starts AS at, episode.alert_id, episode.room_id,
            episode.agent_id, episode.episode::bigint AS n,
            CASE WHEN episode.human_present THEN 'human_present'
                 WHEN human.at IS NOT NULL THEN 'came'
@@ -78,7 +78,7 @@ unit AS (
 
 MUTED = """,
 unit AS (
-    SELECT span.part, span.zone, span.starts, episode.org_id, episode.starts AS at, episode.alert_id, episode.room_id,
+    SELECT span.zone, span.starts, episode.org_id, episode.starts AS at, episode.alert_id, episode.room_id,
            episode.agent_id, episode.episode::bigint AS n,
            CASE WHEN episode.snoozed THEN 'muted' ELSE 'not_muted' END AS outcome, NULL::float8 AS seconds
       FROM span
@@ -102,7 +102,7 @@ conversation AS (
      WHERE history.occurred_at IS NOT NULL
      GROUP BY zones.zone, history.org_id, history.room_id, (history.occurred_at AT TIME ZONE zones.zone)::date
 ), unit AS (
-    SELECT span.part, span.zone, span.starts, talk.org_id, talk.starts AS at, talk.alert_id, talk.room_id,
+    SELECT span.zone, span.starts, talk.org_id, talk.starts AS at, talk.alert_id, talk.room_id,
            talk.agent_id, 0::bigint AS n,
            CASE WHEN NOT talk.is_over THEN 'open'
                 WHEN talk.human_present THEN 'came'
@@ -123,20 +123,20 @@ conversation AS (
 # An event is received at most 5 min before it says it occurred, and at most 30 days after.
 EVENTS = """,
 event AS (
-    SELECT span.part, span.zone, span.starts, event.*
+    SELECT span.zone, span.starts, event.*
       FROM span
       JOIN orgs_agent agent ON agent.org_id = span.org_id
-     CROSS JOIN LATERAL (
-           SELECT * FROM alerts_failureevent
-            WHERE agent_id = agent.id
-              AND received_at >= span.starts - interval '5 minutes' AND received_at < span.ends + interval '31 days'
-              AND occurred_at >= span.starts AND occurred_at < span.ends
-           OFFSET 0) event
+      JOIN alerts_failureevent event ON event.agent_id = agent.id
+       AND event.received_at >= span.starts - interval '5 minutes'
+       AND event.received_at < span.ends + interval '31 days'
+       AND event.occurred_at >= span.starts AND event.occurred_at < span.ends
+     WHERE event.received_at >= %(earliest)s - interval '5 minutes'
+       AND event.received_at < %(latest)s + interval '31 days'
 )"""
 
 FOLLOW_UP = """,
 unit AS (
-    SELECT event.part, event.zone, event.starts, event.org_id, event.occurred_at AS at, event.alert_id, event.room_id,
+    SELECT event.zone, event.starts, event.org_id, event.occurred_at AS at, event.alert_id, event.room_id,
            event.agent_id, event.id AS n,
            CASE WHEN event.reason IN ('late', 'above_threshold') THEN event.reason
                 WHEN event.occurred_at + %(follow_up_within)s > %(now)s THEN 'too_early'
@@ -162,7 +162,7 @@ unit AS (
 
 CONFIDENCE = """,
 unit AS (
-    SELECT event.part, event.zone, event.starts, event.org_id, event.occurred_at AS at, event.alert_id, event.room_id,
+    SELECT event.zone, event.starts, event.org_id, event.occurred_at AS at, event.alert_id, event.room_id,
            event.agent_id, event.id AS n,
            CASE WHEN event.confidence IS NULL THEN 'without' ELSE 'with' END AS outcome, NULL::float8 AS seconds
       FROM event
@@ -170,7 +170,7 @@ unit AS (
 
 VERDICTS = """,
 unit AS (
-    SELECT span.part, span.zone, span.starts, alert.org_id, given.at, alert.id AS alert_id, alert.room_id,
+    SELECT span.zone, span.starts, alert.org_id, given.at, alert.id AS alert_id, alert.room_id,
            alert.agent_id, 0::bigint AS n, alert.verdict AS outcome, NULL::float8 AS seconds
       FROM span
       JOIN alerts_alert alert ON alert.org_id = span.org_id AND alert.scope = 'room' AND alert.verdict <> ''
@@ -182,11 +182,9 @@ unit AS (
 )"""
 
 COUNT = """
-SELECT org_id, part,
-       CASE part WHEN 'period'
-            THEN ((at AT TIME ZONE zone)::date - (starts AT TIME ZONE zone)::date) / %(width)s END AS point,
-       outcome, count(*), array_agg(seconds) FILTER (WHERE seconds IS NOT NULL)
-  FROM unit GROUP BY org_id, part, point, outcome"""
+SELECT org_id, ((at AT TIME ZONE zone)::date - (starts AT TIME ZONE zone)::date) / %(width)s AS point, outcome,
+       count(*), array_agg(seconds) FILTER (WHERE seconds IS NOT NULL)
+  FROM unit GROUP BY org_id, point, outcome"""
 
 LIST = """
 SELECT unit.at, unit.outcome, unit.seconds, unit.alert_id, org.external_id, org.name, agent.name,
