@@ -130,7 +130,7 @@ def test_somebody_without_an_org_gets_no_data(db: None) -> None:
 def test_more_orgs_cost_no_query_more(scene: Scene, django_assert_max_num_queries: Any) -> None:
     client = signed_in(UserFactory(is_specialist=True))
     client.get("/api/success")
-    with django_assert_max_num_queries(20) as few:
+    with django_assert_max_num_queries(25) as few:
         client.get("/api/success")
     for _ in range(4):
         Scene(OrgFactory()).fails()

@@ -168,6 +168,26 @@ def test_it_counts_when_it_is_over(day: Day) -> None:
     assert day.figure(UNRESOLVED) == (None, 0)
 
 
+def test_what_was_reopened_is_not_over(day: Day) -> None:
+    rina = day.at(0).people[0]
+    day.scene.fails()
+    actions.resolve(day.at(2).alert().pk, rina)
+    actions.reopen(day.at(3).alert().pk, rina)
+    day.at(4)
+    assert day.success()[UNRESOLVED].outcomes == {"open": 1}
+
+
+def test_the_end_of_an_episode_is_what_came_first(day: Day) -> None:
+    """Resolved, then failing again: a human who came in between came to neither."""
+    day.at(0).fails("message_cap")
+    day.at(5).happens("resolved")
+    day.at(6).happens("human_opened")
+    day.at(10).fails("message_cap")
+    day.at(11).happens("resolved")
+    assert day.figure(UNRESOLVED) == (0, 1)
+    assert day.success()[TIME].outcomes == {"nobody": 2}
+
+
 def test_a_room_on_two_days_is_two_conversations(day: Day) -> None:
     for minutes in (0, 24 * 60):
         day.at(minutes).fails("message_cap")
