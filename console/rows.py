@@ -162,7 +162,7 @@ def wait_of(alert: Alert, now: datetime) -> Wait:
     start = alert.customer_waiting_since or alert.first_failure_at
     if alert.state == Alert.State.RESOLVED:
         until = alert.human_acted_at or alert.resolved_at or now
-        return _stopped(alert, until, _("waited"))
+        return _stopped(alert, until, _("lasted") if alert.source_id else _("waited"))
     if alert.state == Alert.State.INTERVENED:
         return _stopped(alert, alert.intervened_at or now, _("until a human"))
     text = duration((now - start).total_seconds())
@@ -252,8 +252,8 @@ def _who_resolved(alert: Alert, now: datetime) -> Who:
         why = sentences.whose(alert.verdict_by, said, yours)
     else:
         asked = _("Was this a real failure?")
-        why = asked if came else _("No human came. {question}").format(question=asked)
-    return Who("calm", "circle-check" if came else "user-off", line, why)
+        why = asked if came or alert.source_id else _("No human came. {question}").format(question=asked)
+    return Who("calm", "circle-check" if came or alert.source_id else "user-off", line, why)
 
 
 def view_of(alert: Alert, facts: Facts, now: datetime) -> dict[str, Any]:

@@ -104,7 +104,14 @@ def test_only_the_customers_words_are_kept(who: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "short"),
-    [("Sari Dewi Hartono", "Sari D. H."), ("Sari", "Sari"), ("", ""), ("+62 812 3456 7890", "[phone]"), ("A 9", "A")],
+    [
+        ("Sari Dewi Hartono", "Sari D. H."),
+        ("Sari", "Sari"),
+        ("", ""),
+        ("+62 812 3456 7890", "[phone]"),
+        ("Ibu Sari Hartono", "Ibu Sari H."),
+        ("Pelanggan 98820", "Pelanggan 98820"),
+    ],
 )
 def test_a_name_is_shortened(name: str, short: str) -> None:
     assert short_name(name) == short

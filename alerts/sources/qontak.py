@@ -19,6 +19,7 @@ ID, NAME, TEXT = 128, 200, 2000  # characters, as everywhere
 SENDERS = {"Models::Contact": "customer", "Models::SystemAccount": "bot", "Models::User": "agent"}
 MESSAGES = {"customer": "customer_message", "bot": "bot_message", "agent": "human_message"}
 EVENTS = {"", "message_interaction"}
+TITLES = {"ibu", "bu", "bapak", "pak", "kak", "mas", "mbak", "bang", "mr", "mrs", "ms", "dr"}
 CHANNELS = {
     "wa": "WhatsApp", "wa_cloud": "WhatsApp", "ig": "Instagram", "ig_comment": "Instagram", "fb": "Messenger",
     "web_chat": "Web chat", "livechat_dot_com": "Web chat", "telegram": "Telegram", "line": "LINE", "email": "E-mail",
@@ -185,6 +186,11 @@ def _text(value: Any, longest: int) -> str:
 
 
 def short_name(name: str) -> str:
-    """`Sari Dewi Hartono` -> `Sari D. H.`: enough to find the room again, numbers and addresses masked."""
-    first, *others = mask(name).split() or [""]
-    return " ".join([first, *(f"{other[0]}." for other in others if other[0].isalpha())])[:NAME]
+    """`Ibu Sari Dewi Hartono` -> `Ibu Sari D. H.`: enough to find the room again; phone numbers, addresses masked."""
+    words = mask(name).split()
+    kept = 2 if words and words[0].lower().rstrip(".") in TITLES else 1
+    return " ".join([*words[:kept], *(_initial(word) for word in words[kept:])])[:NAME]
+
+
+def _initial(word: str) -> str:
+    return f"{word[0]}." if word[0].isalpha() else word
