@@ -1,6 +1,7 @@
 """What is counted, one row a thing: the SQL behind every figure and behind the list that a figure opens.
 
-Each statement ends in a table `unit` (zone, starts, org_id, at, alert_id, room_id, agent_id, n, outcome,
+Each metric is a table of its own name `{unit}` on what it stands on, so that metrics that stand on the same, such as
+episodes, share it in one statement. Its columns: (zone, starts, org_id, at, alert_id, room_id, agent_id, n, outcome,
 seconds): `outcome` says whether, and as what, the thing counts; (at, alert_id, n) is its place in a list. A figure
 is a count over it, its drill-down the rows themselves, so that they cannot disagree.
 
@@ -55,7 +56,7 @@ touched AS (
 )"""
 
 TIME_TO_INTERVENE = """,
-unit AS (
+{unit} AS (
     SELECT span.zone, span.starts, episode.org_id, episode.starts AS at, episode.alert_id, episode.room_id,
            episode.agent_id, episode.episode::bigint AS n,
            CASE WHEN episode.human_present THEN 'human_present'
@@ -77,7 +78,7 @@ unit AS (
 )"""
 
 MUTED = """,
-unit AS (
+{unit} AS (
     SELECT span.zone, span.starts, episode.org_id, episode.starts AS at, episode.alert_id, episode.room_id,
            episode.agent_id, episode.episode::bigint AS n,
            CASE WHEN episode.snoozed THEN 'muted' ELSE 'not_muted' END AS outcome, NULL::float8 AS seconds
@@ -101,7 +102,7 @@ conversation AS (
       JOIN episode ON episode.alert_id = history.alert_id AND episode.episode = history.episode
      WHERE history.occurred_at IS NOT NULL
      GROUP BY zones.zone, history.org_id, history.room_id, (history.occurred_at AT TIME ZONE zones.zone)::date
-), unit AS (
+), {unit} AS (
     SELECT span.zone, span.starts, talk.org_id, talk.starts AS at, talk.alert_id, talk.room_id,
            talk.agent_id, 0::bigint AS n,
            CASE WHEN NOT talk.is_over THEN 'open'
@@ -135,7 +136,7 @@ event AS (
 )"""
 
 FOLLOW_UP = """,
-unit AS (
+{unit} AS (
     SELECT event.zone, event.starts, event.org_id, event.occurred_at AS at, event.alert_id, event.room_id,
            event.agent_id, event.id AS n,
            CASE WHEN event.reason IN ('late', 'above_threshold') THEN event.reason
@@ -161,7 +162,7 @@ unit AS (
 )"""
 
 CONFIDENCE = """,
-unit AS (
+{unit} AS (
     SELECT event.zone, event.starts, event.org_id, event.occurred_at AS at, event.alert_id, event.room_id,
            event.agent_id, event.id AS n,
            CASE WHEN event.confidence IS NULL THEN 'without' ELSE 'with' END AS outcome, NULL::float8 AS seconds
@@ -169,7 +170,7 @@ unit AS (
 )"""
 
 VERDICTS = """,
-unit AS (
+{unit} AS (
     SELECT span.zone, span.starts, alert.org_id, given.at, alert.id AS alert_id, alert.room_id,
            alert.agent_id, 0::bigint AS n, alert.verdict AS outcome, NULL::float8 AS seconds
       FROM span
@@ -182,9 +183,10 @@ unit AS (
 )"""
 
 COUNT = """
-SELECT org_id, ((at AT TIME ZONE zone)::date - (starts AT TIME ZONE zone)::date) / %(width)s AS point, outcome,
-       count(*), array_agg(seconds) FILTER (WHERE seconds IS NOT NULL)
-  FROM unit GROUP BY org_id, point, outcome"""
+SELECT {n} AS metric, org_id,
+       ((at AT TIME ZONE zone)::date - (starts AT TIME ZONE zone)::date) / %(width)s AS point, outcome, count(*),
+       array_agg(seconds) FILTER (WHERE seconds IS NOT NULL)
+  FROM {unit} GROUP BY org_id, point, outcome"""
 
 LIST = """
 SELECT unit.at, unit.outcome, unit.seconds, unit.alert_id, org.external_id, org.name, agent.name,
