@@ -40,6 +40,8 @@ PICTURES = [
     ("login-phone", "", "/accounts/login/", PHONE, "light", "en"),
     ("reach-light", "rina", "/reach", {"width": 1440, "height": 900}, "light", "en"),
     ("reach-phone-dark", "rina", "/reach", PHONE, "dark", "en"),
+    ("success-light", "rina", "/success", {"width": 1440, "height": 1100}, "light", "en"),
+    ("success-phone-dark", "rina", "/success", PHONE, "dark", "id"),
     ("setup-light", "rina", "/setup/melati", {"width": 1440, "height": 900}, "light", "en"),
 ]
 
