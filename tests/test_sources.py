@@ -16,6 +16,7 @@ from alerts.models import Alert
 from alerts.sources import health
 from alerts.sources.health import Figures, SourceHealth, judge
 from console import sources as words
+from orgs import clock as database_clock
 from orgs import keys
 from orgs.models import Org, Source, SourceHeard, User
 from tests.api_client import signed_in, supervisor_of, with_key
@@ -32,6 +33,12 @@ from tests.factories import (
 )
 
 NOW = datetime.now(UTC).replace(second=30, microsecond=0)
+
+
+@pytest.fixture(autouse=True)
+def _now(clock: Any) -> None:
+    """It is NOW, however long the tests before took."""
+    clock.advance(seconds=(NOW - database_clock.now()).total_seconds())
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from playwright.sync_api import expect
 
+from console.schema.document import document
 from tests.browser.conftest import Site
 
 
@@ -12,7 +13,7 @@ def test_the_page_shows_every_operation_and_sends_an_example(site: Site) -> None
     page.on("request", lambda request: asked.append(request.url))
     page.goto("/api/docs")
     expect(page.locator(".opblock").first).to_be_visible()
-    assert page.locator(".opblock").count() == 20
+    assert page.locator(".opblock").count() == sum(len(methods) for methods in document()["paths"].values())
     assert all(url.startswith((site.url or site.web.url, "data:")) for url in asked)
     page.locator(".authorize").first.click()
     page.locator("#auth-bearer-value").fill(site.key)
