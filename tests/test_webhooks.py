@@ -14,12 +14,12 @@ import pytest
 from django.db import connection
 from django_scopes import scopes_disabled
 
-from alerts.models import RoomActivity, SourceMinute, WebhookDelivery
+from alerts.models import Alert, RoomActivity, SourceMinute, WebhookDelivery
 from alerts.sources import inbox
 from console.ingest.http import lane
 from orgs import webhooks
 from orgs.models import Org, SourceHeard, WebhookEndpoint
-from tests.factories import AssignmentFactory, OrgFactory, RoomFactory
+from tests.factories import AlertFactory, AssignmentFactory, OrgFactory, RoomFactory
 from tests.ingest_server import Answer, activities, pack
 from tests.qontak import message
 
@@ -174,6 +174,21 @@ def test_an_org_that_drops_names_and_texts_keeps_none(hook: Hook) -> None:
         work()
         room = activities()[0].room
     assert (room.label, room.last_customer_text, room.channel) == ("", "", "WhatsApp")
+
+
+def test_the_customers_new_words_show_on_the_open_alert_where_the_org_shows_them(hook: Hook) -> None:
+    room = RoomFactory(org=hook.org, room_id="room-1", customer_waiting_since=datetime.now(UTC) - timedelta(minutes=1))
+    since = room.customer_waiting_since
+    alert = AlertFactory(org=hook.org, room=room, customer_waiting_since=since)
+    versions = []
+    for shown in (False, True):
+        with scopes_disabled():
+            Org.objects.filter(pk=hook.org.pk).update(show_customer_text=shown)
+        hook.post(text=f"Halo? {shown}")
+        work()
+        with scopes_disabled():
+            versions.append(Alert.objects.get(pk=alert.pk).version)
+    assert versions == [alert.version, alert.version + 1]
 
 
 # --- who may post ----------------------------------------------------------------------------------------------------

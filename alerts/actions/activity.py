@@ -9,7 +9,7 @@ from django.db.models import Q
 from alerts.actions.book import Book, room_facts
 from alerts.actions.events import ATTEMPTS, judge_repeat, known_hashes
 from alerts.decide import PRESENCE, WAITING_SIGNALS, human_present
-from alerts.items import Accepted, ActivityItem, Result
+from alerts.items import Accepted, ActivityItem, Result, RoomNames
 from alerts.models import Alert, Room, RoomActivity
 from orgs import clock
 from orgs.models import Assignment, Org, Source, User
@@ -60,11 +60,20 @@ def _record(source: Source, accepted: Sequence[Accepted], now: datetime) -> list
         )
         activities.append(activity)
         if one.names is not None:
-            book.remember(activity.room, orgs[one.org_id], one.names)
+            _remember(book, activity.room, orgs[one.org_id], one.names)
         react(book, activity)
     RoomActivity.objects.bulk_create(activities)
     book.close()
     return results
+
+
+def _remember(book: Book, room: Room, org: Org, names: RoomNames) -> None:
+    """What the chat product says of the room; the customer's new words show on its alert at once."""
+    before = room.last_customer_text
+    book.remember(room, org, names)
+    alert = book.open_alert(room)
+    if alert is not None and org.show_customer_text and room.last_customer_text != before:
+        book.touch(alert)
 
 
 def _actors(items: list[tuple[Accepted, ActivityItem]]) -> dict[tuple[int, str, str], User]:
