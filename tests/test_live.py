@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -109,18 +109,19 @@ def test_a_board_of_an_org_made_just_now_hears_its_first_event(served: Served, s
 
 
 def test_one_frame_holds_at_most_200_alerts(served: Served, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
+    asked: list[set[UUID]] = []
     render = live._render
 
-    def counting(ids: Any, languages: Any) -> Any:
-        asked.append(len(ids))
+    def noting(ids: Any, languages: Any) -> Any:
+        asked.append(set(ids))
         return render(ids, languages)
 
-    monkeypatch.setattr(live, "_render", counting)
+    monkeypatch.setattr(live, "_render", noting)
     served.board(scene.people[0])
-    feed.publish([uuid4() for _ in range(450)])
-    until(lambda: sum(asked) == 450)
-    assert max(asked) <= 200
+    ours = {uuid4() for _ in range(450)}
+    feed.publish(ours)
+    until(lambda: ours <= set().union(*asked))  # beside them there may be those of other tests, on the same Valkey
+    assert max(len(ids) for ids in asked) <= 200
 
 
 def test_another_server_than_ours_feeds_boards_too(

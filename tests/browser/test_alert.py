@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from alerts import actions
 from alerts.models import Push, RoomActivity
 from orgs.models import Membership
-from tests.browser.conftest import PHONE, Site, live
+from tests.browser.conftest import DESKTOP, PHONE, Site, live
 from tests.factories import AlertFactory, PushFactory
 from tests.scene import pushes_are_sent
 
@@ -228,8 +228,7 @@ def full(site: Site) -> None:
     )
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [PHONE, {"width": 1440, "height": 900}], ids=["phone", "desktop"])
+@pytest.mark.parametrize(("theme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=["desktop", "phone"])
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(site: Site, theme: str, size: dict[str, int]) -> None:
     full(site)
     axe = Axe()

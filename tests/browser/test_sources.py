@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from orgs.models import Membership, SourceHeard, WebhookEndpoint
-from tests.browser.conftest import PHONE, Site
+from tests.browser.conftest import DESKTOP, PHONE, Site
 from tests.factories import (
     AlertFactory,
     RejectedItemFactory,
@@ -39,8 +39,7 @@ def full(site: Site) -> WebhookEndpoint:
     return endpoint
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [PHONE, {"width": 1440, "height": 900}], ids=["phone", "desktop"])
+@pytest.mark.parametrize(("theme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=["desktop", "phone"])
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(site: Site, theme: str, size: dict[str, int]) -> None:
     endpoint = full(site)
     page = site.page(site.person(0, theme=theme), size=size)

@@ -9,8 +9,7 @@ from tests.browser.conftest import DESKTOP, PHONE, Site
 PAGES = ("/success", "/success/time_to_intervene_median_seconds", "/success/coverage_pct", "/success?days=90")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(("theme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=["desktop", "phone"])
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(site: Site, theme: str, size: dict[str, int]) -> None:
     site.fails("r1")
     site.happens("r1", "human_message")
