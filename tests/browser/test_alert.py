@@ -1,5 +1,8 @@
 """An alert's page, the way into the room, and the pages around them."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
@@ -204,7 +207,7 @@ def test_filters_and_search_on_a_phone(site: Site) -> None:
     expect(site.row(page, "r1")).to_be_visible()
 
 
-PAGES = ["/", "alert", "/reach", "/pushes", "/preferences", "/accounts/login/", "/nothing", "/?severity=info"]
+PAGES = ["/", "alert", "/pushes", "/preferences", "/accounts/login/", "/nothing", "/?severity=info"]
 
 
 def full(site: Site) -> None:
@@ -228,32 +231,34 @@ def full(site: Site) -> None:
     )
 
 
+def visited(site: Site, paths: list[str], **options: Any) -> Iterator[tuple[str, Page]]:
+    """Each of these pages in turn, in one browser of somebody who is signed in and one of nobody."""
+    pages = {True: site.page(None, **options), False: site.page(site.scene.people[0], **options)}
+    for path in paths:
+        page = pages["login" in path]
+        page.goto(path if path != "alert" else f"/alerts/{site.scene.alert('r2').pk}")
+        if path in ("/", "alert"):
+            live(page)
+        yield path, page
+
+
 @pytest.mark.parametrize(("theme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=["desktop", "phone"])
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(site: Site, theme: str, size: dict[str, int]) -> None:
     full(site)
     axe = Axe()
-    for path in PAGES:
-        user = None if "login" in path else site.scene.people[0]
-        page = site.page(user, size=size, color_scheme=theme)
-        page.goto(path if path != "alert" else f"/alerts/{site.scene.alert('r2').pk}")
-        if path in ("/", "alert"):
-            live(page)
+    for path, page in visited(site, PAGES, size=size, color_scheme=theme):
         assert page.locator("html").get_attribute("data-bs-theme") == theme
         found = axe.run(page)
         assert found.violations_count == 0, f"{path} {theme}\n{found.generate_report()}"
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], path
-        page.close()
 
 
 def test_indonesian_fits_on_a_phone(site: Site) -> None:
     full(site)
     site.person(0, locale="id")
-    for path in PAGES:
-        page = site.page(None if "login" in path else site.scene.people[0], size=PHONE, locale="id-ID")
-        page.goto(path if path != "alert" else f"/alerts/{site.scene.alert('r2').pk}")
+    for path, page in visited(site, [*PAGES, "/reach", "/success", "/sources"], size=PHONE, locale="id-ID"):
         assert page.locator("html").get_attribute("lang") == "id"
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
-        page.close()
 
 
 @pytest.mark.parametrize("path", ["/", "alert"])
