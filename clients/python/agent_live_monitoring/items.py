@@ -103,7 +103,7 @@ class Handoff(_Handoff, total=False):
 class _FailureEvent(TypedDict):
     agent_name: str
     room_id: str
-    signal: Literal["agent_error", "unexpected_handoff", "message_cap", "low_confidence"]
+    signal: Literal["agent_error", "unexpected_handoff", "message_cap", "low_confidence", "help_requested"]
 
 
 class FailureEvent(_FailureEvent, total=False):
