@@ -6,7 +6,7 @@ design.md "Rooms and alerts" is the source of every number here.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 INFO, WARNING, CRITICAL = "info", "warning", "critical"
 RANK: Mapping[str, int] = {INFO: 0, WARNING: 1, CRITICAL: 2}
@@ -24,13 +24,22 @@ ABANDONED = timedelta(hours=24)
 PUSH_EXPIRES = timedelta(minutes=30)
 DEFAULT_THRESHOLD = 0.5
 
-DEFAULT_SEVERITY: Mapping[str, str] = {
-    "agent_error": CRITICAL,
-    "unexpected_handoff": WARNING,  # completed; one that was not completed is always critical
-    "message_cap": WARNING,
-    "low_confidence": INFO,
+
+class Meaning(NamedTuple):
+    """What a signal means where nobody says otherwise. `waits`: the customer got no answer and waits for one."""
+
+    severity: str
+    waits: bool
+
+
+MEANINGS: Mapping[str, Meaning] = {
+    "agent_error": Meaning(CRITICAL, waits=True),
+    "unexpected_handoff": Meaning(WARNING, waits=True),  # completed; one that was not completed is always critical
+    "message_cap": Meaning(WARNING, waits=False),
+    "low_confidence": Meaning(INFO, waits=False),
+    "help_requested": Meaning(CRITICAL, waits=True),
 }
-WAITING_SIGNALS = frozenset({"agent_error", "unexpected_handoff"})  # the customer got no answer
+WAITING_SIGNALS = frozenset(signal for signal, meaning in MEANINGS.items() if meaning.waits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +102,7 @@ def severity_of(event: EventFacts, policy: PolicyFacts) -> str:
     """Severity by org policy, never by text the agent wrote. A handoff nobody took is critical."""
     if event.signal == "unexpected_handoff" and event.handoff_completed is False:
         return CRITICAL
-    return policy.severities.get(event.signal) or DEFAULT_SEVERITY[event.signal]
+    return policy.severities.get(event.signal) or MEANINGS[event.signal].severity
 
 
 def threshold_of(event: EventFacts, policy: PolicyFacts) -> float:

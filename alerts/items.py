@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-SignalName = Literal["agent_error", "unexpected_handoff", "message_cap", "low_confidence"]
+SignalName = Literal["agent_error", "unexpected_handoff", "message_cap", "low_confidence", "help_requested"]
 ActivityKind = Literal[
     "human_opened",
     "human_message",

@@ -22,6 +22,7 @@ EVENT_ICONS = {
     "unexpected_handoff": "arrows-right-left",
     "message_cap": "message-2-off",
     "low_confidence": "help-circle",
+    "help_requested": "hand-stop",
 }
 CHANGE_ICONS = {
     "acknowledged": "check",

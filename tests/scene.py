@@ -18,6 +18,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     "unexpected_handoff": {"handoff": Handoff(completed=True)},
     "message_cap": {"message_count": 20, "message_cap": 20},
     "low_confidence": {"confidence": 0.2},
+    "help_requested": {},
 }
 TAKEN_OVER_BY_NOBODY = {"handoff": Handoff(completed=False)}
 numbers = itertools.count(1)

@@ -412,7 +412,7 @@ def test_the_repeats_of_an_unroutable_alert_reach_people_as_soon_as_there_are_so
 # --- the room and its agent ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("signal", ["agent_error", "unexpected_handoff"])
+@pytest.mark.parametrize("signal", ["agent_error", "unexpected_handoff", "help_requested"])
 def test_a_failure_without_an_answer_makes_the_customer_wait(scene, signal):
     scene.fails(signal)
     assert scene.alert().customer_waiting_since == scene.room().customer_waiting_since is not None

@@ -67,6 +67,41 @@ def test_one_item_that_is_too_large_fails(double: LaneDouble, client: Client, pr
     assert [(problem.item_id, problem.status) for problem in problems] == [("big", 413)]
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_that_stays_fails_and_names_its_target(
+    double: LaneDouble, client: Client, problems: list[Problem], status: int
+) -> None:
+    double.whole = lambda items: Told(status, {"Location": "https://new.example/api/failure-events?token=canary"}, b"")
+    client.report_failure(**failure())
+    assert client.flush(20) == (0, 1, 0, 0)
+    assert len(double.requests) == 3
+    assert [(problem.code, problem.lost, problem.status) for problem in problems] == [
+        ("redirected", False, status),
+        ("redirected", True, status),
+    ]
+    assert all("https://new.example/api/failure-events" in problem.message for problem in problems)
+    assert all("canary" not in problem.message for problem in problems)
+    client.report_failure(**failure("e-2"))
+    assert client.flush(20).failed == 1
+    assert len(double.requests) == 4  # it is known by now
+    double.whole = lambda items: None
+    client.report_failure(**failure("e-3"))
+    assert client.flush(20).delivered == 1
+
+
+def test_a_field_is_named_as_the_caller_knows_it(double: LaneDouble, client: Client, problems: list[Problem]) -> None:
+    error = {"code": "invalid_item", "message": "No.", "field": "items[1].error.type"}
+    double.judge = lambda item: (
+        {"status": "invalid", "error": error} if item["event_id"] == "e-1" else {"status": "created"}
+    )
+    double.let_go.clear()
+    for number in range(3):
+        client.report_failure(**failure(f"e-{number}"))
+    double.let_go.set()
+    assert client.flush(20) == (2, 1, 0, 0)
+    assert [(problem.item_id, problem.field) for problem in problems] == [("e-1", "error.type")]
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 415])
 def test_what_trying_again_cannot_help_fails_at_once(
     double: LaneDouble, client: Client, problems: list[Problem], status: int

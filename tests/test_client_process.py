@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -55,6 +56,14 @@ def bot() -> Iterator[Bot]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A folder that every user may enter, which pytest's own is not."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def finish(process: "subprocess.Popen[str]", code: int = 0) -> str:
@@ -209,6 +218,73 @@ def test_a_folder_that_takes_nothing_is_told_and_memory_serves(
     assert [(problem.code, problem.lost) for problem in problems] == [("spool_unavailable", False)]
 
 
+def no_entry(folder: Path) -> Path:
+    """A folder below one that a process without privileges may not enter."""
+    folder.mkdir(mode=0o000)
+    return folder / "spool"
+
+
+AS_NOBODY = """
+        if os.geteuid() == 0:
+            os.setuid(65534)
+"""
+
+
+def test_a_spool_below_a_folder_that_may_not_be_entered_holds_up_nothing_and_is_told_once(
+    double: LaneDouble, bot: Bot, open_to_all: Path
+) -> None:
+    script = (
+        AS_NOBODY
+        + """
+        told = []
+        monitor = client(os.environ["URL"], spool=os.environ["SPOOL"], on_error=told.append)
+        for number in range(26):
+            monitor.report_failure(**failure(f"e-{number}"))
+        assert monitor.flush(20) == (26, 0, 0, 0)
+        assert [(one.code, one.lost) for one in told] == [("spool_unavailable", False)], told
+    """
+    )
+    finish(bot(script, URL=double.url, SPOOL=str(no_entry(open_to_all / "closed"))))
+    assert len(ids(double)) == 26
+
+
+def test_files_of_others_that_may_not_be_removed_hold_up_nothing(
+    make_client: MakeClient, double: LaneDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "1-x.spool").write_bytes(b"")
+    monkeypatch.setattr(Path, "unlink", refuse)
+    client = make_client(double.url, spool=tmp_path)
+    client.report_failure(**failure("e-1"))
+    assert client.flush(20) == (1, 0, 0, 0)
+    client.close()
+
+
+def refuse(*args: Any, **options: Any) -> None:
+    raise PermissionError(13, "Permission denied")
+
+
+def test_a_file_that_cannot_be_read_any_more_holds_up_nothing(
+    make_client: MakeClient, double: LaneDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problems: list[Problem] = []
+    client = make_client(double.url, spool=tmp_path, on_error=problems.append)
+    double.let_go.clear()
+    client.report_failure(**failure("e-1"))
+    until(lambda: double.requests)
+    client.report_failure(**failure("e-2"))
+    monkeypatch.setattr(os, "pread", refuse)
+    double.let_go.set()
+    until(lambda: problems)
+    monkeypatch.undo()
+    client.report_failure(**failure("e-3"))
+    client.flush(20)
+    assert ids(double) == ["e-1", "e-3"]
+    assert [problem.code for problem in problems] == ["spool_unavailable"]
+    client.close()
+    assert make_client(double.url, spool=tmp_path).flush(20).delivered >= 1
+    assert "e-2" in ids(double)
+
+
 def test_a_full_disk_tears_nothing(
     make_client: MakeClient, double: LaneDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,6 +404,53 @@ def test_an_exit_with_nobody_there_takes_no_longer_than_told(bot: Bot) -> None:
     began = time.monotonic()
     finish(bot("client('http://127.0.0.1:1', exit_timeout=0.3).report_failure(**failure('last'))"))
     assert time.monotonic() - began < 10
+
+
+def test_what_is_lost_at_the_exit_is_counted_in_one_line(bot: Bot) -> None:
+    script = """
+        import logging
+        logging.basicConfig(stream=sys.stdout, format="%(message)s")
+        logging.getLogger("agent_live_monitoring").setLevel(logging.WARNING)
+        monitor = client("http://127.0.0.1:1", exit_timeout=0.2)
+        for number in range(250):
+            monitor.report_failure(**failure(f"e-{number}"))
+    """
+    lines = finish(bot(script)).splitlines()
+    assert [line for line in lines if "closed" in line] == [
+        "closed: 250 reports were lost, the client was closed before anybody took them"
+    ]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_what_a_child_of_multiprocessing_reports_last_is_sent(
+    double: LaneDouble, bot: Bot, tmp_path: Path, method: str
+) -> None:
+    (tmp_path / "job.py").write_text(
+        textwrap.dedent("""
+        import os
+        from agent_live_monitoring import Client
+
+        monitor = Client(os.environ["URL"], "k")
+
+        def work(name):
+            monitor.report_failure(
+                event_id=name, signal="agent_error", agent_name="Bot", room_id="r-7", error={"type": "Timeout"}
+            )
+        """)
+    )
+    script = """
+        import multiprocessing
+        if __name__ == "__main__":
+            sys.path.insert(0, os.environ["JOBS"])
+            import job
+            children = multiprocessing.get_context(os.environ["METHOD"])
+            child = children.Process(target=job.work, args=("last",))
+            child.start()
+            child.join(30)
+            assert child.exitcode == 0
+    """
+    finish(bot(script, URL=double.url, JOBS=str(tmp_path), METHOD=method))
+    assert ids(double) == ["last"]
 
 
 def test_a_report_in_a_signal_handler_stands_nobody_still(double: LaneDouble, bot: Bot) -> None:

@@ -7,10 +7,11 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from alerts.items import SignalName
 from tests.ingest_server import Sender, activities, alerts, events
 from tests.lane_double import LaneDouble, Told
 
@@ -72,7 +73,7 @@ def lane(sender: Sender) -> dict[str, str]:
     return {"URL": f"http://127.0.0.1:{sender.port}", "KEY": sender.key}
 
 
-def test_all_four_signals_and_what_the_human_did_arrive(bot: Bot, lane: dict[str, str]) -> None:
+def test_all_signals_and_what_the_human_did_arrive(bot: Bot, lane: dict[str, str]) -> None:
     script = """
         monitor = client
         common = {agent_name: "Billing Bot", room_id: "r-7"}
@@ -80,13 +81,13 @@ def test_all_four_signals_and_what_the_human_did_arrive(bot: Bot, lane: dict[str
         monitor.report_failure(signal: "message_cap", message_count: 20, message_cap: 20, **common)
         monitor.report_failure(signal: "unexpected_handoff", handoff: {completed: false, reason: nil}, **common)
         monitor.report_failure(signal: :agent_error, error: {type: "Timeout"}, occurred_at: Time.now - 60, **common)
-        monitor.report_room_activity(room_id: "r-7", kind: "human_message", actor_external_id: "42")
+        monitor.report_failure(signal: "help_requested", **common)
+        monitor.report_room_activity(room_id: "r-7", kind: "human_message", actor_external_id: 42)
         answer(monitor.flush, $problems)
     """
     flushed, problems = finish(bot(script, **lane))
-    assert (flushed, problems) == ({"delivered": 5, "failed": 0, "dropped": 0, "waiting": 0}, [])
-    signals = {"low_confidence", "message_cap", "unexpected_handoff", "agent_error"}
-    assert {event.signal for event in events()} == signals
+    assert (flushed, problems) == ({"delivered": 6, "failed": 0, "dropped": 0, "waiting": 0}, [])
+    assert {event.signal for event in events()} == set(get_args(SignalName))
     assert [activity.kind for activity in activities()] == ["human_message"]
     assert [alert.state for alert in alerts()] == ["intervened"]
 
@@ -95,10 +96,10 @@ def test_many_arrive_in_few_packed_requests_and_a_bad_one_fails_alone(bot: Bot, 
     script = """
         monitor = client
         500.times { |n| monitor.report_failure(failure("e-#{n}", colour: n == 7 ? "red" : nil)) }
-        answer(monitor.flush(30), monitor.stats, $problems.map { |p| [p.code, p.item_id, p.lost] })
+        answer(monitor.flush(30), monitor.stats, $problems.map { |p| [p.code, p.item_id, p.lost, p.field] })
     """
     flushed, stats, problems = finish(bot(script, **lane))
-    assert (flushed["delivered"], flushed["failed"], problems) == (499, 1, [["unknown_field", "e-7", True]])
+    assert (flushed["delivered"], flushed["failed"], problems) == (499, 1, [["unknown_field", "e-7", True, "colour"]])
     assert stats["requests"] < 20
     assert [event.event_id for event in events()] == [f"e-{n}" for n in range(500) if n != 7]
 
@@ -111,6 +112,64 @@ def test_an_unknown_key_fails_what_it_sent(bot: Bot, lane: dict[str, str]) -> No
     """
     flushed, problems = finish(bot(script, **lane | {"KEY": "no.key"}))
     assert (flushed["failed"], problems) == (1, [["unauthenticated", 401]])
+
+
+def test_the_lane_takes_the_alarm_with_what_is_left_of_its_prose(bot: Bot, lane: dict[str, str]) -> None:
+    script = """
+        monitor = client
+        texts = ["x" * 2001, "a\\0b", "half \\xED\\xA0\\xBD", "caf\\xe9", "caf\\xe9".b, "\\u00e9".encode("UTF-16LE")]
+        texts.each_with_index do |text, n|
+          monitor.report_failure(failure(n, room_id: n, error: {type: "T" * 201, message: text}, room_label: text,
+                                         last_customer_text: text, metadata: {text => [text], n: n}))
+        end
+        answer(monitor.flush(20), $problems)
+    """
+    flushed, problems = finish(bot(script, **lane))
+    assert (flushed["delivered"], problems) == (6, [])
+    assert {event.event_id for event in events()} == set("012345")
+
+
+# --- Texts ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "text", "marked"),
+    [
+        ('"x" * 2001', "x" * 1999 + "…", True),
+        ('"a\\0b"', "a\ufffdb", True),
+        ('"caf\\xe9"', "caf\ufffd", True),
+        ('"caf\\xe9".dup.force_encoding("ISO-8859-1")', "café", False),
+        ('"caf\\u00e9".b', "café", False),
+        ('RuntimeError.new("an exception")', "an exception", False),
+        ("404", "404", False),
+        ('"\\u{1F600}" * 2000', "😀" * 2000, False),
+    ],
+)
+def test_a_text_is_cut_and_cleaned_and_marked(
+    bot: Bot, double: LaneDouble, given: str, text: str, marked: bool
+) -> None:
+    script = f"""
+        monitor = client
+        monitor.report_failure(failure(error: {{type: "T", message: {given}}}, metadata: {{tool: "search"}}))
+        answer(monitor.flush(20))
+    """
+    (flushed,) = finish(bot(script, URL=double.url))
+    (item,) = double.items()
+    assert (flushed["delivered"], item["error"]["message"]) == (1, text)
+    assert item["metadata"] == {"tool": "search"} | ({"truncated": ["error.message"]} if marked else {})
+
+
+def test_metadata_that_is_too_much_is_left_out_and_names_stay_what_they_are(bot: Bot, double: LaneDouble) -> None:
+    script = """
+        monitor = client
+        monitor.report_failure(failure(7, room_id: 42, agent_name: "n" * 201, message_count: 3,
+                                       metadata: {trace: "x" * 9000}))
+        answer(monitor.flush(20))
+    """
+    finish(bot(script, URL=double.url))
+    (item,) = double.items()
+    assert (item["event_id"], item["room_id"], item["message_count"]) == ("7", "42", 3)
+    assert (item["agent_name"], item["metadata"]) == ("n" * 201, {"truncated": ["metadata"]})
 
 
 # --- Trouble ----------------------------------------------------------------------------------------------
@@ -132,7 +191,7 @@ def test_a_report_raises_nothing_and_returns_at_once(bot: Bot) -> None:
     """
     seconds, reported, failed, waiting = finish(bot(script))
     assert seconds < 1
-    assert (reported, failed, waiting) == (10, 6, 4)
+    assert (reported, failed, waiting) == (10, 5, 5)
 
 
 def test_a_full_queue_drops_the_oldest_and_counts_them(bot: Bot, double: LaneDouble) -> None:
@@ -180,6 +239,43 @@ def test_after_trouble_the_same_is_sent_again(bot: Bot, double: LaneDouble, told
     assert (flushed["delivered"], lost) == (1, [False])
     assert len({request.raw for request in double.requests}) == 1
     assert len(double.requests) == 2
+
+
+def test_a_redirect_that_stays_fails_and_names_its_target(bot: Bot, double: LaneDouble) -> None:
+    double.whole = lambda items: Told(301, {"Location": "https://new.example/api?token=canary"}, b"")
+    script = """
+        monitor = client
+        monitor.report_failure(failure)
+        answer(monitor.flush(20), $problems.map { |p| [p.code, p.lost, p.status] }, $problems.map(&:message))
+    """
+    flushed, problems, messages = finish(bot(script, URL=double.url))
+    assert (flushed["failed"], len(double.requests)) == (1, 3)
+    assert problems == [["redirected", False, 301], ["redirected", True, 301]]
+    assert all("https://new.example/api." in message and "canary" not in message for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong"),
+    [
+        ("nil", "key is nil"),
+        (":secret", "key is Symbol"),
+        ('""', "key is empty"),
+        ('" \\n"', "key is empty"),
+        ('"two words"', "place 4"),
+        ('"schl\\u00fcssel"', "place 5"),
+        ('"two\\nlines"', "place 4"),
+    ],
+)
+def test_a_key_that_cannot_be_one_is_refused_and_says_why(bot: Bot, key: str, wrong: str) -> None:
+    (message,) = finish(bot(f'LiveMonitoring.new("http://h", {key}) rescue answer($!.message)'))
+    assert wrong in message
+
+
+def test_the_line_break_that_a_file_leaves_behind_a_key_is_no_part_of_it(bot: Bot, double: LaneDouble) -> None:
+    script = "monitor = client; monitor.report_failure(failure); answer(monitor.flush(20))"
+    (flushed,) = finish(bot(script, URL=double.url + "\n", KEY="prefix.secret\n"))
+    assert flushed["delivered"] == 1
+    assert double.requests[0].headers["Authorization"] == "Bearer prefix.secret"
 
 
 def test_retry_after_is_waited_for(bot: Bot, double: LaneDouble) -> None:
@@ -276,6 +372,15 @@ def test_what_is_not_delivered_at_the_close_is_dropped_and_counted(bot: Bot) -> 
         answer(monitor.stats[:dropped], $problems.count(&:lost))
     """
     assert finish(bot(script)) == [4, 3]
+
+
+def test_what_is_lost_at_the_exit_is_counted_in_one_line(bot: Bot) -> None:
+    script = """
+        monitor = LiveMonitoring.new("http://127.0.0.1:1", "k", exit_timeout: 0.2)
+        250.times { |n| monitor.report_failure(failure("e-#{n}")) }
+    """
+    _, err = bot(script).communicate(timeout=40)
+    assert err == "live monitoring: 250 reports were lost, the process ended before anybody took them\n"
 
 
 def test_a_report_in_a_signal_handler_raises_nothing(bot: Bot, double: LaneDouble) -> None:

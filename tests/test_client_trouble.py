@@ -162,10 +162,32 @@ def test_on_error_may_report_flush_and_close_and_is_not_told_of_itself(
     assert client.stats().dropped == 1
 
 
-@pytest.mark.parametrize("key", ["", "two\nlines", "two words", "schlüssel"])
-def test_a_key_that_cannot_be_one_is_refused(key: str) -> None:
-    with pytest.raises(ValueError, match="key"):
+@pytest.mark.parametrize(
+    ("key", "wrong"),
+    [
+        (None, "key is None"),
+        (b"k", "key is bytes"),
+        ("", "key is empty"),
+        (" \n", "key is empty"),
+        ("two\nlines", "place 4"),
+        ("two words", "place 4"),
+        ("schlüssel", "place 5"),
+    ],
+)
+def test_a_key_that_cannot_be_one_is_refused_and_says_why(key: Any, wrong: str) -> None:
+    with pytest.raises(ValueError, match="key") as caught:
         Client("http://localhost", key)
+    assert wrong in str(caught.value)
+    assert not key or str(key) not in str(caught.value)
+
+
+def test_the_line_break_that_a_file_leaves_behind_a_key_is_no_part_of_it(
+    double: LaneDouble, make_client: MakeClient
+) -> None:
+    client = make_client(double.url + "\n", "prefix.secret\r\n")
+    client.report_failure(**failure())
+    assert client.flush().delivered == 1
+    assert double.requests[0].headers["Authorization"] == "Bearer prefix.secret"
 
 
 @pytest.mark.parametrize("url", ["", "localhost", "ftp://host", "http://", "http://host:port", "http://me:pw@host"])

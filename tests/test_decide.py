@@ -47,6 +47,7 @@ def verdict(decision):
         ("unexpected_handoff", {"handoff_completed": False}, "critical"),
         ("message_cap", {}, "warning"),
         ("low_confidence", {"confidence": 0.2}, "info"),
+        ("help_requested", {}, "critical"),
     ],
 )
 def test_the_first_failure_opens_and_tells_with_the_default_severity(signal, facts, severity):
@@ -164,6 +165,7 @@ def test_a_customer_waits_since_the_event_says_so_else_since_an_unanswered_failu
     assert waiting_since(event("message_cap", customer_waiting_since=said), ROOM) == said
     assert waiting_since(event("agent_error"), ROOM) == NOW
     assert waiting_since(event("unexpected_handoff"), ROOM) == NOW
+    assert waiting_since(event("help_requested"), ROOM) == NOW
     assert waiting_since(event("message_cap"), ROOM) is None
 
 

@@ -18,7 +18,7 @@ from alerts import actions, figures
 from alerts.models import Alert, FailureEvent, RoomActivity, Transition
 from orgs import clock
 from orgs.models import Org
-from tests.scene import Scene
+from tests.scene import NEEDS, Scene
 from tests.test_state_machine import freeze
 
 HUMAN = ("human_opened", "human_message", "assigned")
@@ -26,7 +26,7 @@ START = datetime(2026, 11, 21, 15, 30, tzinfo=UTC)  # 22:30 in Jakarta: a night 
 MINUTES_15 = timedelta(minutes=15)
 
 ROOM = st.sampled_from(["room-1", "room-1", "room-2"])
-SIGNAL = st.sampled_from(["agent_error", "unexpected_handoff", "message_cap", "low_confidence"])
+SIGNAL = st.sampled_from(sorted(NEEDS))
 AGO = st.sampled_from([0, 0, 0, 20, 250, 599, 601, 1500])
 KIND = st.sampled_from([*HUMAN, *HUMAN, "resolved", "returned_to_agent", "customer_message", "bot_message"])
 ACT = st.sampled_from(["acknowledge", "take", "release", "resolve", "reopen", "open_room", "snooze", "verdict"])

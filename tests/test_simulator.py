@@ -18,6 +18,7 @@ import msgspec
 import pytest
 
 from alerts.items import ActivityItem, EventItem
+from console.ingest.check import NEEDS
 from demo.simulator.cast import Demo, Player, choose
 from demo.simulator.story import FAILURE_EVENTS, ROOM_ACTIVITY, SCRIPTS, Scenario, Step, Story
 from tests.lane_double import LaneDouble, Told
@@ -67,15 +68,9 @@ def test_every_item_is_the_contracts(scenario: Scenario) -> None:
 
 
 def test_every_signal_brings_what_it_needs() -> None:
-    needs = {
-        "agent_error": {"error"},
-        "unexpected_handoff": {"handoff"},
-        "message_cap": {"message_count", "message_cap"},
-        "low_confidence": {"confidence"},
-    }
     events = [step.item for step in tell() if step.path == FAILURE_EVENTS]
-    assert {event["signal"] for event in events} == set(needs)
-    assert all(needs[event["signal"]] <= set(event) for event in events)
+    assert {event["signal"] for event in events} == set(NEEDS)
+    assert all(set(NEEDS[event["signal"]]) <= set(event) for event in events)
 
 
 def test_ids_are_unique() -> None:

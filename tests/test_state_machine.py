@@ -15,18 +15,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from alerts import actions
 from alerts.actions.book import TELLS, alert_facts, room_facts
 from alerts.decide import THROTTLE, next_timer
-from alerts.items import Accepted, ActivityItem, ErrorInfo, EventItem, Handoff
+from alerts.items import Accepted, ActivityItem, EventItem
 from alerts.models import Alert, FailureEvent, Push, Room, Transition
 from tests.factories import AssignmentFactory, OrgFactory, SourceFactory, SupervisorRoleFactory, UserFactory
+from tests.scene import NEEDS
 
 pytestmark = pytest.mark.django_db
 
-NEEDS = {
-    "agent_error": {"error": ErrorInfo("Timeout")},
-    "unexpected_handoff": {"handoff": Handoff(completed=True)},
-    "message_cap": {"message_count": 20, "message_cap": 20},
-    "low_confidence": {"confidence": 0.2},
-}
 SIGNALS = st.sampled_from(sorted(NEEDS))
 ROOMS = st.sampled_from(["room-1", "room-1", "room-1", "room-2"])
 SECONDS_AGO = st.sampled_from([0, 0, 0, 5, 60, 250, 601, 1500])

@@ -269,7 +269,7 @@ def test_quiet_counts_from_the_last_human_act(scene, later):
     assert scene.alert().resolved_kind == "quiet"
 
 
-@pytest.mark.parametrize("signal", ["agent_error", "unexpected_handoff"])
+@pytest.mark.parametrize("signal", ["agent_error", "unexpected_handoff", "help_requested"])
 def test_an_alert_whose_customer_waits_is_not_closed_by_quiet_but_abandoned_after_24_hours(scene, later, signal):
     scene.fails(signal)
     later(hours=23, minutes=59)

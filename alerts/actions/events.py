@@ -17,7 +17,7 @@ from alerts.decide import (
     waiting_since,
 )
 from alerts.items import Accepted, EventItem, Result, RoomNames
-from alerts.models import ROOM_SIGNALS, Alert, FailureEvent, Room, Signal
+from alerts.models import Alert, FailureEvent, Room, Signal
 from orgs import clock
 from orgs.models import Agent, Org, Policy, Source
 
@@ -129,10 +129,9 @@ def _policies(orgs: Iterable[int]) -> dict[tuple[int, int | None], PolicyFacts]:
     general: dict[int, PolicyFacts] = {}
     rows = Policy.objects.filter(org__in=list(orgs)).order_by("org_id", "-agent_id")  # nulls first
     for row in rows:
-        own = {str(name): getattr(row, name) for name in ROOM_SIGNALS if getattr(row, name)}
         base = general.get(row.org_id, PolicyFacts())
         threshold = base.confidence_threshold if row.confidence_threshold is None else row.confidence_threshold
-        facts = PolicyFacts({**base.severities, **own}, threshold)
+        facts = PolicyFacts({**base.severities, **row.severities()}, threshold)
         found[(row.org_id, row.agent_id)] = facts
         if row.agent_id is None:
             general[row.org_id] = facts

@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 from django.conf import settings
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import override
+from django.utils.translation import gettext_lazy, override
 
 from alerts.decide import RANK
 from alerts.models import Alert, Push, Room, Signal
@@ -22,6 +22,15 @@ from orgs.routing import Recipient
 KEYS = UUID("6f1d5a3e-8f0c-4f0e-9d5b-6b1a2d0c7e41")  # the namespace of idempotency keys: never to be changed
 TTL_SECONDS = 1800  # as long as a push waits here before it expires
 TITLE = 200  # characters, the contract's limit
+WHAT_HAPPENED = {
+    "agent_error": gettext_lazy("The agent could not answer."),
+    "unexpected_handoff": gettext_lazy("Nobody is in the room."),
+    "message_cap": gettext_lazy("The agent reached its message limit."),
+    "low_confidence": gettext_lazy("The agent is not sure of its answer."),
+    "help_requested": gettext_lazy("The agent asks for a human."),
+    "silent_source": gettext_lazy("Nothing is heard from it: what fails now is not shown."),
+    "rejected_items": gettext_lazy("Much of what it sends is refused."),
+}
 
 
 def idempotency_key(push_id: UUID) -> UUID:
@@ -101,21 +110,9 @@ def _why_again(reason: str) -> str:
 
 
 def _what_happened(signal: str, room: Room | None) -> str:
-    if signal == Signal.UNEXPECTED_HANDOFF or (room is not None and room.handed_off_at is not None):
-        return _("Nobody is in the room.")
-    match signal:
-        case Signal.AGENT_ERROR:
-            return _("The agent could not answer.")
-        case Signal.MESSAGE_CAP:
-            return _("The agent reached its message limit.")
-        case Signal.LOW_CONFIDENCE:
-            return _("The agent is not sure of its answer.")
-        case Signal.SILENT_SOURCE:
-            return _("Nothing is heard from it: what fails now is not shown.")
-        case Signal.REJECTED_ITEMS:
-            return _("Much of what it sends is refused.")
-        case _:
-            return ""
+    if room is not None and room.handed_off_at is not None:
+        signal = Signal.UNEXPECTED_HANDOFF
+    return str(WHAT_HAPPENED.get(signal, ""))
 
 
 def _waiting(alert: Alert, room: Room | None, org: Org) -> str:

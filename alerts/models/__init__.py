@@ -4,10 +4,9 @@ alerts/intake (what the senders sent) only."""
 from alerts.models.alerts import Alert, FailureEvent, Transition, new_id
 from alerts.models.intake import RejectedItem, SourceMinute, WebhookDelivery
 from alerts.models.pushes import Gate, Push
-from alerts.models.rooms import ROOM_SIGNALS, SOURCE_SIGNALS, Room, RoomActivity, Signal
+from alerts.models.rooms import SOURCE_SIGNALS, Room, RoomActivity, Signal
 
 __all__ = [
-    "ROOM_SIGNALS",
     "SOURCE_SIGNALS",
     "Alert",
     "FailureEvent",

@@ -13,13 +13,13 @@ class Signal(models.TextChoices):
     UNEXPECTED_HANDOFF = "unexpected_handoff", _("Unexpected handoff")
     MESSAGE_CAP = "message_cap", _("Message cap")
     LOW_CONFIDENCE = "low_confidence", _("Low confidence")
+    HELP_REQUESTED = "help_requested", _("Help requested")
     # Of a source, found here:
     SILENT_SOURCE = "silent_source", _("Silent source")
     REJECTED_ITEMS = "rejected_items", _("Rejected items")
 
 
 SOURCE_SIGNALS = (Signal.SILENT_SOURCE, Signal.REJECTED_ITEMS)
-ROOM_SIGNALS = (Signal.AGENT_ERROR, Signal.UNEXPECTED_HANDOFF, Signal.MESSAGE_CAP, Signal.LOW_CONFIDENCE)
 
 
 class Room(models.Model):

@@ -3,6 +3,7 @@
 require "json"
 require "securerandom"
 require "time"
+require_relative "live_monitoring/prose"
 require_relative "live_monitoring/service"
 
 # Reports where an AI agent fails a customer, and what happens in the room, to AI Agent Live Monitoring.
@@ -21,6 +22,7 @@ class LiveMonitoring
   BATCH_ITEMS = 200
   BATCH_BYTES = 1024 * 1024
   SUSPECT_TRIES = 3 # answers of 500, or none in time, until the items are held to be the reason
+  MOVED_TRIES = 3 # redirects in a row until they are held to stay
   LONGEST_PAUSE = 30.0
   PROBLEMS_KEPT = 1000
 
@@ -38,7 +40,7 @@ class LiveMonitoring
     @on_error, @max_items, @max_bytes, @exit_timeout = on_error, max_items, max_bytes, exit_timeout
     @guard = Mutex.new
     begin_anew
-    at_exit { close }
+    at_exit { end_with_the_process }
   end
 
   # Fields of POST /api/failure-events; `event_id` and `occurred_at` are made where they are left out.
@@ -131,22 +133,19 @@ class LiveMonitoring
   end
 
   def encode(kind, fields)
-    item = plain(fields).compact
+    item = Prose.fit(fields)
     item[kind.id_field] ||= SecureRandom.uuid
     item[kind.time_field] ||= Time.now.utc.iso8601(3)
     Record.new(kind, item[kind.id_field].to_s, item["room_id"].to_s, JSON.generate(item))
   end
 
-  # Times and numbers as the contract wants them, whatever Rails has made of their to_json.
-  def plain(value)
-    case value
-    when Hash then value.to_h { |name, inner| [name.to_s, plain(inner)] }
-    when Array then value.map { |inner| plain(inner) }
-    when Time, DateTime then value.iso8601(3)
-    when Integer, Float, String, true, false, nil then value
-    when Numeric then value.to_f
-    else value.to_s
-    end
+  # What was lost is told in one line where no on_error hears of it.
+  def end_with_the_process
+    close
+    lost = @lock.synchronize { @counts[:closed] + @in_flight.size }
+    return if lost.zero? || @on_error
+
+    warn("live monitoring: #{lost} reports were lost, the process ended before anybody took them")
   end
 
   # After a fork the thread is the parent's, and so is all that waits: the child begins anew.
@@ -163,7 +162,7 @@ class LiveMonitoring
     @thread = @trouble = @telling = nil
     @service.forget
     @closed = @hurried = false
-    @failures = 0
+    @failures = @moved = 0
     @pid = Process.pid
   end
 
@@ -192,6 +191,7 @@ class LiveMonitoring
 
   def drop(records, code, message)
     @counts[:dropped] += records.size
+    @counts[:closed] += records.size if code == "closed"
     records.each { |record| note_lost(record, code, message) }
   end
 
@@ -251,7 +251,8 @@ class LiveMonitoring
         records.each_slice((records.size / 2.0).ceil) { |half| deliver(kind, half, 1) }
         return
       end
-      return settle(records, verdict) unless %i[again suspect].include?(verdict.fate)
+      moved = verdict.fate == :moved && @moved < MOVED_TRIES
+      return settle(records, verdict) unless moved || %i[again suspect].include?(verdict.fate)
 
       pause(verdict.asked)
       return set_aside(records) if suspect
@@ -261,7 +262,8 @@ class LiveMonitoring
   def post(kind, body, count)
     @lock.synchronize { @counts[:requests] += 1 }
     verdict = @service.post(kind.path, body, count)
-    %i[again suspect].include?(verdict.fate) ? trouble(verdict) : well
+    @moved = verdict.fate == :moved ? @moved + 1 : 0
+    %i[again suspect moved].include?(verdict.fate) ? trouble(verdict) : well
     verdict
   end
 
@@ -280,7 +282,8 @@ class LiveMonitoring
 
     @counts[:failed] += 1
     error = result["error"].is_a?(Hash) ? result["error"] : {}
-    note_lost(record, error["code"] || result["status"], error["message"], status, error["field"])
+    field = error["field"]&.to_s&.sub(/\Aitems\[\d+\]\.?/, "") # its place in our request says nothing to the caller
+    note_lost(record, error["code"] || result["status"], error["message"], status, field)
   end
 
   # The service stumbles over this one: back to the end of the queue, so that it holds up no others.

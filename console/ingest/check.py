@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from alerts import times
-from alerts.items import Accepted, ActivityItem, ErrorInfo, EventItem, Handoff, ReceiptItem
+from alerts.items import Accepted, ActivityItem, ErrorInfo, EventItem, Handoff, ReceiptItem, SignalName
 from alerts.masking import mask, mask_values, secret_key
 
 STRING, TEXT, ID = 200, 2000, 128  # characters
@@ -25,11 +25,12 @@ BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 TEXTS = {"last_customer_text", "room_url", "error.message", "handoff.reason"}
 IDS = {"event_id", "activity_id"}
-NEEDS = {
+NEEDS: Mapping[SignalName, tuple[str, ...]] = {
     "agent_error": ("error",),
     "unexpected_handoff": ("handoff",),
     "message_cap": ("message_count", "message_cap"),
     "low_confidence": ("confidence",),
+    "help_requested": (),
 }
 EXPECTED: Mapping[Any, str] = {
     str: "a string",

@@ -37,6 +37,7 @@ def item_schemas() -> dict[str, Schema]:
             "then": {"required": list(fields), "properties": {name: {"not": {"type": "null"}} for name in fields}},
         }
         for signal, fields in check.NEEDS.items()
+        if fields
     ]
     schemas["FailureEvent"]["allOf"] = needs
     schemas["FailureEvent"]["description"] = "One report of a signal. What each signal needs is in `allOf`."

@@ -31,6 +31,7 @@ CALM: dict[Script, int] = {
     ("handoff", "human_message", "resolved"): 2,
     ("message_cap", "lost_handoff"): 2,
     ("agent_error", "human_message", "returned_to_agent", "low_confidence", "human_message", "resolved"): 1,
+    ("help_requested", "assigned", "human_message", "resolved"): 1,
 }
 STORM: dict[Script, int] = {
     ("agent_error",): 3,
@@ -168,7 +169,7 @@ class Story:
             **common,
             **detail,
         }
-        waits = signal in {"agent_error", "unexpected_handoff"}
+        waits = signal in {"agent_error", "unexpected_handoff", "help_requested"}
         return Step(FAILURE_EVENTS, item, rng.randint(5, 90) if waits else None)
 
 
@@ -193,6 +194,10 @@ def _agent_error(rng: Random) -> tuple[str, dict[str, Any]]:
     return "agent_error", {"error": {"type": kind, "message": message}}
 
 
+def _help_requested(rng: Random) -> tuple[str, dict[str, Any]]:
+    return "help_requested", {}
+
+
 def _handoff(rng: Random) -> tuple[str, dict[str, Any]]:
     return "unexpected_handoff", {"handoff": {"reason": rng.choice(HANDOFF_REASONS), "completed": True}}
 
@@ -205,6 +210,7 @@ _FAILURES = {
     "low_confidence": _low_confidence,
     "message_cap": _message_cap,
     "agent_error": _agent_error,
+    "help_requested": _help_requested,
     "handoff": _handoff,
     "lost_handoff": _lost_handoff,
 }

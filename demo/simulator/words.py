@@ -42,6 +42,12 @@ LINES: dict[str, tuple[str, ...]] = {
         "Saya tunggu dari tadi, tolong dicek.",
         "My refund still has not arrived.",
     ),
+    "help_requested": (
+        "Saya minta uang kembali hari ini juga.",
+        "Tagihan saya dua kali, tolong diperbaiki.",
+        "Can you make an exception for my order?",
+        "Alamatnya sudah terlanjur salah, bisa dialihkan?",
+    ),
 }
 HANDOFF_REASONS = ("customer_asked", "low_confidence", "policy", "agent_gave_up")
 ERRORS = (

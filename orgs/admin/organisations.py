@@ -80,7 +80,7 @@ class MembershipInline(Rows):
 
 class PolicyInline(OfOrg, Rows):
     model = Policy
-    fields = ("agent", "confidence_threshold", "agent_error", "unexpected_handoff", "message_cap", "low_confidence")
+    fields = ("agent", "confidence_threshold", *Policy.signals())
 
 
 class SourceInline(Rows):

@@ -148,6 +148,7 @@ class Policy(models.Model):
     )
     message_cap = models.CharField(_("message cap"), max_length=8, choices=Severity, blank=True)
     low_confidence = models.CharField(_("low confidence"), max_length=8, choices=Severity, blank=True)
+    help_requested = models.CharField(_("help requested"), max_length=8, choices=Severity, blank=True)
 
     objects = ScopedManager(org="org")
 
@@ -165,3 +166,12 @@ class Policy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.org}: {self.agent or _('all agents')}"
+
+    @classmethod
+    def signals(cls) -> tuple[str, ...]:
+        """The signals whose severity it sets: each field of severities bears the name of one."""
+        return tuple(field.name for field in cls._meta.fields if field.choices == Severity.choices)
+
+    def severities(self) -> dict[str, str]:
+        """The severity of each signal for which it names one."""
+        return {name: severity for name in self.signals() if (severity := getattr(self, name))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -14,8 +15,9 @@ AGAIN = {408, 425, 429, 500, 502, 503, 504}
 STATUSES = {"created", "updated", "duplicate", "conflict", "invalid"}
 
 # settled: each item has its result. again: nothing was stored, send the same. suspect: the same, but the items
-# may be to blame, or their number. split: one of the items is. refused: none of them will ever be taken.
-Fate = Literal["settled", "again", "suspect", "split", "refused"]
+# may be to blame, or their number. split: one of the items is. refused: none of them will ever be taken. moved: a
+# redirect, which may be a proxy's for a moment; one that stays will take none of them.
+Fate = Literal["settled", "again", "suspect", "split", "refused", "moved"]
 
 
 class Result(NamedTuple):
@@ -41,17 +43,25 @@ class Verdict(NamedTuple):
 def judge(answer: Answer, count: int, now: datetime) -> Verdict:
     """The verdict on the answer to `count` items.
 
-    Only what the service itself says settles anything: a proxy's page, a redirect, half an answer mean "again".
+    Only what the service itself says settles anything: a proxy's page, half an answer mean "again".
     """
     content = _json(answer.body)
     results = _results(content, count) if answer.status == 207 else None
     if results is not None:
         return Verdict("settled", results)
+    if 300 <= answer.status < 400:
+        return Verdict("moved", code="redirected", message=_elsewhere(answer), status=answer.status)
     error = _error(content)
     unsaid = "unavailable" if answer.status in AGAIN else "not_the_contract"
     code, message = (error.code, error.message) if error else (unsaid, f"Status {answer.status}.")
     fate = _fate(answer.status, known=error is not None)
     return Verdict(fate, (), code, message, retry_after(answer.retry_after, now), answer.status)
+
+
+def _elsewhere(answer: Answer) -> str:
+    """Where a redirect leads, without what may be secret in it."""
+    target = re.split("[?#]", answer.location or "")[0][:200]
+    return f"Status {answer.status}: redirected to {target or 'nowhere'}. Redirects are not followed: use that address."
 
 
 def _fate(status: int, known: bool) -> Fate:
@@ -84,9 +94,14 @@ def _error(content: Any) -> Result | None:
     """The contract's one error shape."""
     try:
         error = content["error"]
-        return Result(False, str(error["code"]), str(error["message"]), error.get("field"))
+        return Result(False, str(error["code"]), str(error["message"]), _of_the_item(error.get("field")))
     except (KeyError, TypeError, AttributeError):
         return None
+
+
+def _of_the_item(field: object) -> str | None:
+    """The field as the caller knows it: which place the item had in our request says nothing to them."""
+    return re.sub(r"^items\[\d+\]\.?", "", str(field)) or None if field else None
 
 
 def _json(body: bytes) -> Any:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+import multiprocessing
 import os
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from multiprocessing import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +154,14 @@ def _after_fork_in_child() -> None:
         client._after_fork()
 
 
+def _close_with_the_child(_: object = None) -> None:
+    """A child of multiprocessing ends without atexit: its own list of last things closes what is open then."""
+    util.Finalize(None, _close_all, exitpriority=0)
+
+
 atexit.register(_close_all)
+util.register_after_fork(_close_with_the_child, _close_with_the_child)
+if multiprocessing.parent_process() is not None:  # imported in such a child that did not come from a fork
+    _close_with_the_child()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)

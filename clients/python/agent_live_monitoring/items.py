@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import numbers
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Literal, NamedTuple, TypedDict, Union
+
+from agent_live_monitoring.prose import fit, say
 
 Time = Union[datetime, str]
 
@@ -46,11 +46,11 @@ def make_record(kind: Kind, fields: Mapping[str, Any], now: datetime) -> Record:
 
     The id and the time are made here where the caller gave none: a retry then says the same and is a duplicate.
     """
-    item = {name: value for name, value in fields.items() if value is not None}
-    item.setdefault(kind.id_field, str(uuid.uuid4()))
-    item.setdefault(kind.time_field, now)
     try:
-        body = json.dumps(item, allow_nan=False, separators=(",", ":"), default=_say)
+        item = fit(fields)
+        item.setdefault(kind.id_field, str(uuid.uuid4()))
+        item.setdefault(kind.time_field, now)
+        body = json.dumps(item, allow_nan=False, separators=(",", ":"), default=say)
         return Record(kind, str(item[kind.id_field]), str(item.get("room_id")), body.encode())
     except Exception as error:
         raise Unsayable(f"It cannot be said in JSON: {error}") from error
@@ -60,21 +60,6 @@ def read_record(kind: Kind, body: bytes) -> Record:
     """A record as it was kept on disk. Raises ValueError."""
     item = json.loads(body)
     return Record(kind, str(item[kind.id_field]), str(item.get("room_id")), body, kept=True)
-
-
-def _say(value: object) -> object:
-    """What json asks for values it does not know; numpy's numbers count as numbers."""
-    if isinstance(value, datetime):
-        if value.utcoffset() is None:
-            raise TypeError(f"the time {value.isoformat()} has no offset: say which zone it is of")
-        return value.isoformat()
-    if isinstance(value, uuid.UUID):
-        return str(value)
-    if isinstance(value, numbers.Integral):
-        return int(value)
-    if isinstance(value, (numbers.Real, Decimal)):
-        return float(value)
-    raise TypeError(f"a {type(value).__name__} is no JSON value")
 
 
 # --- what the contract asks for, for type checkers; at run time the service judges and says what is wrong ---------
@@ -103,7 +88,7 @@ class Handoff(_Handoff, total=False):
 class _FailureEvent(TypedDict):
     agent_name: str
     room_id: str
-    signal: Literal["agent_error", "unexpected_handoff", "message_cap", "low_confidence"]
+    signal: Literal["agent_error", "unexpected_handoff", "message_cap", "low_confidence", "help_requested"]
 
 
 class FailureEvent(_FailureEvent, total=False):

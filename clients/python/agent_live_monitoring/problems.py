@@ -20,7 +20,7 @@ class Problem:
     """One item that failed or was dropped (`lost`), or trouble that may pass (not `lost`).
 
     `code`: the service's, or `queue_full`, `closed`, `unsayable`, `unreachable`, `unavailable`, `not_the_contract`,
-    `spool_unavailable`. `status`: of an answer that was to the whole request. `kind`: `failure_event` or
+    `redirected`, `spool_unavailable`. `status`: of an answer that was to the whole request. `kind`: `failure_event` or
     `room_activity`; `field`: of the item, where one is to blame.
     """
 
@@ -47,9 +47,10 @@ class Problems:
     def __len__(self) -> int:
         return len(self._untold) + (self._teller is not None)
 
-    def note(self, problem: Problem) -> None:
+    def note(self, problem: Problem, logged: bool = True) -> None:
         """Keep a problem until it is told. Only the log hears of it beyond so many, and where `on_error` made it."""
-        self._log(problem)
+        if logged:
+            self._log(problem)
         if self._on_error and len(self._untold) < KEPT and self._teller != threading.get_ident():
             self._untold.append(problem)
 

@@ -81,8 +81,10 @@ class Segment:
 
     def delete(self) -> None:
         """Remove the file: all of it is settled."""
-        self.path.unlink(missing_ok=True)
-        self.close()
+        try:
+            self.path.unlink(missing_ok=True)
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Let go of the file and its lock; closed by a forked child, the parent's lock stays."""
@@ -118,19 +120,26 @@ def create(folder: Path) -> Segment:
 
 
 def adopt(path: Path) -> Segment | None:
-    """The segment of a process that ended; None where its owner lives, or nothing is left in it."""
+    """The segment of a process that ended; None where its owner lives, nothing is left in it, or we may not."""
     try:
         fd = os.open(path, os.O_RDWR)
     except OSError:
         return None
-    if not _lock(fd, path):
+    try:
+        found = _adopted(path, fd) if _lock(fd, path) else None
+    except OSError:
+        found = None
+    if found is None:
         os.close(fd)
-        return None
+    return found
+
+
+def _adopted(path: Path, fd: int) -> Segment | None:
     end = os.fstat(fd).st_size
     segment = Segment(path, fd, min(_done_at(fd), end), end)
     segment.count = _lines(fd, end - segment.unread)
     if not segment.count:
-        segment.delete()
+        path.unlink(missing_ok=True)
         return None
     return segment
 

@@ -27,15 +27,15 @@ class Spool:
         self._problems = problems
         self._segments: list[Segment] = []  # the oldest first; the last one is written to, once there is one
         self._writing: Segment | None = None
+        self._failing: set[str] = set()  # "own", "others": of which files the disk gives us nothing
 
     def put(self, record: Record) -> list[Record]:
         try:
             self._append(record)
         except OSError as error:
-            reason = f"{self._folder} takes nothing ({error.strerror}); reports wait in memory."
-            self._problems.begin("spool", Problem("spool_unavailable", reason))
+            self._fails("own", error)
             return self._memory.put(record)
-        self._problems.end("spool")
+        self._works("own")
         gone = []
         while sum(one.unread for one in self._segments) > self._max_bytes and (head := self._head()):
             gone.append(head.pop())
@@ -65,8 +65,16 @@ class Spool:
                 self._segments.pop(0).delete()
 
     def orphans(self) -> list[Segment]:
-        found = [segment.adopt(path) for path in sorted(self._folder.glob(f"*{segment.SUFFIX}"))]
-        return [one for one in found if one is not None]
+        """Where the disk lets us look at nothing there is nothing to adopt: reports of our own go out all the same."""
+        try:
+            paths = sorted(path for path in self._folder.iterdir() if path.suffix == segment.SUFFIX)
+        except FileNotFoundError:  # nothing was written yet
+            return []
+        except OSError as error:
+            self._fails("others", error)
+            return []
+        self._works("others")
+        return [one for path in paths if (one := segment.adopt(path)) is not None]
 
     def adopt(self, orphans: list[Segment]) -> None:
         self._segments[:0] = orphans
@@ -77,10 +85,8 @@ class Spool:
     def close(self) -> None:
         """What waits on disk stays there for the next process."""
         for one in self._segments:
-            if one.settled:
-                one.delete()
-            else:
-                one.close()
+            with contextlib.suppress(OSError):  # a settled file that cannot be removed harms nobody
+                one.delete() if one.settled else one.close()
 
     def abandon(self) -> None:
         for one in self._segments:
@@ -97,4 +103,26 @@ class Spool:
 
     def _head(self) -> Segment | None:
         """The oldest segment that has a record to read."""
-        return next((one for one in self._segments if one.peek() is not None), None)
+        return next((one for one in list(self._segments) if self._is_readable(one)), None)
+
+    def _is_readable(self, one: Segment) -> bool:
+        """Whether it has a record; a file that the disk does not give us is left to the next process."""
+        try:
+            return one.peek() is not None
+        except OSError as error:
+            self._fails("own", error)
+            self._segments.remove(one)
+            self._writing = None if one is self._writing else self._writing
+            one.close()
+            return False
+
+    def _fails(self, what: str, error: OSError) -> None:
+        """Tell it once, until all goes again."""
+        self._failing.add(what)
+        reason = f"{self._folder} cannot be used ({error.strerror}); reports wait in memory."
+        self._problems.begin("spool", Problem("spool_unavailable", reason))
+
+    def _works(self, what: str) -> None:
+        self._failing.discard(what)
+        if not self._failing:
+            self._problems.end("spool")

@@ -32,6 +32,7 @@ class Answer(NamedTuple):
     status: int
     retry_after: str | None
     body: bytes
+    location: str | None = None
 
 
 class Transport:
@@ -39,11 +40,10 @@ class Transport:
 
     def __init__(self, base_url: str, key: str, timeout: float) -> None:
         """`timeout` in seconds for a whole POST. Raises ValueError for an address or a key that cannot be one."""
-        parts = urlsplit(base_url)
+        parts = urlsplit(base_url.strip() if isinstance(base_url, str) else "")
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or "@" in parts.netloc:
             raise ValueError("base_url must be an http or https address without a user, such as https://host")
-        if not (key and key.isascii() and key.isprintable() and " " not in key):
-            raise ValueError("key has characters that no key has")
+        key = _checked(key)
         self._host, self._port, self._prefix = parts.hostname, parts.port, parts.path.rstrip("/")
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._headers = {
@@ -92,7 +92,7 @@ class Transport:
         if response.will_close:
             self.close()
         self._used_at = time.monotonic()
-        return Answer(response.status, response.getheader("Retry-After"), content)
+        return Answer(response.status, response.getheader("Retry-After"), content, response.getheader("Location"))
 
     def _connected(self, deadline: float) -> http.client.HTTPConnection:
         if self._connection is None or time.monotonic() - self._used_at > IDLE_SECONDS:
@@ -111,6 +111,20 @@ class Transport:
         connection.connect()
         connection.sock = _Timed(connection.sock)
         return connection
+
+
+def _checked(key: object) -> str:
+    """The key without the line break that a file or a secret store leaves at its end. Raises ValueError, which says
+    what is wrong and nothing of the key."""
+    if not isinstance(key, str):
+        raise ValueError(f"key is {key if key is None else type(key).__name__}: is the variable set that holds it?")
+    key = key.strip()
+    if not key:
+        raise ValueError("key is empty: is the variable set that holds it?")
+    odd = next((at for at, letter in enumerate(key) if not "!" <= letter <= "~"), None)
+    if odd is not None:
+        raise ValueError(f"key has characters that no key has: the one at place {odd + 1} is no plain letter or digit")
+    return key
 
 
 class _Timed:

@@ -22,6 +22,7 @@ from agent_live_monitoring.transport import NoAnswer, TooSlow, Transport
 
 PACKED_FROM = 1024  # bytes
 SUSPECT_TRIES = 3  # answers of 500, or none in time, until the items are held to be the reason
+MOVED_TRIES = 3  # redirects in a row until they are held to stay
 ADOPT_SECONDS = 15.0
 
 
@@ -70,6 +71,8 @@ class Worker:
         self._busy = False  # the thread has a batch in hand, or just started and has not looked for orphans
         self._adopt_at = 0.0
         self._failures = 0  # requests in a row that settled nothing
+        self._moved = 0  # redirects in a row
+        self._lost_at_the_end = 0
 
     # --- called from any thread ------------------------------------------------------------------------------
 
@@ -122,13 +125,14 @@ class Worker:
         with self._state:
             if not self._closed:
                 self._closed = True
-                self._drop(self._queue.drain(), "closed", "The client was closed before anybody took it.")
+                self._end_without(self._queue.drain())
                 self._state.notify_all()
         if self._thread is None:
             self._queue.close()
         elif self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(max(until - time.monotonic(), 0.2))
         self._problems.tell()
+        self._say_what_was_lost()
         last = self.flush(0)
         dropped, failed = flushed.dropped + last.dropped, flushed.failed + last.failed
         return Flushed(flushed.delivered + last.delivered, failed, dropped, last.waiting)
@@ -146,10 +150,22 @@ class Worker:
 
     # --- under the lock --------------------------------------------------------------------------------------
 
-    def _drop(self, records: Sequence[Record], code: str, message: str) -> None:
+    def _drop(self, records: Sequence[Record], code: str, message: str, logged: bool = True) -> None:
         self._counts["dropped"] += len(records)
         for record in records:
-            self._problems.note(_lost(record, code, message))
+            self._problems.note(_lost(record, code, message), logged)
+
+    def _end_without(self, records: Sequence[Record]) -> None:
+        """Drop what nobody took before the end; the log says it of all of them in one line."""
+        self._lost_at_the_end += len(records)
+        self._drop(records, "closed", "The client was closed before anybody took it.", logged=False)
+
+    def _say_what_was_lost(self) -> None:
+        with self._state:
+            lost = self._lost_at_the_end + sum(not record.kept for record in self._in_flight)
+            self._lost_at_the_end = 0
+        if lost:
+            log.warning("closed: %d reports were lost, the client was closed before anybody took them", lost)
 
     def _waiting(self) -> int:
         return len(self._queue) + len(self._in_flight)
@@ -174,7 +190,7 @@ class Worker:
             lost = [record for record in self._in_flight if not record.kept]
             self._forget(lost)
             self._queue.close()
-            self._drop(lost, "closed", "The client was closed before anybody took it.")
+            self._end_without(lost)
             self._state.notify_all()
         self._problems.tell()
         self._transport.close()
@@ -225,7 +241,7 @@ class Worker:
                 self._send(kind, records[: len(records) // 2], patience=1)
                 self._send(kind, records[len(records) // 2 :], patience=1)
                 return
-            if verdict.fate in ("settled", "split", "refused"):
+            if verdict.fate in ("settled", "split", "refused") or self._moved >= MOVED_TRIES:
                 self._settle(records, verdict)
                 return
             self._pause(retry.pause(self._failures, verdict.asked), asked=verdict.asked is not None)
@@ -246,7 +262,8 @@ class Worker:
             verdict = Verdict(fate, code="unreachable", message=f"No answer ({error}).")
         else:
             verdict = judge(answer, count, datetime.now(timezone.utc))
-        if verdict.fate in ("again", "suspect"):
+        self._moved = self._moved + 1 if verdict.fate == "moved" else 0
+        if verdict.fate in ("again", "suspect", "moved"):
             self._failures += 1
             self._problems.begin("service", Problem(verdict.code, verdict.message, status=verdict.status))
         else:

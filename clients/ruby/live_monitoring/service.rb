@@ -11,7 +11,8 @@ class LiveMonitoring
   VERSION = "0.1.0"
 
   # What an answer means. `fate`: settled (each item has its result), again (nothing was stored, send the same),
-  # suspect (the same, but the items may be to blame, or their number), split (one of them is), refused (none will be taken).
+  # suspect (the same, but the items may be to blame, or their number), split (one of them is), refused (none will be taken),
+  # moved (a redirect, which may be a proxy's for a moment; one that stays will take none).
   # `status` is set where the whole request was answered, `asked` are the seconds of Retry-After.
   Verdict = Struct.new(:fate, :results, :code, :message, :status, :asked, keyword_init: true) do
     def as_result
@@ -28,18 +29,16 @@ class LiveMonitoring
     LONGEST_ASKED = 300.0
 
     def initialize(url, key, timeout)
-      @uri = URI.parse(url)
+      @uri = URI.parse(url.to_s.strip)
       raise ArgumentError, "url must be an http or https address" unless @uri.is_a?(URI::HTTP) && @uri.host
-      raise ArgumentError, "key has characters that no key has" unless /\A[!-~]+\z/.match?(key)
-
-      @key, @timeout = key, timeout
+      @key, @timeout = checked(key), timeout
     rescue URI::InvalidURIError
       raise ArgumentError, "url must be an http or https address"
     end
 
     # Sends a JSON array of `count` items; never raises.
     def post(path, body, count)
-      judge(*exchange(path, body), count)
+      judge(*exchange(path, body), count: count)
     rescue Timeout::Error => error # their number may be to blame
       hang_up
       Verdict.new(fate: :suspect, code: "unreachable", message: "No answer (#{error.class}).")
@@ -55,7 +54,21 @@ class LiveMonitoring
 
     private
 
-    # One POST within @timeout as a whole, redirects not followed: status, Retry-After, body.
+    # The key without the line break that a file or a secret store leaves at its end. What is wrong is said, and
+    # nothing of the key.
+    def checked(key)
+      raise ArgumentError, "key is #{key.nil? ? "nil" : key.class}: is the variable set?" unless key.is_a?(String)
+
+      key = key.b.strip
+      raise ArgumentError, "key is empty: is the variable set that holds it?" if key.empty?
+
+      odd = key.index(/[^!-~]/n)
+      raise ArgumentError, "key has characters that no key has, the first at place #{odd + 1}" if odd
+
+      key
+    end
+
+    # One POST within @timeout as a whole, redirects not followed: status, Retry-After, body, Location.
     def exchange(path, body)
       request = Net::HTTP::Post.new(@uri.path.chomp("/") + path, headers)
       request["Content-Encoding"] = "gzip" if body.bytesize >= PACKED_FROM
@@ -68,7 +81,7 @@ class LiveMonitoring
             raise IOError, "too long an answer" if content.bytesize > ANSWER_LIMIT
           end
         end
-        [answer.code.to_i, answer["Retry-After"], content]
+        [answer.code.to_i, answer["Retry-After"], content, answer["Location"]]
       end
     end
 
@@ -94,17 +107,27 @@ class LiveMonitoring
       @http = nil
     end
 
-    # Only what the service itself says settles anything: a proxy's page, a redirect, half an answer mean "again".
-    def judge(status, retry_after, body, count)
+    # Only what the service itself says settles anything: a proxy's page, half an answer mean "again".
+    def judge(status, retry_after, body, location, count:)
       content = parse(body)
       results = status == 207 ? results_of(content, count) : nil
       return Verdict.new(fate: :settled, results: results) if results
+
+      return moved(status, location) if (300..399).cover?(status)
 
       error = content["error"]
       error = nil unless error.is_a?(Hash) && error["code"]
       unsaid = AGAIN.include?(status) ? "unavailable" : "not_the_contract"
       Verdict.new(fate: fate(status, error), code: error ? error["code"] : unsaid, status: status,
                   message: error ? error["message"] : "Status #{status}.", asked: asked(retry_after))
+    end
+
+    # Where it leads, without what may be secret in it.
+    def moved(status, location)
+      target = location.to_s[/\A[^?#]{0,200}/]
+      target = "nowhere" if target.empty?
+      Verdict.new(fate: :moved, code: "redirected", status: status,
+                  message: "Status #{status}: redirected to #{target}. Redirects are not followed: use that address.")
     end
 
     def fate(status, error)

@@ -1,0 +1,122 @@
+"""An alarm is worth more than its prose: texts are made fit for the service, and what is not prose is left as it is."""
+
+from __future__ import annotations
+
+import json
+import numbers
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+TEXTS = {  # characters that the service keeps
+    "room_label": 200,
+    "last_customer_text": 2000,
+    "error.type": 200,
+    "error.message": 2000,
+    "handoff.reason": 2000,
+}
+NAMES = {
+    "event_id", "activity_id", "org_id", "agent_name", "agent_version", "room_id", "run_id", "channel",
+    "actor_sso_id", "actor_external_id",
+}  # fmt: skip
+METADATA = 8 * 1024  # bytes of its JSON
+ODD = re.compile("[\x00\ud800-\udfff]")  # what no database keeps as text, and half an emoji
+
+
+def fit(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields without those that are None, texts cut and cleaned, whole numbers as text where a name belongs.
+
+    What was changed for that is named in `metadata.truncated`, where the caller's own metadata leaves room.
+    """
+    changed: list[str] = []
+    item = {name: _fitted(name, value, changed) for name, value in fields.items() if value is not None}
+    metadata = item.get("metadata", {})
+    if changed and isinstance(metadata, dict):
+        marked = {"truncated": changed, **metadata}
+        if _size(marked) <= METADATA:
+            item["metadata"] = marked
+    return item
+
+
+def _fitted(name: str, value: Any, changed: list[str]) -> Any:
+    if name in NAMES and isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return str(int(value))
+    if name == "metadata" and isinstance(value, Mapping):
+        return _metadata(value, changed)
+    if name in TEXTS:
+        return _text(name, value, changed)
+    if name in ("error", "handoff") and isinstance(value, Mapping):
+        return {
+            inner: _text(f"{name}.{inner}", text, changed) if f"{name}.{inner}" in TEXTS and text is not None else text
+            for inner, text in value.items()
+        }
+    return value
+
+
+def _text(name: str, value: Any, changed: list[str]) -> str:
+    """A text for whatever was given as one; an exception as its message."""
+    text = value if isinstance(value, str) else _said(value)
+    made = _clean(text)
+    if len(made) > TEXTS[name]:
+        made = made[: TEXTS[name] - 1] + "…"
+    if made != text:
+        changed.append(name)
+    return made
+
+
+def _said(value: Any) -> str:
+    try:
+        return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    except Exception:  # noqa: BLE001 - theirs, and no reason to lose the alarm
+        return type(value).__name__
+
+
+def _clean(text: str) -> str:
+    """Two halves of an emoji are joined; one half alone, and a NUL, are shown as unreadable."""
+    if not ODD.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
+
+
+def _metadata(value: Mapping[Any, Any], changed: list[str]) -> dict[Any, Any]:
+    made: dict[Any, Any] = _clean_within(value, changed)
+    if _size(made) <= METADATA:
+        return made
+    if "metadata" not in changed:
+        changed.append("metadata")
+    return {}
+
+
+def _clean_within(value: Any, changed: list[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {_clean_within(key, changed): _clean_within(inner, changed) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_clean_within(inner, changed) for inner in value]
+    if not isinstance(value, str):
+        return value
+    made = _clean(value)
+    if made != value and "metadata" not in changed:
+        changed.append("metadata")
+    return made
+
+
+def _size(metadata: Mapping[Any, Any]) -> int:
+    return len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":"), default=say).encode())
+
+
+def say(value: object) -> object:
+    """What json asks for values it does not know; numpy's numbers count as numbers. Raises TypeError."""
+    if isinstance(value, datetime):
+        if value.utcoffset() is None:
+            raise TypeError(f"the time {value.isoformat()} has no offset: say which zone it is of")
+        return value.isoformat()
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, (numbers.Real, Decimal)):
+        return float(value)
+    raise TypeError(f"a {type(value).__name__} is no JSON value")

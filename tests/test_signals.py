@@ -1,0 +1,150 @@
+"""Every signal is known in every place that must know it: one that is added turns each place red that it misses."""
+
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone, translation
+from jsonschema import Draft202012Validator
+
+from agent_live_monitoring import FailureEvent as ClientsEvent
+from alerts import decide
+from alerts.actions import sources
+from alerts.delivery.message import push_body
+from alerts.items import EventItem, SignalName
+from alerts.models import SOURCE_SIGNALS, Alert, Push, Signal
+from console import sentences, timeline
+from console.ingest import check
+from console.schema.document import document
+from console.sources import alarm
+from demo.simulator import words
+from orgs.models import Org, Policy
+from orgs.routing import Recipient
+from tests.api_client import signed_in, supervisor_of, with_key
+from tests.factories import UserFactory
+from tests.scene import NEEDS, Scene
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("system")]
+
+ROOT = Path(__file__).resolve().parent.parent
+OF_ROOMS = [signal for signal in Signal if signal not in SOURCE_SIGNALS]
+SENT = get_args(SignalName)
+GUIDES = ("README.md", "clients/python/README.md", "clients/ruby/README.md")
+
+
+@pytest.fixture
+def scene(org: Org) -> Scene:
+    return Scene(org)
+
+
+def as_sent(signal: str) -> dict[str, Any]:
+    """A failure event as a source sends it, with what its signal needs and no more."""
+    common = {"event_id": "e-1", "agent_name": "Bot", "room_id": "r1", "signal": signal}
+    return common | {"occurred_at": timezone.now().isoformat()} | msgspec.to_builtins(NEEDS[signal])
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        decide.MEANINGS,
+        Policy.signals(),
+        SENT,
+        check.NEEDS,
+        get_args(get_type_hints(ClientsEvent)["signal"]),
+        timeline.EVENT_ICONS,
+        words.LINES,
+        NEEDS,
+    ],
+    ids=["severity and wait", "policy", "items", "needs", "Python client", "icons", "simulator", "tests"],
+)
+def test_every_signal_of_a_room_is_in(known: Any) -> None:
+    assert set(known) == set(OF_ROOMS)
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_every_signal_that_is_sent_is_in_the_guide(guide: str) -> None:
+    text = (ROOT / guide).read_text()
+    assert [signal for signal in SENT if f"`{signal}`" not in text] == []
+
+
+@pytest.mark.parametrize("signal", SENT)
+def test_the_lane_takes_it_with_what_it_needs_and_the_document_says_so(signal: str) -> None:
+    sent = as_sent(signal)
+    validator = Draft202012Validator({"$ref": "#/components/schemas/FailureEvent", **document()})
+    validator.validate(sent)
+    item, _ = check.convert(sent, check.EVENTS, timezone.now())
+    assert isinstance(item, EventItem)
+    for name in check.NEEDS[item.signal]:
+        without = {key: value for key, value in sent.items() if key != name}
+        assert not validator.is_valid(without)
+        with pytest.raises(check.Invalid):
+            check.convert(without, check.EVENTS, timezone.now())
+
+
+@pytest.mark.parametrize("signal", OF_ROOMS)
+def test_an_org_decides_how_severe_it_is_in_the_admin(signal: str, scene: Scene, client: Client) -> None:
+    wanted = "info" if decide.MEANINGS[signal].severity != "info" else "critical"
+    client.force_login(UserFactory(is_specialist=True))
+    address = reverse("admin:orgs_org_change", args=[scene.org.pk])
+    form = client.get(address).context["adminform"].form.initial
+    form |= {"allowed_hosts": "", "ga_date": "", "plan": "", "room_url_template": "https://chat.example/{room_id}"}
+    for prefix in ("agents", "supervisor_roles", "assignments", "memberships", "policies", "sources"):
+        form |= {f"{prefix}-TOTAL_FORMS": 0, f"{prefix}-INITIAL_FORMS": 0}
+    form |= {"policies-TOTAL_FORMS": 1, f"policies-0-{signal}": wanted}
+    assert client.post(address, form).status_code == 302
+    scene.fails(signal)
+    assert scene.alert().severity == wanted
+
+
+@pytest.mark.parametrize("signal", Signal)
+def test_a_push_says_what_happened_in_both_languages(signal: Signal, org: Org) -> None:
+    now = timezone.now()
+    alert = Alert(org=org, signals=[{"signal": signal, "severity": "critical"}], last_event_at=now)
+    push = Push(severity="critical", planned_at=now, occurrence=1, reason="first")
+    said = []
+    for language in ("en", "id"):
+        person = Recipient(1, "sso-1", "Rina", language, 1)
+        text = push_body(push=push, alert=alert, org=org, room=None, subject="Billing Bot", recipient=person)
+        body = msgspec.json.decode(text)
+        with translation.override(language):
+            assert str(signal.label) in body["title"]
+        said += [body["title"], body["body"]]
+    assert all(said)
+    assert len(set(said)) == 4
+
+
+@pytest.mark.parametrize("signal", OF_ROOMS)
+def test_board_alert_and_api_show_it_and_can_be_filtered_by_it(signal: Signal, scene: Scene) -> None:
+    scene.fails(signal)
+    other = next(one for one in OF_ROOMS if one != signal)
+    browser, machine = signed_in(supervisor_of(scene.org)), with_key(scene.org)
+    board = browser.get(f"/?tab=all&signal={signal}").content.decode()
+    page = browser.get(f"/alerts/{scene.alert().pk}").content.decode()
+    label = f"{signal.label} ×1"
+    assert label in board
+    assert f'<option value="{signal}" selected>{signal.label}</option>' in board
+    assert label not in browser.get(f"/?tab=all&signal={other}").content.decode()
+    assert page.count(str(signal.label)) >= 3  # its title, its ladder and its timeline
+    assert f'href="#i-{timeline.EVENT_ICONS[signal]}"' in page
+    assert f'<symbol id="i-{timeline.EVENT_ICONS[signal]}"' in page
+    for wanted, found in ((signal, 1), (other, 0)):
+        assert len(machine.get(f"/api/alerts?signal={wanted}").json()["results"]) == found
+
+
+def test_every_signal_of_a_source_has_its_severity_and_its_sentences(org: Org) -> None:
+    assert set(sources.SEVERITY) == set(SOURCE_SIGNALS)
+    assert set(SOURCE_SIGNALS) <= set(sentences.BECAUSE)
+    for signal in SOURCE_SIGNALS:
+        alert = Alert(org=org, opened_at=timezone.now(), episode=1, signals=[{"signal": signal, "episode": 1}])
+        assert str(org) in alarm(alert, "UTC")
+
+
+def test_an_agent_asks_for_a_human_in_time(scene: Scene) -> None:
+    scene.fails("help_requested", key="e1")
+    alert = scene.alert()
+    assert (alert.severity, alert.state) == ("critical", "open")
+    assert alert.customer_waiting_since == scene.stored("e1").occurred_at
+    assert scene.told() == [("first", "pending", "")]
