@@ -67,6 +67,7 @@ class Alert(models.Model):
     last_event_at = models.DateTimeField()
     ladder_from = models.DateTimeField()  # the repeat ladder and the reading of "nobody acted" start here
     repeats_done = models.PositiveSmallIntegerField(default=0)
+    revived_at = models.DateTimeField(null=True)  # reopened or released as an act: end timers count from here too
     human_acted_at = models.DateTimeField(null=True)  # first human act in the room; time to intervene ends
     last_told_at = models.DateTimeField(null=True)  # the last time anybody was told
     last_reason = models.CharField(max_length=32, blank=True)  # the last decision, shown as a sentence
@@ -82,6 +83,7 @@ class Alert(models.Model):
     resolved_kind = models.CharField(max_length=16, choices=By, blank=True)
     assigned_to = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     snoozed_until = models.DateTimeField(null=True)
+    undoable = models.JSONField(default=list)  # what the last acts replaced, for their undo: alerts/actions/undo.py
     verdict = models.CharField(max_length=16, choices=Verdict, blank=True)
     verdict_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     verdict_note = models.CharField(max_length=2000, blank=True)
@@ -210,7 +212,7 @@ class Transition(models.Model):
     occurrence = models.PositiveIntegerField(default=0)  # the pushes this change caused; 0 = none
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     event = models.ForeignKey(FailureEvent, models.SET_NULL, null=True, related_name="+")
-    detail = models.JSONField(default=dict)  # {"from", "to", "until", "sso_id", "name", "kind", "note", "cause"}
+    detail = models.JSONField(default=dict)  # {"from", "to", "until", "sso_id", "name", "note", "cause", "undo"}
 
     objects = ScopedManager(org="org")
 
