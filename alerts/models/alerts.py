@@ -90,6 +90,7 @@ class Alert(models.Model):
 
     occurrence = models.PositiveIntegerField(default=0)  # how often people were to be told; part of a push's key
     due_at = models.DateTimeField(null=True)  # the next timer of this alert: repeat, expiry, handoff clock, end
+    timer_failures = models.PositiveSmallIntegerField(default=0)  # in a row; due_at is put off, specialists see it
     updated_at = models.DateTimeField()
 
     objects = ScopedManager(org="org")
@@ -133,6 +134,10 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return f"{self.room or self.agent} {self.severity} {self.state}"
+
+
+# What the alarm about ourselves counts: the open alerts that time can do nothing to, because their timers fail.
+BROKEN_TIMERS = Q(timer_failures__gt=0) & ~Q(state=Alert.State.RESOLVED)
 
 
 class FailureEvent(models.Model):
