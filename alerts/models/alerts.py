@@ -153,7 +153,8 @@ class FailureEvent(models.Model):
     signal = models.CharField(max_length=32, choices=Signal)
     severity = models.CharField(max_length=8, choices=Severity, blank=True)
     reason = models.CharField(max_length=32, blank=True)  # Decision.reason
-    occurred_at = models.DateTimeField()
+    occurred_at = models.DateTimeField()  # at most its receipt: two senders' clocks differ by minutes
+    as_sent = models.DateTimeField(null=True)  # the sender's word where it lies after receipt: shown, decides nothing
     received_at = models.DateTimeField()
     clock_flagged = models.BooleanField(default=False)  # more than 5 min in the future: clamped to receipt
     agent_version = models.CharField(max_length=NAME, blank=True)

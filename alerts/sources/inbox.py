@@ -165,7 +165,9 @@ class Batch:
     def __post_init__(self) -> None:
         for delivery in self.deliveries:
             for fact in delivery.facts:
-                self.accepted.append(_accepted(len(self.accepted), delivery.org_id, fact))
+                one = _accepted(len(self.accepted), delivery.org_id, fact)
+                one.received_at = delivery.received_at
+                self.accepted.append(one)
                 self._of.append(delivery)
 
     def settle(self, results: Sequence[Result]) -> Counts:
