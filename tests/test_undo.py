@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import transaction
 from django_scopes import scopes_disabled
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as tried
 from hypothesis import strategies as st
 
 from alerts import actions
 from alerts.actions.undo import BOOKKEEPING
+from alerts.delivery.claim import claim
 from alerts.models import Alert, Room, Transition
 from orgs import clock as database_clock
 from tests.scene import Scene, about, due_in, pushes_are_sent
@@ -255,6 +257,27 @@ def test_a_failure_since_that_worsened_it_stays_worse_after_the_undo(scene, late
         actions.undo(scene.alert().pk, scene.people[0])
 
 
+@pytest.mark.parametrize(
+    ("act", "undo"),
+    [
+        (actions.take, actions.release),
+        (actions.resolve, actions.reopen),
+        (lambda pk, by: actions.snooze(pk, by, in_minutes(20)), actions.undo),
+    ],
+)
+def test_a_push_that_the_act_cancelled_before_it_was_sent_is_told_after_its_undo(scene, gate, settings, act, undo):
+    scene.fails("low_confidence")
+    act(scene.alert().pk, scene.people[0])
+    settings.NOTIFICATION_SERVICE_URL = "http://127.0.0.1:1"
+    claim()
+    assert scene.told() == [("first", "cancelled", "no_longer_needed")]
+    undo(scene.alert().pk, scene.people[0])
+    assert scene.told()[1:] == [("first", "pending", "")]
+    act(scene.alert().pk, scene.people[0])
+    undo(scene.alert().pk, scene.people[0])
+    assert len(scene.told()) == 2
+
+
 # --- when there is nothing to undo -----------------------------------------------------------------------------------
 
 
@@ -369,7 +392,7 @@ def rolled_back(work):
     meanwhile=st.lists(st.tuples(st.just("happens"), st.sampled_from(KINDS)), max_size=2),
     seconds=st.sampled_from([0, 1, 61, 170, 290, 599]),
 )
-@settings(
+@tried(
     max_examples=60,
     deadline=None,
     derandomize=True,

@@ -18,7 +18,9 @@ from alerts.actions.book import Book, alert_facts, room_facts
 from alerts.actions.undo import (
     HELD_BY,
     UndoableAct,
+    acted_at,
     catch_up,
+    lost_telling,
     standing_resolution,
     take_back,
     undoable,
@@ -128,6 +130,7 @@ def release(alert_id: UUID, by: User) -> Alert:
         if alert.state == Alert.State.OPEN and alert.assigned_to_id is None:
             return alert
         undone = _let_go(book, alert, by)
+        missed = lost_telling(alert, undone, book.now) if undone else ""
         if not undone or (alert.state == Alert.State.ACKNOWLEDGED and alert.acknowledged_by_id == by.pk):
             alert.assigned_to = alert.acknowledged_by = None
             alert.acknowledged_at = alert.acknowledge_expires_at = None
@@ -136,15 +139,16 @@ def release(alert_id: UUID, by: User) -> Alert:
         if not undone:
             _start_clocks_anew(alert, book.now)
         as_before = undone and alert.state != Alert.State.OPEN
-        book.record(alert, "released", actor=by, detail={"undo": True} if as_before else {})
+        detail = {"undo": True} if as_before else {}
+        book.record(alert, "released", missed, actor=by, detail=detail, notify=bool(missed))
         return alert
 
 
-def _let_go(book: Book, alert: Alert, by: User) -> bool:
-    """Undo, newest first, what `by` did in the last 10 min and nobody since, until it is open; whether that did it."""
-    undone = False
+def _let_go(book: Book, alert: Alert, by: User) -> datetime | None:
+    """Undo, newest first, what `by` did in the last 10 min and nobody since, until it is open; since when, if that."""
+    undone = None
     while (held := undoable_by(alert, by, book.now, HELD_BY)) is not None:
-        undone = take_back(alert, held) or undone
+        undone = acted_at(held) if take_back(alert, held) else undone
         if alert.state == Alert.State.OPEN:
             break
     return undone
@@ -185,13 +189,15 @@ def _reopen(book: Book, alert: Alert, by: User) -> None:
     if other is not None:
         raise Conflict("other_open", other)
     mine = undoable_by(alert, by, book.now, ("resolve",))
+    missed = ""
     if mine is not None and mine is standing_resolution(alert) and not _settled_again(alert):
         _unresolve(book, alert, mine)
+        missed = lost_telling(alert, acted_at(mine), book.now)
     else:
         _revive(book, alert)
     if alert.room is not None:
         book.changed_room(alert.room)
-    book.record(alert, "reopened", actor=by)
+    book.record(alert, "reopened", missed, actor=by, notify=bool(missed))
 
 
 def _settled_again(alert: Alert) -> bool:
@@ -279,7 +285,8 @@ def _undo(book: Book, alert: Alert, mine: UndoableAct, by: User) -> None:
     if not take_back(alert, mine):
         raise Conflict("nothing_to_undo", alert)
     change = "snoozed" if mine["act"] == "snooze" else "released"
-    book.record(alert, change, actor=by, detail={"undo": True})
+    missed = lost_telling(alert, acted_at(mine), book.now)
+    book.record(alert, change, missed, actor=by, detail={"undo": True}, notify=bool(missed))
 
 
 def verdict(alert_id: UUID, by: User, verdict: str, note: str = "") -> Alert:

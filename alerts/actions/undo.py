@@ -14,7 +14,7 @@ from django.db.models import Model, Q
 
 from alerts.actions.activity import react
 from alerts.actions.book import ALERT_FIELDS, ROOM_FIELDS, Book
-from alerts.models import Alert, Room, RoomActivity
+from alerts.models import Alert, Push, Room, RoomActivity
 from orgs.models import User
 
 UNDO_WITHIN = timedelta(minutes=10)
@@ -48,7 +48,7 @@ def undoable(book: Book, alert: Alert, act: str, by: User | None) -> Iterator[No
     if changed:
         room = {name: was for name, was in room_before.items() if was != room_after[name]}
         kept = {"act": act, "by": by and by.pk, "at": book.now.isoformat(), "alert": changed, "room": room}
-        recent = [one for one in alert.undoable if _at(one) > book.now - UNDO_WITHIN]
+        recent = [one for one in alert.undoable if acted_at(one) > book.now - UNDO_WITHIN]
         alert.undoable = [*recent, kept][-ACTS_KEPT:]
 
 
@@ -60,7 +60,8 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _at(kept: UndoableAct) -> datetime:
+def acted_at(kept: UndoableAct) -> datetime:
+    """When it was done."""
     return datetime.fromisoformat(kept["at"])
 
 
@@ -68,7 +69,7 @@ def undoable_by(alert: Alert, by: User, now: datetime, acts: tuple[str, ...] = (
     """The newest of the `acts` (none named: of all that are theirs), if it is of `by` and at most 10 min old."""
     for kept in reversed(alert.undoable):
         if kept["act"] in acts or (not acts and kept["by"] == by.pk):
-            return kept if kept["by"] == by.pk and now - _at(kept) <= UNDO_WITHIN else None
+            return kept if kept["by"] == by.pk and now - acted_at(kept) <= UNDO_WITHIN else None
     return None
 
 
@@ -114,7 +115,7 @@ def _hold_before(alert: Alert, kept: UndoableAct) -> dict[str, Any]:
         Q(source=None) | Q(at__gte=alert.first_failure_at),
         room=alert.room_id,
         kind__in=WAYS_IN,
-        received_at__gte=_at(kept),
+        received_at__gte=acted_at(kept),
     )
     first = came.order_by("id").first()
     if first is not None and first.kind == RoomActivity.Kind.HUMAN_OPENED:
@@ -126,7 +127,7 @@ def _hold_before(alert: Alert, kept: UndoableAct) -> dict[str, Any]:
 
 def _give(row: Alert | Room, values: dict[str, Any]) -> None:
     """Set these fields; somebody who is no longer known is nobody."""
-    fields = {name: row._meta.get_field(name) for name in values}
+    fields = {field.attname: field for field in row._meta.concrete_fields if field.attname in values}
     people = {values[name] for name, field in fields.items() if field.related_model is User}
     known = set(User.objects.filter(pk__in=people - {None}).values_list("pk", flat=True)) if people - {None} else set()
     for name, field in fields.items():
@@ -142,3 +143,13 @@ def catch_up(book: Book, alert: Alert, since: datetime) -> None:
     for activity in happened.select_related("actor").order_by("id"):
         activity.room = alert.room
         react(book, activity)
+
+
+def lost_telling(alert: Alert, since: datetime, now: datetime) -> str:
+    """Why people were to be told of what is open again, if acts since then cancelled it; empty: nobody missed it."""
+    if alert.state != Alert.State.OPEN or (alert.snoozed_until is not None and alert.snoozed_until > now):
+        return ""
+    missed = Push.objects.filter(
+        alert=alert, occurrence=alert.occurrence, ended_reason="no_longer_needed", ended_at__gte=since
+    )
+    return missed.values_list("reason", flat=True).first() or ""
