@@ -86,6 +86,7 @@ class AlertFacts:
     snoozed_until: datetime | None = None
     acknowledge_expires_at: datetime | None = None
     customer_waiting_since: datetime | None = None
+    revived_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +279,8 @@ def _left_at(alert: AlertFacts, room: RoomFacts) -> datetime | None:
 
 
 def _end_timer(alert: AlertFacts, room: RoomFacts) -> tuple[datetime, Timer]:
-    quiet_since = max(alert.last_event_at, room.human_last_at or alert.last_event_at)
+    """Counted from the latest of event, human act, and what opened it again, so that an act survives the next sweep."""
+    quiet_since = max(filter(None, (alert.last_event_at, room.human_last_at, alert.revived_at)))
     if alert.customer_waiting_since is None and room.handed_off_at is None:
         return quiet_since + QUIET, "quiet"
     return quiet_since + ABANDONED, "abandoned"

@@ -86,7 +86,7 @@ class RoomNames(msgspec.Struct, frozen=True):
 class Accepted(msgspec.Struct):
     """An item that passed every check: whose it is, its hash as sent, whether its clock was ahead.
 
-    `names`: what else was said of its room; a failure event carries them itself.
+    `names`: what else was said of its room; a failure event carries them itself. `received_at`: None for just now.
     """
 
     index: int
@@ -95,6 +95,7 @@ class Accepted(msgspec.Struct):
     payload_hash: bytes
     clock_flagged: bool = False
     names: RoomNames | None = None
+    received_at: datetime | None = None
 
 
 class Result(msgspec.Struct, omit_defaults=True):

@@ -1,5 +1,7 @@
 """Client time is data: which times a sender may name, and what is made of them. Pure."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 FUTURE_KEPT = timedelta(minutes=5)
@@ -30,3 +32,21 @@ def judge(value: datetime, now: datetime) -> tuple[datetime, bool]:
     if value > now + FUTURE_KEPT:
         return now, True
     return value.astimezone(UTC), False
+
+
+def heard(sent: Sequence[tuple[datetime, datetime]]) -> list[datetime]:
+    """When each of these (time as sent, receipt) counts as having happened, in UTC, for every decision and figure.
+
+    Nothing can have happened after we heard of it: a time is at most its receipt. Those of one receipt that claim to be
+    later keep their order, a microsecond apart.
+    """
+    ahead: dict[datetime, set[datetime]] = defaultdict(set)
+    for at, receipt in sent:
+        if at > receipt:
+            ahead[receipt].add(at)
+    counts = {
+        (at, receipt): receipt - timedelta(microseconds=place)
+        for receipt, times in ahead.items()
+        for place, at in enumerate(sorted(times, reverse=True))
+    }
+    return [counts.get(pair, pair[0]).astimezone(UTC) for pair in sent]

@@ -4,6 +4,7 @@ import zoneinfo
 from datetime import datetime
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Q
@@ -14,7 +15,7 @@ from django.utils.translation import ngettext
 from django_scopes import scope
 
 from alerts import onboarding
-from alerts.models import Alert, Gate, Push
+from alerts.models import BROKEN_TIMERS, Alert, Gate, Push
 from alerts.onboarding import Progress
 from alerts.reach import Coverage, coverage, production_agents, reach_of
 from alerts.sources.health import open_alarms
@@ -92,6 +93,14 @@ class Shell:
             return 0
         with scope(org=self.led):
             return Push.objects.filter(state=Push.State.DEAD).count()
+
+    @cached_property
+    def broken_timers(self) -> list[UUID]:
+        """For specialists: the alerts whose timers fail, the longest first."""
+        if self.me is None or not self.me.is_specialist:
+            return []
+        with scope(org=self.org_ids):
+            return list(Alert.objects.filter(BROKEN_TIMERS).order_by("-timer_failures").values_list("pk", flat=True))
 
     @cached_property
     def reach(self) -> Coverage:

@@ -239,6 +239,8 @@ def change_title(change: Transition, alert: Alert) -> str:
         return signal_name(change.reason)
     who, detail = change.actor, change.detail
     named = detail.get("name", "")
+    if detail.get("undo"):
+        return whose(who, _("{name} undid it: it is as it was before"), _("You undid it: it is as it was before"))
     match change.change:
         case "acknowledged":
             if detail.get("assigned"):

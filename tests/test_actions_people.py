@@ -209,7 +209,7 @@ def test_resolve_stops_the_clock_of_a_handoff(scene, rina, clock):
     assert (actions.sweep_timers(), scene.room("r2").handed_off_at) == (0, None)
 
 
-def test_reopen_undoes_a_resolution_and_starts_the_repeats_anew(scene, alert, rina):
+def test_reopen_undoes_a_resolution_and_the_repeats_go_on(scene, alert, rina):
     actions.resolve(alert.pk, rina)
     actions.reopen(alert.pk, rina)
     stored = scene.alert()
@@ -396,6 +396,7 @@ ACTS = {
     "assign": lambda pk, me: actions.assign(pk, me, me),
     "verdict": lambda pk, me: actions.verdict(pk, me, "confirmed", ""),
     "open_room": lambda pk, me: actions.open_room(pk, me),
+    "undo": lambda pk, me: actions.undo(pk, me),
 }
 
 

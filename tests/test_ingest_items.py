@@ -107,10 +107,18 @@ def test_free_fields_go_under_metadata(sender: Sender) -> None:
     assert sender.post(event(metadata={"mood": "bad", "tokens_used": 153, "token": None})).status == 201
 
 
-def test_a_little_ahead_is_kept(sender: Sender) -> None:
+def test_a_little_ahead_is_kept_and_counts_as_of_its_receipt(sender: Sender) -> None:
     sender.post(event(occurred_at=ago(minutes=-4)))
     (stored,) = events()
-    assert not stored.clock_flagged and stored.occurred_at > datetime.now(UTC)
+    assert not stored.clock_flagged and stored.as_sent > datetime.now(UTC)
+    assert stored.occurred_at == stored.received_at
+
+
+def test_an_activity_a_little_ahead_counts_as_of_its_receipt(sender: Sender) -> None:
+    sender.post(activity(at=ago(minutes=-4)), ACTIVITY)
+    (stored,) = activities()
+    assert stored.as_sent > datetime.now(UTC)
+    assert stored.at == stored.received_at
 
 
 def test_further_ahead_is_clamped_to_receipt_and_flagged(sender: Sender) -> None:

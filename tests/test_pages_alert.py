@@ -108,7 +108,7 @@ def test_taking_it_answers_with_the_fresh_row_and_an_undo(scene: Scene, alert: A
     answer = signed_in(scene.people[0]).post(f"/alerts/{alert.pk}/take", headers=HTMX)
     assert answer.status_code == 200
     assert f'id="row-{alert.pk}"' in answer.content.decode()
-    assert toast(answer) == {"text": "You took “Ibu Sari”.", "undo": f"/alerts/{alert.pk}/release", "label": "Undo"}
+    assert toast(answer) == {"text": "You took “Ibu Sari”.", "undo": f"/alerts/{alert.pk}/undo", "label": "Undo"}
     assert fresh(alert.pk).assigned_to == scene.people[0]
 
 
@@ -159,8 +159,19 @@ def test_undo_of_each_act(scene: Scene, alert: Alert) -> None:
     assert undone("take", {}).assigned_to is None
     assert undone("assign", {"sso_id": scene.people[1].sso_id}).assigned_to is None
     assert undone("resolve", {}).state == "open"
-    snoozed = undone("snooze", {"until": "60"}).snoozed_until
-    assert snoozed is None or snoozed < timezone.now() + timedelta(seconds=5)
+    assert undone("snooze", {"until": "60"}).snoozed_until is None
+
+
+def test_an_undo_that_comes_too_late_says_so(scene: Scene, alert: Alert) -> None:
+    answer = signed_in(scene.people[0]).post(f"/alerts/{alert.pk}/undo", headers=HTMX)
+    assert (answer.status_code, toast(answer)["text"]) == (409, "This can no longer be undone.")
+
+
+def test_the_timeline_says_what_was_undone(scene: Scene, alert: Alert) -> None:
+    actions.snooze(alert.pk, scene.people[1], timezone.now() + timedelta(minutes=20))
+    actions.undo(alert.pk, scene.people[1])
+    page = text(signed_in(scene.people[0]).get(f"/alerts/{alert.pk}"))
+    assert "undid it: it is as it was before" in page.split("Timeline", 1)[1]
 
 
 def test_assign_to_who_backs_up_the_agent_and_nobody_else(scene: Scene, alert: Alert) -> None:

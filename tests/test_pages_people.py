@@ -132,6 +132,16 @@ def test_alive_ready_and_metrics(db: None, settings: Any) -> None:
     assert (away.status_code, away.json()["redis"][:4]) == (200, "away")
 
 
+def test_specialists_and_machines_learn_of_alerts_whose_timers_fail(org: Org) -> None:
+    alert = AlertFactory(org=org, timer_failures=2)
+    AlertFactory(org=org, timer_failures=1, state="resolved", resolved_at=database_clock.now())
+    page = signed_in(UserFactory(is_specialist=True)).get("/").content.decode()
+    assert "The timers of 1 alert fail" in page
+    assert f'href="/alerts/{alert.pk}"' in page.split("The timers of 1 alert fail", 1)[1].split("</div>", 1)[0]
+    assert "The timers of" not in signed_in(supervisor_of(org)).get("/").content.decode()
+    assert "live_broken_timers 1.0" in Client().get("/metrics").content.decode()
+
+
 def test_metrics_are_for_loopback_and_specialists(db: None, settings: Any) -> None:
     settings.DEMO = False
     outside = Client(REMOTE_ADDR="203.0.113.9")

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.django_db
 
 SIGNALS = st.sampled_from(sorted(NEEDS))
 ROOMS = st.sampled_from(["room-1", "room-1", "room-1", "room-2"])
+ACTS = ["acknowledge", "take", "release", "resolve", "reopen", "open_room", "snooze", "verdict", "assign", "undo"]
 SECONDS_AGO = st.sampled_from([0, 0, 0, 5, 60, 250, 601, 1500])
 KINDS = st.sampled_from(
     ["human_opened", "human_message", "assigned", "resolved", "returned_to_agent", "customer_message", "bot_message"]
@@ -163,7 +164,7 @@ class Supervision(RuleBasedStateMachine):
 
     @rule(
         data=st.data(),
-        act=st.sampled_from(["acknowledge", "take", "release", "resolve", "reopen", "open_room", "snooze", "verdict"]),
+        act=st.sampled_from(ACTS),
         who=st.integers(0, 1),
     )
     def a_person_acts(self, data, act, who):
@@ -171,7 +172,11 @@ class Supervision(RuleBasedStateMachine):
         if not alerts:
             return
         alert = data.draw(st.sampled_from(alerts))
-        extra = {"snooze": [self.now + timedelta(minutes=10)], "verdict": ["confirmed", ""]}.get(act, [])
+        extra = {
+            "snooze": [self.now + timedelta(minutes=10)],
+            "verdict": ["confirmed", ""],
+            "assign": [self.people[1]],
+        }.get(act, [])
         try:
             after = getattr(actions, act)(alert.pk, self.people[who], *extra)
         except actions.Conflict as conflict:
@@ -179,6 +184,8 @@ class Supervision(RuleBasedStateMachine):
             assert (stored.state, stored.version) == (conflict.alert.state, conflict.alert.version)
         else:
             assert after.version >= alert.version
+            self.time_passes(0)
+            assert act != "reopen" or Alert.objects.get(pk=alert.pk).state != "resolved"
 
     @rule(seconds=st.sampled_from([1, 30, 200, 301, 905, 1900, 4000, 90000]))
     def time_goes_by(self, seconds):

@@ -129,3 +129,14 @@ def test_an_org_deleted_meanwhile_takes_nothing_of_the_others_along() -> None:
         gone.org.delete()
         tally.flush()
         assert SourceMinute.objects.values_list("org", flat=True).get() == source.org_id
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_minute_that_cannot_be_stored_takes_nothing_of_the_others_along() -> None:
+    source, other = SourceFactory(), SourceFactory()
+    tally = Tally()
+    tally.count(slot(source.org_id, source.pk, None, AT), Counts(created=2**40))
+    tally.count(slot(other.org_id, other.pk, None, AT), Counts(created=1))
+    with scopes_disabled():
+        tally.flush()
+        assert SourceMinute.objects.values_list("source", flat=True).get() == other.pk

@@ -80,7 +80,7 @@ BODIES: dict[str, dict[str, Any]] = {f"api_alert_{verb}": body for verb, body in
     "api_test_push": {},
     "api_push_replay": {},
 }
-PAGE_VERBS = {**ACTS, "wake": {}}
+PAGE_VERBS = {**ACTS, "undo": {}}
 
 # Addresses that name something of an org: a stranger gets the 404 of what does not exist, byte for byte.
 OF_AN_ORG = {

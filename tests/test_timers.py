@@ -3,11 +3,14 @@
 from datetime import timedelta
 
 import pytest
+import structlog
+from django.db import OperationalError
 
 from alerts import actions, feed
+from alerts.actions import timers
 from alerts.models import Alert, Push
 from orgs import clock as database_clock
-from tests.factories import AssignmentFactory
+from tests.factories import AlertFactory, AssignmentFactory
 from tests.scene import TAKEN_OVER_BY_NOBODY, Scene, about, due_in, pushes_are_sent
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("system")]
@@ -328,6 +331,86 @@ def test_every_open_alert_has_its_next_timer_in_its_row(scene, later):
         later(minutes=minutes)
         assert due_in(scene.alert()) > timedelta()
     assert not Alert.objects.filter(due_at=None)
+
+
+def break_alert(scene, room="r1"):
+    """A row that no push can be made of."""
+    Alert.objects.filter(org=scene.org, room__room_id=room).update(signals=5)
+
+
+def test_a_broken_alert_holds_up_no_other_and_is_tried_again_more_and_more_seldom(scene, later):
+    other = Scene()
+    scene.fails("agent_error")
+    break_alert(scene)
+    other.fails("agent_error")
+    later(minutes=5)
+    assert other.last_told()[0] == "repeat_due"
+    assert (scene.alert().timer_failures, scene.changes()) == (1, [("opened", "first")])
+    assert about(due_in(scene.alert()), timedelta(minutes=1))
+    later(minutes=1)
+    assert (scene.alert().timer_failures, other.alert().timer_failures) == (2, 0)
+    assert about(due_in(scene.alert()), timedelta(minutes=2))
+    for _ in range(6):
+        later(hours=1)
+    assert about(due_in(scene.alert()), timedelta(hours=1))
+
+
+def test_a_broken_alert_that_is_mended_goes_on(scene, later):
+    scene.fails("agent_error")
+    signals = scene.alert().signals
+    break_alert(scene)
+    later(minutes=5)
+    Alert.objects.update(signals=signals)
+    later(minutes=1)
+    assert (scene.alert().timer_failures, scene.last_told()[0]) == (0, "repeat_due")
+
+
+def test_more_broken_alerts_than_a_sweep_takes_do_not_keep_the_others_waiting(scene, later):
+    for room in ("r1", "r2", "r3"):
+        scene.fails("agent_error", room=room)
+        if room != "r3":
+            break_alert(scene, room)
+    later(minutes=4)
+    later(minutes=1)
+    actions.sweep_timers(limit=2)
+    assert scene.alert("r3").repeats_done == 1
+
+
+def test_the_log_of_a_broken_alert_has_ids_and_the_place_but_no_words_of_the_error(scene, clock, monkeypatch):
+    def fail(*args):
+        raise ValueError("call me at 0812 3456 7890")
+
+    scene.fails("agent_error")
+    clock.advance(minutes=5)
+    monkeypatch.setitem(timers.TIMERS, "repeat", fail)
+    with structlog.testing.capture_logs() as logs:
+        actions.sweep_timers()
+    [said] = [line for line in logs if line["event"] == "timer_failed"]
+    assert (said["log_level"], said["error"], said["alert"]) == ("error", "ValueError", str(scene.alert().pk))
+    assert "test_timers.py" in said["where"]
+    assert "0812" not in str(logs)
+
+
+def test_a_database_that_is_away_breaks_no_alert(scene, clock, monkeypatch):
+    def away(*args):
+        raise OperationalError("the server closed the connection")
+
+    scene.fails("agent_error")
+    clock.advance(minutes=5)
+    monkeypatch.setitem(timers.TIMERS, "repeat", away)
+    with pytest.raises(OperationalError):
+        actions.sweep_timers()
+    assert scene.alert().timer_failures == 0
+
+
+def test_what_has_no_room_or_is_over_takes_no_place_in_a_sweep(scene, clock):
+    now = database_clock.now()
+    AlertFactory(room=None, agent=None, scope="source", source=scene.source, org=scene.org, due_at=now)
+    AlertFactory(state="resolved", resolved_at=now, due_at=now)
+    scene.fails("agent_error")
+    clock.advance(minutes=5)
+    assert actions.sweep_timers(limit=1) == 1
+    assert scene.alert().repeats_done == 1
 
 
 def test_what_a_sweep_did_is_heard_after_the_commit_only(scene, clock, run_commit_hooks, monkeypatch):

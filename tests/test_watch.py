@@ -8,6 +8,7 @@ from django.db.models import F
 from django.test import Client
 
 from alerts import actions
+from alerts.actions.sources import judge_source
 from alerts.delivery.claim import claim
 from alerts.models import Alert, Push, SourceMinute
 from alerts.sources import traffic, watch
@@ -94,6 +95,23 @@ def test_a_source_that_falls_silent_is_an_alert_to_the_specialists_alone(special
     assert [entry["signal"] for entry in found.signals] == ["silent_source"]
     assert [(push.supervisor, push.state) for push in Push.objects.all()] == [(specialist, "pending")]
     assert watch.sweep() == 0  # looked at again, it is the same alert
+
+
+def test_a_source_that_cannot_be_judged_leaves_the_others_watched(
+    specialist: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = Sends(), Sends()
+    for sends in (first, second):
+        sends.every_minute(60, 20)
+
+    def judge(key: Any, *args: Any) -> bool:
+        if key[1] == first.source.pk:
+            raise LookupError(first)
+        return judge_source(key, *args)
+
+    monkeypatch.setattr(watch, "judge_source", judge)
+    watch.sweep()
+    assert list(Alert.objects.values_list("source", flat=True)) == [second.source.pk]
 
 
 def test_a_quiet_night_is_no_silence(specialist: User) -> None:

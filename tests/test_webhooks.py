@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from django.db import connection
+from django.db import DataError, IntegrityError, connection
 from django_scopes import scopes_disabled
 
 from alerts.models import Alert, RoomActivity, SourceMinute, WebhookDelivery
@@ -294,7 +294,10 @@ def test_one_orgs_flood_is_worked_in_turns_with_the_others(hook: Hook) -> None:
         assert set(waiting) == {hook.endpoint.pk} and len(waiting) == 5
 
 
-def test_a_delivery_that_cannot_be_worked_holds_up_nobody(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fault", [KeyError, DataError, IntegrityError])
+def test_a_delivery_that_cannot_be_worked_holds_up_nobody(
+    hook: Hook, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+) -> None:
     hook.post(id="good-1")
     hook.post(id="bad")
     hook.post(id="good-2")
@@ -302,7 +305,7 @@ def test_a_delivery_that_cannot_be_worked_holds_up_nobody(hook: Hook, monkeypatc
 
     def broken(index: int, org_id: int, fact: dict[str, Any]) -> Any:
         if fact["activity_id"] == "message:bad":
-            raise KeyError("a fault of ours")
+            raise fault("a fault of ours")
         return true(index, org_id, fact)
 
     monkeypatch.setattr(inbox, "_accepted", broken)

@@ -17,6 +17,7 @@ from alerts.actions.people import (
     resolve,
     snooze,
     take,
+    undo,
     verdict,
 )
 from alerts.actions.timers import sweep_timers
@@ -35,5 +36,6 @@ __all__ = [
     "snooze",
     "sweep_timers",
     "take",
+    "undo",
     "verdict",
 ]

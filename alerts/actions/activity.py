@@ -1,7 +1,7 @@
 """What happens in a room: people coming, customers writing, the bot getting it back."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -11,6 +11,7 @@ from alerts.actions.events import ATTEMPTS, judge_repeat, known_hashes
 from alerts.decide import PRESENCE, WAITING_SIGNALS, human_present
 from alerts.items import Accepted, ActivityItem, Result, RoomNames
 from alerts.models import Alert, Room, RoomActivity
+from alerts.times import heard
 from orgs import clock
 from orgs.models import Assignment, Org, Source, User
 
@@ -37,8 +38,9 @@ def _record(source: Source, accepted: Sequence[Accepted], now: datetime) -> list
     seen = known_hashes(RoomActivity, "activity_id", source, [(a.org_id, i.activity_id) for a, i in items])
     actors = _actors(items)
     orgs = Org.objects.in_bulk({one.org_id for one, _ in items if one.names is not None})
+    happened = heard([(item.at, one.received_at or now) for one, item in items])
     results, activities = [], []
-    for one, item in items:
+    for (one, item), at in zip(items, happened, strict=True):
         key = (one.org_id, item.activity_id)
         result = judge_repeat(one, item.activity_id, seen.get(key))
         results.append(result)
@@ -54,7 +56,8 @@ def _record(source: Source, accepted: Sequence[Accepted], now: datetime) -> list
             kind=item.kind,
             actor=_actor(actors, one.org_id, item),
             actor_external_id=item.actor_external_id or "",
-            at=item.at.astimezone(UTC),
+            at=at,
+            as_sent=item.at if at != item.at else None,
             received_at=now,
             clock_flagged=one.clock_flagged,
         )

@@ -40,6 +40,7 @@ def alert_facts(alert: Alert) -> AlertFacts:
         snoozed_until=alert.snoozed_until,
         acknowledge_expires_at=alert.acknowledge_expires_at,
         customer_waiting_since=alert.customer_waiting_since,
+        revived_at=alert.revived_at,
     )
 
 

@@ -1,7 +1,7 @@
 """Failure events in: stored, decided and planned in one transaction."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
@@ -18,6 +18,7 @@ from alerts.decide import (
 )
 from alerts.items import Accepted, EventItem, Result, RoomNames
 from alerts.models import Alert, FailureEvent, Room, Signal
+from alerts.times import heard
 from orgs import clock
 from orgs.models import Agent, Org, Policy, Source
 
@@ -54,9 +55,11 @@ def _record(source: Source, accepted: Sequence[Accepted], now: datetime) -> list
     agents = _agents({(one.org_id, item.agent_name) for one, item in created})
     policies = _policies(orgs)
     events = []
-    for one, item in created:
+    happened = heard([(item.occurred_at, one.received_at or now) for one, item in created])
+    for (one, item), at in zip(created, happened, strict=True):
         agent = agents[(one.org_id, item.agent_name)]
         event = _event(source, one, item, agent, book.rooms[(one.org_id, item.room_id)], now)
+        event.occurred_at, event.as_sent = at, item.occurred_at if at != item.occurred_at else None
         policy = policies.get((one.org_id, agent.pk)) or policies.get((one.org_id, None)) or PolicyFacts()
         events.append(event)
         _apply(book, event, item, orgs[one.org_id], policy)
@@ -147,7 +150,6 @@ def _event(source: Source, one: Accepted, item: EventItem, agent: Agent, room: R
         room=room,
         agent=agent,
         signal=item.signal,
-        occurred_at=item.occurred_at.astimezone(UTC),
         received_at=now,
         clock_flagged=one.clock_flagged,
         agent_version=item.agent_version or "",
@@ -223,8 +225,8 @@ def _start_episode(alert: Alert, event: FailureEvent, decision: Decision, room: 
     alert.repeats_done = 0
     alert.acknowledged_at = alert.acknowledge_expires_at = alert.intervened_at = alert.resolved_at = None
     alert.acknowledged_by = alert.intervened_by = alert.resolved_by = alert.assigned_to = None
-    alert.human_acted_at = alert.snoozed_until = None
-    alert.resolved_kind = ""
+    alert.human_acted_at = alert.snoozed_until = alert.revived_at = None
+    alert.resolved_kind, alert.undoable = "", []
     alert.agent = event.agent
     if decision.reason == "human_present":
         alert.state = Alert.State.INTERVENED

@@ -1,4 +1,8 @@
-"""What a person does with an alert. Compare-and-set under the room's lock: the loser gets the fresh alert."""
+"""What a person does with an alert. Compare-and-set under the room's lock: the loser gets the fresh alert.
+
+Within 10 min the same person's `reopen` and `release` are an undo: all is as if the act had not been, clocks go on.
+Later, or by somebody else, they are an act of their own: clocks start anew.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -10,8 +14,19 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from alerts.actions.activity import end, react, settle
-from alerts.actions.book import Book
-from alerts.decide import acknowledge_lasts
+from alerts.actions.book import Book, alert_facts, room_facts
+from alerts.actions.undo import (
+    HELD_BY,
+    UndoableAct,
+    acted_at,
+    catch_up,
+    lost_telling,
+    standing_resolution,
+    take_back,
+    undoable,
+    undoable_by,
+)
+from alerts.decide import acknowledge_lasts, due_timer
 from alerts.models import Alert, Room, RoomActivity, new_id
 from orgs import clock
 from orgs.auth import visible_orgs
@@ -82,7 +97,8 @@ def acknowledge(alert_id: UUID, by: User) -> Alert:
     with _locked(alert_id) as (book, alert):
         _refuse_taken(alert, by)
         if alert.state == Alert.State.OPEN:
-            _acknowledge(alert, by, book.now)
+            with undoable(book, alert, "acknowledge", by):
+                _acknowledge(alert, by, book.now)
             book.record(alert, "acknowledged", actor=by)
         return alert
 
@@ -95,25 +111,51 @@ def take(alert_id: UUID, by: User) -> Alert:
     with _locked(alert_id) as (book, alert):
         _refuse_taken(alert, by)
         waits = alert.state == Alert.State.OPEN
-        if waits:
-            _acknowledge(alert, by, book.now)
         if waits or alert.assigned_to_id != by.pk:
-            alert.assigned_to = by
+            with undoable(book, alert, "take", by):
+                if waits:
+                    _acknowledge(alert, by, book.now)
+                alert.assigned_to = by
             book.record(alert, "acknowledged", actor=by, detail={"assigned": True})
         return alert
 
 
 def release(alert_id: UUID, by: User) -> Alert:
-    """Nobody has it any more, and it is open again; repeats go on."""
+    """Nobody has it any more, and it is open again.
+
+    Takes back what this person just did to have it or to give it away; repeats go on then, else they start anew.
+    """
     with _locked(alert_id) as (book, alert):
         _refuse_resolved(alert)
-        if alert.state != Alert.State.OPEN or alert.assigned_to_id is not None:
+        if alert.state == Alert.State.OPEN and alert.assigned_to_id is None:
+            return alert
+        undone = _let_go(book, alert, by)
+        missed = lost_telling(alert, undone, book.now) if undone else ""
+        if not undone or (alert.state == Alert.State.ACKNOWLEDGED and alert.acknowledged_by_id == by.pk):
             alert.assigned_to = alert.acknowledged_by = None
             alert.acknowledged_at = alert.acknowledge_expires_at = None
             if alert.state == Alert.State.ACKNOWLEDGED:
                 alert.state = Alert.State.OPEN
-            book.record(alert, "released", actor=by)
+        if not undone:
+            _start_clocks_anew(alert, book.now)
+        as_before = undone and alert.state != Alert.State.OPEN
+        detail = {"undo": True} if as_before else {}
+        book.record(alert, "released", missed, actor=by, detail=detail, notify=bool(missed))
         return alert
+
+
+def _let_go(book: Book, alert: Alert, by: User) -> datetime | None:
+    """Undo, newest first, what `by` did in the last 10 min and nobody since, until it is open; since when, if that."""
+    undone = None
+    while (held := undoable_by(alert, by, book.now, HELD_BY)) is not None:
+        undone = acted_at(held) if take_back(alert, held) else undone
+        if alert.state == Alert.State.OPEN:
+            break
+    return undone
+
+
+def _start_clocks_anew(alert: Alert, now: datetime) -> None:
+    alert.ladder_from, alert.repeats_done, alert.revived_at = now, 0, now
 
 
 def resolve(alert_id: UUID, by: User) -> Alert:
@@ -123,33 +165,70 @@ def resolve(alert_id: UUID, by: User) -> Alert:
             if alert.resolved_by_id == by.pk:
                 return alert
             raise Conflict("already_resolved", alert)
-        end(alert, Alert.By.HUMAN, book.now, by)
-        room = alert.room
-        if room is not None:
-            settle(room, Room.State.RESOLVED, book.now)
-            room.customer_waiting_since = None
-            book.changed_room(room)
+        with undoable(book, alert, "resolve", by):
+            end(alert, Alert.By.HUMAN, book.now, by)
+            if alert.room is not None:
+                settle(alert.room, Room.State.RESOLVED, book.now)
+                alert.room.customer_waiting_since = None
+                book.changed_room(alert.room)
         book.record(alert, "resolved", actor=by)
         return alert
 
 
 def reopen(alert_id: UUID, by: User) -> Alert:
-    """Undo a resolution. Raises Conflict other_open when the room has another open alert by now."""
+    """It is not over. Raises Conflict other_open when the room has another open alert by now."""
     with _locked(alert_id) as (book, alert):
         if alert.state != Alert.State.RESOLVED:
             raise Conflict("not_resolved", alert)
-        other = book.open_alert(alert.room) if alert.room else None
-        if other is not None:
-            raise Conflict("other_open", other)
-        alert.state = Alert.State.OPEN
-        alert.resolved_at = alert.resolved_by = alert.acknowledged_at = alert.acknowledged_by = None
-        alert.resolved_kind = ""
-        alert.ladder_from, alert.repeats_done = book.now, 0
-        if alert.room is not None:
-            _wait_again(alert, alert.room)
-            book.changed_room(alert.room)
-        book.record(alert, "reopened", actor=by)
+        _reopen(book, alert, by)
         return alert
+
+
+def _reopen(book: Book, alert: Alert, by: User) -> None:
+    other = book.open_alert(alert.room) if alert.room else None
+    if other is not None:
+        raise Conflict("other_open", other)
+    mine = undoable_by(alert, by, book.now, ("resolve",))
+    missed = ""
+    if mine is not None and mine is standing_resolution(alert) and not _settled_again(alert):
+        _unresolve(book, alert, mine)
+        missed = lost_telling(alert, acted_at(mine), book.now)
+    else:
+        _revive(book, alert)
+    if alert.room is not None:
+        book.changed_room(alert.room)
+    book.record(alert, "reopened", missed, actor=by, notify=bool(missed))
+
+
+def _settled_again(alert: Alert) -> bool:
+    """The room was resolved, or given back, after this alert was: that stands."""
+    return alert.room is not None and alert.room.settled_at != alert.resolved_at
+
+
+def _unresolve(book: Book, alert: Alert, resolution: UndoableAct) -> None:
+    """As if it had not been resolved. It stays open even if its quiet time ran out meanwhile: a person says so."""
+    resolved_at = alert.resolved_at
+    assert resolved_at is not None
+    take_back(alert, resolution)
+    if alert.room is None:
+        return
+    catch_up(book, alert, resolved_at)
+    if due_timer(alert_facts(alert), room_facts(alert.room), book.now) in ("quiet", "abandoned"):
+        alert.revived_at = book.now
+
+
+def _revive(book: Book, alert: Alert) -> None:
+    """Open again, with clocks that start anew; that of a handoff too, if no human came since."""
+    resolution, resolved_at, room = standing_resolution(alert), alert.resolved_at, alert.room
+    if room is not None:
+        _wait_again(alert, room)
+        unanswered = room.human_last_at is None or resolved_at is None or room.human_last_at <= resolved_at
+        if resolution and resolution["room"].get("handed_off_at") and unanswered and not _settled_again(alert):
+            room.handed_off_at, room.state = book.now, Room.State.HANDED_OFF
+    alert.state = Alert.State.OPEN
+    alert.resolved_at = alert.resolved_by = alert.acknowledged_at = alert.acknowledged_by = None
+    alert.resolved_kind = ""
+    _start_clocks_anew(alert, book.now)
 
 
 def _wait_again(alert: Alert, room: Room) -> None:
@@ -166,7 +245,8 @@ def snooze(alert_id: UUID, by: User, until: datetime) -> Alert:
         _refuse_resolved(alert)
         if not book.now < until <= book.now + SNOOZE_AT_MOST:
             raise Invalid("until", _("Choose a time in the next 24 hours."))
-        alert.snoozed_until = until
+        with undoable(book, alert, "snooze", by):
+            alert.snoozed_until = until
         book.record(alert, "snoozed", actor=by, detail={"until": until.isoformat()})
         return alert
 
@@ -179,9 +259,34 @@ def assign(alert_id: UUID, by: User | None, to: User) -> Alert:
         if orgs is not None and alert.org_id not in orgs:
             raise Invalid("sso_id", _("This person does not back up the agents of this org."))
         if alert.assigned_to_id != to.pk:
-            alert.assigned_to = to
+            with undoable(book, alert, "assign", by):
+                alert.assigned_to = to
             book.record(alert, "assigned", actor=by, detail={"sso_id": to.sso_id, "name": str(to)})
         return alert
+
+
+def undo(alert_id: UUID, by: User) -> Alert:
+    """Take back the newest act of this person, at most 10 min old. Raises Conflict nothing_to_undo."""
+    with _locked(alert_id) as (book, alert):
+        mine = undoable_by(alert, by, book.now)
+        if mine is None:
+            raise Conflict("nothing_to_undo", alert)
+        if mine["act"] != "resolve":
+            _refuse_resolved(alert)
+            _undo(book, alert, mine, by)
+        elif alert.state == Alert.State.RESOLVED and mine is standing_resolution(alert):
+            _reopen(book, alert, by)
+        else:
+            raise Conflict("nothing_to_undo", alert)
+        return alert
+
+
+def _undo(book: Book, alert: Alert, mine: UndoableAct, by: User) -> None:
+    if not take_back(alert, mine):
+        raise Conflict("nothing_to_undo", alert)
+    change = "snoozed" if mine["act"] == "snooze" else "released"
+    missed = lost_telling(alert, acted_at(mine), book.now)
+    book.record(alert, change, missed, actor=by, detail={"undo": True}, notify=bool(missed))
 
 
 def verdict(alert_id: UUID, by: User, verdict: str, note: str = "") -> Alert:

@@ -1,34 +1,72 @@
 """What time alone does to alerts. Every timer is a due time in its row: Redis down stops no clock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from alerts.actions.activity import end
 from alerts.actions.book import Book, alert_facts, room_facts, worsen
 from alerts.decide import CRITICAL, INFO, Timer, due_timer, repeats_passed
+from alerts.faults import PASSING, report
 from alerts.models import Alert, Room
 from orgs import clock
 
+PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 60))  # of an alert whose timers fail, in a row
+
 
 def sweep_timers(limit: int = 200) -> int:
-    """Work the alerts whose time has come, oldest first; returns how many. Rooms locked by others wait their turn."""
-    with transaction.atomic():
-        now = clock.now()
-        rooms = Alert.objects.filter(due_at__lte=now).order_by("due_at").values_list("room_id", flat=True)[:limit]
-        book = Book(now)
-        book.lock_rooms([pk for pk in rooms if pk is not None], skip_locked=True)
-        due = [alert for alert in book.alerts.values() if alert.due_at is not None and alert.due_at <= now]
-        for alert in due:
-            _work(book, alert)
-        book.close()
-        return len(due)
+    """Work the alerts whose time has come, oldest first; returns how many. Rooms locked by others wait their turn.
+
+    All together; if that fails each alone, so that a broken alert holds up nobody. Raises what PASSING names.
+    """
+    now = clock.now()
+    due = Alert.objects.filter(due_at__lte=now, room__isnull=False).exclude(state=Alert.State.RESOLVED)
+    rooms = list(due.order_by("due_at").values_list("room_id", flat=True)[:limit])
+    try:
+        return _sweep(rooms, now) if rooms else 0
+    except PASSING:
+        raise
+    except Exception as error:  # noqa: BLE001 - which alert it was shows when each is worked alone
+        report("timers_one_by_one", error, alerts=len(rooms))
+    return sum(_sweep_alone(room, now) for room in rooms)
+
+
+@transaction.atomic
+def _sweep(rooms: Sequence[int], now: datetime) -> int:
+    book = Book(now)
+    book.lock_rooms(rooms, skip_locked=True)
+    due = [alert for alert in book.alerts.values() if alert.due_at is not None and alert.due_at <= now]
+    for alert in due:
+        _work(book, alert)
+    book.close()
+    return len(due)
+
+
+def _sweep_alone(room: int, now: datetime) -> int:
+    try:
+        return _sweep([room], now)
+    except PASSING:
+        raise
+    except Exception as error:  # noqa: BLE001 - it is put off, logged and shown; the other alerts go on
+        _put_off(room, now, error)
+    return 0
+
+
+def _put_off(room: int, now: datetime, error: Exception) -> None:
+    """Try this alert again after a pause that grows; until its timers work it is counted as broken."""
+    broken = Alert.objects.filter(room=room, due_at__lte=now).exclude(state=Alert.State.RESOLVED)
+    for pk, org_id, failures in broken.values_list("pk", "org_id", "timer_failures"):
+        pause = PAUSES[min(failures, len(PAUSES) - 1)]
+        Alert.objects.filter(pk=pk).update(timer_failures=min(failures + 1, 1000), due_at=now + pause)
+        report("timer_failed", error, alert=str(pk), org=org_id, failures=failures + 1)
 
 
 def _work(book: Book, alert: Alert) -> None:
     room = alert.room
     assert room is not None
     book.changed_room(room)
+    alert.timer_failures = 0
     while timer := due_timer(alert_facts(alert), room_facts(room), book.now):
         TIMERS[timer](book, alert, room)
 

@@ -152,7 +152,7 @@ def _event(event: FailureEvent) -> dict[str, Any]:
     return {
         "event_id": event.event_id,
         "signal": event.signal,
-        "occurred_at": rfc3339(event.occurred_at),
+        "occurred_at": rfc3339(event.as_sent or event.occurred_at),
         "received_at": rfc3339(event.received_at),
         "reason": event.reason or None,
     }

@@ -121,17 +121,17 @@ conversation AS (
       JOIN conversation talk ON talk.org_id = span.org_id AND talk.starts >= span.starts AND talk.starts < span.ends
 )"""
 
-# An event is received at most 5 min before it says it occurred, and at most 30 days after.
+# An event is received at most 30 days after it occurred, and never before.
 EVENTS = """,
 event AS (
     SELECT span.zone, span.starts, event.*
       FROM span
       JOIN orgs_agent agent ON agent.org_id = span.org_id
       JOIN alerts_failureevent event ON event.agent_id = agent.id
-       AND event.received_at >= span.starts - interval '5 minutes'
+       AND event.received_at >= span.starts
        AND event.received_at < span.ends + interval '31 days'
        AND event.occurred_at >= span.starts AND event.occurred_at < span.ends
-     WHERE event.received_at >= %(earliest)s - interval '5 minutes'
+     WHERE event.received_at >= %(earliest)s
        AND event.received_at < %(latest)s + interval '31 days'
 )"""
 

@@ -1,12 +1,13 @@
 """Failure events, alerts, pushes. Written by alerts/actions (alert state), alerts/delivery (push state) and
 alerts/intake (what the senders sent) only."""
 
-from alerts.models.alerts import Alert, FailureEvent, Transition, new_id
+from alerts.models.alerts import BROKEN_TIMERS, Alert, FailureEvent, Transition, new_id
 from alerts.models.intake import RejectedItem, SourceMinute, WebhookDelivery
 from alerts.models.pushes import Gate, Push
 from alerts.models.rooms import SOURCE_SIGNALS, Room, RoomActivity, Signal
 
 __all__ = [
+    "BROKEN_TIMERS",
     "SOURCE_SIGNALS",
     "Alert",
     "FailureEvent",

@@ -67,6 +67,7 @@ class Alert(models.Model):
     last_event_at = models.DateTimeField()
     ladder_from = models.DateTimeField()  # the repeat ladder and the reading of "nobody acted" start here
     repeats_done = models.PositiveSmallIntegerField(default=0)
+    revived_at = models.DateTimeField(null=True)  # reopened or released as an act: end timers count from here too
     human_acted_at = models.DateTimeField(null=True)  # first human act in the room; time to intervene ends
     last_told_at = models.DateTimeField(null=True)  # the last time anybody was told
     last_reason = models.CharField(max_length=32, blank=True)  # the last decision, shown as a sentence
@@ -82,12 +83,14 @@ class Alert(models.Model):
     resolved_kind = models.CharField(max_length=16, choices=By, blank=True)
     assigned_to = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     snoozed_until = models.DateTimeField(null=True)
+    undoable = models.JSONField(default=list)  # what the last acts replaced, for their undo: alerts/actions/undo.py
     verdict = models.CharField(max_length=16, choices=Verdict, blank=True)
     verdict_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     verdict_note = models.CharField(max_length=2000, blank=True)
 
     occurrence = models.PositiveIntegerField(default=0)  # how often people were to be told; part of a push's key
     due_at = models.DateTimeField(null=True)  # the next timer of this alert: repeat, expiry, handoff clock, end
+    timer_failures = models.PositiveSmallIntegerField(default=0)  # in a row; due_at is put off, specialists see it
     updated_at = models.DateTimeField()
 
     objects = ScopedManager(org="org")
@@ -133,6 +136,10 @@ class Alert(models.Model):
         return f"{self.room or self.agent} {self.severity} {self.state}"
 
 
+# What the alarm about ourselves counts: the open alerts that time can do nothing to, because their timers fail.
+BROKEN_TIMERS = Q(timer_failures__gt=0) & ~Q(state=Alert.State.RESOLVED)
+
+
 class FailureEvent(models.Model):
     """One immutable report of a signal. Unique per (org, source, event_id)."""
 
@@ -146,7 +153,8 @@ class FailureEvent(models.Model):
     signal = models.CharField(max_length=32, choices=Signal)
     severity = models.CharField(max_length=8, choices=Severity, blank=True)
     reason = models.CharField(max_length=32, blank=True)  # Decision.reason
-    occurred_at = models.DateTimeField()
+    occurred_at = models.DateTimeField()  # at most its receipt: two senders' clocks differ by minutes
+    as_sent = models.DateTimeField(null=True)  # the sender's word where it lies after receipt: shown, decides nothing
     received_at = models.DateTimeField()
     clock_flagged = models.BooleanField(default=False)  # more than 5 min in the future: clamped to receipt
     agent_version = models.CharField(max_length=NAME, blank=True)
@@ -210,7 +218,7 @@ class Transition(models.Model):
     occurrence = models.PositiveIntegerField(default=0)  # the pushes this change caused; 0 = none
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     event = models.ForeignKey(FailureEvent, models.SET_NULL, null=True, related_name="+")
-    detail = models.JSONField(default=dict)  # {"from", "to", "until", "sso_id", "name", "kind", "note", "cause"}
+    detail = models.JSONField(default=dict)  # {"from", "to", "until", "sso_id", "name", "note", "cause", "undo"}
 
     objects = ScopedManager(org="org")
 

@@ -75,7 +75,8 @@ class RoomActivity(models.Model):
     kind = models.CharField(max_length=32, choices=Kind)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     actor_external_id = models.CharField(max_length=NAME, blank=True)
-    at = models.DateTimeField()
+    at = models.DateTimeField()  # at most its receipt
+    as_sent = models.DateTimeField(null=True)  # the sender's word where it lies after receipt: decides nothing
     received_at = models.DateTimeField()
     clock_flagged = models.BooleanField(default=False)
 

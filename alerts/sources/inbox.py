@@ -10,9 +10,10 @@ from hashlib import sha256
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 
 from alerts import actions, feed
+from alerts.faults import PASSING
 from alerts.items import Accepted, ActivityItem, Result, RoomNames
 from alerts.models import WebhookDelivery
 from alerts.sources import qontak, traffic
@@ -104,7 +105,7 @@ def _work(endpoint_id: int) -> int:
     """One batch; if it fails each delivery is tried alone, so that a bad one holds up nobody."""
     try:
         return _work_batch(endpoint_id, BATCH)
-    except DatabaseError:
+    except PASSING:
         raise
     except Exception:
         log.exception("deliveries_one_by_one", endpoint=endpoint_id)
@@ -114,7 +115,7 @@ def _work(endpoint_id: int) -> int:
 def _work_alone(endpoint_id: int) -> int:
     try:
         return _work_batch(endpoint_id, 1)
-    except DatabaseError:
+    except PASSING:
         raise
     except Exception:
         log.exception("delivery_failed", endpoint=endpoint_id)
@@ -164,7 +165,9 @@ class Batch:
     def __post_init__(self) -> None:
         for delivery in self.deliveries:
             for fact in delivery.facts:
-                self.accepted.append(_accepted(len(self.accepted), delivery.org_id, fact))
+                one = _accepted(len(self.accepted), delivery.org_id, fact)
+                one.received_at = delivery.received_at
+                self.accepted.append(one)
                 self._of.append(delivery)
 
     def settle(self, results: Sequence[Result]) -> Counts:

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from alerts.actions.sources import SourceTrouble, judge_source
+from alerts.faults import PASSING, report
 from alerts.models import Alert, Signal, SourceMinute
 from alerts.sources.rules import SILENT_AFTER, WINDOW, Figures, is_rejected, is_silent
 from orgs import clock
@@ -62,10 +63,19 @@ def sweep() -> int:
             .distinct("org_id", "source_id")
             .select_related("org", "source")
         }
-        return sum(
-            judge_source(key, alerts.get(key), _troubles(one, alerts.get(key), now), one.last_at, now)
-            for key, one in sorted(figures(now).items())
-        )
+        return sum(_judge(key, one, alerts.get(key), now) for key, one in sorted(figures(now).items()))
+
+
+def _judge(key: Key, one: Figures, newest: Alert | None, now: datetime) -> bool:
+    """One source in a savepoint of its own: one that cannot be judged leaves the others watched."""
+    try:
+        with transaction.atomic():
+            return judge_source(key, newest, _troubles(one, newest, now), one.last_at, now)
+    except PASSING:
+        raise
+    except Exception as error:  # noqa: BLE001 - logged with its ids
+        report("source_not_judged", error, org=key[0], source=key[1])
+        return False
 
 
 def _locked() -> bool:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from django.db import Error, IntegrityError
+from django.db import DataError, Error, IntegrityError
 
 from alerts.items import Accepted, EventItem, Result
 from alerts.models import RejectedItem
@@ -83,14 +83,14 @@ class Tally:
 
 
 def _write(write: Callable[[Any], None], everything: Any, alone: Callable[[Any], Any]) -> None:
-    """Write all at once; where an org or source was deleted meanwhile, each alone, and leave out what was its."""
+    """Write all at once; if an org or source was deleted meanwhile, or one cannot be stored, each alone, without it."""
     try:
         write(everything)
-    except IntegrityError:
+    except (IntegrityError, DataError):
         for one in everything:
             try:
                 write(alone(one))
-            except IntegrityError:
+            except (IntegrityError, DataError):
                 log.info("tally_of_what_is_gone", what=type(one).__name__)
 
 

@@ -148,9 +148,12 @@ HUMAN_ONLY = _body(_fields(sso_id=HUMAN), {"sso_id": "rina"})
 ACTS: dict[str, tuple[str, Schema]] = {
     "acknowledge": ("I have seen it: repeats stop until it expires", HUMAN_ONLY),
     "take": ("Acknowledge, and assign it to me", HUMAN_ONLY),
-    "release": ("Nobody has it any more; open again", HUMAN_ONLY),
+    "release": ("Nobody has it any more; open again. Within 10 min of what the same person did: its undo", HUMAN_ONLY),
     "resolve": ("It is over", HUMAN_ONLY),
-    "reopen": ("Undo a resolution", HUMAN_ONLY),
+    "reopen": (
+        "It is not over. Within 10 min, by who resolved it: an undo, clocks go on; else they start anew",
+        HUMAN_ONLY,
+    ),
     "snooze": (
         "Hold repeats until a time in the next 24 hours; worsening breaks it",
         _body(_fields(("until",), until=TIME, sso_id=HUMAN), {"until": "2026-05-04T10:30:00+07:00"}, True),

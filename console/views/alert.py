@@ -122,16 +122,17 @@ def act(request: HttpRequest, alert_id: UUID, verb: str) -> HttpResponse:
     """`POST /alerts/<id>/<verb>`: one act of a person. Works with htmx and as a plain form."""
     if verb not in ACTS:
         raise Http404
-    me = person(request)
     try:
-        said, undo = ACTS[verb](request, alert_id, me)
+        said = ACTS[verb](request, alert_id, person(request))
     except Alert.DoesNotExist:
         raise Http404 from None
     except actions.Conflict as conflict:
         return _answer(request, conflict.alert.pk, _conflict(conflict), "", 409)
     except actions.Invalid as invalid:
         return _answer(request, alert_id, invalid.message, "", 422)
-    return _answer(request, alert_id, said, reverse("alert_act", args=[alert_id, undo]) if undo else "", 200)
+    return _answer(
+        request, alert_id, said, reverse("alert_act", args=[alert_id, "undo"]) if verb in UNDONE else "", 200
+    )
 
 
 def _conflict(conflict: actions.Conflict) -> str:
@@ -142,6 +143,8 @@ def _conflict(conflict: actions.Conflict) -> str:
             return _("It is open already.")
         case "other_open":
             return _("This room has another open alert by now.")
+        case "nothing_to_undo":
+            return _("This can no longer be undone.")
     return taken_by(conflict.alert)
 
 
@@ -163,60 +166,57 @@ def _answer(request: HttpRequest, alert_id: UUID, said: str, undo: str, status: 
     return response
 
 
-Answer = tuple[str, str]  # what to say, and the verb that undoes it ("" for none)
-
-
-def _acknowledge(request: HttpRequest, alert_id: UUID, me: User) -> Answer:
+def _acknowledge(request: HttpRequest, alert_id: UUID, me: User) -> str:
     found = actions.acknowledge(alert_id, me)
-    return _("You have seen “{room}”.").format(room=name_of(found)), "release"
+    return _("You have seen “{room}”.").format(room=name_of(found))
 
 
-def _take(request: HttpRequest, alert_id: UUID, me: User) -> Answer:
+def _take(request: HttpRequest, alert_id: UUID, me: User) -> str:
     found = actions.take(alert_id, me)
-    return _("You took “{room}”.").format(room=name_of(found)), "release"
+    return _("You took “{room}”.").format(room=name_of(found))
 
 
-def _release(request: HttpRequest, alert_id: UUID, me: User) -> Answer:
+def _release(request: HttpRequest, alert_id: UUID, me: User) -> str:
     found = actions.release(alert_id, me)
-    return _("“{room}” is open again.").format(room=name_of(found)), ""
+    return _("“{room}” is open again.").format(room=name_of(found))
 
 
-def _resolve(request: HttpRequest, alert_id: UUID, me: User) -> Answer:
+def _resolve(request: HttpRequest, alert_id: UUID, me: User) -> str:
     found = actions.resolve(alert_id, me)
-    return _("You resolved “{room}”.").format(room=name_of(found)), "reopen"
+    return _("You resolved “{room}”.").format(room=name_of(found))
 
 
-def _reopen(request: HttpRequest, alert_id: UUID, me: User) -> Answer:
+def _reopen(request: HttpRequest, alert_id: UUID, me: User) -> str:
     found = actions.reopen(alert_id, me)
-    return _("“{room}” is open again.").format(room=name_of(found)), ""
+    return _("“{room}” is open again.").format(room=name_of(found))
 
 
-def _assign(request: HttpRequest, alert_id: UUID, me: User) -> Answer:
+def _assign(request: HttpRequest, alert_id: UUID, me: User) -> str:
     to = User.objects.filter(sso_id=request.POST.get("sso_id", ""), is_active=True).first()
     if to is None:
         raise actions.Invalid("sso_id", _("Choose a supervisor of this agent."))
     found = actions.assign(alert_id, me, to)
-    return _("“{room}” is given to {name}.").format(room=name_of(found), name=short_name(str(to))), "release"
+    return _("“{room}” is given to {name}.").format(room=name_of(found), name=short_name(str(to)))
 
 
-def _snooze(request: HttpRequest, alert_id: UUID, me: User) -> Answer:
+def _snooze(request: HttpRequest, alert_id: UUID, me: User) -> str:
     found = actions.snooze(alert_id, me, snooze_until(request.POST.get("until", ""), clock.now()))
-    return _("“{room}” is snoozed.").format(room=name_of(found)), "wake"
+    return _("“{room}” is snoozed.").format(room=name_of(found))
 
 
-def _wake(request: HttpRequest, alert_id: UUID, me: User) -> Answer:
-    """Undo a snooze: it ends a second from now."""
-    found = actions.snooze(alert_id, me, clock.now() + timedelta(seconds=1))
-    return _("“{room}” is no longer snoozed.").format(room=name_of(found)), ""
+def _undo(request: HttpRequest, alert_id: UUID, me: User) -> str:
+    found = actions.undo(alert_id, me)
+    return _("“{room}” is as it was before.").format(room=name_of(found))
 
 
-def _verdict(request: HttpRequest, alert_id: UUID, me: User) -> Answer:
+def _verdict(request: HttpRequest, alert_id: UUID, me: User) -> str:
     note = request.POST.get("note", "").replace("\x00", "").strip()[:2000]
     actions.verdict(alert_id, me, request.POST.get("verdict", ""), note)
-    return _("Thank you: your verdict is kept."), ""
+    return _("Thank you: your verdict is kept.")
 
 
-ACTS: dict[str, Callable[[HttpRequest, UUID, User], Answer]] = {
+UNDONE = ("acknowledge", "take", "assign", "snooze", "resolve")  # those whose answer offers an undo
+ACTS: dict[str, Callable[[HttpRequest, UUID, User], str]] = {
     "acknowledge": _acknowledge,
     "take": _take,
     "release": _release,
@@ -224,7 +224,7 @@ ACTS: dict[str, Callable[[HttpRequest, UUID, User], Answer]] = {
     "reopen": _reopen,
     "assign": _assign,
     "snooze": _snooze,
-    "wake": _wake,
+    "undo": _undo,
     "verdict": _verdict,
 }
 

@@ -70,7 +70,7 @@ def test_every_act_of_the_page(site: Site) -> None:
     expect(page.get_by_role("button", name="False alarm")).to_have_attribute("aria-pressed", "true")
     expect(page.locator(".lm-timeline")).to_contain_text("a test order")
     alert = site.scene.alert("r1")
-    assert (alert.verdict, alert.verdict_note, alert.state) == ("false_alarm", "a test order", "open")
+    assert (alert.verdict, alert.verdict_note, alert.state) == ("false_alarm", "a test order", "acknowledged")
 
 
 def test_the_loser_sees_who_was_faster(site: Site) -> None:

@@ -3,16 +3,18 @@
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 import structlog
 from django.core.management.base import BaseCommand
-from django.db import Error, close_old_connections
+from django.db import close_old_connections
 from django_scopes import scopes_disabled
 
 from alerts import actions
 from alerts.delivery import outbox
+from alerts.faults import PASSING, report
 from alerts.sources import inbox, watch
 
 EVERY = 1.0  # seconds
@@ -41,30 +43,34 @@ class Command(BaseCommand):
             _turn(stop)
             if time.monotonic() - watched >= WATCH_EVERY:
                 watched = time.monotonic()
-                _watch()
+                _survive("sources", watch.sweep)  # which fell silent, with Redis down too
             stop.wait(EVERY)
         log.info("dispatcher_ended")
 
 
 def _turn(stop: threading.Event) -> None:
-    """One look at what is due; the database may be away or restarting."""
+    """One look at what is due."""
+
+    def push() -> int:
+        return outbox.sweep(until=time.monotonic() + SWEEP_LASTS, min_age=MIN_AGE, stop=stop)
+
+    swept = {
+        "pushes": _survive("pushes", push),
+        "timers": _survive("timers", actions.sweep_timers),
+        "deliveries": _survive("deliveries", lambda: inbox.work(until=time.monotonic() + SWEEP_LASTS)),
+    }
+    if any(swept.values()):
+        log.info("swept", **swept)
+
+
+def _survive(name: str, sweep: Callable[[], int]) -> int:
+    """One sweep; what it did. The database may be away or restarting, and no fault of one sweep stops the others."""
     try:
         close_old_connections()
-        attempts = outbox.sweep(until=time.monotonic() + SWEEP_LASTS, min_age=MIN_AGE, stop=stop)
         with scopes_disabled():
-            timers = actions.sweep_timers()
-            deliveries = inbox.work(until=time.monotonic() + SWEEP_LASTS)
-    except Error as error:
-        log.warning("database_away", error=type(error).__name__, detail=str(error).partition("\n")[0])
-        return
-    if attempts or timers or deliveries:
-        log.info("swept", pushes=attempts, timers=timers, deliveries=deliveries)
-
-
-def _watch() -> None:
-    """Which sources fell silent, with Redis down too."""
-    try:
-        with scopes_disabled():
-            watch.sweep()
-    except Error as error:
-        log.warning("database_away", error=type(error).__name__)
+            return sweep()
+    except PASSING as error:
+        log.warning("database_away", sweep=name, error=type(error).__name__, detail=str(error).partition("\n")[0])
+    except Exception as error:  # noqa: BLE001 - the process must live on; the next turn tries again
+        report("sweep_failed", error, sweep=name)
+    return 0

@@ -1,0 +1,155 @@
+"""What a person's act replaced, kept in the alert for 10 min, so that its undo leaves all as if it had not been.
+
+`Alert.undoable` holds the acts, oldest first: [{"act", "by" (user pk, null: a machine), "at", "alert": {field:
+[before, after]}, "room": {field: before}}], times as RFC 3339. An undo gives back what its act changed and nothing
+changed since, and uses the act up. Everything here happens under the room's lock.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Model, Q
+
+from alerts.actions.activity import react
+from alerts.actions.book import ALERT_FIELDS, ROOM_FIELDS, Book
+from alerts.models import Alert, Push, Room, RoomActivity
+from orgs.models import User
+
+UNDO_WITHIN = timedelta(minutes=10)
+ACTS_KEPT = 20
+# Of an alert: what every change writes, or what the acts are kept in.
+BOOKKEEPING = {
+    "version",
+    "updated_at",
+    "due_at",
+    "last_reason",
+    "last_told_at",
+    "occurrence",
+    "timer_failures",
+    "undoable",
+}
+HOLD = {"state", "acknowledged_at", "acknowledged_by_id", "acknowledge_expires_at"}  # given back together
+HELD_BY = ("acknowledge", "take", "assign")  # what a release lets go of
+WAYS_IN = (RoomActivity.Kind.HUMAN_OPENED, RoomActivity.Kind.HUMAN_MESSAGE, RoomActivity.Kind.ASSIGNED)
+SETTLING = (RoomActivity.Kind.RESOLVED, RoomActivity.Kind.RETURNED_TO_AGENT)
+UndoableAct = dict[str, Any]
+
+
+@contextmanager
+def undoable(book: Book, alert: Alert, act: str, by: User | None) -> Iterator[None]:
+    """Keep what is changed in the alert and its room within this block, as `act` of `by`."""
+    fields = [name for name in ALERT_FIELDS if name not in BOOKKEEPING]
+    before, room_before = _values(alert, fields), _values(alert.room, ROOM_FIELDS)
+    yield
+    after, room_after = _values(alert, fields), _values(alert.room, ROOM_FIELDS)
+    changed = {name: [was, after[name]] for name, was in before.items() if was != after[name]}
+    if changed:
+        room = {name: was for name, was in room_before.items() if was != room_after[name]}
+        kept = {"act": act, "by": by and by.pk, "at": book.now.isoformat(), "alert": changed, "room": room}
+        recent = [one for one in alert.undoable if acted_at(one) > book.now - UNDO_WITHIN]
+        alert.undoable = [*recent, kept][-ACTS_KEPT:]
+
+
+def _values(row: Model | None, fields: list[str]) -> dict[str, Any]:
+    return {name: _plain(getattr(row, name)) for name in fields} if row is not None else {}
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def acted_at(kept: UndoableAct) -> datetime:
+    """When it was done."""
+    return datetime.fromisoformat(kept["at"])
+
+
+def undoable_by(alert: Alert, by: User, now: datetime, acts: tuple[str, ...] = ()) -> UndoableAct | None:
+    """The newest of the `acts` (none named: of all that are theirs), if it is of `by` and at most 10 min old."""
+    for kept in reversed(alert.undoable):
+        if kept["act"] in acts or (not acts and kept["by"] == by.pk):
+            return kept if kept["by"] == by.pk and now - acted_at(kept) <= UNDO_WITHIN else None
+    return None
+
+
+def standing_resolution(alert: Alert) -> UndoableAct | None:
+    """The act that resolved this alert, if a person did."""
+    for kept in reversed(alert.undoable):
+        if kept["act"] == "resolve":
+            return kept if kept["alert"]["resolved_at"][1] == _plain(alert.resolved_at) else None
+    return None
+
+
+def take_back(alert: Alert, kept: UndoableAct) -> bool:
+    """Undo `kept`, which is used up then; whether that gave anything back.
+
+    A field that a later act changed once more is that act's to give back: to what was before both.
+    """
+    place = alert.undoable.index(kept)
+    later = alert.undoable[place + 1 :]
+    alert.undoable = [*alert.undoable[:place], *later]
+    given = _hold_before(alert, kept)
+    for name, (was, left) in kept["alert"].items():
+        if name in HOLD:
+            continue
+        heir = next((one["alert"][name] for one in later if name in one["alert"]), None)
+        if heir is not None and heir[0] == left:
+            heir[0] = was
+        elif _plain(getattr(alert, name)) == left:
+            given[name] = was
+    _give(alert, given)
+    if alert.room is not None:
+        _give(alert.room, kept["room"])
+    return bool(given)
+
+
+def _hold_before(alert: Alert, kept: UndoableAct) -> dict[str, Any]:
+    """Who had it before. Who entered the room since has acknowledged it as well, and still does."""
+    before = {name: was for name, (was, _) in kept["alert"].items() if name in HOLD}
+    if kept["act"] == "resolve" or not before:
+        return before
+    if _plain(alert.acknowledged_at) != kept["alert"]["acknowledged_at"][1]:
+        return {}
+    came = RoomActivity.objects.filter(
+        Q(source=None) | Q(at__gte=alert.first_failure_at),
+        room=alert.room_id,
+        kind__in=WAYS_IN,
+        received_at__gte=acted_at(kept),
+    )
+    first = came.order_by("id").first()
+    if first is not None and first.kind == RoomActivity.Kind.HUMAN_OPENED:
+        return {"acknowledged_at": _plain(first.at), "acknowledged_by_id": first.actor_id}
+    if alert.state != Alert.State.ACKNOWLEDGED:
+        return {name: before[name] for name in ("acknowledged_at", "acknowledged_by_id")}
+    return before
+
+
+def _give(row: Alert | Room, values: dict[str, Any]) -> None:
+    """Set these fields; somebody who is no longer known is nobody."""
+    fields = {field.attname: field for field in row._meta.concrete_fields if field.attname in values}
+    people = {values[name] for name, field in fields.items() if field.related_model is User}
+    known = set(User.objects.filter(pk__in=people - {None}).values_list("pk", flat=True)) if people - {None} else set()
+    for name, field in fields.items():
+        gone = field.related_model is User and values[name] not in known
+        setattr(row, name, None if gone else field.to_python(values[name]))
+
+
+def catch_up(book: Book, alert: Alert, since: datetime) -> None:
+    """Let what happened in the room while the alert was resolved act on it after all."""
+    assert alert.room is not None
+    book.alerts[alert.room.pk] = alert
+    happened = RoomActivity.objects.filter(room=alert.room, received_at__gte=since).exclude(kind__in=SETTLING)
+    for activity in happened.select_related("actor").order_by("id"):
+        activity.room = alert.room
+        react(book, activity)
+
+
+def lost_telling(alert: Alert, since: datetime, now: datetime) -> str:
+    """Why people were to be told of what is open again, if acts since then cancelled it; empty: nobody missed it."""
+    if alert.state != Alert.State.OPEN or (alert.snoozed_until is not None and alert.snoozed_until > now):
+        return ""
+    missed = Push.objects.filter(
+        alert=alert, occurrence=alert.occurrence, ended_reason="no_longer_needed", ended_at__gte=since
+    )
+    return missed.values_list("reason", flat=True).first() or ""

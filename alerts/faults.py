@@ -1,0 +1,18 @@
+"""When one item of a sweep fails: the others go on, and the log says which it was, with nothing of its content."""
+
+import traceback
+
+import structlog
+from django.db import InterfaceError, OperationalError
+
+# The database is away, or two transactions met: nothing is wrong with the item, and the next sweep finds it again.
+PASSING = (OperationalError, InterfaceError)
+
+log = structlog.get_logger(__name__)
+
+
+def report(event: str, error: Exception, **ids: object) -> None:
+    """Log that an item failed: its ids, the kind of error and the line that raised it. An error's words may be data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    log.error(event, error=type(error).__name__, where=where, **ids)
