@@ -95,6 +95,7 @@ OF_AN_ORG = {
     "test_hops",
     "replay",
     "setup",
+    "join",
     "api_alert",
     "api_push",
     *BODIES,
@@ -127,6 +128,7 @@ OF_THE_CALLER = {
     "api_reach",
     "api_pushes",
     "api_assignments",
+    "api_confirm_person",
 }
 # Of no org at all: health, documents, signing in.
 OF_NOBODY = {"livez", "readyz", "metrics", "api_schema", "api_docs", "api_nothing_here", "invitation"}
@@ -139,6 +141,7 @@ SHOW_NOTHING_TO_THE_OWNER = {
     "reach_test",
     "setup_new",
     "api_assignments",
+    "api_confirm_person",
 }
 
 
