@@ -42,6 +42,7 @@ urlpatterns = [
     path("sources/webhooks/<str:public_id>", webhooks.endpoint, name="webhook"),
     path("sources/webhooks/<str:public_id>/settings", webhooks.settings, name="webhook_settings"),
     path("sources/webhooks/<str:public_id>/rotate", webhooks.rotate, name="webhook_rotate"),
+    path("sources/webhooks/<str:public_id>/end-overlap", webhooks.end_overlap, name="webhook_end_overlap"),
     path("sources/webhooks/<str:public_id>/switch", webhooks.switch, name="webhook_switch"),
     path("success", success.success, name="success"),
     path("success.csv", success.success_csv, name="success_csv"),

@@ -87,6 +87,7 @@ OF_AN_ORG = {
     "webhook",
     "webhook_settings",
     "webhook_rotate",
+    "webhook_end_overlap",
     "webhook_switch",
     "alert",
     "alert_room",
@@ -100,7 +101,7 @@ OF_AN_ORG = {
     "api_push",
     *BODIES,
 }
-FOR_LEADS = {"replay", "webhook", "webhook_settings", "webhook_rotate", "webhook_switch"}
+FOR_LEADS = {"replay", "webhook", "webhook_settings", "webhook_rotate", "webhook_end_overlap", "webhook_switch"}
 # Lists and pages that show each caller their own.
 OF_THE_CALLER = {
     "board",
