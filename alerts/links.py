@@ -9,6 +9,7 @@ from alerts.models import Room
 from orgs.models import Org
 
 LONGEST = 2000  # characters
+PORTS = {"https": 443, "http": 80}
 
 
 def room_url(org: Org, room: Room) -> str | None:
@@ -16,15 +17,16 @@ def room_url(org: Org, room: Room) -> str | None:
 
     https only; http on loopback in demo mode. None if neither is allowed.
     """
-    hosts = {host.strip().lower().rstrip(".") for host in org.allowed_hosts}
-    if room.url and is_allowed(room.url, hosts):
+    if room.url and is_allowed(room.url, set(org.allowed_hosts)):
         return room.url
     filled = _fill(org, room)
     return filled if filled is not None and is_allowed(filled, None) else None
 
 
 def is_allowed(url: str, hosts: set[str] | None) -> bool:
-    """Whether a browser may be sent there; `hosts` None: any host (the template was set by a specialist)."""
+    """Whether a browser may be sent there. `hosts`: with their port where it is not the scheme's own; None: any host
+    (the template was set by a specialist).
+    """
     if len(url) > LONGEST or not url.isascii() or not url.isprintable() or any(c in url for c in "\\ <>\"'`"):
         return False
     try:
@@ -36,7 +38,17 @@ def is_allowed(url: str, hosts: set[str] | None) -> bool:
         return False
     if parts.scheme != "https" and not (parts.scheme == "http" and settings.DEMO and _loopback(host)):
         return False
-    return hosts is None or host.rstrip(".") in hosts
+    place = (host.rstrip("."), port or PORTS[parts.scheme])
+    return hosts is None or place in {_place(listed, PORTS[parts.scheme]) for listed in hosts}
+
+
+def _place(listed: str, default: int) -> tuple[str, int] | None:
+    """Host and port of an entry of an org's list; None for what is neither."""
+    try:
+        parts = urlsplit(f"//{listed.strip()}")
+        return ((parts.hostname or "").rstrip("."), parts.port or default)
+    except ValueError:
+        return None
 
 
 def _loopback(host: str) -> bool:

@@ -6,7 +6,7 @@ from alerts.api import acts, pushes, reads, sources
 from alerts.api.reach import Reach
 from alerts.api.success import Success
 from orgs.api import Agents, NothingHere, Orgs, Supervisors
-from orgs.assignments_api import Assignments
+from orgs.assignments_api import Assignments, ConfirmPerson
 
 urlpatterns = [
     path("alerts", reads.Alerts.as_view(), name="api_alerts"),
@@ -19,6 +19,7 @@ urlpatterns = [
     path("orgs", Orgs.as_view(), name="api_orgs"),
     path("agents", Agents.as_view(), name="api_agents"),
     path("assignments", Assignments.as_view(), name="api_assignments"),
+    path("people/<str:sso_id>/confirm", ConfirmPerson.as_view(), name="api_confirm_person"),
     path("supervisors", Supervisors.as_view(), name="api_supervisors"),
     path("supervisors/<str:sso_id>/test-push", pushes.TestPush.as_view(), name="api_test_push"),
     path("sources", sources.Sources.as_view(), name="api_sources"),

@@ -146,7 +146,7 @@ class Listeners:
         lines = [
             f"GET {wanted['path']} HTTP/1.1",
             f"Host: {server}",
-            f"Origin: http://{server}",
+            f"Origin: http://{command['host']}",  # what bench/feed_setup.py calls BASE_URL
             "Upgrade: websocket",
             "Connection: Upgrade",
             f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",

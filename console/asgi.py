@@ -15,6 +15,7 @@ from servestatic import ServeStaticASGI  # noqa: E402
 
 from console.ingest.http import answers, lane  # noqa: E402
 from console.ingest.request import Message, Receive, Scope, Send, request_id  # noqa: E402
+from console.proxies import behind_proxies  # noqa: E402
 from console.sockets import websocket_application  # noqa: E402
 from orgs.errors import error_body  # noqa: E402
 
@@ -145,6 +146,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
+@behind_proxies
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """What the server calls."""
     if scope["type"] == "websocket":

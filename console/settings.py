@@ -3,6 +3,7 @@
 docs/operations.md has the table of variables.
 """
 
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,8 +27,22 @@ if not _base.hostname:
     raise ImproperlyConfigured(f"BASE_URL must be a whole URL such as https://monitor.example.com, not {BASE_URL!r}")
 SECURE = _base.scheme == "https"
 
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[_base.hostname, "127.0.0.1", "localhost", "[::1]"])
+_name = f"[{_base.hostname}]" if ":" in _base.hostname else _base.hostname
+_loopback = ["127.0.0.1", "localhost", "[::1]"]
+# Loopback is a name of this service only where people use it there: elsewhere a Host of that kind is a forgery.
+ALLOWED_HOSTS = [_name, *env.list("ALLOWED_HOSTS", default=_loopback if _name in _loopback else [])]
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[BASE_URL])
+
+# --- Proxies in front (console/proxies.py): how many append to X-Forwarded-For, and where the nearest one connects from
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=1 if env.bool("BEHIND_PROXY", default=False) else 0)
+_private = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
+try:
+    FORWARDED_ALLOW_IPS = [ip_network(one) for one in env.list("FORWARDED_ALLOW_IPS", default=_private.split(","))]
+except ValueError as error:
+    raise ImproperlyConfigured(
+        f"FORWARDED_ALLOW_IPS lists addresses and networks such as 10.0.0.0/8: {error}"
+    ) from None
+IPWARE_META_PRECEDENCE_ORDER = ("REMOTE_ADDR",)  # for the logs; it is the client's by then
 
 INSTALLED_APPS = [
     # Serves runserver in development; elsewhere Twisted would only make every process start later.
@@ -61,6 +76,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "console.middleware.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -182,11 +198,13 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody gets mail from here who is not known here
-ALLAUTH_TRUSTED_PROXY_COUNT = 1 if env.bool("BEHIND_PROXY", default=False) else 0
+ACCOUNT_EMAIL_SUBJECT_PREFIX = f"[{_base.hostname}] "  # not the Host of whoever asked for the mail
+# The first key is (address, account), so that a stranger elsewhere locks nobody out; the last is the account alone.
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key", "login_failed_anywhere": "100/h/key"}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Live Monitoring"
 MFA_TOTP_TOLERANCE = 1  # a phone whose clock is half a minute off
-SESSION_COOKIE_AGE = 12 * 3600  # idle; extended by pages, not by the feed
+SESSION_COOKIE_AGE = 12 * 3600  # idle: from the last page that was opened or act that was done (console/middleware.py)
 SESSION_ABSOLUTE_AGE = 7 * 24 * 3600
 EMAIL_CONFIGURED = bool(env.str("EMAIL_URL", default=""))  # without it, a new invitation stands for a reset
 EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
@@ -235,7 +253,6 @@ SECURE_SSL_REDIRECT = SECURE
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31536000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {

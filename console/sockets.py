@@ -5,7 +5,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Collection
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import structlog
 from channels.auth import AuthMiddlewareStack
@@ -29,6 +29,7 @@ LONGEST_SECONDS = 8 * 3600
 PER_USER = 20
 PER_ADDRESS = 200
 MESSAGES_A_MINUTE = 30  # feed.js sends none; anybody who talks more than this is not feed.js
+PORTS = {"http": 80, "https": 443}
 
 SIGNED_OUT, TOO_MANY, TALKS_TOO_MUCH = 4401, 4429, 1008
 
@@ -37,13 +38,24 @@ sockets_per_user: Counter[int] = Counter()
 sockets_per_address: Counter[str] = Counter()
 
 
-def same_origin(scope: dict[str, Any]) -> bool:
-    """The Origin header is this very site: scheme, host and port; none, `null` and foreign ones are refused."""
-    headers = dict(scope["headers"])
-    origin = headers.get(b"origin", b"").decode("latin1")
-    scheme = {"ws": "http", "wss": "https"}.get(scope.get("scheme", "ws"), "https")
-    host = headers.get(b"host", b"").decode("latin1")
-    return origin in settings.CSRF_TRUSTED_ORIGINS or origin == f"{scheme}://{host}"
+def _parts(url: str) -> tuple[str, str, int | None] | None:
+    """Scheme, host and port of an origin, the port of the scheme where none is named; None for what is no origin."""
+    try:
+        parts = urlsplit(url.lower())
+        return (parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme]) if parts.hostname else None
+    except (ValueError, KeyError):
+        return None
+
+
+def is_our_origin(scope: dict[str, Any]) -> bool:
+    """The Origin header is this very site by our own word, whatever Host the request names: an allowed host with the
+    scheme and port of BASE_URL, or a trusted origin. None, `null` and foreign ones are refused.
+    """
+    given = _parts(dict(scope["headers"]).get(b"origin", b"").decode("latin1"))
+    base = urlsplit(settings.BASE_URL)
+    port = f":{base.port}" if base.port else ""
+    hosts = [f"{base.scheme}://{host}{port}" for host in settings.ALLOWED_HOSTS if not host.startswith(("*", "."))]
+    return given is not None and given in map(_parts, [settings.BASE_URL, *settings.CSRF_TRUSTED_ORIGINS, *hosts])
 
 
 class Login(NamedTuple):
@@ -116,7 +128,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         self.client: Client | None = None
         user = self.scope.get("user")
-        if not same_origin(self.scope) or user is None or not user.is_authenticated:
+        if not is_our_origin(self.scope) or user is None or not user.is_authenticated:
             await self.close()
             return
         self.address = (self.scope.get("client") or ("", 0))[0]

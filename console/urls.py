@@ -4,7 +4,20 @@ from django.contrib import admin
 from django.urls import include, path
 
 from console.schema.views import Docs, Schema
-from console.views import alert, board, errors, health, preferences, pushes, reach, setup, sources, success, webhooks
+from console.views import (
+    alert,
+    board,
+    errors,
+    health,
+    join,
+    preferences,
+    pushes,
+    reach,
+    setup,
+    sources,
+    success,
+    webhooks,
+)
 from console.views.invitation import invitation
 
 urlpatterns = [
@@ -20,6 +33,7 @@ urlpatterns = [
     path("reach/<str:sso_id>/test-push/<uuid:push_id>", reach.test_hops, name="test_hops"),
     path("setup/new", setup.new, name="setup_new"),
     path("setup/<path:org_id>", setup.checklist, name="setup"),
+    path("join/<path:org_id>", join.join, name="join"),
     path("pushes", pushes.pushes, name="pushes"),
     path("pushes/replay", pushes.replay_all, name="replay_all"),
     path("pushes/<uuid:push_id>/replay", pushes.replay_one, name="replay"),
@@ -28,6 +42,7 @@ urlpatterns = [
     path("sources/webhooks/<str:public_id>", webhooks.endpoint, name="webhook"),
     path("sources/webhooks/<str:public_id>/settings", webhooks.settings, name="webhook_settings"),
     path("sources/webhooks/<str:public_id>/rotate", webhooks.rotate, name="webhook_rotate"),
+    path("sources/webhooks/<str:public_id>/end-overlap", webhooks.end_overlap, name="webhook_end_overlap"),
     path("sources/webhooks/<str:public_id>/switch", webhooks.switch, name="webhook_switch"),
     path("success", success.success, name="success"),
     path("success.csv", success.success_csv, name="success_csv"),

@@ -1,19 +1,20 @@
-"""`PUT /api/assignments`: the whole list of an org from its permission system."""
+"""`PUT /api/assignments`: the whole list of an org from its permission system; and the word it may wait for."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pghistory
-from rest_framework.exceptions import PermissionDenied
+from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from orgs.api import ScopedAPIView
 from orgs.auth import KeyCaller, leads
 from orgs.errors import Refused, Unavailable, error_body
-from orgs.incoming import Field, Query, check_fields, read_list
+from orgs.incoming import Field, Query, check_fields, read_body, read_list
 from orgs.models import Assignment, Org
+from orgs.others import confirm
 from orgs.plan import MOST_ROWS, Line
 from orgs.sync import Busy, Conflict, Outcome, sync
 
@@ -71,6 +72,24 @@ def _by(request: Request) -> AbstractContextManager[Any]:
     return pghistory.context(source=caller.source.name) if isinstance(caller, KeyCaller) else nullcontext()
 
 
+class ConfirmPerson(ScopedAPIView):
+    """POST /api/people/{sso_id}/confirm: a specialist gives the word for somebody whom an org named in its list."""
+
+    def post(self, request: Request, sso_id: str) -> Response:
+        if not request.user.is_specialist:  # type: ignore[union-attr]
+            raise PermissionDenied("A specialist says who may stand behind an org's roles.")
+        asked = Query(request, ("org_id",)).text("org_id")
+        if asked is None:
+            raise Refused(422, "missing_field", "org_id says which org named this person.", "org_id")
+        org = self.org_asked(asked)
+        read_body(request, {})
+        held = Assignment.every.filter(org=org, user__sso_id=sso_id.replace("\0", "")).select_related("user").first()
+        if held is None:
+            raise NotFound
+        confirmed = confirm(held.user, org)
+        return Response({"sso_id": held.user.sso_id, "org_id": org.external_id, "confirmed": confirmed})
+
+
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 
@@ -105,6 +124,7 @@ def _answer(outcome: Outcome, dry_run: bool) -> dict[str, Any]:
         "removed": [_one(one) | {"tier": one.role.tier, "provenance": one.provenance} for one in outcome.removed],
         "unchanged": outcome.unchanged,
         "conflicts": [_conflict(conflict) for conflict in outcome.conflicts],
+        "waiting": [_one(one) | _pending(one) for one in outcome.waiting],
         "dry_run": dry_run,
     }
 
@@ -115,12 +135,17 @@ def _one(one: Assignment) -> dict[str, Any]:
 
 def _added(line: Line) -> dict[str, Any]:
     assert line.assignment is not None
-    return _one(line.assignment) | {"tier": line.assignment.role.tier}
+    return _one(line.assignment) | {"tier": line.assignment.role.tier} | _pending(line.assignment)
+
+
+def _pending(one: Assignment) -> dict[str, bool]:
+    return {"pending": True} if one.pending else {}
 
 
 def _changed(line: Line) -> dict[str, Any]:
     changes = {column: {"from": before or None, "to": after} for column, (before, after) in line.changes.items()}
-    return {"sso_id": line.row.sso_id, "role": line.row.role, "changes": changes}
+    assert line.assignment is not None
+    return {"sso_id": line.row.sso_id, "role": line.row.role, "changes": changes} | _pending(line.assignment)
 
 
 def _conflict(conflict: Conflict) -> dict[str, Any]:

@@ -50,6 +50,18 @@ def leads(user: User) -> list[int] | None:
         return sorted(lead.values_list("org_id", flat=True))
 
 
+def find_supervisor(sso_id: str, org_id: int, *, specialists: bool) -> User | None:
+    """The active person with a role in this org, or, if `specialists` may be named too, one of them.
+
+    None for all others alike: unknown, of another org, or waiting for a word.
+    """
+    person = User.objects.filter(sso_id=sso_id.replace("\0", ""), is_active=True).first()
+    if person is None or (person.is_specialist and specialists):
+        return person
+    with scopes_disabled():
+        return person if Assignment.objects.filter(user=person, org=org_id).exists() else None
+
+
 def orgs_of(org_ids: list[int] | None) -> list[Org]:
     """The orgs behind `visible_orgs`, by name."""
     orgs = Org.objects.order_by("name")

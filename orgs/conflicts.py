@@ -77,11 +77,12 @@ def _removed_by_sync(orgs: Sequence[int] | None, now: datetime) -> list[Any]:
     """The last state of assignments that a sync took away in the last 7 days though another had made them, newest
     first, unless they are back.
     """
-    back = Assignment.objects.filter(role=OuterRef("role"), user=OuterRef("user"))
+    back = Assignment.every.filter(role=OuterRef("role"), user=OuterRef("user"))
     gone: Any = tracked()[Assignment]
     found = gone.objects.filter(
         ~Exists(back),
         pgh_label="delete",
+        pending=False,  # whoever never said yes is not named here
         pgh_created_at__gt=now - REMOVED_SHOWN,
         pgh_context__metadata__has_key="sync",
     ).exclude(provenance=SYNC)

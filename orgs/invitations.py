@@ -1,6 +1,11 @@
 """Log-in by invitation only: a single-use link that lasts 7 days."""
 
+from typing import Any
+from urllib.parse import urlsplit
+
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.internal import ratelimit
+from allauth.core.internal.ratelimit import RateLimitUsage
 from django.conf import settings
 from django.core import signing
 from django.db import transaction
@@ -33,10 +38,38 @@ class WrongPerson(Exception):
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """People come by invitation; nobody signs up."""
+    """People come by invitation; nobody signs up. Links in mails name our own address, whoever asked for them.
+
+    Wrong passwords are counted per account and address, and, with a higher limit, per account: a few from one place
+    do not lock the owner out elsewhere, and many from many places are held back all the same.
+    """
+
+    _anywhere: RateLimitUsage | None = None
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        return settings.BASE_URL + urlsplit(super().get_reset_password_from_key_url(key)).path
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        return f"{ratelimit.get_ip(request)} {_account(credentials)}"
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        super().pre_authenticate(request, **credentials)
+        counted = {"app": "allauth.account", "action": "login_failed_anywhere", "key": _account(credentials)}
+        self._anywhere = ratelimit.consume(request, **counted)
+        if not self._anywhere:
+            raise self.validation_error("too_many_login_attempts")
+
+    def _rollback_login_failed_rl_usage(self) -> None:
+        super()._rollback_login_failed_rl_usage()
+        if self._anywhere:
+            self._anywhere.rollback()
+
+
+def _account(credentials: dict[str, Any]) -> str:
+    return str(credentials.get("email", "")).lower()
 
 
 def person_to_invite(sso_id: str, email: str) -> User:

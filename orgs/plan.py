@@ -5,13 +5,14 @@ an empty optional cell leaves what is there. Whoever names an assignment last is
 """
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 
 from orgs.models import LOCALES, NAME, Assignment, Org, SupervisorRole, User
+from orgs.others import Others
 
 MOST_ROWS = 5_000
 LARGEST_TIER = 99
@@ -20,7 +21,7 @@ ADDED, CHANGED, UNCHANGED, REFUSED = "added", "changed", "unchanged", "refused"
 REQUIRED = ("org", "role", "tier", "sso_id")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
-Changes = dict[str, tuple[str | int, str | int]]  # column -> before, after
+Changes = dict[str, tuple[str | int, str | int]]  # column -> before, after; a bool for `pending`
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,8 @@ class Plan:
     """What rows would do to the database, judged one by one; `write` does it. The locks are the rows of the orgs.
 
     `place`: how a sentence names a row. `whole`: the external id of the org whose whole list this is: what the list
-    does not name is left over, and a second claim on an external_user_id is no reason to refuse it. `kept`: sso_ids
-    of people whose name and language are not for these rows to change.
+    does not name is left over, and a second claim on an external_user_id is no reason to refuse it. `others`: whose
+    names these rows cannot change, and who waits for a word; None: they come from somebody whose word it is.
     """
 
     def __init__(
@@ -80,16 +81,17 @@ class Plan:
         *,
         place: Callable[[Row], str],
         whole: str = "",
-        kept: Collection[str] = (),
+        others: Others | None = None,
     ) -> None:
-        self.provenance, self.place, self.whole, self.kept = provenance, place, whole, kept
+        self.provenance, self.place, self.whole = provenance, place, whole
+        self.trusted, self.others = others is None, others or Others()
         named = _values(rows, "org") | ({whole} if whole else set())
         orgs = Org.objects.filter(external_id__in=named).select_for_update().order_by("id")
         self.orgs = {org.external_id: org for org in orgs}
         roles = SupervisorRole.objects.filter(org__in=orgs).select_related("org")
         self.roles = {(role.org.external_id, role.name): role for role in roles}
         self.people = {user.sso_id: user for user in User.objects.filter(sso_id__in=_values(rows, "sso_id"))}
-        known = Assignment.objects.filter(org__in=orgs).select_related("org", "role", "user")
+        known = Assignment.every.filter(org__in=orgs).select_related("org", "role", "user")
         self.assignments = {(one.org.external_id, one.role.name, one.user.sso_id): one for one in known}
         self.said: dict[tuple[str, ...], tuple[str, Row]] = {}  # what the rows said about a thing, and where
         self.new: list[SupervisorRole | User | Assignment] = []
@@ -108,12 +110,15 @@ class Plan:
         known = self.assignments.get((row.org, row.role, row.sso_id))
         if known is None:
             facts = {"external_user_id": row.external_user_id, "provenance": self.provenance}
-            new = Assignment(org=role.org, role=role, user=person, **facts)
+            waits = row.sso_id in self.others.waiting
+            new = Assignment(org=role.org, role=role, user=person, pending=waits, **facts)
             self.new.append(new)
             said = ", ".join([f"{row.sso_id} → {row.role}", *made, *_sentences(changes)])
             return Line(row, ADDED, said, changes, assignment=new)
         self.named.add((row.org, row.role, row.sso_id))
         self._change(known, "external_user_id", row.external_user_id, changes)
+        if self.trusted and known.pending:
+            self._set(known, "pending", False, changes)
         before, known.provenance = known.provenance, self.provenance
         if before != self.provenance and id(known) not in self.old:
             self.taken_over.append(known.pk)
@@ -129,13 +134,13 @@ class Plan:
         columns: dict[Any, list[str]] = {
             SupervisorRole: ["tier"],
             User: ["name", "locale"],
-            Assignment: ["external_user_id", "provenance"],
+            Assignment: ["external_user_id", "provenance", "pending"],
         }
         for model, changing in columns.items():
-            model.objects.bulk_create([row for row in self.new if isinstance(row, model)])
+            model._default_manager.bulk_create([row for row in self.new if isinstance(row, model)])
             old = [row for row in self.old.values() if isinstance(row, model)]
-            model.objects.bulk_update(old, changing, batch_size=BATCH)
-        Assignment.objects.filter(pk__in=self.taken_over).update(provenance=self.provenance)
+            model._default_manager.bulk_update(old, changing, batch_size=BATCH)
+        Assignment.every.filter(pk__in=self.taken_over).update(provenance=self.provenance)
 
     def _unknown_org(self, row: Row) -> Wrong | None:
         if row.org in self.orgs:
@@ -185,7 +190,7 @@ class Plan:
             self.people[row.sso_id] = person
             self.new.append(person)
             made.append(_("new person"))
-        if row.sso_id not in self.kept:
+        if row.sso_id not in self.others.named:
             self._change(person, "name", row.name, changes)
             self._change(person, "locale", row.locale, changes)
         return person
@@ -193,11 +198,12 @@ class Plan:
     def _change(
         self, thing: SupervisorRole | User | Assignment, column: str, value: str | int, changes: Changes
     ) -> None:
-        before = getattr(thing, column)
-        if not value or before == value:
-            return
+        if value and getattr(thing, column) != value:
+            self._set(thing, column, value, changes)
+
+    def _set(self, thing: SupervisorRole | User | Assignment, column: str, value: str | int, changes: Changes) -> None:
+        changes[column] = (getattr(thing, column), value)
         setattr(thing, column, value)
-        changes[column] = (before, value)
         if not thing._state.adding:
             self.old[id(thing)] = thing
 

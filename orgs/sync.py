@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import pghistory
 from django.db import IntegrityError, transaction
-from django_scopes import scopes_disabled
 
-from orgs.models import Assignment, Org, User
+from orgs.models import Assignment, Org
+from orgs.others import others_of
 from orgs.plan import ADDED, CHANGED, REFUSED, UNCHANGED, Line, Plan, Row
 
 ATTEMPTS = 3
@@ -58,13 +58,18 @@ class Outcome:
     def refused(self) -> list[Line]:
         return self.those(REFUSED)
 
+    @property
+    def waiting(self) -> list[Assignment]:
+        """Of the list, those that wait for a word."""
+        return [line.assignment for line in self.lines if line.assignment and line.assignment.pending]
+
 
 def sync(org: Org, items: Sequence[Mapping[str, Any]], *, dry_run: bool, trusted: bool) -> Outcome:
     """Make the assignments of the org what the items say; unless it is a dry run, or an item is refused.
 
     An item has `role`, `tier`, `sso_id`, and may have `external_user_id`, `name`, `locale`. One transaction; the lock
     is the org's row, so that two lists of an org come one after the other. Not `trusted`: whoever speaks for this org
-    alone cannot rename people of others. Raises Busy.
+    alone cannot rename people of others, and whom it names of them waits for a word. Raises Busy.
     """
     rows = [_row(number, org, item) for number, item in enumerate(items)]
     for _attempt in range(ATTEMPTS):
@@ -86,23 +91,15 @@ def place(row: Row) -> str:
 
 
 def _sync(org: Org, rows: list[Row], dry_run: bool, trusted: bool) -> Outcome:
-    kept = set() if trusted else _of_others(org, {row.sso_id for row in rows})
-    plan = Plan(rows, SYNC, place=place, whole=org.external_id, kept=kept)
+    others = None if trusted else others_of(org, {row.sso_id for row in rows})
+    plan = Plan(rows, SYNC, place=place, whole=org.external_id, others=others)
     lines = [plan.judge(row) for row in rows]
     removed = sorted(plan.left_over(), key=lambda one: (one.role.name, one.user.sso_id))
     outcome = Outcome(lines, removed, list(_conflicts(lines, removed)))
     if not dry_run and not outcome.refused:
-        Assignment.objects.filter(pk__in=[one.pk for one in removed]).delete()
+        Assignment.every.filter(pk__in=[one.pk for one in removed]).delete()
         plan.write()
     return outcome
-
-
-def _of_others(org: Org, sso_ids: set[str]) -> set[str]:
-    """Those of these people who are specialists, or have a role elsewhere: their names are not this org's to say."""
-    people = User.objects.filter(sso_id__in=[sso_id for sso_id in sso_ids if "\0" not in sso_id])
-    with scopes_disabled():
-        elsewhere = Assignment.objects.filter(user__in=people).exclude(org=org).values_list("user__sso_id", flat=True)
-        return set(elsewhere) | set(people.filter(is_specialist=True).values_list("sso_id", flat=True))
 
 
 def _conflicts(lines: list[Line], removed: list[Assignment]) -> Iterable[Conflict]:

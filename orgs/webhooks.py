@@ -42,30 +42,45 @@ def create(
 
 
 def rotate(endpoint: WebhookEndpoint, overlap: timedelta = OVERLAP) -> str:
-    """A new address; the present one works for `overlap` longer, one before it no more. The lock is the row."""
+    """A new address; the present one works for `overlap` longer, each before it to its own end. The lock is the row."""
     token = _new_token()
     with transaction.atomic():
         row = WebhookEndpoint.objects.select_for_update().get(pk=endpoint.pk)
-        row.previous_hash, row.previous_until = row.token_hash, clock.now() + overlap
+        now = clock.now()
+        row.older = {digest.hex(): until.isoformat() for digest, until in _overlapping(row, now)} or None
+        row.previous_hash, row.previous_until = row.token_hash, now + overlap
         row.token_hash = _digest(token)
-        row.save(update_fields=["token_hash", "previous_hash", "previous_until"])
+        row.save(update_fields=["token_hash", "previous_hash", "previous_until", "older"])
     return _address(row, token)
+
+
+def end_overlap(endpoint: WebhookEndpoint) -> None:
+    """From here on (5 s later in processes that remember) only the newest address works."""
+    rows = WebhookEndpoint.objects.filter(pk=endpoint.pk)
+    rows.update(previous_hash=None, previous_until=None, older=None)
+
+
+def _overlapping(endpoint: WebhookEndpoint, now: datetime) -> list[tuple[bytes, datetime]]:
+    """The tokens before the present one that still work, and until when."""
+    held = [(bytes.fromhex(digest), datetime.fromisoformat(until)) for digest, until in (endpoint.older or {}).items()]
+    if endpoint.previous_hash is not None and endpoint.previous_until is not None:
+        held.append((bytes(endpoint.previous_hash), endpoint.previous_until))
+    return [(digest, until) for digest, until in held if until > now]
 
 
 def find(kind: str, segment: str, now: datetime) -> WebhookEndpoint:
     """The endpoint named by the last part of an address, `public_id.token`. Raises UnknownEndpoint.
 
-    Found by its public id, the token's hash compared in constant time, whether there is one or not.
+    Found by its public id, each token's hash compared in constant time, whether there is one or not.
     """
     public_id, _, token = segment.partition(".")
     rows = WebhookEndpoint.objects.select_related("org", "source__org")
     name = public_id if public_id.isascii() and public_id.isalnum() else ""  # a NUL is no question for the database
     endpoint = rows.filter(kind=kind, public_id=name, active=True).first()
+    good = [bytes(endpoint.token_hash), *(one for one, _until in _overlapping(endpoint, now))] if endpoint else [NOBODY]
     digest = _digest(token)
-    holds = hmac.compare_digest(digest, bytes(endpoint.token_hash) if endpoint else NOBODY)
-    before = endpoint is not None and endpoint.previous_hash is not None and (endpoint.previous_until or now) > now
-    held = hmac.compare_digest(digest, bytes(endpoint.previous_hash or NOBODY) if endpoint and before else NOBODY)
-    if endpoint is None or not (holds or held):
+    held = [hmac.compare_digest(digest, one) for one in good]
+    if endpoint is None or not any(held):
         raise UnknownEndpoint
     return endpoint
 

@@ -85,7 +85,7 @@ class Served:
     ) -> ClientConnection:
         made: ClientConnection = connect(
             f"ws://127.0.0.1:{self.port}/ws/feed?lang={language}",
-            origin=Origin(f"http://127.0.0.1:{self.port}"),
+            origin=Origin(settings.BASE_URL),
             additional_headers={"Cookie": f"{settings.SESSION_COOKIE_NAME}={session}"},
             **{"source_address": (address, 0), "max_size": None, "close_timeout": 1, **options},
         )

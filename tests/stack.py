@@ -27,7 +27,7 @@ from tests.standins import CLIENT_ID, CLIENT_SECRET, RECEIPT_SECRET, ROOT, Stand
 
 PATIENCE = 30.0
 COMMANDS = {
-    "web": ["manage.py", "serve", "--port", "0"],
+    "web": ["manage.py", "serve"],
     "worker": ["-m", "celery", "-A", "console", "worker", "--concurrency", "1", "--loglevel", "INFO"],
     "dispatcher": ["manage.py", "dispatcher"],
 }
@@ -118,6 +118,7 @@ class Stack:
             "DJANGO_SETTINGS_MODULE": "console.settings",
         }
         self.url = ""
+        self.port = self.proxy_port = 0  # of web, and of a proxy that a test puts in front; 0: any
 
     def start(self, name: str, failpoint: str = "", **env: str) -> Process:
         """Start web, worker, dispatcher or valkey and wait until it is ready."""
@@ -127,7 +128,8 @@ class Stack:
             until(self.cache.is_ready)
             return process
         environ = self.env | {"FAILPOINT": failpoint} | env
-        process = self.running[name] = Process(name, [sys.executable, *COMMANDS[name]], environ, self.folder)
+        port = ["--port", str(self.port)] if name == "web" else []
+        process = self.running[name] = Process(name, [sys.executable, *COMMANDS[name], *port], environ, self.folder)
         said = process.says(READY[name])
         if name == "web":
             self.url = said[1]

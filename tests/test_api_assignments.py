@@ -50,7 +50,7 @@ def stored(org: Org) -> list[tuple[str, str, int, str, str]]:
     """(sso_id, role, tier, external_user_id, provenance) of every assignment of the org."""
     names = ("user__sso_id", "role__name", "role__tier", "external_user_id", "provenance")
     with scopes_disabled():
-        return sorted(Assignment.objects.filter(org=org).values_list(*names))
+        return sorted(Assignment.every.filter(org=org).values_list(*names))
 
 
 # --- what it does ----------------------------------------------------------------------------------------------------

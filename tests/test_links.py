@@ -25,7 +25,24 @@ def link(url: str = "", room_id: str = "r1", **fields: Any) -> str | None:
 
 def test_the_events_own_link_is_used_if_its_host_is_allowed() -> None:
     assert link("https://chat.melati.id/rooms/9?tab=1#end") == "https://chat.melati.id/rooms/9?tab=1#end"
-    assert link("https://CHAT.melati.id:8443/r") == "https://CHAT.melati.id:8443/r"
+    assert link("https://CHAT.melati.id:443/r") == "https://CHAT.melati.id:443/r"
+
+
+@pytest.mark.parametrize(
+    ("listed", "url", "allowed"),
+    [
+        ("chat.melati.id", "https://chat.melati.id:8443/r", False),
+        ("chat.melati.id:8443", "https://chat.melati.id:8443/r", True),
+        (" Chat.Melati.id.:8443 ", "https://chat.melati.id:8443/r", True),
+        ("chat.melati.id:8443", "https://chat.melati.id/r", False),
+        ("chat.melati.id:443", "https://chat.melati.id/r", True),
+        ("[2001:db8::7]:8443", "https://[2001:db8::7]:8443/r", True),
+        ("chat.melati.id:x", "https://chat.melati.id/r", False),
+        ("", "https://chat.melati.id/r", False),
+    ],
+)
+def test_another_port_is_another_place(listed: str, url: str, allowed: bool) -> None:
+    assert (link(url, allowed_hosts=[listed]) == url) == allowed
 
 
 @pytest.mark.parametrize(

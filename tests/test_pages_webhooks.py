@@ -130,6 +130,16 @@ def test_rotation_shows_a_new_address_and_the_old_one_works_on(org: Org, client_
     assert opens(after) and not opens(before)
 
 
+def test_the_addresses_before_can_be_ended_at_once(org: Org, client_of: Client) -> None:
+    with scopes_disabled():
+        endpoint, url = webhooks.create(org, "qontak")
+    assert "End old addresses now" not in text(client_of.get(page_of(endpoint)))
+    before, after = url.rpartition("/")[2], address_in(client_of.post(page_of(endpoint, "rotate")))
+    assert "End old addresses now" in text(client_of.get(page_of(endpoint)))
+    assert client_of.post(page_of(endpoint, "end-overlap")).status_code == 302
+    assert opens(after) and not opens(before)
+
+
 def test_settings_are_saved_or_refused(client_of: Client, endpoint: WebhookEndpoint) -> None:
     path = page_of(endpoint, "settings")
     saved = client_of.post(path, {"organization_id": "0f3f", "allowed_addresses": "203.0.113.0/24"})
@@ -164,8 +174,8 @@ def test_supervisors_and_foreign_leads_may_nothing(org: Org, endpoint: WebhookEn
     for user, status in ((supervisor, 403), (elsewhere, 404)):
         client = signed_in(user)
         answers = [client.get(page_of(endpoint))]
-        answers += [client.post(page_of(endpoint, what)) for what in ("rotate", "settings", "switch")]
-        assert [answer.status_code for answer in answers] == [status] * 4
+        answers += [client.post(page_of(endpoint, what)) for what in ("rotate", "end-overlap", "settings", "switch")]
+        assert [answer.status_code for answer in answers] == [status] * 5
     assert signed_in(elsewhere).get("/sources/webhooks/a%00b").status_code == 404
 
 

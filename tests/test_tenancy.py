@@ -87,6 +87,7 @@ OF_AN_ORG = {
     "webhook",
     "webhook_settings",
     "webhook_rotate",
+    "webhook_end_overlap",
     "webhook_switch",
     "alert",
     "alert_room",
@@ -95,11 +96,12 @@ OF_AN_ORG = {
     "test_hops",
     "replay",
     "setup",
+    "join",
     "api_alert",
     "api_push",
     *BODIES,
 }
-FOR_LEADS = {"replay", "webhook", "webhook_settings", "webhook_rotate", "webhook_switch"}
+FOR_LEADS = {"replay", "webhook", "webhook_settings", "webhook_rotate", "webhook_end_overlap", "webhook_switch"}
 # Lists and pages that show each caller their own.
 OF_THE_CALLER = {
     "board",
@@ -127,6 +129,7 @@ OF_THE_CALLER = {
     "api_reach",
     "api_pushes",
     "api_assignments",
+    "api_confirm_person",
 }
 # Of no org at all: health, documents, signing in.
 OF_NOBODY = {"livez", "readyz", "metrics", "api_schema", "api_docs", "api_nothing_here", "invitation"}
@@ -139,6 +142,7 @@ SHOW_NOTHING_TO_THE_OWNER = {
     "reach_test",
     "setup_new",
     "api_assignments",
+    "api_confirm_person",
 }
 
 

@@ -17,15 +17,16 @@ from console import live, sockets
 from orgs.models import Assignment, User
 from tests.tenants import MARK, Tenant, tenant
 
-SITE = b"http://testserver"
+HOST = b"127.0.0.1:8000"
+SITE = b"http://127.0.0.1:8000"  # BASE_URL of the tests
 Open = Callable[..., Awaitable["Socket"]]
 
 
 class Socket(WebsocketCommunicator):
     """A browser's socket that remembers every frame."""
 
-    def __init__(self, cookie: str = "", origin: bytes | None = SITE) -> None:
-        headers = [(b"host", b"testserver"), (b"cookie", f"{settings.SESSION_COOKIE_NAME}={cookie}".encode())]
+    def __init__(self, cookie: str = "", origin: bytes | None = SITE, host: bytes = HOST) -> None:
+        headers = [(b"host", host), (b"cookie", f"{settings.SESSION_COOKIE_NAME}={cookie}".encode())]
         headers += [(b"origin", origin)] if origin is not None else []
         super().__init__(sockets.websocket_application, "/ws/feed?lang=en", headers=headers)
         self.scope["client"] = ["127.0.0.1", 40000]
@@ -106,9 +107,12 @@ async def change(alert: Alert, by: User) -> None:
         None,
         b"null",
         b"https://evil.example",
-        b"http://testserver:81",
-        b"https://testserver",
-        b"http://testserver.evil.example",
+        b"http://127.0.0.1:81",
+        b"http://127.0.0.1",
+        b"https://127.0.0.1:8000",
+        b"http://127.0.0.1.evil.example:8000",
+        b"http://127.0.0.1:8000x",
+        b"127.0.0.1:8000",
     ],
 )
 async def test_another_origin_is_refused(origin: bytes | None, transactional_db: None, fresh_hub: None) -> None:
@@ -117,6 +121,26 @@ async def test_another_origin_is_refused(origin: bytes | None, transactional_db:
     socket = Socket(await sync_to_async(session_of)(user), origin)
     accepted, _ = await socket.connect(timeout=10)
     assert not accepted
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "accepted"),
+    [
+        (b"http://evil.example:8000", b"evil.example:8000", False),  # a name that was pointed here
+        (b"http://127.0.0.1:81", b"127.0.0.1:81", False),
+        (b"http://localhost:8000", b"localhost:8000", True),
+        (b"https://board.example", b"127.0.0.1:8000", True),
+        (b"https://board.example:8443", b"127.0.0.1:8000", False),
+    ],
+)
+async def test_an_origin_is_ours_by_our_own_word_not_by_the_requests_host(
+    origin: bytes, host: bytes, accepted: bool, transactional_db: None, fresh_hub: None, settings: Any
+) -> None:
+    settings.CSRF_TRUSTED_ORIGINS = ["https://board.example"]
+    user = (await made(MARK)).lead
+    socket = Socket(await sync_to_async(session_of)(user), origin, host)
+    assert (await socket.connect(timeout=10))[0] == accepted
+    await socket.disconnect()
 
 
 @pytest.mark.parametrize("cookie", ["", "no-such-session"])

@@ -214,7 +214,29 @@ def test_a_rotated_address_works_beside_the_new_one_until_it_ends(hook: Hook) ->
         assert [hook.send(b"{}", path).status for path in (hook.path, new)] == [200, 200]
         newest = path_of(webhooks.rotate(hook.endpoint, timedelta(hours=1)))
     lane()._endpoints._live.clear()  # instead of waiting 5 s
-    assert [hook.send(b"{}", path).status for path in (hook.path, new, newest)] == [401, 200, 200]
+    assert [hook.send(b"{}", path).status for path in (hook.path, new, newest)] == [200, 200, 200]
+
+
+def test_each_address_works_to_its_own_end(hook: Hook, clock: Any) -> None:
+    """However often it was rotated meanwhile: the chat product may still post to the first one."""
+    paths = [hook.path]
+    for _ in range(3):
+        with scopes_disabled():
+            paths.append(path_of(webhooks.rotate(hook.endpoint)))
+        clock.advance(hours=6)
+    found = []
+    for _ in range(4):
+        lane()._endpoints._live.clear()
+        found.append([hook.send(b"{}", path).status for path in paths])
+        clock.advance(hours=6)
+    assert found == [[200, 200, 200, 200], [401, 200, 200, 200], [401, 401, 200, 200], [401, 401, 401, 200]]
+
+
+def test_the_overlap_can_be_ended_at_once(hook: Hook) -> None:
+    with scopes_disabled():
+        paths = [hook.path, *(path_of(webhooks.rotate(hook.endpoint)) for _ in range(2))]
+        webhooks.end_overlap(hook.endpoint)
+    assert [hook.send(b"{}", path).status for path in paths] == [401, 401, 200]
 
 
 def test_the_address_before_is_refused_once_its_overlap_is_over(hook: Hook, clock: Any) -> None:

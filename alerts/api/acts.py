@@ -12,7 +12,7 @@ from alerts.api import shapes
 from alerts.api.reads import as_id
 from alerts.models import Alert
 from orgs.api import ScopedAPIView
-from orgs.auth import KeyCaller, visible_orgs
+from orgs.auth import KeyCaller, find_supervisor
 from orgs.errors import Refused, error_body
 from orgs.incoming import TEXT, Field, Query, read_body
 from orgs.models import User
@@ -56,24 +56,24 @@ class Act(ScopedAPIView):
         if isinstance(request.user, KeyCaller):
             if named is None:
                 raise Refused(422, "missing_field", "A key names the human who acts in sso_id.", "sso_id")
-            return person_of(named, org_id)
+            return self.named(named, org_id)
         assert isinstance(request.user, User)
         if named not in (None, request.user.sso_id):
             raise Refused(422, "invalid_field", "Signed in, you act as yourself: leave sso_id out.", "sso_id")
         return request.user
 
+    def named(self, sso_id: str, org_id: int) -> User:
+        """Whom a caller may name: who speaks for one org, only its own people. Raises Refused (422), the same for all
+        others.
+        """
+        person = find_supervisor(sso_id, org_id, specialists=self.org_ids is None)
+        if person is None:
+            raise Refused(422, "unknown_person", "No supervisor of this org has this sso_id.", "sso_id")
+        return person
+
     def act(self, pk: UUID, by: User, body: Body) -> object:
         """Do it. Raises what alerts.actions raises."""
         raise AssertionError("each act says what it does")
-
-
-def person_of(sso_id: str, org_id: int) -> User:
-    """An active person who may see this org. Raises Refused (422), the same for unknown and for foreign people."""
-    person = User.objects.filter(sso_id=sso_id, is_active=True).first()
-    orgs = visible_orgs(person) if person else []
-    if person is None or (orgs is not None and org_id not in orgs):
-        raise Refused(422, "unknown_person", "No supervisor of this org has this sso_id.", "sso_id")
-    return person
 
 
 def _fresh(pk: UUID) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class Assign(Act):
 
     def act(self, pk: UUID, by: User | None, body: Body) -> object:
         org_id = Alert.objects.values_list("org_id", flat=True).get(pk=pk)
-        return actions.assign(pk, by, person_of(body["sso_id"], org_id))
+        return actions.assign(pk, by, self.named(body["sso_id"], org_id))
 
 
 ACTS: dict[str, type[Act]] = {

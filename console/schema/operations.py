@@ -280,13 +280,31 @@ def _sync() -> tuple[str, str, Operation]:
             WRITES,
             description="All items or none; what the list does not name is removed, but no role and no person. "
             "At most 5,000 items, 2 MiB. Which agents a role backs up is not touched. For keys with scope `act`, "
-            "specialists and leads of the org. Whoever speaks for one org cannot rename people of others.",
+            "specialists and leads of the org. Whoever speaks for one org cannot rename people of others; somebody who "
+            "is known and has no role in it is `pending` until a specialist or the person says yes.",
             parameters=(
                 _query("org_id", TEXT, "Whose list it is; the key of an org may leave it out."),
                 _flag("dry_run", "1: say what would happen, write nothing."),
                 _flag("allow_empty", "1: an empty list is meant."),
             ),
             body=_body({"oneOf": [wrapped, many]}, {"assignments": [example]}, True),
+        ),
+    )
+
+
+def _confirm_person() -> tuple[str, str, Operation]:
+    return (
+        "/api/people/{sso_id}/confirm",
+        "post",
+        _operation(
+            "confirm_person",
+            "Say that somebody whom an org named may take its roles",
+            "Set-up",
+            {200: ("They are told and shown what the roles say.", "PersonConfirmed")},
+            WRITES,
+            description="For specialists who are signed in. 404: this org did not name this person.",
+            parameters=(_path("sso_id", TEXT), _query("org_id", TEXT, "The org that named them; required.")),
+            body=_body(_fields(), {}),
         ),
     )
 
@@ -376,4 +394,5 @@ def operations(examples: dict[str, Any]) -> list[tuple[str, str, Operation]]:
         _replay(),
         _test_push(),
         _sync(),
+        _confirm_person(),
     ]

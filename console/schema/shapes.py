@@ -49,6 +49,11 @@ def record(description: str, **fields: Schema) -> Schema:
     }
 
 
+def sometimes(whole: Schema, *names: str) -> Schema:
+    """The same record, where these fields may be absent."""
+    return whole | {"required": [name for name in whole["required"] if name not in names]}
+
+
 def page_of(name: str) -> Schema:
     """One page of a list."""
     return record("One page.", next=URL_OR_NULL, previous=URL_OR_NULL, results=array(ref(name)))
@@ -133,6 +138,11 @@ PUSH = both(
 
 PROVENANCE: Schema = {**enum(Assignment.Provenance.values), "description": "Who said so last."}
 ASSIGNMENT: dict[str, Schema] = {"sso_id": TEXT, "role": TEXT, "external_user_id": TEXT_OR_NULL}
+PENDING: Schema = {
+    "const": True,
+    "description": "Somebody who is known and has no role in this org: told nothing and shown nothing before a "
+    "specialist confirms, or they do so themselves at `/join/{org_id}`. Absent: nobody's word is waited for.",
+}
 
 PAGED = ("Alert", "Push", "Org", "Agent", "Supervisor", "Source", "AgentReach")
 
@@ -240,17 +250,25 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "AssignmentSync": record(
         "What the list added, changed and removed; on a dry run, what it would.",
-        added=array(record("An assignment that was not there.", **ASSIGNMENT, tier=COUNT)),
+        added=array(
+            sometimes(record("An assignment that was not there.", **ASSIGNMENT, tier=COUNT, pending=PENDING), "pending")
+        ),
         changed=array(
-            record(
-                "An assignment, or its role or person, that the list says something else of.",
-                sso_id=TEXT,
-                role=TEXT,
-                changes={
-                    "type": "object",
-                    "description": "By field: `tier`, `name`, `locale`, `external_user_id`.",
-                    "additionalProperties": record("`from` is null where nothing was there.", **{"from": {}, "to": {}}),
-                },
+            sometimes(
+                record(
+                    "An assignment, or its role or person, that the list says something else of.",
+                    sso_id=TEXT,
+                    role=TEXT,
+                    changes={
+                        "type": "object",
+                        "description": "By field: `tier`, `name`, `locale`, `external_user_id`, `pending`.",
+                        "additionalProperties": record(
+                            "`from` is null where nothing was there.", **{"from": {}, "to": {}}
+                        ),
+                    },
+                    pending=PENDING,
+                ),
+                "pending",
             )
         ),
         removed=array(record("One that the list does not name.", **ASSIGNMENT, tier=COUNT, provenance=PROVENANCE)),
@@ -263,7 +281,14 @@ SCHEMAS: dict[str, Schema] = {
                 provenance=PROVENANCE,
             )
         ),
+        waiting=array(record("All of the list that wait for a word.", **ASSIGNMENT, pending=PENDING)),
         dry_run={"type": "boolean"},
+    ),
+    "PersonConfirmed": record(
+        "The word is given.",
+        sso_id=TEXT,
+        org_id=TEXT,
+        confirmed={**COUNT, "description": "Assignments that waited for it."},
     ),
     "AssignmentSyncRefused": {
         "type": "object",

@@ -25,6 +25,7 @@ from console.sentences import failures, taken_by
 from console.views.access import is_ours, person, signed_in
 from console.wording import read_by, short_name
 from orgs import clock
+from orgs.auth import find_supervisor
 from orgs.models import Assignment, User
 
 MORNING = 7  # o'clock, in the person's zone
@@ -192,7 +193,9 @@ def _reopen(request: HttpRequest, alert_id: UUID, me: User) -> str:
 
 
 def _assign(request: HttpRequest, alert_id: UUID, me: User) -> str:
-    to = User.objects.filter(sso_id=request.POST.get("sso_id", ""), is_active=True).first()
+    about = _alert(alert_id)
+    specialists = about.source_id is not None or request.org_ids is None  # type: ignore[attr-defined]
+    to = find_supervisor(request.POST.get("sso_id", ""), about.org_id, specialists=specialists)
     if to is None:
         raise actions.Invalid("sso_id", _("Choose a supervisor of this agent."))
     found = actions.assign(alert_id, me, to)

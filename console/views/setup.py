@@ -94,7 +94,6 @@ def checklist(request: HttpRequest, org_id: str) -> HttpResponse:
     response = render(request, "console/_setup.html" if partial else "console/setup.html", context)
     response["Cache-Control"] = "no-store"
     if partial:
-        request.session.modified = False  # a page that looks by itself is no sign of a person
         response.status_code = HTMX_STOPS_POLLING if context["progress"].finished else 200
     return response
 

@@ -107,9 +107,18 @@ def settings(request: HttpRequest, public_id: str) -> HttpResponse:
 @require_POST
 @signed_in
 def rotate(request: HttpRequest, public_id: str) -> HttpResponse:
-    """A new address, shown once; the present one works for a day longer."""
+    """A new address, shown once; the present one works for a day longer, each before it to its own end."""
     found = _found(request, public_id)
     return _address(request, found, webhooks.rotate(found), made=False)
+
+
+@require_POST
+@signed_in
+def end_overlap(request: HttpRequest, public_id: str) -> HttpResponse:
+    """The addresses before the present one end now, not at their time: one of them is known to somebody."""
+    webhooks.end_overlap(_found(request, public_id))
+    messages.success(request, _("Only the newest address works: the others are refused within 5 s."))
+    return redirect("webhook", public_id)
 
 
 @require_POST

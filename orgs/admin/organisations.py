@@ -8,7 +8,7 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from orgs import conflicts, history, imports
 from orgs.admin.base import SHOWN, OfOrg, Rows, TrackedAdmin
@@ -23,6 +23,7 @@ from orgs.models import (
     SourceHeard,
     SupervisorRole,
 )
+from orgs.others import confirm
 
 MOST_INLINE = 100  # assignments shown on the page of an org; beyond it the list and the import are the better tool
 
@@ -116,7 +117,7 @@ class OrgAdmin(TrackedAdmin):
         if obj is None:  # roles first: assignments choose among those that are saved
             return [AgentInline, RoleInline, SourceInline]
         inlines = [AgentInline, RoleInline, AssignmentInline, MembershipInline, PolicyInline, SourceInline]
-        if Assignment.objects.filter(org=obj).count() > MOST_INLINE:
+        if Assignment.every.filter(org=obj).count() > MOST_INLINE:
             inlines.remove(AssignmentInline)
         return inlines
 
@@ -162,7 +163,8 @@ class AgentAdmin(TrackedAdmin):
     actions = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agent]:
-        roles = SupervisorRole.objects.filter(org=OuterRef("org"), assignments__user__is_active=True)
+        told = {"assignments__user__is_active": True, "assignments__pending": False}
+        roles = SupervisorRole.objects.filter(org=OuterRef("org"), **told)
         own = roles.filter(agents=OuterRef("pk"))
         every = roles.filter(agents=None)
         return super().get_queryset(request).annotate(has_people=Exists(own) | Exists(every))
@@ -225,13 +227,14 @@ class ConflictFilter(admin.SimpleListFilter):
 @admin.register(Assignment)
 class AssignmentAdmin(TrackedAdmin):
     form = AssignmentForm
-    list_display = ("user", "org", "role", "tier", "external_user_id", "provenance", "conflict", "active")
-    list_filter = ("provenance", ConflictFilter, "org", "role__tier", "user__is_active")
+    list_display = ("user", "org", "role", "tier", "external_user_id", "provenance", "pending", "conflict", "active")
+    list_filter = ("pending", "provenance", ConflictFilter, "org", "role__tier", "user__is_active")
     list_select_related = ("org", "role", "user")
     search_fields = ("user__name", "user__sso_id", "user__email", "role__name", "org__name", "external_user_id")
-    fields = ("role", "user", "external_user_id", "provenance")
+    fields = ("role", "user", "external_user_id", "provenance", "pending")
     autocomplete_fields = ("role", "user")
-    readonly_fields = ("provenance",)
+    readonly_fields = ("provenance", "pending")
+    actions = ("confirm_selected",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Assignment]:
         return conflicts.with_conflicts(super().get_queryset(request))
@@ -254,6 +257,13 @@ class AssignmentAdmin(TrackedAdmin):
         response = HttpResponse("".join(["\ufeff", *imports.export(rows)]), content_type="text/csv; charset=utf-8")
         response.headers["Content-Disposition"] = 'attachment; filename="assignments.csv"'
         return response
+
+    @admin.action(description=gettext_lazy("Confirm: they may take the roles this org named them for"))
+    def confirm_selected(self, request: HttpRequest, queryset: QuerySet[Assignment]) -> None:
+        """A person is confirmed for an org, so with each row their others of that org."""
+        done = sum(confirm(one.user, one.org) for one in queryset.filter(pending=True).select_related("user", "org"))
+        said = ngettext("{n} assignment confirmed.", "{n} assignments confirmed.", done)
+        self.message_user(request, said.format(n=done))
 
     @admin.display(description=gettext_lazy("tier"), ordering="role__tier")
     def tier(self, obj: Assignment) -> int:

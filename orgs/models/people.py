@@ -135,9 +135,19 @@ class RoleAgent(SupervisorRole.agents.through):  # type: ignore[name-defined]
         verbose_name = _("only these agents")
 
 
+class ConfirmedManager(models.Manager["Assignment"]):
+    """Leaves out those that wait for a word: they show nothing, tell nobody and count nowhere."""
+
+    def get_queryset(self) -> models.QuerySet["Assignment"]:
+        return super().get_queryset().filter(pending=False)
+
+
 @pghistory.track()
 class Assignment(models.Model):
-    """Maps a supervisor role to a person. A composite foreign key (migration) keeps role and org together."""
+    """Maps a supervisor role to a person. A composite foreign key (migration) keeps role and org together.
+
+    `objects` are those that hold; `every` has the pending ones too, for whoever writes the list or confirms.
+    """
 
     class Provenance(models.TextChoices):
         """Who said so last: the set-up page's list, a CSV file, a permission system, the admin."""
@@ -159,10 +169,19 @@ class Assignment(models.Model):
     provenance = models.CharField(
         _("provenance"), max_length=8, choices=Provenance, default=Provenance.ADMIN, editable=False
     )
+    pending = models.BooleanField(
+        _("pending"),
+        default=False,
+        db_default=False,  # the release before does not know this column
+        editable=False,
+        help_text=_("An org named somebody of others: it waits for their word or a specialist's."),
+    )
 
-    objects = ScopedManager(org="org")
+    objects = ScopedManager(_manager_class=ConfirmedManager, org="org")
+    every = ScopedManager(org="org")
 
     class Meta:
+        default_manager_name = "every"  # what is unique, the admin and deletions see all rows
         verbose_name = _("assignment")
         verbose_name_plural = _("assignments")
         constraints = [models.UniqueConstraint(fields=["org", "role", "user"], name="assignment_org_role_user")]

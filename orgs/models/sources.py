@@ -72,7 +72,7 @@ def new_public_id() -> str:
     return secrets.token_hex(8)
 
 
-@pghistory.track(exclude=["token_hash", "previous_hash"])
+@pghistory.track(exclude=["token_hash", "previous_hash", "older"])
 class WebhookEndpoint(models.Model):
     """An address that a chat product posts to, bound to one org. Its secret is part of the address, stored hashed."""
 
@@ -86,6 +86,7 @@ class WebhookEndpoint(models.Model):
     token_hash = models.BinaryField(max_length=32, editable=False)  # SHA-256 of 256 random bits
     previous_hash = models.BinaryField(max_length=32, null=True, editable=False)  # the token before, while it overlaps
     previous_until = models.DateTimeField(null=True, editable=False)
+    older = models.JSONField(null=True, editable=False)  # the tokens before that one: hash in hex -> until, ISO 8601
     organization_id = models.CharField(
         _("organization id"),
         max_length=NAME,

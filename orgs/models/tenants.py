@@ -68,7 +68,10 @@ class Org(models.Model):
         verbose_name=_("allowed hosts of room links"),
         default=list,
         blank=True,
-        help_text=_("An event's own room link is used only if its host is listed here. Separate with commas."),
+        help_text=_(
+            "An event's own room link is used only if its host is listed here, with the port unless it is 443. "
+            "Separate with commas."
+        ),
     )
     plan = models.CharField(
         _("plan"),

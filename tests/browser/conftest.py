@@ -17,6 +17,7 @@ from django_scopes import scopes_disabled
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from pytest_django.plugin import DjangoDbBlocker
 
+from launch import ports
 from orgs.keys import issue
 from orgs.models import User
 from tests.scene import Scene
@@ -59,7 +60,9 @@ def web(
         url = database_url()
     with stack(_standins_process, url) as made:
         made.env |= {"DATA_DIR": str(data), "STATIC_COMPRESS": "0", "DEBUG": "0", "DEMO": "1"}
-        made.env |= {"BASE_URL": "http://127.0.0.1", "ALLOWED_HOSTS": "127.0.0.1,localhost"}
+        made.port, made.proxy_port = ports.kept_free(data / "port"), ports.kept_free(data / "proxy-port")
+        ours, proxys = (f"http://127.0.0.1:{port}" for port in (made.port, made.proxy_port))
+        made.env |= {"BASE_URL": ours, "CSRF_TRUSTED_ORIGINS": f"{ours},{proxys}"}
         collect = [sys.executable, "manage.py", "collectstatic", "--noinput"]
         subprocess.run(collect, cwd=ROOT, env=made.env, check=True, capture_output=True)
         made.start("web")

@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 class Proxy:
     """Listens on loopback and passes everything on, until it is cut."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, port: int = 0) -> None:
         parts = urlsplit(target)
         self.target = (parts.hostname or "127.0.0.1", parts.port or 80)
         self.passing = True
         self.pairs: set[socket.socket] = set()
         self.lock = threading.Lock()
-        self.server = socket.create_server(("127.0.0.1", 0))
+        self.server = socket.create_server(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self.server.getsockname()[1]}"
         self.accepting = threading.Thread(target=self._accept, daemon=True)
         self.accepting.start()

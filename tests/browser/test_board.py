@@ -125,7 +125,7 @@ def test_filters_hold_for_rows_that_come_live(site: Site) -> None:
 def test_a_minute_without_a_way_and_nothing_is_missed(site: Site) -> None:
     """Fault 35: the browser's rows are the database's rows again."""
     site.fails("before")
-    with Proxy(site.web.url) as proxy:
+    with Proxy(site.web.url, site.web.proxy_port) as proxy:
         site.url = proxy.url
         page = site.page(site.scene.people[0])
         page.clock.install()

@@ -9,7 +9,6 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from uvicorn.supervisors import Multiprocess
 
@@ -61,7 +60,6 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 def _config(workers: int) -> uvicorn.Config:
     """The wire knows who does not read; deflate would cost each socket more memory than it saves."""
-    behind_proxy = settings.SECURE_PROXY_SSL_HEADER is not None
     return uvicorn.Config(
         "console.asgi:application",
         workers=workers,
@@ -76,8 +74,7 @@ def _config(workers: int) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=behind_proxy,
-        forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", "*") if behind_proxy else None,
+        proxy_headers=False,  # console/proxies.py reads them
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
