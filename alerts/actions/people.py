@@ -12,12 +12,14 @@ from django.utils.translation import gettext as _
 from alerts.actions.activity import end, react, settle
 from alerts.actions.book import Book
 from alerts.decide import acknowledge_lasts
+from alerts.masking import mask_cut
 from alerts.models import Alert, Room, RoomActivity, new_id
 from orgs import clock
 from orgs.auth import visible_orgs
 from orgs.models import User
 
 SNOOZE_AT_MOST = timedelta(hours=24)
+NOTE = 2000  # characters
 
 
 class Conflict(Exception):
@@ -189,6 +191,7 @@ def verdict(alert_id: UUID, by: User, verdict: str, note: str = "") -> Alert:
     with _locked(alert_id) as (book, alert):
         if verdict not in Alert.Verdict.values:
             raise Invalid("verdict", _("Choose confirmed or false_alarm."))
+        note = mask_cut(note, NOTE)
         if (alert.verdict, alert.verdict_note) != (verdict, note):
             alert.verdict, alert.verdict_by, alert.verdict_note = verdict, by, note
             book.record(alert, "verdict", actor=by, detail={"to": verdict, "note": note})

@@ -160,6 +160,11 @@ SCHEMAS: dict[str, Schema] = {
         occurred_at=TIME,
         received_at=TIME,
         reason={**TEXT_OR_NULL, "description": "Why it did, or did not, tell people."},
+        flags={
+            **array(enum(["clock", "truncated", "masked", "secret"])),
+            "description": "clock: it was sent with a time more than 5 min ahead. truncated: a text was cut or cleaned."
+            " masked: personal data was masked. secret: a secret was replaced.",
+        },
     ),
     "AlertTransition": record(
         "A change of an alert, and why.",
