@@ -115,7 +115,10 @@ def _one(one: Assignment) -> dict[str, Any]:
 
 def _added(line: Line) -> dict[str, Any]:
     assert line.assignment is not None
-    return _one(line.assignment) | {"tier": line.assignment.role.tier}
+    return _one(line.assignment) | {
+        "tier": line.assignment.role.tier,
+        "near_twin": line.near_twin or None,
+    }
 
 
 def _changed(line: Line) -> dict[str, Any]:

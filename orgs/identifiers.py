@@ -25,11 +25,10 @@ HIDDEN = re.compile(
 
 
 class BadIdentifier(ValueError):
-    """It holds a character that nobody can see; the message names it, `control`: it is a control character."""
+    """It holds a character that nobody can see; the message names it, such as U+200B."""
 
     def __init__(self, character: str) -> None:
         super().__init__(f"U+{ord(character):04X}")
-        self.control = unicodedata.category(character) == "Cc"
 
 
 def identifier(text: str) -> str:
@@ -48,6 +47,16 @@ def is_identifier(text: str) -> bool:
         return bool(identifier(text))
     except BadIdentifier:
         return False
+
+
+def check_identifier(value: str) -> None:
+    """Raise ValidationError for what holds a character that cannot be seen."""
+    try:
+        identifier(value)
+    except BadIdentifier as bad:
+        raise ValidationError(
+            _("It holds a character that cannot be seen (%(character)s)."), params={"character": str(bad)}
+        ) from None
 
 
 def spelled(text: str) -> str:
@@ -84,8 +93,9 @@ class Twins:
         self._of.setdefault(twin_key(known), []).append(known)
 
     def of(self, text: str) -> str:
-        """A known one that differs from `text` and looks like it; empty: there is none."""
-        return next((one for one in self._of.get(twin_key(text), ()) if one != text), "")
+        """A known one that looks like `text`; empty: there is none, or `text` itself is known."""
+        alike = self._of.get(twin_key(text), [])
+        return "" if text in alike else next(iter(alike), "")
 
 
 # --- in the database -------------------------------------------------------------------------------------------------
@@ -97,12 +107,10 @@ class IdentifierField(models.CharField):
     def to_python(self, value: Any) -> Any:
         """Raises ValidationError."""
         value = super().to_python(value)
-        try:
-            return identifier(value) if isinstance(value, str) else value
-        except BadIdentifier as bad:
-            raise ValidationError(
-                _("It holds a character that cannot be seen (%(character)s)."), params={"character": str(bad)}
-            ) from None
+        if isinstance(value, str):
+            check_identifier(value)
+            return identifier(value)
+        return value
 
     def get_prep_value(self, value: Any) -> Any:
         value = super(models.CharField, self).get_prep_value(value)

@@ -245,7 +245,18 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "AssignmentSync": record(
         "What the list added, changed and removed; on a dry run, what it would.",
-        added=array(record("An assignment that was not there.", **ASSIGNMENT, tier=COUNT)),
+        added=array(
+            record(
+                "An assignment that was not there.",
+                **ASSIGNMENT,
+                tier=COUNT,
+                near_twin={
+                    **TEXT_OR_NULL,
+                    "description": "Of a new person: the sso_id of another one that differs only in case, blanks or the"
+                    " form of its letters. Perhaps the same person is meant.",
+                },
+            )
+        ),
         changed=array(
             record(
                 "An assignment, or its role or person, that the list says something else of.",
