@@ -12,7 +12,9 @@ import phonenumbers
 from stdnum import luhn
 from stdnum.id import nik, npwp
 
-EMAIL = re.compile(r"(?<![\w.%+'-])[\w.%+'-]++@[\w-]++(?:\.[\w-]++)++")
+HIDDEN_MARKS = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff\ufffd"  # drawn as nothing, or as something lost
+OF_MAIL, OF_HOST = rf"[\w.%+'{HIDDEN_MARKS}-]", rf"[\w{HIDDEN_MARKS}-]"
+EMAIL = re.compile(rf"(?<!{OF_MAIL}){OF_MAIL}++@{OF_HOST}++(?:\.{OF_HOST}++)++")
 BEARER = re.compile(r"(?i)(?<![a-z])(bearer)[ \t]++[\w.~+/=-]{16,}+")
 JWT = re.compile(r"(?<![\w-])eyJ[\w-]{5,}+\.[\w-]++(?:\.[\w-]++)?+")
 OUR_KEY = re.compile(r"(?<![A-Za-z0-9])(?:[A-Za-z0-9]{8}|[0-9a-f]{16})\.[\w-]{43}(?![\w-])")  # also a webhook's token
@@ -30,7 +32,6 @@ TOKEN = re.compile(
 PIN = re.compile(r"(?i)(?<![a-z])((?:pin|otp|cvv)[\"']?[ \t]*+[:=][ \t]*+[\"']?)\d{3,8}+(?!\w)")
 NAMES = ("passw", "passphrase", "passcode", "pwd", "sandi", "secret", "key")
 # A UUID, a date and a fraction are kept; a number is digits with at most three separators between them.
-HIDDEN_MARKS = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff\ufffd"  # drawn as nothing, or as something lost
 NUMBER = re.compile(
     r"(?P<keep>(?<!\w)[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?!\w)"
     r"|(?<!\d)[0-3]?\d[-./][01]?\d[-./](?:19|20)\d\d(?!\d)"
@@ -45,6 +46,7 @@ DIGITS = re.compile(r"\d++")
 SHORTEST, LONGEST = 7, 20  # digits of what is looked for
 UNUSUAL = re.compile(r"[/_\r\n\t]")  # between the digits of a card or an NPWP: then they stand in their usual groups
 USUAL = {(4, 4, 4, 4), (4, 6, 5), (4, 4, 4, 4, 3), (2, 3, 3, 1, 3, 3)}
+LEAST, MOST = 10 ** (SHORTEST - 1), 10**LONGEST  # of a number that is looked at
 CARD = range(13, 20)  # digits
 REGION = "ID"
 REPLACED = "[secret]"
@@ -109,15 +111,15 @@ def masked_kinds(before: Any, after: Any) -> set[str]:
 
 
 def mask_values(value: Any) -> Any:
-    """A copy of a JSON value with every string in it masked, and integers that are a phone or a card.
+    """A copy of a JSON value with every string in it masked, and whole numbers that are a phone or a card.
 
     What stands under a key that names a secret is one, whatever it is.
     """
     if isinstance(value, str):
         return mask(value)
-    if type(value) is int and value > 10**SHORTEST:
-        masked = mask(str(value))
-        return value if masked == str(value) else masked
+    if type(value) in (int, float) and LEAST <= value < MOST and value == int(value):
+        masked = mask(str(int(value)))
+        return value if masked == str(int(value)) else masked
     if isinstance(value, dict):
         return {
             mask(name): REPLACED if _is_secret(name, inner) else mask_values(inner) for name, inner in value.items()

@@ -30,7 +30,7 @@ class TwinForm(forms.ModelForm):
         name = self.add_prefix("seen_twin")
         if not twin or self.data.get(name) == twin:
             return
-        self.data = self.data.copy()
-        self.data[name] = twin
+        self.data = made = self.data.copy()  # type: ignore[attr-defined]
+        made[name] = twin
         said = _("%(twin)s is there already and nearly the same. Send the form again to make this one beside it.")
         self.add_error(self.identifying, said % {"twin": f"“{twin}”"})

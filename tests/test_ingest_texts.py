@@ -28,7 +28,6 @@ from tests.qontak import message
 
 PHONE, EMAIL = "081298765432", "sari.canary@example.com"
 CANARY = f"{PHONE} {EMAIL}"
-KINDS = {"events": check.EVENTS, "activity": check.ACTIVITY, "receipts": check.RECEIPTS}
 
 
 def judged(**fields: Any) -> tuple[EventItem, set[str]]:
@@ -128,7 +127,7 @@ def test_what_a_person_writes_with_a_verdict_is_masked(system: None, sender: Sen
     assert holds_canary(everything_stored()) == []
 
 
-def test_an_agent_is_called_the_same_with_and_without_its_flags(sender: Sender) -> None:
+def test_a_personal_agent_name_makes_one_agent(sender: Sender) -> None:
     sender.post([event(agent_name=f"Bot {PHONE}"), event(agent_name=f"Bot {PHONE}")])
     with scopes_disabled():
         assert [agent.name for agent in Agent.objects.all()] == ["Bot [phone]"]
@@ -144,6 +143,19 @@ def test_a_room_link_with_personal_data_gives_way_to_the_template() -> None:
 def test_a_room_link_is_never_cut() -> None:
     item, flags = judged(room_url="https://chat.example/" + "r" * 2000)
     assert (item.room_url, flags) == (None, {"truncated"})
+
+
+def test_the_reason_of_a_receipt_is_masked_and_cut() -> None:
+    sent = {
+        "idempotency_key": str(uuid4()),
+        "state": "failed",
+        "at": datetime.now(UTC).isoformat(),
+        "reason": f"{CANARY} " + "x" * 200,
+    }
+    item, flags = check.convert(sent, check.RECEIPTS, datetime.now(UTC))
+    assert isinstance(item, ReceiptItem) and item.reason is not None
+    assert item.reason.startswith("[phone] [email] x") and len(item.reason) == 200
+    assert flags == {"masked", "truncated"}
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------

@@ -30,7 +30,13 @@ PHONES = [
     "08\u00ad12\ufeff34\u206056\u200d7890",
     "0812\ufffd3456\ufffd7890",
 ]
-EMAILS = ["budi@example.com", "budi.santoso+toko@mail.example.co.id", "BUDI_1@EXAMPLE.COM", "büdi@exämple.de"]
+EMAILS = [
+    "budi@example.com",
+    "budi.santoso+toko@mail.example.co.id",
+    "BUDI_1@EXAMPLE.COM",
+    "büdi@exämple.de",
+    "bu\u200bdi\ufeff@exam\u00adple.com",
+]
 NIKS = ["3171011708450001", "3171015708450001", "3171 0117 0845 0001"]
 NPWPS = ["01.312.166.0-091.000", "013121660091000", "0013121660091000"]
 CARDS = [
@@ -198,8 +204,14 @@ def test_what_is_left_after_a_hundred_judgements_is_masked_unjudged() -> None:
 
 
 def test_keys_and_values_are_masked_at_every_depth() -> None:
-    value = {"a@b.co": ["081234567890", {"x": 6281234567890, "n": 1767225600000, "b": True, "f": 1.5}], "z": None}
-    masked = {"[email]": ["[phone]", {"x": "[phone]", "n": 1767225600000, "b": True, "f": 1.5}], "z": None}
+    value = {
+        "a@b.co": ["081234567890", {"x": 6281234567890, "n": 1767225600000, "b": True, "f": 1.5, "g": 6281234567890.0}],
+        "z": None,
+    }
+    masked = {
+        "[email]": ["[phone]", {"x": "[phone]", "n": 1767225600000, "b": True, "f": 1.5, "g": "[phone]"}],
+        "z": None,
+    }
     assert mask_values(value) == masked
 
 

@@ -37,13 +37,13 @@ class Migration(migrations.Migration):
             model_name="failureevent",
             name="flags",
             field=django.contrib.postgres.fields.ArrayField(
-                base_field=models.CharField(max_length=16), default=list, size=None
+                base_field=models.CharField(max_length=16), default=list, db_default=[], size=None
             ),
         ),
         migrations.AddField(
             model_name="sourceminute",
             name="with_secret",
-            field=models.PositiveIntegerField(default=0),
+            field=models.PositiveIntegerField(default=0, db_default=0),
         ),
         migrations.RunPython(spell_rooms, migrations.RunPython.noop),
     ]

@@ -151,7 +151,7 @@ class FailureEvent(models.Model):
     received_at = models.DateTimeField()
     clock_flagged = models.BooleanField(default=False)  # more than 5 min in the future: clamped to receipt
     # Of its texts: `truncated` (cut, or cleaned), `masked`, `secret`.
-    flags = ArrayField(models.CharField(max_length=16), default=list)
+    flags = ArrayField(models.CharField(max_length=16), default=list, db_default=[])
     agent_version = models.CharField(max_length=NAME, blank=True)
     run_id = models.CharField(max_length=NAME, blank=True)
     channel = models.CharField(max_length=NAME, blank=True)

@@ -7,9 +7,9 @@ is sent after COMMIT only.
     http.py    the ASGI app                                        request.py  headers, the body read with limits
     decode.py  bytes -> items, or one error for the whole request  keys.py     who calls, how often
     check.py   one item -> accepted, or its error                  fields.py   ids spelled, texts cleaned and masked
-    work.py    the synchronous function
+    work.py    the synchronous function                            together.py  many small requests, one transaction
     receipts.py  the signed endpoint                               webhooks.py  what chat products post
-    tally.py   what passed, counted by the minute                   together.py  many small requests, one transaction
+    tally.py   what passed, counted by the minute
 
 Whole-request errors (`{"error": {"code", "message", "field"?}}`):
 

@@ -149,7 +149,7 @@ def _metadata(value: dict[str, Any], flags: set[str]) -> dict[str, Any]:
         flags.add("truncated")
     kept = _fitting(clean)
     _tell(kept, masked := mask_values(kept), flags)
-    fitting = _fitting(masked)
+    fitting = _fitting(masked) if masked != kept else kept
     if len(fitting) < len(clean):
         flags.add("truncated")
     return fitting
