@@ -1,10 +1,37 @@
-"""What a sender may write: one msgspec struct per item kind, names as in contracts.md."""
+"""What a sender may write: one msgspec struct per item kind, names as in contracts.md.
 
+Each string says what it holds; one that says nothing is a text of at most 200 characters. `console.ingest.fields`
+judges, cleans and masks it accordingly.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """What a string is, and how many characters it may have.
+
+    `token`: the sender's own name of the item, kept as sent. `identifier`: brought to its one spelling; `masked`: it is
+    shown, so it may hold nothing personal. These are never cut. `text`: cleaned, masked and cut. `link`: kept as it is
+    or not at all.
+    """
+
+    what: Literal["token", "identifier", "text", "link"]
+    longest: int
+    masked: bool = False
+
+
+TEXT = Holds("text", 200)
+Token = Annotated[str, Holds("token", 128)]
+Identifier = Annotated[str, Holds("identifier", 200)]
+ShownName = Annotated[str, Holds("identifier", 200, masked=True)]
+Prose = Annotated[str, Holds("text", 2000)]
+Link = Annotated[str, Holds("link", 2000)]
 
 SignalName = Literal["agent_error", "unexpected_handoff", "message_cap", "low_confidence", "help_requested"]
 ActivityKind = Literal[
@@ -20,25 +47,25 @@ ActivityKind = Literal[
 
 class ErrorInfo(msgspec.Struct, forbid_unknown_fields=True):
     type: str
-    message: str | None = None
+    message: Prose | None = None
 
 
 class Handoff(msgspec.Struct, forbid_unknown_fields=True):
     completed: bool
-    reason: str | None = None
+    reason: Prose | None = None
 
 
 class EventItem(msgspec.Struct, forbid_unknown_fields=True):
     """One failure event as sent; limits and what each signal needs are checked by the lane."""
 
-    event_id: str
-    agent_name: str
-    room_id: str
+    event_id: Token
+    agent_name: ShownName
+    room_id: Identifier
     signal: SignalName
     occurred_at: datetime
-    org_id: str | None = None
+    org_id: Identifier | None = None
     agent_version: str | None = None
-    run_id: str | None = None
+    run_id: UUID | None = None
     channel: str | None = None
     confidence: float | None = None
     threshold: float | None = None
@@ -48,21 +75,21 @@ class EventItem(msgspec.Struct, forbid_unknown_fields=True):
     handoff: Handoff | None = None
     customer_waiting_since: datetime | None = None
     room_label: str | None = None
-    last_customer_text: str | None = None
-    room_url: str | None = None
+    last_customer_text: Prose | None = None
+    room_url: Link | None = None
     metadata: dict[str, Any] | None = None
 
 
 class ActivityItem(msgspec.Struct, forbid_unknown_fields=True):
     """One room activity as sent."""
 
-    activity_id: str
-    room_id: str
+    activity_id: Token
+    room_id: Identifier
     kind: ActivityKind
     at: datetime
-    org_id: str | None = None
-    actor_sso_id: str | None = None
-    actor_external_id: str | None = None
+    org_id: Identifier | None = None
+    actor_sso_id: Identifier | None = None
+    actor_external_id: Identifier | None = None
 
 
 class ReceiptItem(msgspec.Struct, forbid_unknown_fields=True):
@@ -86,6 +113,7 @@ class RoomNames(msgspec.Struct, frozen=True):
 class Accepted(msgspec.Struct):
     """An item that passed every check: whose it is, its hash as sent, whether its clock was ahead.
 
+    `flags`: what was done to its texts, some of `truncated` (cut, or cleaned), `masked`, `secret`.
     `names`: what else was said of its room; a failure event carries them itself. `received_at`: None for just now.
     """
 
@@ -95,6 +123,7 @@ class Accepted(msgspec.Struct):
     payload_hash: bytes
     clock_flagged: bool = False
     names: RoomNames | None = None
+    flags: list[str] = []
     received_at: datetime | None = None
 
 

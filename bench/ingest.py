@@ -160,7 +160,7 @@ def event(number: int) -> dict[str, Any]:
         "room_id": f"room-{number // EVENTS_OF_A_ROOM}",
         "signal": "agent_error",
         "occurred_at": datetime.now(UTC).isoformat(),
-        "run_id": f"run-{number}",
+        "run_id": f"00000000-0000-4000-8000-{number:012d}",
         "channel": "whatsapp",
         "error": {"type": "timeout", "message": "The model gave no answer within 30 s"},
         "room_label": f"Order {number}",

@@ -15,6 +15,7 @@ from django.http import QueryDict
 
 from alerts.models import Alert, Signal
 from console.rows import RELATED
+from orgs.identifiers import spelled
 from orgs.models import Org, Severity, User
 
 GROUP_LIMIT = 50  # rows of a group on a page; "show more" doubles it
@@ -59,9 +60,9 @@ def parse(query: QueryDict) -> Filters:
     return Filters(
         tab=tab if tab in TABS else "all",
         severity=severity if severity in Severity.values else "",
-        agent=_text(query, "agent"),
+        agent=spelled(_text(query, "agent")),
         signal=signal if signal in Signal.values else "",
-        org=_text(query, "org"),
+        org=spelled(_text(query, "org")),
         mine=query.get("mine") == "1",
         q=_text(query, "q"),
         limit=min(int(limit[:6]), GROUP_LIMIT_MOST) if limit[:6].isdecimal() and int(limit[:6]) > 0 else GROUP_LIMIT,

@@ -15,6 +15,7 @@ from alerts.reach import AgentReach, Coverage, Supervisor, by_org, coverage
 from console.reach import Chain
 from console.wording import short_name
 from orgs.api import rfc3339
+from orgs.identifiers import spelled
 from orgs.imports import safe
 from orgs.models import Agent, Org, User
 
@@ -48,7 +49,7 @@ def parse(query: QueryDict) -> Filters:
     tab, limit = query.get("tab", ""), query.get("limit", "")
     return Filters(
         tab=tab if tab in TABS else "all",
-        org=query.get("org", "").replace("\x00", "").strip()[:200],
+        org=spelled(query.get("org", "").replace("\x00", "")[:200]),
         limit=min(int(limit[:6]), SHOWN_MOST) if limit[:6].isdecimal() and int(limit[:6]) else SHOWN,
     )
 

@@ -180,6 +180,10 @@ def event_note(event: FailureEvent, zone: str) -> str:
         notes.append(format_html(_("happened at {time}"), time=clock(event.occurred_at, zone, seconds=True)))
     if event.clock_flagged:
         notes.append(_("the sender's clock is ahead"))
+    if "truncated" in event.flags:
+        notes.append(_("a text of it was cut or cleaned"))
+    if "secret" in event.flags:
+        notes.append(_("a secret in it was replaced"))
     kept = [note for note in notes if note]
     line = format_html("{}", kept[0]) if kept else format_html("{}", "")
     for note in kept[1:]:

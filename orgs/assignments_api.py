@@ -135,7 +135,8 @@ def _one(one: Assignment) -> dict[str, Any]:
 
 def _added(line: Line) -> dict[str, Any]:
     assert line.assignment is not None
-    return _one(line.assignment) | {"tier": line.assignment.role.tier} | _pending(line.assignment)
+    made = {"tier": line.assignment.role.tier, "near_twin": line.near_twin or None}
+    return _one(line.assignment) | made | _pending(line.assignment)
 
 
 def _pending(one: Assignment) -> dict[str, bool]:

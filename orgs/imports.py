@@ -6,8 +6,10 @@ All lines or none; `plan` says what becomes of each.
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
@@ -16,6 +18,7 @@ from orgs.models import Assignment
 from orgs.plan import ADDED, CHANGED, COLUMNS, MOST_ROWS, REFUSED, REQUIRED, UNCHANGED, Line, Plan, Row
 
 MOST_BYTES = 1024 * 1024
+EXCEL = re.compile(r"\s*\"?sep=([,;\t])\"?[ ,;\t]*(?:\r\n|\n|\r|\Z)", re.IGNORECASE)
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")
 
 
@@ -82,22 +85,18 @@ def read(content: bytes) -> list[Row]:
         raise Unreadable(_("The file is not UTF-8: save it as “CSV UTF-8”.")) from None
     if not text.strip():
         raise Unreadable(_("The file is empty."))
-    try:
-        rows = list(_rows(text))
-    except csv.Error as error:
-        raise Unreadable(_("The file is not CSV: %(why)s.") % {"why": error}) from None
+    rows = list(_rows(text))
     if not rows:
         raise Unreadable(_("The file has a header and no lines."))
     return rows
 
 
 def _rows(text: str) -> Iterator[Row]:
-    first = text.lstrip().splitlines()[0]
-    delimiter = max(",;\t", key=first.count)
+    text, delimiter, skipped = _delimited(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     lines = 0
-    for cells in reader:
+    for number, cells in _numbered(reader, skipped):
         if not any(cell.strip() for cell in cells):
             continue
         if header is None:
@@ -106,16 +105,45 @@ def _rows(text: str) -> Iterator[Row]:
         lines += 1
         if lines > MOST_ROWS:
             raise Unreadable(_("The file has more than %(most)d lines: split it.") % {"most": MOST_ROWS})
-        if len(cells) != len(header):
-            raise Unreadable(
-                _("Line %(line)d has %(cells)d cells, the header has %(header)d.")
-                % {"line": reader.line_num, "cells": len(cells), "header": len(header)}
-            )
-        yield Row(reader.line_num, **{column: _cell(cell) for column, cell in zip(header, cells, strict=True)})
+        cells = _as_long_as(header, cells, number)
+        yield Row.of(number, {column: _cell(cell) for column, cell in zip(header, cells, strict=True)})
+
+
+def _delimited(text: str) -> tuple[str, str, int]:
+    """The text without Excel's first line `sep=;`, what parts its cells, and how many lines were left out."""
+    if excel := EXCEL.match(text):
+        return text[excel.end() :], excel[1], excel[0].count("\n") or excel[0].count("\r")
+    first = text.lstrip().splitlines()[0]
+    return text, max(",;\t", key=first.count), 0
+
+
+def _numbered(reader: Any, skipped: int) -> Iterator[tuple[int, list[str]]]:
+    """The rows with the number of the line that each ends on."""
+    try:
+        for cells in reader:
+            yield reader.line_num + skipped, cells
+    except csv.Error as error:
+        place = {"line": reader.line_num + skipped, "why": error}
+        raise Unreadable(_("The file is not CSV in line %(line)d: %(why)s.") % place) from None
+
+
+def _as_long_as(header: list[str], cells: list[str], number: int) -> list[str]:
+    """The cells of a row, without empty ones beyond the header; optional ones that its end leaves out are empty."""
+    while len(cells) > len(header) and not cells[-1].strip():
+        cells = cells[:-1]
+    missing = header[len(cells) :]
+    if len(cells) > len(header) or any(column in REQUIRED for column in missing):
+        raise Unreadable(
+            _("Line %(line)d has %(cells)d cells, the header has %(header)d.")
+            % {"line": number, "cells": len(cells), "header": len(header)}
+        )
+    return cells + [""] * len(missing)
 
 
 def _header(cells: list[str]) -> list[str]:
-    header = [cell.strip().lower() for cell in cells]
+    header = [re.sub(r"[\s_-]+", "_", cell.strip().lower()) for cell in cells]
+    while header and not header[-1]:
+        header.pop()
     for column in header:
         if column not in COLUMNS:
             raise Unreadable(

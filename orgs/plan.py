@@ -5,13 +5,16 @@ an empty optional cell leaves what is there. Whoever names an assignment last is
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, NamedTuple
 
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from orgs.models import LOCALES, NAME, Assignment, Org, SupervisorRole, User
+from orgs.identifiers import BadIdentifier, Twins, identifier, spelled
+from orgs.models import LOCALES, NAME, Assignment, Org, SupervisorRole, User, locale_of
 from orgs.others import Others
 
 MOST_ROWS = 5_000
@@ -19,6 +22,7 @@ LARGEST_TIER = 99
 BATCH = 500  # rows of one UPDATE
 ADDED, CHANGED, UNCHANGED, REFUSED = "added", "changed", "unchanged", "refused"
 REQUIRED = ("org", "role", "tier", "sso_id")
+IDENTIFYING = ("org", "role", "sso_id", "external_user_id")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 Changes = dict[str, tuple[str | int, str | int]]  # column -> before, after; a bool for `pending`
@@ -37,6 +41,17 @@ class Row:
     name: str = ""
     locale: str = ""
 
+    @classmethod
+    def of(cls, number: int, cells: Mapping[str, str]) -> "Row":
+        """A row as its identifiers are spelled; one that cannot be an identifier stays, to be refused by name."""
+        return cls(number, **{column: _spelled_cell(column, cell) for column, cell in cells.items()})
+
+
+def _spelled_cell(column: str, cell: str) -> str:
+    if column in IDENTIFYING:
+        return spelled(cell)
+    return locale_of(cell.strip(" ")) if column == "locale" else cell.strip(" ")
+
 
 COLUMNS = tuple(column.name for column in fields(Row) if column.name != "number")
 
@@ -51,7 +66,10 @@ class Wrong(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What becomes of a row. `assignment`: as it will be; `before`: whose word it was, empty for a new one."""
+    """What becomes of a row. `assignment`: as it will be; `before`: whose word it was, empty for a new one.
+
+    `near_twin`: the sso_id of somebody else that a new person's is nearly the same as.
+    """
 
     row: Row
     outcome: str
@@ -60,6 +78,7 @@ class Line:
     wrong: Wrong | None = None
     assignment: Assignment | None = None
     before: str = ""
+    near_twin: str = ""
 
     @property
     def number(self) -> int:
@@ -69,9 +88,10 @@ class Line:
 class Plan:
     """What rows would do to the database, judged one by one; `write` does it. The locks are the rows of the orgs.
 
-    `place`: how a sentence names a row. `whole`: the external id of the org whose whole list this is: what the list
-    does not name is left over, and a second claim on an external_user_id is no reason to refuse it. `others`: whose
-    names these rows cannot change, and who waits for a word; None: they come from somebody whose word it is.
+    `place`: how a sentence names a row. `whole`: the org whose whole list this is: what the list does not name is left
+    over, and a second claim on an external_user_id is no reason to refuse it. `others`: whose names these rows cannot
+    change, and who waits for a word; None: they come from somebody whose word it is. `acquainted`: the people of whom a
+    near twin may be named, default all.
     """
 
     def __init__(
@@ -80,23 +100,26 @@ class Plan:
         provenance: str,
         *,
         place: Callable[[Row], str],
-        whole: str = "",
+        whole: Org | None = None,
         others: Others | None = None,
+        acquainted: QuerySet[User] | None = None,
     ) -> None:
         self.provenance, self.place, self.whole = provenance, place, whole
         self.trusted, self.others = others is None, others or Others()
-        named = _values(rows, "org") | ({whole} if whole else set())
-        orgs = Org.objects.filter(external_id__in=named).select_for_update().order_by("id")
+        named = Q(pk=whole.pk) if whole else Q(external_id__in=_values(rows, "org"))
+        orgs = Org.objects.filter(named).select_for_update().order_by("id")
         self.orgs = {org.external_id: org for org in orgs}
         roles = SupervisorRole.objects.filter(org__in=orgs).select_related("org")
         self.roles = {(role.org.external_id, role.name): role for role in roles}
         self.people = {user.sso_id: user for user in User.objects.filter(sso_id__in=_values(rows, "sso_id"))}
+        self._acquainted = acquainted
         known = Assignment.every.filter(org__in=orgs).select_related("org", "role", "user")
         self.assignments = {(one.org.external_id, one.role.name, one.user.sso_id): one for one in known}
         self.said: dict[tuple[str, ...], tuple[str, Row]] = {}  # what the rows said about a thing, and where
         self.new: list[SupervisorRole | User | Assignment] = []
         self.old: dict[int, SupervisorRole | User | Assignment] = {}  # by identity
         self.named: set[tuple[str, str, str]] = set()  # known assignments that a row names
+        self.twin_of: dict[str, str] = {}  # sso_id of a new person -> one that it is nearly the same as
         self.taken_over: list[int] = []  # those that become another's word and nothing else
 
     def judge(self, row: Row) -> Line:
@@ -114,7 +137,7 @@ class Plan:
             new = Assignment(org=role.org, role=role, user=person, pending=waits, **facts)
             self.new.append(new)
             said = ", ".join([f"{row.sso_id} → {row.role}", *made, *_sentences(changes)])
-            return Line(row, ADDED, said, changes, assignment=new)
+            return Line(row, ADDED, said, changes, assignment=new, near_twin=self.twin_of.get(row.sso_id, ""))
         self.named.add((row.org, row.role, row.sso_id))
         self._change(known, "external_user_id", row.external_user_id, changes)
         if self.trusted and known.pending:
@@ -175,10 +198,12 @@ class Plan:
     def _role(self, row: Row, made: list[str], changes: Changes) -> SupervisorRole:
         role = self.roles.get((row.org, row.role))
         if role is None:
+            twin = Twins(name for org, name in self.roles if org == row.org).of(row.role)
             role = SupervisorRole(org=self.orgs[row.org], name=row.role, tier=int(row.tier))
             self.roles[row.org, row.role] = role
             self.new.append(role)
             made.append(_("new role of tier %(tier)d") % {"tier": role.tier})
+            made += _nearly(twin)
         self._change(role, "tier", int(row.tier), changes)
         return role
 
@@ -190,10 +215,18 @@ class Plan:
             self.people[row.sso_id] = person
             self.new.append(person)
             made.append(_("new person"))
+            self.twin_of[row.sso_id] = twin = self._twins.of(row.sso_id)
+            self._twins.add(row.sso_id)
+            made += _nearly(twin)
         if row.sso_id not in self.others.named:
             self._change(person, "name", row.name, changes)
             self._change(person, "locale", row.locale, changes)
         return person
+
+    @cached_property
+    def _twins(self) -> Twins:
+        people = User.objects.all() if self._acquainted is None else self._acquainted
+        return Twins(people.values_list("sso_id", flat=True))
 
     def _change(
         self, thing: SupervisorRole | User | Assignment, column: str, value: str | int, changes: Changes
@@ -208,6 +241,10 @@ class Plan:
             self.old[id(thing)] = thing
 
 
+def _nearly(twin: str) -> list[str]:
+    return [_("nearly the same as %(twin)s") % {"twin": repr(twin)}] if twin else []
+
+
 def _sentences(changes: Changes) -> list[str]:
     return [f"{column} {before or '–'} → {after}" for column, (before, after) in changes.items()]
 
@@ -215,6 +252,14 @@ def _sentences(changes: Changes) -> list[str]:
 def _values(rows: list[Row], column: str) -> set[str]:
     """The values of a column that the database can be asked for."""
     return {value for row in rows if not CONTROL.search(value := getattr(row, column))}
+
+
+def _hidden(value: str) -> str:
+    try:
+        identifier(value)
+    except BadIdentifier as bad:
+        return str(bad)
+    return ""
 
 
 def _wrong_cell(row: Row) -> Wrong | None:
@@ -226,6 +271,9 @@ def _wrong_cell(row: Row) -> Wrong | None:
         if CONTROL.search(value):
             said = _("%(column)s contains a control character such as NUL or a line break.")
             return Wrong("bad_text", column, said % {"column": column})
+        if column in IDENTIFYING and (character := _hidden(value)):
+            said = _("%(column)s contains a character that cannot be seen (%(character)s).")
+            return Wrong("bad_text", column, said % {"column": column, "character": character})
         if len(value) > NAME:
             said = _("%(column)s is longer than %(most)d characters.")
             return Wrong("too_long", column, said % {"column": column, "most": NAME})

@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pghistory
 from django.db import IntegrityError, transaction
 
-from orgs.models import Assignment, Org
+from orgs.models import Assignment, Org, User
 from orgs.others import others_of
 from orgs.plan import ADDED, CHANGED, REFUSED, UNCHANGED, Line, Plan, Row
 
@@ -82,7 +82,8 @@ def sync(org: Org, items: Sequence[Mapping[str, Any]], *, dry_run: bool, trusted
 
 
 def _row(number: int, org: Org, item: Mapping[str, Any]) -> Row:
-    return Row(number, org=org.external_id, **{column: str(value).strip(" ") for column, value in item.items()})
+    cells = {column: str(value) for column, value in item.items()}
+    return replace(Row.of(number, cells), org=org.external_id)  # as it is stored: an older spelling stays its own
 
 
 def place(row: Row) -> str:
@@ -92,7 +93,8 @@ def place(row: Row) -> str:
 
 def _sync(org: Org, rows: list[Row], dry_run: bool, trusted: bool) -> Outcome:
     others = None if trusted else others_of(org, {row.sso_id for row in rows})
-    plan = Plan(rows, SYNC, place=place, whole=org.external_id, others=others)
+    acquainted = None if trusted else User.objects.filter(assignments__org=org)
+    plan = Plan(rows, SYNC, place=place, whole=org, others=others, acquainted=acquainted)
     lines = [plan.judge(row) for row in rows]
     removed = sorted(plan.left_over(), key=lambda one: (one.role.name, one.user.sso_id))
     outcome = Outcome(lines, removed, list(_conflicts(lines, removed)))

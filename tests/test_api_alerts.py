@@ -188,7 +188,14 @@ def test_the_detail_adds_events_transitions_and_pushes(org: Org, client_of: Clie
     assert list(detail) == [*ALERT, "events", "transitions", "pushes"]
     at = "2026-05-04T03:00:00.000000Z"
     assert detail["events"] == [
-        {"event_id": "e-1", "signal": "agent_error", "occurred_at": at, "received_at": at, "reason": "first"}
+        {
+            "event_id": "e-1",
+            "signal": "agent_error",
+            "occurred_at": at,
+            "received_at": at,
+            "reason": "first",
+            "flags": [],
+        }
     ]
     assert detail["transitions"] == [{"at": at, "change": "opened", "reason": "first", "actor": None}]
     (shown,) = detail["pushes"]

@@ -79,6 +79,9 @@ def test_org_create_again(manage: Any) -> None:
     ("options", "said"),
     [
         (["--zone", "Mars/Phobos"], "org: --zone: Mars/Phobos is not a time zone such as Asia/Jakarta."),
+        (["--zone", "Factory"], "org: --zone: Factory is not a time zone such as Asia/Jakarta."),
+        (["--external-id", " "], "org: --external-id: This field cannot be blank."),
+        (["--external-id", "mel\u200bati"], "org: --external-id: It holds a character that cannot be seen (U+200B)."),
         (["--room-url", "javascript:{room_id}"], "org: --room-url: A room link starts with https://."),
         (["--room-url", "https://x/{who}"], "org: --room-url: Only {room_id}, {org_id} and {account_id} can be used."),
         (["--name", ""], "org: --name: This field cannot be blank."),
@@ -95,6 +98,36 @@ def test_org_create_refuses(manage: Any, options: list[str], said: str) -> None:
 @pytest.mark.parametrize("arguments", [["org"], ["org", "create"], ["org", "delete"], ["apikey", "create"]])
 def test_what_is_missing_is_said_in_one_sentence(manage: Any, arguments: list[str]) -> None:
     assert "(see --help)" in refused(manage(*arguments))
+
+
+def test_org_create_in_another_spelling(manage: Any) -> None:
+    code, _, err = manage("org", "create", "--external-id", " melati\u00a0", "--name", "M", "--locale", "id-ID")
+    assert (code, err) == (0, "")
+    assert [(org.external_id, org.locale) for org in Org.objects.all()] == [("melati", "id")]
+    assert "already" in refused(manage("org", "create", "--external-id", "melati ", "--name", "M"))
+
+
+def test_near_twins_are_named_and_made(manage: Any) -> None:
+    OrgFactory(external_id="melati")
+    UserFactory(sso_id="rina")
+    code, _, err = manage("org", "create", "--external-id", "Melati", "--name", "M")
+    assert (code, err) == (0, "Note: 'Melati' is nearly the same as 'melati', which is there already.")
+    code, out, err = manage("user", "invite", "--sso-id", "Rina", "--email", "r@example.com")
+    assert (code, err) == (0, "Note: 'Rina' is nearly the same as 'rina', which is there already.")
+    assert len(out.splitlines()) == 1
+    assert manage("user", "invite", "--sso-id", "Rina ", "--email", "r@example.com")[2] == ""
+
+
+def test_people_and_sources_are_found_in_any_spelling(manage: Any) -> None:
+    org = OrgFactory(external_id="melati")
+    SourceFactory(org=org, name="Chat bot")
+    assert manage("apikey", "create", "--source", "Chat\u00a0bot ", "--org", " melati", "--scopes", "read")[0] == 0
+    User.objects.create_user(None, sso_id="rina")
+    assert manage("user", "invite", "--sso-id", " rina", "--email", "rina@example.com")[0] == 0
+    hidden = manage("user", "invite", "--sso-id", "ri\u200bna", "--email", "x@example.com")
+    assert refused(hidden) == "user: --sso-id: It holds a character that cannot be seen (U+200B)."
+    hidden = manage("webhook", "create", "--kind", "qontak", "--org", "melati", "--organization-id", "q\ufeff1")
+    assert "--organization-id: It holds a character that cannot be seen (U+FEFF)." in refused(hidden)
 
 
 # --- assignments ---
@@ -129,6 +162,7 @@ def test_assignments_import_refuses_a_line(manage: Any, csv_file: Any) -> None:
     answer = manage("assignments", "import", csv_file("org,role,tier,sso_id\nnowhere,Leads,1,rina\n"))
     assert refused(answer) == "assignments: Nothing was written: correct the refused lines first."
     assert "line 2: refused: There is no org nowhere." in answer[1]
+    assert "(column org)" in answer[1]
 
 
 def test_assignments_import_without_a_file(manage: Any, tmp_path: Path) -> None:

@@ -225,6 +225,11 @@ def test_a_refusal_carries_the_services_own_words_on_one_line() -> None:
     assert classify(422, None, body, NOW).answer == "422 from notification-service: No  such person"
 
 
+def test_an_answer_keeps_no_personal_data() -> None:
+    body = b'{"error": {"code": "gone", "message": "no device of 081298765432, sari@example.com"}}'
+    assert classify(422, None, body, NOW).answer == "422 from notification-service: no device of [phone], [email]"
+
+
 def test_only_a_retry_listens_to_retry_after() -> None:
     assert classify(503, "9", b"", NOW).retry_after == 9.0
     assert classify(202, "9", GOOD, NOW).retry_after is None

@@ -22,7 +22,7 @@ def test_the_same_event_again_is_a_duplicate(sender: Sender) -> None:
 
 
 def test_the_same_event_with_keys_in_another_order_is_a_duplicate(sender: Sender) -> None:
-    sent = event(event_id="e-1", run_id="r-1")
+    sent = event(event_id="e-1", run_id="0f7c6a51-6a0e-4d54-9a8f-1f0f5f3c9f11")
     sender.post(sent)
     again = dict(reversed(sent.items())) | {"channel": None}
     assert sender.post(again).json["status"] == "duplicate"
@@ -93,7 +93,7 @@ def test_every_field_of_an_event_is_stored(sender: Sender) -> None:
             confidence=0.25,
             threshold=1,
             agent_version="2.1",
-            run_id="run-7",
+            run_id="0F7C6A51-6A0E-4D54-9A8F-1F0F5F3C9F11",
             channel="whatsapp",
             handoff={"completed": False, "reason": "nobody free"},
             room_label="Order 77",
@@ -104,7 +104,11 @@ def test_every_field_of_an_event_is_stored(sender: Sender) -> None:
     )
     (stored,) = events()
     assert (stored.message_count, stored.message_cap, stored.confidence, stored.threshold) == (20, 20, 0.25, 1.0)
-    assert (stored.agent_version, stored.run_id, stored.channel) == ("2.1", "run-7", "whatsapp")
+    assert (stored.agent_version, stored.run_id, stored.channel) == (
+        "2.1",
+        "0f7c6a51-6a0e-4d54-9a8f-1f0f5f3c9f11",
+        "whatsapp",
+    )
     assert (stored.handoff_completed, stored.handoff_reason) == (False, "nobody free")
     assert (stored.room.label, stored.room.last_customer_text) == ("Order 77", "Halo?")
     assert stored.metadata == {"attempt": 2, "tags": ["a", None, True, 1.5]}

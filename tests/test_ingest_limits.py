@@ -142,12 +142,21 @@ def test_the_answer_to_bad_json_is_in_the_one_error_shape(sender: Sender) -> Non
 
 
 @pytest.mark.parametrize("bad", ["nul \x00", "half \ud800", "\udfff"])
-def test_text_postgresql_cannot_keep_costs_its_item_alone(sender: Sender, bad: str) -> None:
+def test_an_id_postgresql_cannot_keep_costs_its_item_alone(sender: Sender, bad: str) -> None:
     """Fault 26."""
-    answer = sender.post([event(), event(last_customer_text=bad), event(metadata={"a": {bad: 1}}), event()])
+    answer = sender.post([event(), event(room_id=bad), event(agent_name=bad), event()])
     assert answer.statuses == ["created", "invalid", "invalid", "created"]
     assert [r["error"]["code"] for r in answer.json["results"] if "error" in r] == ["bad_text", "bad_text"]
-    assert answer.json["results"][1]["error"]["field"] == "items[1].last_customer_text"
+    assert answer.json["results"][1]["error"]["field"] == "items[1].room_id"
+
+
+@pytest.mark.parametrize("bad", ["nul \x00", "half \ud800", "\udfff"])
+def test_a_text_postgresql_cannot_keep_is_cleaned_and_costs_nothing(sender: Sender, bad: str) -> None:
+    """Fault 26."""
+    sent = [event(), event(last_customer_text=bad), event(metadata={"a": {bad: 1}}), event(error={"type": bad})]
+    assert sender.post(sent).statuses == ["created"] * 4
+    assert [stored.flags for stored in events()] == [[], ["truncated"], ["truncated"], ["truncated"]]
+    assert sender.post(sent).statuses == ["duplicate"] * 4
 
 
 def test_an_id_of_bad_text_is_not_repeated(sender: Sender) -> None:

@@ -105,7 +105,8 @@ def test_the_examples_can_be_sent_as_they_are() -> None:
         {"error": {"type": "x", "more": 1}},
         {"signal": "unexpected_handoff"},
         {"signal": "message_cap", "message_count": 3},
-        {"last_customer_text": "x" * 2001},
+        {"room_id": 1.5},
+        {"run_id": 7},
     ],
 )
 def test_schema_and_lane_refuse_the_same(wrong: dict[str, Any]) -> None:

@@ -27,12 +27,14 @@ from alerts.actions.undo import (
     undoable_by,
 )
 from alerts.decide import acknowledge_lasts, due_timer
+from alerts.masking import mask_cut
 from alerts.models import Alert, Room, RoomActivity, new_id
 from orgs import clock
 from orgs.auth import visible_orgs
 from orgs.models import User
 
 SNOOZE_AT_MOST = timedelta(hours=24)
+NOTE = 2000  # characters
 
 
 class Conflict(Exception):
@@ -294,6 +296,7 @@ def verdict(alert_id: UUID, by: User, verdict: str, note: str = "") -> Alert:
     with _locked(alert_id) as (book, alert):
         if verdict not in Alert.Verdict.values:
             raise Invalid("verdict", _("Choose confirmed or false_alarm."))
+        note = mask_cut(note, NOTE)
         if (alert.verdict, alert.verdict_note) != (verdict, note):
             alert.verdict, alert.verdict_by, alert.verdict_note = verdict, by, note
             book.record(alert, "verdict", actor=by, detail={"to": verdict, "note": note})

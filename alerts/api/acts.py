@@ -14,6 +14,7 @@ from alerts.models import Alert
 from orgs.api import ScopedAPIView
 from orgs.auth import KeyCaller, find_supervisor
 from orgs.errors import Refused, error_body
+from orgs.identifiers import spelled
 from orgs.incoming import TEXT, Field, Query, read_body
 from orgs.models import User
 
@@ -58,7 +59,7 @@ class Act(ScopedAPIView):
                 raise Refused(422, "missing_field", "A key names the human who acts in sso_id.", "sso_id")
             return self.named(named, org_id)
         assert isinstance(request.user, User)
-        if named not in (None, request.user.sso_id):
+        if named is not None and spelled(named) != request.user.sso_id:
             raise Refused(422, "invalid_field", "Signed in, you act as yourself: leave sso_id out.", "sso_id")
         return request.user
 

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from alerts.api import shapes
 from alerts.models import Alert, Signal
 from orgs.api import ScopedAPIView
+from orgs.identifiers import spelled
 from orgs.incoming import Query
 from orgs.models import Severity
 from orgs.paging import PARAMETERS, Order, page
@@ -50,7 +51,7 @@ class Alerts(ScopedAPIView):
         if agent := query.text("agent"):
             rows = rows.filter(agent__name=agent)
         if room_id := query.text("room_id"):
-            rows = rows.filter(room__room_id=room_id)
+            rows = rows.filter(room__room_id=spelled(room_id))
         if opened_after := query.time("opened_after"):
             rows = rows.filter(opened_at__gt=opened_after)
         return _with_signal(rows, query.choices("signal", Signal.values))

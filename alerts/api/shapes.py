@@ -155,6 +155,7 @@ def _event(event: FailureEvent) -> dict[str, Any]:
         "occurred_at": rfc3339(event.as_sent or event.occurred_at),
         "received_at": rfc3339(event.received_at),
         "reason": event.reason or None,
+        "flags": [*(["clock"] if event.clock_flagged else []), *event.flags],
     }
 
 

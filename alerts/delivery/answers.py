@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
+from alerts.masking import mask_cut
+
 RETRY_AFTER_MIN, RETRY_AFTER_MAX = 1.0, 3600.0  # seconds
 RETRIED = frozenset({408, 425, 429})
 MISCONFIGURED = frozenset({401, 403, 404, 405})  # wrong secret or wrong address: no push of any org would pass
@@ -61,10 +63,10 @@ def _accepted(body: bytes | None) -> Outcome | None:
 
 
 def _reason_given(body: bytes | None) -> str:
-    """The service's own words in the one error shape, without control characters."""
+    """The service's own words in the one error shape, without control characters and personal data."""
     match _decoded(body):
         case {"error": {"message": str(message)}} if message:
-            return f": {''.join(c if c.isprintable() else ' ' for c in message)}"[:250]
+            return f": {mask_cut(''.join(c if c.isprintable() else ' ' for c in message), 248)}"
     return ""
 
 

@@ -5,6 +5,7 @@ import time
 import uuid
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -157,6 +158,8 @@ class FailureEvent(models.Model):
     as_sent = models.DateTimeField(null=True)  # the sender's word where it lies after receipt: shown, decides nothing
     received_at = models.DateTimeField()
     clock_flagged = models.BooleanField(default=False)  # more than 5 min in the future: clamped to receipt
+    # Of its texts: `truncated` (cut, or cleaned), `masked`, `secret`.
+    flags = ArrayField(models.CharField(max_length=16), default=list, db_default=[])
     agent_version = models.CharField(max_length=NAME, blank=True)
     run_id = models.CharField(max_length=NAME, blank=True)
     channel = models.CharField(max_length=NAME, blank=True)

@@ -60,6 +60,7 @@ class SourceMinute(models.Model):
     lag_most_ms = models.BigIntegerField(default=0)
     events = models.PositiveIntegerField(default=0)  # failure events among what was created
     with_confidence = models.PositiveIntegerField(default=0)
+    with_secret = models.PositiveIntegerField(default=0, db_default=0)  # a secret was found in them, and replaced
 
     objects = ScopedManager(org="org")
 

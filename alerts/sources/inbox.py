@@ -15,18 +15,22 @@ from django.db import connection, transaction
 from alerts import actions, feed
 from alerts.faults import PASSING
 from alerts.items import Accepted, ActivityItem, Result, RoomNames
+from alerts.masking import mask, mask_cut
 from alerts.models import WebhookDelivery
 from alerts.sources import qontak, traffic
 from alerts.sources.qontak import Reading
 from alerts.sources.sample import sample_of
 from alerts.sources.traffic import Counts
 from orgs import clock
+from orgs.identifiers import is_identifier, spelled
 from orgs.models import PersonalData, WebhookEndpoint
 
 WORK_LASTS = 18.0  # seconds; below the task limit of 30
 BATCH = 200  # deliveries of one endpoint worked in one transaction
 LOCK = 7_301_002  # first half of the advisory lock's key; the second is the endpoint: one process works it at a time
 READERS: dict[str, Callable[[Any, str, datetime], Reading]] = {WebhookEndpoint.Kind.QONTAK: qontak.read}
+FACT_IDS = ("kind", "activity_id", "at")
+IDENTIFIERS = ("room_id", "actor_external_id")
 Outcome = WebhookDelivery.Outcome
 
 log = structlog.get_logger(__name__)
@@ -54,7 +58,9 @@ def store(deliveries: Sequence[WebhookDelivery]) -> None:
 
 
 def _delivery(endpoint: WebhookEndpoint, reading: Reading, sample: Any, now: datetime) -> WebhookDelivery:
-    facts = [fact.as_json() for fact in reading.facts]
+    if not all(is_identifier(fact.room_id) for fact in reading.facts):
+        reading = Reading(reason="bad_text", field="room_id", status=reading.status)
+    facts = [_kept_fact(fact.as_json()) for fact in reading.facts]
     if endpoint.org.personal_data == PersonalData.DROP:
         facts = [{name: value for name, value in fact.items() if name not in ("label", "text")} for fact in facts]
     return WebhookDelivery(
@@ -63,11 +69,20 @@ def _delivery(endpoint: WebhookEndpoint, reading: Reading, sample: Any, now: dat
         received_at=now,
         outcome=_outcome(reading),
         reason=reading.reason,
-        field=reading.field[:200],
-        understood=[{"status": reading.status}] if reading.status else [],
+        field=mask_cut(reading.field, 200),
+        understood=[{"status": mask(reading.status)}] if reading.status else [],
         facts=facts,
         sample=sample,
     )
+
+
+def _kept_fact(fact: dict[str, Any]) -> dict[str, Any]:
+    """As it may be stored: identifiers in their one spelling; what is no id is a text, whatever a reader gives."""
+    kept = {}
+    for name, value in fact.items():
+        judge = spelled if name in IDENTIFIERS else mask
+        kept[name] = judge(value) if isinstance(value, str) and name not in FACT_IDS else value
+    return kept
 
 
 def _outcome(reading: Reading) -> str:

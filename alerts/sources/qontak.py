@@ -12,9 +12,11 @@ from typing import Any
 import msgspec
 
 from alerts import times
-from alerts.masking import mask
+from alerts.masking import MARGIN, mask, mask_cut
+from orgs.identifiers import spelled
 
 ID, NAME, TEXT = 128, 200, 2000  # characters, as everywhere
+WHOLE = TEXT + MARGIN + 1  # of a text that is masked before it is cut
 # Who writes: participant_type, where it is missing sender_type.
 SENDERS = {"Models::Contact": "customer", "Models::SystemAccount": "bot", "Models::User": "agent"}
 MESSAGES = {"customer": "customer_message", "bot": "bot_message", "agent": "human_message"}
@@ -69,7 +71,7 @@ def read(payload: Any, organization_id: str, now: datetime) -> Reading:
     room = payload["room"] if isinstance(payload.get("room"), dict) else {}
     status = _text(payload.get("status"), NAME)
     named = _text(payload.get("organization_id") or room.get("organization_id"), NAME)
-    if named and named != organization_id:
+    if named and spelled(named) != spelled(organization_id):
         return Reading(reason="wrong_org", field="organization_id", status=status, refused=True)
     try:
         return Reading(_facts(payload, room, now), status=status)
@@ -98,14 +100,14 @@ def _message(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact) ->
         return []
     who = _sender(payload)
     actor = _text(payload.get("sender_id"), NAME) if who == "agent" else ""
-    said = mask(_text(payload.get("text"), TEXT))[:TEXT] if who == "customer" else ""
+    said = mask_cut(_text(payload.get("text"), WHOLE), TEXT) if who == "customer" else ""
     channel = _text(room.get("channel"), NAME)
     made = {name: getattr(base, name) for name in ("activity_id", "room_id", "at", "clock_flagged")}
     return [
         Fact(
             kind=MESSAGES[who],
             actor_external_id=actor,
-            label=short_name(_text(room.get("name"), NAME)),
+            label=short_name(_text(room.get("name"), WHOLE)),
             channel=CHANNELS.get(channel, channel),
             text=said,
             **made,

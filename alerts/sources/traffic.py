@@ -43,6 +43,7 @@ class Counts:
     lag_most_ms: int = 0
     events: int = 0
     with_confidence: int = 0
+    with_secret: int = 0
 
     def add(self, other: "Counts") -> None:
         """Sums, but the most of the most."""

@@ -6,9 +6,10 @@ is sent after COMMIT only.
 
     http.py    the ASGI app                                        request.py  headers, the body read with limits
     decode.py  bytes -> items, or one error for the whole request  keys.py     who calls, how often
-    check.py   one item -> accepted, or its error                  work.py     the synchronous function
+    check.py   one item -> accepted, or its error                  fields.py   ids spelled, texts cleaned and masked
+    work.py    the synchronous function                            together.py  many small requests, one transaction
     receipts.py  the signed endpoint                               webhooks.py  what chat products post
-    tally.py   what passed, counted by the minute                   together.py  many small requests, one transaction
+    tally.py   what passed, counted by the minute
 
 Whole-request errors (`{"error": {"code", "message", "field"?}}`):
 
@@ -26,6 +27,6 @@ Whole-request errors (`{"error": {"code", "message", "field"?}}`):
 | 503 | `overloaded`, `unavailable` | too many waiting; the database is away (Retry-After) |
 
 Item errors (status `invalid` or `conflict` of that item alone): `invalid_item`, `missing_field`, `unknown_field`,
-`unknown_org`, `too_long`, `too_old`, `in_the_future`, `bad_text`, `bad_number`, `secret_in_metadata`, `id_conflict`,
+`unknown_org`, `too_long`, `too_old`, `in_the_future`, `bad_text`, `bad_number`, `id_conflict`,
 `unknown_push`.
 """

@@ -1,11 +1,10 @@
 """One item at a time: what it may hold, whose it is, when it was. Pure."""
 
 import hashlib
-import math
-import re
+import json
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -14,17 +13,12 @@ from uuid import UUID
 import msgspec
 
 from alerts import times
-from alerts.items import Accepted, ActivityItem, ErrorInfo, EventItem, Handoff, ReceiptItem, SignalName
-from alerts.masking import mask, mask_values, secret_key
+from alerts.items import Accepted, ActivityItem, ErrorInfo, EventItem, Handoff, Holds, ReceiptItem, SignalName
+from console.ingest.fields import BAD_TEXT, FIELDS, Invalid, as_id, judged
+from orgs.identifiers import BadIdentifier, identifier
 
-STRING, TEXT, ID = 200, 2000, 128  # characters
-METADATA = 8 * 1024  # bytes of its JSON
 COUNT = 2**31
-INTEGER = 2**63
-BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
 
-TEXTS = {"last_customer_text", "room_url", "error.message", "handoff.reason"}
-IDS = {"event_id", "activity_id"}
 NEEDS: Mapping[SignalName, tuple[str, ...]] = {
     "agent_error": ("error",),
     "unexpected_handoff": ("handoff",),
@@ -40,16 +34,6 @@ EXPECTED: Mapping[Any, str] = {
     UUID: "a UUID",
     datetime: "a time with its offset, such as 2026-05-04T10:00:00+07:00",
 }
-
-
-class Invalid(Exception):
-    """This item is refused; `field` within the item, empty for the item itself."""
-
-    def __init__(self, code: str, message: str, name: str = "") -> None:
-        super().__init__(code)
-        self.code = code
-        self.message = message
-        self.field = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,39 +57,42 @@ class Sender:
 def check(raw: Any, index: int, kind: Kind, sender: Sender, now: datetime) -> Accepted:
     """The item, clamped and masked, with the hash of what was sent. Raises Invalid."""
     org = _org(_object(raw), sender)
-    item, flagged = convert(raw, kind, now)
+    item, flags = convert(raw, kind, now)
     assert not isinstance(item, ReceiptItem)
-    return Accepted(index, sender.orgs[org], item, _hash(raw, org), flagged)
+    texts = sorted(flags - {"clock"})
+    return Accepted(index, sender.orgs[org], item, _hash(raw, org), "clock" in flags, flags=texts)
 
 
-def convert(raw: Any, kind: Kind, now: datetime) -> tuple[EventItem | ActivityItem | ReceiptItem, bool]:
-    """The item, clamped and masked, and whether its clock was ahead. Raises Invalid."""
+def convert(raw: Any, kind: Kind, now: datetime) -> tuple[EventItem | ActivityItem | ReceiptItem, set[str]]:
+    """The item, clamped and masked, and its flags: `clock` if its clock was ahead, and those of Accepted.
+
+    Raises Invalid.
+    """
+    flags: set[str] = set()
     _check_shape(_object(raw), kind.struct, "")
-    for name, value in raw.items():
-        _check_values(value, name)
+    made = judged(raw, kind.struct, flags)
     try:
-        item = msgspec.convert(raw, kind.struct)
+        item = msgspec.convert(made, kind.struct)
     except msgspec.ValidationError as error:
         raise _wrong_type(error, kind.struct) from None
-    for name, text in _texts(item, ""):
-        _check_length(name, text)
     kind.check(item)
-    flagged = _check_times(item, kind, now)
-    _mask(item)
-    return item, flagged
+    if _check_times(item, kind, now):
+        flags.add("clock")
+    return item, flags
 
 
 def item_id(raw: Any, kind: Kind) -> str | None:
     """The id as sent, to name the item in its result; None if it is not usable as one."""
-    value = raw.get(kind.id_field) if isinstance(raw, dict) else None
-    usable = isinstance(value, str) and len(value) <= ID and not BAD_TEXT.search(value)
+    value = as_id(raw.get(kind.id_field)) if isinstance(raw, dict) else None
+    holds = FIELDS[kind.struct][kind.id_field]
+    longest = holds.longest if isinstance(holds, Holds) else len(str(UUID(int=0)))
+    usable = isinstance(value, str) and len(value) <= longest and not BAD_TEXT.search(value)
     return value if usable else None
 
 
 def named_orgs(items: list[Any]) -> set[str]:
     """The org ids named by these items that could exist at all."""
-    named = {raw["org_id"] for raw in items if isinstance(raw, dict) and isinstance(raw.get("org_id"), str)}
-    return {name for name in named if len(name) <= STRING and not BAD_TEXT.search(name)}
+    return {name for raw in items if isinstance(raw, dict) and (name := org_named(raw))}
 
 
 # --- whose it is ---------------------------------------------------------------------------------------------
@@ -124,15 +111,29 @@ def _org(raw: dict[str, Any], sender: Sender) -> str:
         return sender.own
     if named is None:
         raise Invalid("missing_field", "A platform source names org_id in each item.", "org_id")
-    if not isinstance(named, str) or named not in sender.orgs:
+    org = org_named(raw)
+    if org not in sender.orgs:
         raise Invalid("unknown_org", "This key may not write for this org, or there is no such org.", "org_id")
-    return named
+    return org
+
+
+def org_named(raw: Mapping[str, Any]) -> str:
+    """The org id an item names, in its one spelling; empty: none that could exist."""
+    named = as_id(raw.get("org_id"))
+    try:
+        return identifier(named) if isinstance(named, str) else ""
+    except BadIdentifier:
+        return ""
 
 
 def _hash(raw: dict[str, Any], org: str) -> bytes:
     """SHA-256 of the item as sent: keys sorted, null the same as absent, its org named."""
     normalised = {name: value for name, value in raw.items() if value is not None} | {"org_id": org}
-    return hashlib.sha256(msgspec.json.encode(normalised, order="deterministic")).digest()
+    try:
+        content = msgspec.json.encode(normalised, order="deterministic")
+    except UnicodeEncodeError:  # half of a surrogate pair in a text
+        content = json.dumps(normalised, sort_keys=True).encode()
+    return hashlib.sha256(content).digest()
 
 
 # --- what it may hold ----------------------------------------------------------------------------------------
@@ -173,25 +174,6 @@ def _shown(name: str) -> str:
     return name[:100].encode(errors="replace").decode()
 
 
-def _check_values(value: Any, path: str) -> None:
-    """Raise Invalid for what JSON can say and PostgreSQL cannot keep."""
-    if isinstance(value, str):
-        if BAD_TEXT.search(value):
-            raise Invalid("bad_text", f"{path} holds a NUL or half of a surrogate pair.", path)
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise Invalid("bad_number", f"{path} is a number beyond every limit.", path)
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            _check_values(name, path)
-            _check_values(inner, f"{path}.{name[:100]}")
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            _check_values(inner, f"{path}[{index}]")
-    elif isinstance(value, int) and not -INTEGER <= value < INTEGER:
-        raise Invalid("bad_number", f"{path} is a number beyond every limit.", path)
-
-
 def _wrong_type(error: msgspec.ValidationError, struct: type) -> Invalid:
     path = str(error).rpartition(" - at `$")[2].strip(".`")
     if not path or path.partition(".")[0] not in SHAPES[struct][0]:
@@ -211,23 +193,8 @@ def _expected(struct: type, path: str) -> str:
     return EXPECTED.get(hint, "an object")
 
 
-def _texts(item: msgspec.Struct, path: str) -> Iterator[tuple[str, str]]:
-    for name in item.__struct_fields__:
-        value = getattr(item, name)
-        if isinstance(value, str):
-            yield path + name, value
-        elif isinstance(value, msgspec.Struct):
-            yield from _texts(value, f"{name}.")
-
-
-def _check_length(name: str, text: str) -> None:
-    limit = ID if name in IDS else TEXT if name in TEXTS else STRING
-    if len(text) > limit:
-        raise Invalid("too_long", f"{name} is over {limit} characters.", name)
-
-
 def check_event(item: EventItem) -> None:
-    """What a failure event must hold beyond its types: ranges, what its signal needs, fit metadata."""
+    """What a failure event must hold beyond its types: ranges, what its signal needs."""
     for name in ("confidence", "threshold"):
         value = getattr(item, name)
         if value is not None and not 0 <= value <= 1:
@@ -239,22 +206,6 @@ def check_event(item: EventItem) -> None:
     for name in NEEDS[item.signal]:
         if getattr(item, name) is None:
             raise Invalid("missing_field", f"The signal {item.signal} needs {name}.", name)
-    if item.metadata:
-        if len(msgspec.json.encode(item.metadata)) > METADATA:
-            raise Invalid("too_long", "metadata is over 8 KiB of JSON.", "metadata")
-        _check_secrets(item.metadata, "metadata")
-
-
-def _check_secrets(value: Any, path: str) -> None:
-    if isinstance(value, list):
-        for index, inner in enumerate(value):
-            _check_secrets(inner, f"{path}[{index}]")
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            here = f"{path}.{name[:100]}"
-            if secret_key(name) and not isinstance(inner, bool | None):
-                raise Invalid("secret_in_metadata", f"{here} looks like a secret. Leave it out.", here)
-            _check_secrets(inner, here)
 
 
 # --- when it was ---------------------------------------------------------------------------------------------
@@ -277,25 +228,6 @@ def _time(value: datetime, name: str, now: datetime) -> tuple[datetime, bool]:
     except times.BadTime as error:
         code = "invalid_item" if error.code == "naive" else error.code
         raise Invalid(code, f"{name} {error.message}", name) from None
-
-
-# --- personal data -------------------------------------------------------------------------------------------
-
-
-def _mask(item: EventItem | ActivityItem | ReceiptItem) -> None:
-    if not isinstance(item, EventItem):
-        return
-    item.last_customer_text = _masked(item.last_customer_text)
-    if item.error is not None:
-        item.error.message = _masked(item.error.message)
-    if item.handoff is not None:
-        item.handoff.reason = _masked(item.handoff.reason)
-    if item.metadata:
-        item.metadata = mask_values(item.metadata)
-
-
-def _masked(text: str | None) -> str | None:
-    return mask(text)[:TEXT] if text else text
 
 
 EVENTS = Kind(EventItem, "event_id", "occurred_at", check_event)

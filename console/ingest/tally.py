@@ -13,10 +13,12 @@ import structlog
 from django.db import DataError, Error, IntegrityError
 
 from alerts.items import Accepted, EventItem, Result
+from alerts.masking import mask_cut
 from alerts.models import RejectedItem
 from alerts.sources import traffic
 from alerts.sources.sample import sample_of
 from alerts.sources.traffic import Counts, Slot, slot
+from console.ingest import check
 from console.ingest.check import Kind
 from console.ingest.decode import Body
 from orgs.models import Source
@@ -106,6 +108,7 @@ def _counted(passed: Passed) -> dict[Slot, Counts]:
             counts.stored(getattr(one.item, passed.kind.time_field), passed.now)
             if isinstance(one.item, EventItem):
                 counts.events += 1
+                counts.with_secret += "secret" in one.flags
                 counts.with_confidence += one.item.confidence is not None
         elif result.status == "updated":
             counts.created += 1
@@ -118,8 +121,7 @@ def _org_named(passed: Passed, index: int) -> int | None:
     if passed.source.org_id is not None:
         return passed.source.org_id
     raw: Any = passed.body.items[index]
-    named = raw.get("org_id") if isinstance(raw, dict) else None
-    return passed.orgs.get(named) if isinstance(named, str) else None
+    return passed.orgs.get(check.org_named(raw)) if isinstance(raw, dict) else None
 
 
 def _sample(passed: Passed, result: Result) -> RejectedItem:
@@ -130,10 +132,10 @@ def _sample(passed: Passed, result: Result) -> RejectedItem:
         at=passed.now,
         status=result.status,
         path=passed.path,
-        item_id=(result.id or "")[:200],
+        item_id=mask_cut(result.id or "", 200),
         code=error.get("code", "")[:32],
-        message=error.get("message", "")[:500],
-        field=error.get("field", "")[:200],
+        message=mask_cut(error.get("message", ""), 500),  # it repeats names that the sender chose
+        field=mask_cut(error.get("field", ""), 200),
         sample=sample_of(passed.body.items[result.index]),
     )
 

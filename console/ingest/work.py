@@ -26,6 +26,7 @@ from console.ingest.check import Invalid, Kind, Sender
 from console.ingest.decode import Body, Refusal, decode, unpack
 from console.ingest.tally import Passed, tally
 from orgs import clock
+from orgs.identifiers import spelled
 from orgs.models import Org, Source, SourceHeard
 
 STATUSES = ("created", "updated", "duplicate", "conflict", "invalid")
@@ -130,7 +131,8 @@ def answer(body: Body, results: list[Result]) -> Answer:
 
 def _sender(source: Source, body: Body) -> Sender:
     if source.org is not None:
-        return Sender({source.org.external_id: source.org.pk}, source.org.external_id)
+        own = spelled(source.org.external_id)
+        return Sender({own: source.org.pk}, own)
     named = check.named_orgs(body.items)
     orgs = dict(Org.objects.filter(external_id__in=named).values_list("external_id", "pk")) if named else {}
     return Sender(orgs, None)

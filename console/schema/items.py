@@ -1,11 +1,12 @@
 """The schemas of what a sender writes, from the lane's structs and limits, and of what the lane answers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from alerts.items import ActivityItem, EventItem, ReceiptItem
-from console.ingest import check
+from alerts.items import ActivityItem, EventItem, Holds, ReceiptItem
+from console.ingest import check, fields
 from console.ingest.decode import ITEM_LIMIT
 from console.schema.shapes import COUNT, ERROR, TEXT_OR_NULL, TIME, Schema, array, enum, record, ref
 
@@ -20,9 +21,15 @@ LIMITS: dict[str, Schema] = {
     "occurred_at": TIME,
     "at": TIME,
     "customer_waiting_since": {"format": "date-time"},
-    "metadata": {"description": f"At most {check.METADATA // 1024} KiB of JSON; no secrets."},
+    "metadata": {"description": f"At most {fields.METADATA // 1024} KiB of JSON are kept; a secret is replaced."},
 }
-TEXTS = {*check.TEXTS, *(name.rpartition(".")[2] for name in check.TEXTS)}
+KEPT = {
+    "token": "Kept as sent. A whole number is taken as text.",
+    "identifier": "Blanks around it are dropped, a UUID is lower case, hidden characters are refused."
+    " A whole number is taken as text.",
+    "text": "A text: masked, cleaned, and cut after {longest} characters; it never costs the item.",
+    "link": "Left out if it is longer than {longest} characters or holds personal data.",
+}
 
 
 def item_schemas() -> dict[str, Schema]:
@@ -30,7 +37,8 @@ def item_schemas() -> dict[str, Schema]:
     _, found = msgspec.json.schema_components(
         [EventItem, ActivityItem, ReceiptItem], ref_template="#/components/schemas/{name}"
     )
-    schemas = {NAMES.get(name, name): _item(schema) for name, schema in found.items()}
+    held = {struct.__name__: strings for struct, strings in fields.FIELDS.items()}
+    schemas = {NAMES.get(name, name): _item(schema, held[name]) for name, schema in found.items()}
     needs = [
         {
             "if": {"properties": {"signal": {"const": signal}}, "required": ["signal"]},
@@ -44,25 +52,31 @@ def item_schemas() -> dict[str, Schema]:
     return schemas
 
 
-def _item(schema: Schema) -> Schema:
+def _item(schema: Schema, held: Mapping[str, Any]) -> Schema:
     required = schema["required"]
-    fields = {name: _field(name, field, name in required) for name, field in schema["properties"].items()}
+    made = {name: _field(name, field, held[name], name in required) for name, field in schema["properties"].items()}
     kept = {key: value for key, value in schema.items() if key != "title"}
-    return kept | {"properties": fields}
+    return kept | {"properties": made}
 
 
-def _field(name: str, field: Schema, required: bool) -> Schema:
+def _field(name: str, field: Schema, holds: Any, required: bool) -> Schema:
     options = [option for option in field.get("anyOf", [field]) if option != {"type": "null"}]
     made: Schema = dict(options[0])
     if "$ref" in made:
         return {"oneOf": [made, {"type": "null"}]}
-    if made.get("type") == "string" and made.get("format") is None and name not in LIMITS:
-        longest = check.ID if name in check.IDS else check.TEXT if name in TEXTS else check.STRING
-        made |= {"maxLength": longest} | ({"minLength": 1} if required else {})
+    if isinstance(holds, Holds):
+        made |= _string(holds) | ({"minLength": 1} if required else {})
     made |= LIMITS.get(name, {})
     if not required and "type" in made:
-        made["type"] = [made["type"], "null"]
+        made["type"] = [*(made["type"] if isinstance(made["type"], list) else [made["type"]]), "null"]
     return made
+
+
+def _string(holds: Holds) -> Schema:
+    described = {"description": KEPT[holds.what].format(longest=holds.longest)}
+    if holds.what in ("text", "link"):
+        return described
+    return described | {"type": ["string", "integer"], "maxLength": holds.longest}
 
 
 def body_of(name: str) -> Schema:

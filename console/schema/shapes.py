@@ -170,6 +170,11 @@ SCHEMAS: dict[str, Schema] = {
         occurred_at=TIME,
         received_at=TIME,
         reason={**TEXT_OR_NULL, "description": "Why it did, or did not, tell people."},
+        flags={
+            **array(enum(["clock", "truncated", "masked", "secret"])),
+            "description": "clock: it was sent with a time more than 5 min ahead. truncated: a text was cut or cleaned."
+            " masked: personal data was masked. secret: a secret was replaced.",
+        },
     ),
     "AlertTransition": record(
         "A change of an alert, and why.",
@@ -251,7 +256,20 @@ SCHEMAS: dict[str, Schema] = {
     "AssignmentSync": record(
         "What the list added, changed and removed; on a dry run, what it would.",
         added=array(
-            sometimes(record("An assignment that was not there.", **ASSIGNMENT, tier=COUNT, pending=PENDING), "pending")
+            sometimes(
+                record(
+                    "An assignment that was not there.",
+                    **ASSIGNMENT,
+                    tier=COUNT,
+                    pending=PENDING,
+                    near_twin={
+                        **TEXT_OR_NULL,
+                        "description": "Of a new person: the sso_id of another one that differs only in case, blanks or"
+                        " the form of its letters. Perhaps the same person is meant.",
+                    },
+                ),
+                "pending",
+            )
         ),
         changed=array(
             sometimes(

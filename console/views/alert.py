@@ -213,7 +213,7 @@ def _undo(request: HttpRequest, alert_id: UUID, me: User) -> str:
 
 
 def _verdict(request: HttpRequest, alert_id: UUID, me: User) -> str:
-    note = request.POST.get("note", "").replace("\x00", "").strip()[:2000]
+    note = request.POST.get("note", "").replace("\x00", "").strip()
     actions.verdict(alert_id, me, request.POST.get("verdict", ""), note)
     return _("Thank you: your verdict is kept.")
 

@@ -1,5 +1,6 @@
 """Setting up an org: the form that makes all it needs, and the checklist that turns green by itself."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -18,18 +19,22 @@ from console.context import zones
 from console.views.access import person, signed_in
 from orgs import clock
 from orgs.auth import leads
-from orgs.models import NAME, Org
+from orgs.identifiers import check_identifier
+from orgs.models import NAME, Org, User
 from orgs.setup import CannotSetUp, Made, set_up
+from orgs.twin_form import TwinForm
 
 HTMX_STOPS_POLLING = 286
 
 PRINTABLE = RegexValidator(r"^[^\x00-\x1f\x7f]*$", gettext_lazy("No control characters here."))
 
 
-class SetupForm(forms.ModelForm):
+class SetupForm(TwinForm):
     """An org, and the first person who backs up its agents."""
 
-    sso_id = forms.CharField(label=gettext_lazy("SSO id"), max_length=NAME, validators=[PRINTABLE])
+    identifying = "sso_id"
+
+    sso_id = forms.CharField(label=gettext_lazy("SSO id"), max_length=NAME, validators=[PRINTABLE, check_identifier])
     person_name = forms.CharField(label=gettext_lazy("Name"), max_length=NAME, required=False, validators=[PRINTABLE])
     email = forms.EmailField(label=gettext_lazy("E-mail"), help_text=gettext_lazy("The log-in, and whom to invite."))
 
@@ -51,6 +56,9 @@ class SetupForm(forms.ModelForm):
         own["locale"] = forms.ChoiceField(
             label=own["locale"].label, choices=settings.LANGUAGES, initial=own["locale"].initial
         )
+
+    def known(self) -> Iterable[str]:
+        return User.objects.values_list("sso_id", flat=True)
 
     def make(self) -> Made | None:
         """All of it, or None with the error at its field."""

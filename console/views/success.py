@@ -25,6 +25,7 @@ from console.views.access import signed_in
 from orgs import clock
 from orgs.api import rfc3339
 from orgs.auth import orgs_of
+from orgs.identifiers import spelled
 from orgs.models import Org
 
 RANGES = (7, 30, 90)  # days
@@ -63,7 +64,7 @@ class Asked:
 def _asked(request: HttpRequest) -> Asked:
     now = clock.now()
     orgs = orgs_of(request.org_ids)  # type: ignore[attr-defined]
-    asked = request.GET.get("org", "")
+    asked = spelled(request.GET.get("org", ""))
     org = next((org for org in orgs if org.external_id == asked), None)
     if asked and org is None:
         raise Http404

@@ -17,6 +17,7 @@ from console.views.access import person, signed_in
 from console.views.sources import looked_after
 from orgs import clock, webhooks
 from orgs.auth import orgs_of
+from orgs.identifiers import check_identifier
 from orgs.models import NAME, Org, WebhookEndpoint
 from orgs.models.sources import check_network
 
@@ -32,6 +33,7 @@ class EndpointForm(forms.Form):
         label=gettext_lazy("Organization id"),
         max_length=NAME,
         required=False,
+        validators=[check_identifier],
         help_text=gettext_lazy("Of the org in the chat product. Empty: the same as its external id."),
     )
     allowed_addresses = forms.CharField(

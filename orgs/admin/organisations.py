@@ -1,5 +1,6 @@
 """Orgs, their agents, roles, assignments, policies."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -13,6 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from orgs import conflicts, history, imports
 from orgs.admin.base import SHOWN, OfOrg, Rows, TrackedAdmin
 from orgs.admin.importing import import_page
+from orgs.identifiers import Twins
 from orgs.models import (
     Agent,
     Assignment,
@@ -24,6 +26,7 @@ from orgs.models import (
     SupervisorRole,
 )
 from orgs.others import confirm
+from orgs.twin_form import TwinForm
 
 MOST_INLINE = 100  # assignments shown on the page of an org; beyond it the list and the import are the better tool
 
@@ -47,9 +50,21 @@ class AssignmentForm(forms.ModelForm):
         return super()._get_validation_exclusions() - {"org"}  # type: ignore[misc]
 
 
+class AgentForm(TwinForm):
+    """No Meta, as above."""
+
+    identifying = "name"
+
+    def known(self) -> Iterable[str]:
+        org = self.cleaned_data.get("org")
+        org_id = org.pk if org else self.instance.org_id  # none: an org that is made at the same time
+        return Agent.objects.filter(org=org_id).exclude(pk=self.instance.pk).values_list("name", flat=True)
+
+
 class AgentInline(Rows):
     model = Agent
-    fields = ("name", "version", "production", "confirmed")
+    form = AgentForm
+    fields = ("name", "version", "production", "confirmed", "seen_twin")
     can_delete = False  # events and alerts hang on it; take it out of production instead
 
 
@@ -154,7 +169,9 @@ class OrgAdmin(TrackedAdmin):
 
 @admin.register(Agent)
 class AgentAdmin(TrackedAdmin):
-    list_display = ("name", "org", "version", "production", "confirmed", "backed_up")
+    form = AgentForm
+    fields = ("org", "name", "production", "confirmed", "version", "seen_twin")
+    list_display = ("name", "org", "version", "production", "confirmed", "near_twin", "backed_up")
     list_filter = ("production", "confirmed", "org")
     list_editable = ("production", "confirmed")
     list_select_related = ("org",)
@@ -174,6 +191,14 @@ class AgentAdmin(TrackedAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Agent | None = None) -> bool:
         return False  # events and alerts hang on it; take it out of production instead
+
+    @admin.display(description=gettext_lazy("nearly the same as"), empty_value="–")
+    def near_twin(self, obj: Agent) -> str:
+        """Of one that nobody confirmed: perhaps a sender only writes its name otherwise."""
+        if obj.confirmed:
+            return ""
+        others = Agent.objects.filter(org=obj.org_id).exclude(pk=obj.pk)
+        return Twins(others.values_list("name", flat=True)).of(obj.name)
 
     @admin.display(description=gettext_lazy("somebody is told"), boolean=True, ordering="has_people")
     def backed_up(self, obj: Any) -> bool:

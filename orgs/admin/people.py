@@ -1,5 +1,6 @@
 """People: invite them, let them go. No password is ever typed or shown here."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from allauth.mfa.models import Authenticator
@@ -16,14 +17,20 @@ from orgs import invitations
 from orgs.admin.base import Rows, TrackedAdmin
 from orgs.admin.organisations import AssignmentForm
 from orgs.models import Assignment, Membership, User
+from orgs.twin_form import TwinForm
 
 
-class UserForm(forms.ModelForm):
+class UserForm(TwinForm):
     """E-mail addresses differ by more than upper and lower case."""
+
+    identifying = "sso_id"
 
     class Meta:
         model = User
         fields = ("sso_id", "name", "email", "locale", "zone", "is_specialist", "is_active")
+
+    def known(self) -> Iterable[str]:
+        return User.objects.exclude(pk=self.instance.pk).values_list("sso_id", flat=True)
 
     def clean_email(self) -> str | None:
         email = (self.cleaned_data.get("email") or "").lower()
@@ -55,7 +62,10 @@ class UserAdmin(TrackedAdmin):
     inlines = (UserAssignmentInline, UserMembershipInline)
     actions = ("invite_selected",)
     fieldsets = (
-        (None, {"fields": (("name", "sso_id"), "email", ("locale", "zone"), ("is_specialist", "is_active"))}),
+        (
+            None,
+            {"fields": (("name", "sso_id"), "email", ("locale", "zone"), ("is_specialist", "is_active"), "seen_twin")},
+        ),
         (gettext_lazy("Log-in and phone"), {"fields": (("can_log_in", "last_login"), "push_tokens")}),
     )
 

@@ -9,9 +9,11 @@ import pghistory
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, ProgrammingError, connections
+from django.db.models import QuerySet
 from django_scopes import scopes_disabled
 from psycopg.errors import UndefinedTable
 
+from orgs.identifiers import Twins, spelled
 from orgs.models import Org
 
 NO_DATABASE = "The database does not answer: is the service running (bin/up)?"
@@ -80,6 +82,11 @@ class SentenceCommand(BaseCommand):
     def say(self, line: str) -> None:
         """One line to stdout."""
         self.stdout.write(line)
+
+    def name_twin(self, what: str, value: str, known: QuerySet[Any]) -> None:
+        """Say on stderr, before it is made, that something known is nearly the same."""
+        if twin := Twins(known.values_list(what, flat=True)).of(spelled(value)):
+            self.stderr.write(f"Note: {value!r} is nearly the same as {twin!r}, which is there already.")
 
 
 class ShellCommand(SentenceCommand):

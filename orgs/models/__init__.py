@@ -13,6 +13,7 @@ from orgs.models.tenants import (
     Severity,
     check_room_url_template,
     check_zone,
+    locale_of,
 )
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "WebhookEndpoint",
     "check_room_url_template",
     "check_zone",
+    "locale_of",
 ]

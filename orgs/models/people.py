@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_scopes import ScopedManager
 
+from orgs.identifiers import IdentifierField
 from orgs.models.tenants import LOCALES, NAME, Agent, Org, check_zone
 
 THEMES = [("auto", _("As the device")), ("light", _("Light")), ("dark", _("Dark"))]
@@ -34,7 +35,7 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser):
     """A person, known to every system by `sso_id`. People who are only told about alerts have no e-mail here."""
 
-    sso_id = models.CharField(_("SSO id"), max_length=NAME, unique=True)
+    sso_id = IdentifierField(_("SSO id"), max_length=NAME, unique=True)
     email = models.EmailField(_("e-mail"), unique=True, null=True, blank=True)
     name = models.CharField(_("name"), max_length=NAME, blank=True)
     locale = models.CharField(_("language"), max_length=8, choices=LOCALES, blank=True)
@@ -104,7 +105,7 @@ class SupervisorRole(models.Model):
     """A named role of an org; tier 1 is told first. It backs up all agents unless it lists some."""
 
     org = models.ForeignKey(Org, models.CASCADE, related_name="supervisor_roles", verbose_name=_("org"))
-    name = models.CharField(_("name"), max_length=NAME)
+    name = IdentifierField(_("name"), max_length=NAME)
     tier = models.PositiveSmallIntegerField(_("tier"), default=1, validators=[MinValueValidator(1)])
     agents = models.ManyToManyField(
         Agent, blank=True, verbose_name=_("only these agents"), help_text=_("None selected: all agents.")
@@ -160,7 +161,7 @@ class Assignment(models.Model):
     org = models.ForeignKey(Org, models.CASCADE, related_name="assignments", verbose_name=_("org"))
     role = models.ForeignKey(SupervisorRole, models.CASCADE, related_name="assignments", verbose_name=_("role"))
     user = models.ForeignKey(User, models.CASCADE, related_name="assignments", verbose_name=_("person"))
-    external_user_id = models.CharField(
+    external_user_id = IdentifierField(
         _("id in the chat product"),
         max_length=NAME,
         blank=True,

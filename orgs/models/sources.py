@@ -13,6 +13,7 @@ from django_scopes import ScopedManager
 from rest_framework_api_key.crypto import KeyGenerator
 from rest_framework_api_key.models import AbstractAPIKey, APIKeyManager
 
+from orgs.identifiers import IdentifierField
 from orgs.models.tenants import NAME, Org
 
 
@@ -29,7 +30,7 @@ class Source(models.Model):
         verbose_name=_("org"),
         help_text=_("Empty: a platform source, which names the org in every item."),
     )
-    name = models.CharField(_("name"), max_length=NAME)
+    name = IdentifierField(_("name"), max_length=NAME)
 
     class Meta:
         verbose_name = _("source")
@@ -87,7 +88,7 @@ class WebhookEndpoint(models.Model):
     previous_hash = models.BinaryField(max_length=32, null=True, editable=False)  # the token before, while it overlaps
     previous_until = models.DateTimeField(null=True, editable=False)
     older = models.JSONField(null=True, editable=False)  # the tokens before that one: hash in hex -> until, ISO 8601
-    organization_id = models.CharField(
+    organization_id = IdentifierField(
         _("organization id"),
         max_length=NAME,
         blank=True,

@@ -1,5 +1,6 @@
 """Orgs, their agents, and what an org wants to be told: the tenant and its policy."""
 
+import re
 import string
 import zoneinfo
 
@@ -12,6 +13,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_scopes import ScopedManager
 
+from orgs.identifiers import IdentifierField
+
 LOCALES = [("en", _("English")), ("id", _("Bahasa Indonesia"))]
 ROOM_URL_VARIABLES = ("room_id", "org_id", "account_id")
 NAME = 200  # characters; the limit of every identifying string in contracts.md
@@ -23,9 +26,15 @@ class Severity(models.TextChoices):
     CRITICAL = "critical", _("Critical")
 
 
+def locale_of(value: str) -> str:
+    """The language of a locale as others write it: `id-ID`, `ID`, `en_US.UTF-8`; one we do not speak as it is."""
+    language = re.split(r"[-_.]", value.strip(), maxsplit=1)[0].lower()
+    return language if language in dict(LOCALES) else value
+
+
 def check_zone(value: str) -> None:
-    """Raise ValidationError unless `value` is a zone of the IANA database."""
-    if value not in zoneinfo.available_timezones():
+    """Raise ValidationError unless `value` is UTC or a zone of a region, such as every browser knows."""
+    if value not in zoneinfo.available_timezones() or ("/" not in value and value != "UTC"):
         raise ValidationError(_("%(zone)s is not a time zone such as Asia/Jakarta."), params={"zone": value})
 
 
@@ -52,7 +61,7 @@ class PersonalData(models.TextChoices):
 class Org(models.Model):
     """A customer company; the tenant. `external_id` is its name everywhere outside the database."""
 
-    external_id = models.CharField(_("external id"), max_length=NAME, unique=True)
+    external_id = IdentifierField(_("external id"), max_length=NAME, unique=True)
     name = models.CharField(_("name"), max_length=NAME)
     zone = models.CharField(_("time zone"), max_length=64, default="Asia/Jakarta", validators=[check_zone])
     locale = models.CharField(_("language of pushes"), max_length=8, choices=LOCALES, default="id")
@@ -109,7 +118,7 @@ class Agent(models.Model):
     """An AI agent of an org, never a human. One that was first heard of in an event is unconfirmed."""
 
     org = models.ForeignKey(Org, models.CASCADE, related_name="agents", verbose_name=_("org"))
-    name = models.CharField(_("name"), max_length=NAME)
+    name = IdentifierField(_("name"), max_length=NAME)
     production = models.BooleanField(_("in production"), default=True)
     confirmed = models.BooleanField(_("confirmed"), default=True)
     version = models.CharField(_("version"), max_length=NAME, blank=True)

@@ -29,7 +29,8 @@ class Command(ShellCommand):
             raise Refused(f"{options['file']}: {error}") from error
         for line in result.lines:
             if line.outcome != imports.UNCHANGED:
-                self.say(f"line {line.number}: {line.outcome}: {line.said}")
+                column = f" (column {line.wrong.column})" if line.wrong else ""
+                self.say(f"line {line.number}: {line.outcome}: {line.said}{column}")
         self.say(f"{result.summary()}{' (dry run)' if options['dry_run'] else ''}")
         if result.refused:
             raise Refused("Nothing was written: correct the refused lines first.")

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import IntegrityError
 
 from orgs.management.shell import Refused, ShellCommand, checked
-from orgs.models import LOCALES, Org
+from orgs.models import LOCALES, Org, locale_of
 
 OPTIONS = {
     "external_id": "--external-id",
@@ -25,7 +25,7 @@ class Command(ShellCommand):
         create.add_argument("--external-id", required=True, metavar="ID", help="its name everywhere outside")
         create.add_argument("--name", required=True)
         create.add_argument("--zone", default="Asia/Jakarta", help="default %(default)s")
-        create.add_argument("--locale", default="id", choices=[code for code, _ in LOCALES])
+        create.add_argument("--locale", default="id", type=locale_of, choices=[code for code, _ in LOCALES])
         create.add_argument(
             "--room-url",
             dest="room_url_template",
@@ -42,6 +42,7 @@ class Command(ShellCommand):
         if Org.objects.filter(external_id=org.external_id).exists():
             raise taken
         checked(org, OPTIONS)
+        self.name_twin("external_id", org.external_id, Org.objects.all())
         try:
             org.save()
         except IntegrityError:

@@ -43,5 +43,7 @@ class Command(ShellCommand):
             raise Refused(f"{sso_id!r} has a password already; `changepassword {person.email}` sets a new one.")
         person.is_specialist = person.is_specialist or specialist
         checked(person, {"sso_id": "--sso-id", "email": "--email"})
+        if person._state.adding:
+            self.name_twin("sso_id", person.sso_id, User.objects.all())
         person.save()
         return person

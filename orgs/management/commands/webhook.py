@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from orgs import webhooks
+from orgs.identifiers import check_identifier
 from orgs.management.shell import Refused, ShellCommand, org_named
 from orgs.models import NAME, WebhookEndpoint
 from orgs.models.sources import check_network
@@ -34,6 +35,10 @@ class Command(ShellCommand):
         org = org_named(options["org"])
         if len(options["organization_id"]) > NAME:
             raise Refused(f"--organization-id: at most {NAME} characters.")
+        try:
+            check_identifier(options["organization_id"])
+        except ValidationError as error:
+            raise Refused(f"--organization-id: {' '.join(error.messages)}") from error
         for address in options["allow"]:
             try:
                 check_network(address)
