@@ -254,8 +254,8 @@ def test_the_migration_spells_what_is_stored_and_leaves_what_would_collide(capsy
     raw_update("alerts_room", "room_id", UPPER, room.pk)
     raw_update("alerts_room", "room_id", "room-7 ", other.pk)
 
-    importlib.import_module("orgs.migrations.0004_identifiers").spell_stored(apps, None)
-    importlib.import_module("alerts.migrations.0004_flags").spell_rooms(apps, None)
+    importlib.import_module("orgs.migrations.0007_identifiers").spell_stored(apps, None)
+    importlib.import_module("alerts.migrations.0008_flags").spell_rooms(apps, None)
 
     for row in (org, phantom, agent, room, other):
         row.refresh_from_db()
