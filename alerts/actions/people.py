@@ -9,8 +9,9 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from alerts.actions.activity import end, react, settle
+from alerts.actions.activity import end, react
 from alerts.actions.book import Book
+from alerts.actions.conversation import settle
 from alerts.decide import acknowledge_lasts
 from alerts.models import Alert, Room, RoomActivity, new_id
 from orgs import clock
