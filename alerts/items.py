@@ -86,7 +86,8 @@ class RoomNames(msgspec.Struct, frozen=True):
 class Accepted(msgspec.Struct):
     """An item that passed every check: whose it is, its hash as sent, whether its clock was ahead.
 
-    `names`: what else was said of its room; a failure event carries them itself.
+    `names`: what else was said of its room; a failure event carries them itself. `undelivered`: of an activity, a
+    message that never reached the customer; the same message may have been told before as one that might.
     """
 
     index: int
@@ -95,6 +96,7 @@ class Accepted(msgspec.Struct):
     payload_hash: bytes
     clock_flagged: bool = False
     names: RoomNames | None = None
+    undelivered: bool = False
 
 
 class Result(msgspec.Struct, omit_defaults=True):

@@ -265,6 +265,12 @@ def change_title(change: Transition, alert: Alert) -> str:
             return whose(who, _("{name} opened it again"), _("You opened it again"))
         case "verdict":
             return _verdict(change)
+        case "expired" if detail.get("cause") == "undelivered":
+            return whose(
+                who,
+                _("{name} wrote, but the message did not reach the customer"),
+                _("You wrote, but the message did not reach the customer"),
+            )
         case "expired":
             return _("{name} did not come: it is open again").format(name=named or _("Whoever took it"))
         case "repeated":

@@ -313,6 +313,54 @@ def test_a_delivery_that_cannot_be_worked_holds_up_nobody(hook: Hook, monkeypatc
         ("understood", ""),
     ]
     assert deliveries()[1].facts  # they stay, to be worked again
+    monkeypatch.undo()
+    with scopes_disabled():
+        assert inbox.again(hook.endpoint) == 1
+    assert work() == 1
+    assert [one.outcome for one in deliveries()] == ["understood"] * 3
+    with scopes_disabled():
+        assert inbox.again(hook.endpoint) == 0
+    assert len(activities()) == 3
+
+
+def test_the_delivery_we_failed_on_is_marked_itself_and_while_nobody_else_can_work_it(
+    hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("bad", "good"):
+        hook.post(id=name)
+
+    def broken(*args: Any) -> Any:
+        others = ThreadPoolExecutor(1).submit(elsewhere).result()  # another process tries, right when we fail
+        assert others == 0
+        raise KeyError("a fault of ours")
+
+    def elsewhere() -> int:
+        try:
+            with scopes_disabled():
+                return inbox._work_batch(hook.endpoint.pk, 1)
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(inbox, "_accepted", broken)
+    with scopes_disabled():
+        assert inbox._work_alone(hook.endpoint.pk) == 1
+    assert [(one.reason, len(one.facts)) for one in deliveries()] == [("internal_error", 1), ("", 1)]
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json; charset=utf-8;",
+        'application/json;charset="UTF-8"; version=1',
+        "application/vnd.qontak+json; profile=x",
+        "text/plain",
+    ],
+)
+def test_a_byte_order_mark_and_parameters_of_the_content_type_lose_no_message(hook: Hook, content_type: str) -> None:
+    body = b"\xef\xbb\xbf" + json.dumps(message("agent", org=hook.org.external_id)).encode()
+    assert hook.send(body, Content_Type=content_type).json["status"] == "stored"
+    work()
+    assert [activity.kind for activity in activities()] == ["human_message"]
 
 
 def test_only_the_last_deliveries_are_kept(hook: Hook) -> None:

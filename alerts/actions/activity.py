@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from alerts.actions.book import Book, room_facts
-from alerts.actions.conversation import hear, hear_settled, of_activity
+from alerts.actions.conversation import hear, hear_settled, of_activity, show_wait
 from alerts.actions.events import ATTEMPTS, judge_repeat, known_hashes
+from alerts.actions.undelivered import undo_message
 from alerts.decide import PRESENCE, human_present
 from alerts.items import Accepted, ActivityItem, Result, RoomNames
 from alerts.models import Alert, Room, RoomActivity
@@ -38,11 +40,14 @@ def _record(source: Source, accepted: Sequence[Accepted], now: datetime) -> list
     seen = known_hashes(RoomActivity, "activity_id", source, [(a.org_id, i.activity_id) for a, i in items])
     actors = _actors(items)
     orgs = Org.objects.in_bulk({one.org_id for one, _ in items if one.names is not None})
-    results, activities = [], []
+    results: list[Result] = []
+    activities: list[RoomActivity] = []
     for one, item in items:
         key = (one.org_id, item.activity_id)
         result = judge_repeat(one, item.activity_id, seen.get(key))
         results.append(result)
+        if result.status == "duplicate" and one.undelivered:
+            result.status = _take_back(book, source, one, item, activities)
         if result.status != "created":
             continue
         seen[key] = one.payload_hash
@@ -58,14 +63,33 @@ def _record(source: Source, accepted: Sequence[Accepted], now: datetime) -> list
             at=item.at.astimezone(UTC),
             received_at=now,
             clock_flagged=one.clock_flagged,
+            undelivered=one.undelivered,
         )
         activities.append(activity)
         if one.names is not None:
             _remember(book, activity.room, orgs[one.org_id], one.names)
-        react(book, activity)
+        if not one.undelivered:
+            react(book, activity)
     RoomActivity.objects.bulk_create(activities)
     book.close()
     return results
+
+
+def _take_back(
+    book: Book, source: Source, one: Accepted, item: ActivityItem, told: Sequence[RoomActivity]
+) -> Literal["updated", "duplicate"]:
+    """A message that was told before never reached the customer: it did nothing. Told so again changes nothing."""
+    known = [activity for activity in told if (activity.org_id, activity.activity_id) == (one.org_id, item.activity_id)]
+    stored = RoomActivity.objects.filter(org=one.org_id, source=source, activity_id=item.activity_id)
+    activity = known[0] if known else stored.select_related("actor").get()
+    if activity.undelivered:
+        return "duplicate"
+    activity.room = book.rooms[(one.org_id, item.room_id)]
+    activity.undelivered = True
+    if not known:
+        activity.save(update_fields=["undelivered"])
+    undo_message(book, activity, told)
+    return "updated"
 
 
 def _remember(book: Book, room: Room, org: Org, names: RoomNames) -> None:
@@ -132,7 +156,7 @@ def _human(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) 
     hear(book, room, of_activity(activity))
     if alert is None:
         return
-    _show_wait(book, room, alert)
+    show_wait(book, room, alert)
     if activity.at < alert.first_failure_at and not human_present(room_facts(room), book.now):
         return
     alert.human_acted_at = alert.human_acted_at or max(activity.at, alert.first_failure_at)
@@ -143,13 +167,6 @@ def _human(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) 
         book.record(alert, "intervened", at=activity.at, actor=activity.actor, detail=_detail(activity))
 
 
-def _show_wait(book: Book, room: Room, alert: Alert | None) -> None:
-    """The alert says since when the room's customer waits."""
-    if alert is not None and alert.customer_waiting_since != room.customer_waiting_since:
-        alert.customer_waiting_since = room.customer_waiting_since
-        book.touch(alert)
-
-
 def _resolved(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) -> None:
     """The room was resolved: so is its alert, unless the agent failed or a human acted after it."""
     acted_after = room.human_last_at is not None and activity.at < room.human_last_at
@@ -157,7 +174,7 @@ def _resolved(book: Book, activity: RoomActivity, room: Room, alert: Alert | Non
     if alert is None:
         return
     if acted_after or activity.at < alert.last_event_at:
-        _show_wait(book, room, alert)
+        show_wait(book, room, alert)
     else:
         end(alert, Alert.By.ROOM, book.now, activity.actor)
         book.record(alert, "resolved", "room", at=activity.at, actor=activity.actor, detail=_detail(activity))
@@ -178,7 +195,7 @@ def _returned(book: Book, activity: RoomActivity, room: Room, alert: Alert | Non
     """The bot was given the room back, and nobody waits: the next failure is a new episode and alarms again."""
     acted_after = room.human_last_at is not None and activity.at < room.human_last_at
     hear_settled(book, room, Room.State.BOT, activity.at)
-    _show_wait(book, room, alert)
+    show_wait(book, room, alert)
     if not acted_after:
         _tell_return(book, activity, alert)
 
@@ -191,14 +208,14 @@ def _tell_return(book: Book, activity: RoomActivity, alert: Alert | None) -> Non
 def _customer(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) -> None:
     """The customer wrote and waits, unless they were answered, or the room resolved, since."""
     hear(book, room, of_activity(activity))
-    _show_wait(book, room, alert)
+    show_wait(book, room, alert)
 
 
 def _bot(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) -> None:
     """The bot wrote: it may have answered the customer, or have the room back."""
     held = room.human_since is not None
     hear(book, room, of_activity(activity))
-    _show_wait(book, room, alert)
+    show_wait(book, room, alert)
     if held and room.human_since is None:
         _tell_return(book, activity, alert)
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from alerts.actions.book import Book, Moment, room_facts
 from alerts.decide import RETURN_AFTER, EventFacts, human_present, waiting_since
-from alerts.models import FailureEvent, Room, RoomActivity, Signal
+from alerts.models import Alert, FailureEvent, Room, RoomActivity, Signal
 
 FAILED = "failed"
 NO_MOMENTS = ("late", "above_threshold")  # reasons of failure events that change no room
@@ -77,6 +77,13 @@ def take_back(book: Book, activity: RoomActivity) -> None:
     book.moments[room.pk] = [one for one in told if one.kind == FAILED or one.key != _key(activity)]
     if room.settled_at is None or activity.at >= room.settled_at:
         read_anew(book, room)
+
+
+def show_wait(book: Book, room: Room, alert: Alert | None) -> None:
+    """The alert says since when the room's customer waits."""
+    if alert is not None and alert.customer_waiting_since != room.customer_waiting_since:
+        alert.customer_waiting_since = room.customer_waiting_since
+        book.touch(alert)
 
 
 def _step(room: Room, moment: Moment) -> None:
