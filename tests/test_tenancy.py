@@ -88,6 +88,7 @@ OF_AN_ORG = {
     "webhook_settings",
     "webhook_rotate",
     "webhook_switch",
+    "webhook_again",
     "alert",
     "alert_room",
     "alert_act",
@@ -99,7 +100,7 @@ OF_AN_ORG = {
     "api_push",
     *BODIES,
 }
-FOR_LEADS = {"replay", "webhook", "webhook_settings", "webhook_rotate", "webhook_switch"}
+FOR_LEADS = {"replay", "webhook", "webhook_settings", "webhook_rotate", "webhook_switch", "webhook_again"}
 # Lists and pages that show each caller their own.
 OF_THE_CALLER = {
     "board",
