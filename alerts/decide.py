@@ -14,6 +14,7 @@ RANK: Mapping[str, int] = {INFO: 0, WARNING: 1, CRITICAL: 2}
 LATE_AFTER = timedelta(minutes=10)
 REARM_WITHIN = timedelta(minutes=60)
 PRESENCE = timedelta(minutes=15)  # after the last human act; also the grace after somebody entered the room
+RETURN_AFTER = timedelta(minutes=5)  # of human silence; then a bot message means that the bot has the room back
 THROTTLE = timedelta(minutes=5)
 REPEATS = tuple(timedelta(minutes=m) for m in (5, 15, 35, 75))
 ACKNOWLEDGE_LASTS = {CRITICAL: timedelta(minutes=5)}
@@ -70,7 +71,8 @@ class RoomFacts:
     human_last_at: datetime | None = None
     handed_off_at: datetime | None = None
     settled_at: datetime | None = None
-    answered_at: datetime | None = None
+    returned_at: datetime | None = None  # the bot wrote after a human had been silent; until then they held it
+    recovered: bool = False  # the bot answered whom it had left waiting, and has not failed since
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,11 @@ def human_present(room: RoomFacts, now: datetime) -> bool:
     return room.human_since is not None and now < (room.human_last_at or room.human_since) + PRESENCE
 
 
+def _was_held(event: EventFacts, room: RoomFacts, now: datetime) -> bool:
+    """A human has the room, or had it when the agent failed."""
+    return human_present(room, now) or (room.returned_at is not None and event.occurred_at < room.returned_at)
+
+
 def is_late(event: EventFacts, room: RoomFacts, now: datetime) -> bool:
     """Told too late to act on: over 10 min old, or from before the room was resolved or returned."""
     if now - event.occurred_at > LATE_AFTER:
@@ -126,14 +133,11 @@ def is_late(event: EventFacts, room: RoomFacts, now: datetime) -> bool:
     return room.settled_at is not None and event.occurred_at < room.settled_at
 
 
-def waiting_since(event: EventFacts, room: RoomFacts) -> datetime | None:
-    """Since when the customer waits because of this event; None if nobody waits or they were answered since."""
-    since = event.customer_waiting_since
-    if since is None and event.signal in WAITING_SIGNALS:
-        since = event.occurred_at
-    if since is not None and room.answered_at is not None and since <= room.answered_at:
-        return None
-    return since
+def waiting_since(event: EventFacts) -> datetime | None:
+    """Since when the customer waits because of this event; None if nobody does."""
+    if event.customer_waiting_since is None and event.signal in WAITING_SIGNALS:
+        return event.occurred_at
+    return event.customer_waiting_since
 
 
 def decide(
@@ -149,21 +153,20 @@ def decide(
             "attached" if is_open else None, alert.severity if alert and is_open else severity, False, "late"
         )
     if alert is None or not is_open:
-        return _decide_closed(alert, room, severity, now)
-    return _decide_open(alert, room, severity, now)
+        return _decide_closed(alert, _was_held(event, room, now), severity, now)
+    return _decide_open(alert, _was_held(event, room, now), severity, now)
 
 
-def _decide_closed(alert: AlertFacts | None, room: RoomFacts, severity: str, now: datetime) -> Decision:
-    present = human_present(room, now)
+def _decide_closed(alert: AlertFacts | None, present: bool, severity: str, now: datetime) -> Decision:
     if alert is not None and alert.resolved_at is not None and now - alert.resolved_at <= REARM_WITHIN:
         return Decision("rearmed", severity, not present, "human_present" if present else "rearmed")
     return Decision("opened", severity, not present, "human_present" if present else "first")
 
 
-def _decide_open(alert: AlertFacts, room: RoomFacts, severity: str, now: datetime) -> Decision:
+def _decide_open(alert: AlertFacts, present: bool, severity: str, now: datetime) -> Decision:
     worse = RANK[severity] > RANK[alert.severity]
     highest = severity if worse else alert.severity
-    if human_present(room, now):
+    if present:
         return Decision("worsened" if worse else "attached", highest, False, "human_present")
     if alert.state == "intervened":  # the human left, and it failed again
         return Decision("rearmed", severity, True, "rearmed")
@@ -248,7 +251,7 @@ def next_timer(alert: AlertFacts, room: RoomFacts) -> tuple[datetime, Timer] | N
         timers.append((room.handed_off_at + HANDOFF_CLOCK, "handed_off"))
     if alert.state == "intervened" and (left := _left_at(alert, room)) is not None:
         timers.append((left, "expired"))
-    if alert.state == "open" and alert.severity != INFO and alert.repeats_done < len(REPEATS):
+    if alert.state == "open" and alert.severity != INFO and alert.repeats_done < len(REPEATS) and not room.recovered:
         repeat = alert.ladder_from + REPEATS[alert.repeats_done]
         timers.append((max(repeat, alert.snoozed_until or repeat), "repeat"))
     return min(timers)

@@ -115,6 +115,8 @@ class Accepted(msgspec.Struct):
 
     `flags`: what was done to its texts, some of `truncated` (cut, or cleaned), `masked`, `secret`.
     `names`: what else was said of its room; a failure event carries them itself. `received_at`: None for just now.
+    `undelivered`: of an activity, a message that never reached the customer; the same message may have been told before
+    as one that might.
     """
 
     index: int
@@ -125,6 +127,7 @@ class Accepted(msgspec.Struct):
     names: RoomNames | None = None
     flags: list[str] = []
     received_at: datetime | None = None
+    undelivered: bool = False
 
 
 class Result(msgspec.Struct, omit_defaults=True):

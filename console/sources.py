@@ -49,7 +49,7 @@ REASONS: dict[str, str | Promise] = {
     "bad_time": gettext_lazy("A time that cannot be read"),
     "wrong_org": gettext_lazy("It is about another organization"),
     "address": gettext_lazy("From an address that is not allowed"),
-    "internal_error": gettext_lazy("We failed on it; it is kept"),
+    "internal_error": gettext_lazy("We failed on it; it is kept, to be worked again"),
 }
 
 
@@ -145,13 +145,13 @@ def people_of(deliveries: Iterable[WebhookDelivery]) -> People:
 
 
 def told(delivery: WebhookDelivery, people: People) -> list[SafeString]:
-    """What was understood from a delivery, or why nothing was: a sentence for each thing."""
-    if delivery.reason:
-        return [format_html("{}", reason(delivery.reason))]
+    """What was understood from a delivery, or why its message was not: a sentence for each thing."""
     if not delivery.outcome:
         return [format_html("{}", _("Stored, not worked yet"))]
     status = next((entry["status"] for entry in delivery.understood if "kind" not in entry), "")
-    said = [_fact(entry, people) for entry in delivery.understood if "kind" in entry]
+    said = [_qualified(_fact(entry, people), entry) for entry in delivery.understood if "kind" in entry]
+    if delivery.reason:
+        return [format_html("{}", reason(delivery.reason)), *said]
     if not said:
         return [format_html("{}", _("Nothing that changes a room"))]
     if delivery.outcome == WebhookDelivery.Outcome.REPEATED and status:
@@ -176,6 +176,14 @@ def _fact(entry: Mapping[str, Any], people: People) -> SafeString:
     if sentence is None:
         return format_html("{}", entry["kind"])
     return format_html(sentence, room=_room(entry.get("room_id", "")), who=who)
+
+
+def _qualified(said: SafeString, entry: Mapping[str, Any]) -> SafeString:
+    if entry.get("undelivered"):
+        said = format_html(_("{what}; it did not reach the customer"), what=said)
+    if entry.get("clock_flagged"):
+        said = format_html(_("{what}; its time is not to be trusted: that of the receipt counts"), what=said)
+    return said
 
 
 def _room(room_id: str) -> SafeString:

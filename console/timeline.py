@@ -259,7 +259,7 @@ def change_title(change: Transition, alert: Alert) -> str:
             time = clock(until, alert.org.zone)
             return whose(who, _("{name} snoozed it until {time}"), _("You snoozed it until {time}"), time=time)
         case "opened_room":
-            return _by(change, _("{name} opened the room"), _("You opened the room"))
+            return whose(who, _("{name} opened the room"), _("You opened the room"))
         case "intervened":
             return _intervened(change)
         case "returned":
@@ -272,6 +272,12 @@ def change_title(change: Transition, alert: Alert) -> str:
             return whose(who, _("{name} opened it again"), _("You opened it again"))
         case "verdict":
             return _verdict(change)
+        case "expired" if detail.get("cause") == "undelivered":
+            return whose(
+                who,
+                _("{name} wrote, but the message did not reach the customer"),
+                _("You wrote, but the message did not reach the customer"),
+            )
         case "expired":
             return _("{name} did not come: it is open again").format(name=named or _("Whoever took it"))
         case "repeated":
@@ -281,18 +287,10 @@ def change_title(change: Transition, alert: Alert) -> str:
     return _worse(change) if change.change == "worsened" else _("It failed again")
 
 
-def _by(change: Transition, theirs: str, yours: str) -> str:
-    """A sentence about the actor; somebody without an assignment is named as the chat product names them."""
-    named = change.detail.get("name", "")
-    if change.actor is None and named:
-        return format_html(theirs, name=_("Human agent {id}").format(id=named))
-    return whose(change.actor, theirs, yours)
-
-
 def _intervened(change: Transition) -> str:
     if change.detail.get("cause") == "assigned":
-        return _by(change, _("{name} was assigned the room"), _("You were assigned the room"))
-    return _by(change, _("{name} wrote in the room"), _("You wrote in the room"))
+        return whose(change.actor, _("{name} was assigned the room"), _("You were assigned the room"))
+    return whose(change.actor, _("{name} wrote in the room"), _("You wrote in the room"))
 
 
 def _resolved(change: Transition) -> str:
@@ -301,7 +299,7 @@ def _resolved(change: Transition) -> str:
     if change.reason == "quiet":
         return _("Closed: quiet for 30 min, and nobody waited")
     if change.reason == "room":
-        return _by(change, _("{name} resolved the room"), _("You resolved the room"))
+        return whose(change.actor, _("{name} resolved the room"), _("You resolved the room"))
     return whose(change.actor, _("{name} resolved it"), _("You resolved it"))
 
 

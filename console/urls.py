@@ -44,6 +44,7 @@ urlpatterns = [
     path("sources/webhooks/<str:public_id>/rotate", webhooks.rotate, name="webhook_rotate"),
     path("sources/webhooks/<str:public_id>/end-overlap", webhooks.end_overlap, name="webhook_end_overlap"),
     path("sources/webhooks/<str:public_id>/switch", webhooks.switch, name="webhook_switch"),
+    path("sources/webhooks/<str:public_id>/again", webhooks.again, name="webhook_again"),
     path("success", success.success, name="success"),
     path("success.csv", success.success_csv, name="success_csv"),
     path("success/<slug:metric>", success.behind, name="success_behind"),

@@ -68,11 +68,11 @@ def test_the_first_human_act_of_an_episode_sets_time_to_intervene(scene, rina):
     assert about(alert.human_acted_at - alert.first_failure_at, timedelta(minutes=2))
 
 
-def test_somebody_without_an_assignment_still_stops_the_alarm_and_is_named_as_the_chat_product_does(scene):
+def test_somebody_without_an_assignment_still_stops_the_alarm_and_an_id_is_no_name(scene):
     scene.fails("agent_error")
     scene.happens("human_message", actor_external_id="agent-77")
     assert (scene.alert().state, scene.alert().intervened_by) == ("intervened", None)
-    assert scene.last_change().detail == {"cause": "human_message", "name": "agent-77"}
+    assert scene.last_change().detail == {"cause": "human_message"}
 
 
 def test_a_second_message_of_the_same_human_is_no_second_transition(scene, rina):
@@ -116,9 +116,12 @@ def taken_over(scene):
     scene.happens("human_message", who=scene.people[0])
 
 
-@pytest.mark.parametrize("kind", ["bot_message", "returned_to_agent"])
-def test_a_room_goes_back_to_the_bot_when_it_says_so_or_the_bot_writes_after_a_human(scene, kind):
+@pytest.mark.parametrize(("kind", "minutes"), [("bot_message", 5), ("returned_to_agent", 0)])
+def test_a_room_goes_back_to_the_bot_when_it_says_so_or_the_bot_writes_after_a_silent_human(
+    scene, clock, kind, minutes
+):
     taken_over(scene)
+    clock.advance(minutes=minutes)
     scene.happens(kind)
     assert scene.changes()[-1] == ("returned", "")
     room = scene.room()
@@ -159,9 +162,10 @@ def test_the_bots_you_are_being_connected_after_an_assignment_is_no_return(scene
     assert (scene.alert().state, scene.alert().severity) == ("open", "critical")
 
 
-def test_a_bot_message_answers_the_customer(scene):
-    scene.fails("agent_error")
-    scene.happens("bot_message")
+def test_a_bot_message_answers_a_customer_who_wrote_after_the_failure(scene):
+    scene.fails("agent_error", ago=30)
+    scene.happens("customer_message", ago=20)
+    scene.happens("bot_message", ago=10)
     assert scene.alert().customer_waiting_since is None
     assert scene.alert().state == "open"
 
@@ -169,7 +173,7 @@ def test_a_bot_message_answers_the_customer(scene):
 def test_an_answer_from_before_the_newest_failure_does_not_answer_it(scene):
     scene.fails("agent_error", ago=120)
     scene.fails("agent_error", ago=30)
-    scene.happens("bot_message", ago=60)
+    scene.happens("human_message", ago=60)
     alert = scene.alert()
     assert about(alert.customer_waiting_since, database_clock.now() - timedelta(seconds=30))
 

@@ -160,17 +160,13 @@ def test_a_room_that_fails_with_a_human_in_it_opens_without_a_sound():
 # --- who waits -------------------------------------------------------------------------------------------------------
 
 
-def test_a_customer_waits_since_the_event_says_so_else_since_an_unanswered_failure():
+def test_a_customer_waits_since_the_event_says_so_else_since_a_failure_without_answer():
     said = NOW - 3 * MINUTE
-    assert waiting_since(event("message_cap", customer_waiting_since=said), ROOM) == said
-    assert waiting_since(event("agent_error"), ROOM) == NOW
-    assert waiting_since(event("unexpected_handoff"), ROOM) == NOW
-    assert waiting_since(event("help_requested"), ROOM) == NOW
-    assert waiting_since(event("message_cap"), ROOM) is None
-
-
-def test_who_was_answered_since_does_not_wait():
-    assert waiting_since(event("agent_error", ago=MINUTE), RoomFacts(answered_at=NOW)) is None
+    assert waiting_since(event("message_cap", customer_waiting_since=said)) == said
+    assert waiting_since(event("agent_error")) == NOW
+    assert waiting_since(event("unexpected_handoff")) == NOW
+    assert waiting_since(event("help_requested")) == NOW
+    assert waiting_since(event("message_cap")) is None
 
 
 # --- who is told -----------------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from django.test import Client
 from django.utils.html import strip_tags
 from django_scopes import scopes_disabled
 
+from alerts.models import RoomActivity
+from alerts.sources import inbox
 from orgs import clock, webhooks
 from orgs.models import Org, User, WebhookEndpoint
 from tests.api_client import signed_in, supervisor_of
@@ -174,7 +176,8 @@ def test_supervisors_and_foreign_leads_may_nothing(org: Org, endpoint: WebhookEn
     for user, status in ((supervisor, 403), (elsewhere, 404)):
         client = signed_in(user)
         answers = [client.get(page_of(endpoint))]
-        answers += [client.post(page_of(endpoint, what)) for what in ("rotate", "end-overlap", "settings", "switch")]
+        verbs = ("rotate", "end-overlap", "settings", "switch", "again")
+        answers += [client.post(page_of(endpoint, what)) for what in verbs]
         assert [answer.status_code for answer in answers] == [status] * 5
     assert signed_in(elsewhere).get("/sources/webhooks/a%00b").status_code == 404
 
@@ -220,6 +223,22 @@ def test_a_delivery_in_words(
     AssignmentFactory(user__name="Foreign", external_user_id="99")
     delivered(endpoint, *understood, **fields)
     assert said in text(client_of.get(page_of(endpoint)))
+
+
+def test_what_we_failed_on_can_be_worked_again(client_of: Client, endpoint: WebhookEndpoint) -> None:
+    delivered(endpoint, outcome="not_understood", reason="no_id")
+    assert "/again" not in client_of.get(page_of(endpoint)).content.decode()
+    for room in ("r1", "r2"):
+        kept = {"kind": "customer_message", "activity_id": f"message:{room}", "room_id": room}
+        facts = [kept | {"at": clock.now().isoformat()}]
+        delivered(endpoint, outcome="not_understood", reason="internal_error", facts=facts)
+    assert "Work 2 deliveries again" in text(client_of.get(page_of(endpoint)))
+    assert client_of.get(page_of(endpoint, "again")).status_code == 405
+    assert "2 deliveries are in line again." in text(client_of.post(page_of(endpoint, "again"), follow=True))
+    with scopes_disabled():
+        assert inbox.work() == 2
+        assert RoomActivity.objects.count() == 2
+    assert "are in line again" in text(client_of.post(page_of(endpoint, "again"), follow=True))
 
 
 def test_what_a_sender_chose_is_no_markup(client_of: Client, endpoint: WebhookEndpoint) -> None:

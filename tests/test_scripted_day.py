@@ -8,7 +8,7 @@ Each org has 100 rooms in five waves, two hours apart. All times below are secon
 | 20 ladder | low confidence, 60: message cap, 120: handoff to nobody; a human at 400; resolved | 3 pushes |
 | 10 nobody | agent error; resolved by the system at 2,400, nobody came | 4 pushes: first, +5, +15, +35 min |
 | 10 slow | message cap; a human at 1,200; resolved | 3 pushes: first, +5, +15 min |
-| 10 again | agent error, human at 30, bot at 90, agent error at 150, human at 270; resolved | 1 push, 1 throttled |
+| 10 again | agent error, human at 30, bot at 330, agent error at 390, human at 510; resolved | 2 pushes |
 | 5 unsure | low confidence of 0.8: above the threshold | no alert |
 | 5 well | a customer and the bot | nothing |
 
@@ -69,7 +69,7 @@ def script(kind: str, quick: int) -> list[Deed]:
         "nobody": [(0, "fails", ERROR), resolved(2400, "bot")],
         "slow": [(0, "fails", CAP), (1200, "agent", {}), resolved(1500)],
         "again": [
-            (0, "fails", ERROR), (30, "agent", {}), (90, "bot", {}), (150, "fails", ERROR), (270, "agent", {}),
+            (0, "fails", ERROR), (30, "agent", {}), (330, "bot", {}), (390, "fails", ERROR), (510, "agent", {}),
             resolved(600),
         ],
         "unsure": [(0, "fails", unsure(0.8))],
@@ -217,13 +217,13 @@ def check_pushes(place: Place) -> None:
     """Two of each, to both supervisors."""
     pushes = Push.objects.filter(org=place.org)
     assert by(pushes, "reason", "state") == {
-        ("first", "pending"): 2 * (90 - 20 - 10 - 10),
-        ("first", "cancelled"): 2 * (20 + 10 + 10),  # a newer one took its place, for nothing was sent in this test
+        ("first", "pending"): 2 * (90 - 20 - 10 - 10 - 10),
+        ("first", "cancelled"): 2 * (20 + 10 + 10 + 10),  # a newer one took its place: nothing was sent here
         ("worsened", "cancelled"): 2 * 20,
         ("worsened", "pending"): 2 * 20,
         ("repeat_due", "cancelled"): 2 * (2 * 10 + 10),
         ("repeat_due", "pending"): 2 * (10 + 10),
-        ("rearmed", "skipped"): 2 * 10,
+        ("rearmed", "pending"): 2 * 10,
     }
     assert by(pushes, "supervisor") == {person.pk: 200 - 10 for person in place.people}
 

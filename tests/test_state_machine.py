@@ -16,7 +16,7 @@ from alerts import actions
 from alerts.actions.book import TELLS, alert_facts, room_facts
 from alerts.decide import THROTTLE, next_timer
 from alerts.items import Accepted, ActivityItem, EventItem
-from alerts.models import Alert, FailureEvent, Push, Room, Transition
+from alerts.models import Alert, FailureEvent, Push, Room, RoomActivity, Transition
 from tests.factories import AssignmentFactory, OrgFactory, SourceFactory, SupervisorRoleFactory, UserFactory
 from tests.scene import NEEDS
 
@@ -44,9 +44,9 @@ def failure(org, room, signal, at, event_id, **facts):
     return Accepted(0, org.pk, item, f"{event_id}{signal}{room}{at}".encode()[:32])
 
 
-def activity(org, room, kind, at, activity_id, who=None):
+def activity(org, room, kind, at, activity_id, who=None, undelivered=False):
     item = ActivityItem(activity_id=activity_id, room_id=room, kind=kind, at=at, actor_sso_id=who)
-    return Accepted(0, org.pk, item, f"{activity_id}{kind}{room}".encode()[:32])
+    return Accepted(0, org.pk, item, f"{activity_id}{kind}{room}".encode()[:32], undelivered=undelivered)
 
 
 def staffed_org():
@@ -98,6 +98,18 @@ def check_nobody_is_told_of_what_is_over():
         ends = Transition.objects.filter(alert=again.alert_id, id__lt=again.id, change__in=["resolved", "returned"])
         ends = ends.exclude(reason="quiet")  # nobody said it was over
         assert not ends.filter(at__gt=again.event.occurred_at)
+
+
+def check_an_open_alert_waits_as_its_room_does():
+    for alert in Alert.objects.exclude(state="resolved").select_related("room"):
+        assert alert.customer_waiting_since == alert.room.customer_waiting_since
+
+
+def check_nobody_waits_whom_a_human_answered():
+    """And a bot's answer counts only if no failure that left the customer waiting came after what they asked."""
+    for room in Room.objects.filter(answered_at__isnull=False, customer_waiting_since__isnull=False):
+        human = RoomActivity.objects.filter(room=room, kind="human_message", undelivered=False, at=room.answered_at)
+        assert not human or room.customer_waiting_since > room.answered_at
 
 
 def check_only_the_newest_push_waits():
@@ -161,6 +173,22 @@ class Supervision(RuleBasedStateMachine):
         sso_id = self.people[who].sso_id if who < 2 else None
         at = self.now - timedelta(seconds=ago)
         actions.record_activity(self.source, [activity(self.org, room, kind, at, f"activity-{next(numbers)}", sso_id)])
+
+    @rule(room=ROOMS, kind=st.sampled_from(["human_message", "bot_message"]), ago=SECONDS_AGO)
+    def a_message_never_reaches_the_customer(self, room, kind, ago):
+        """Told first as one that might, then as one that did not: the room is as before."""
+        before = self.room_as_it_is(room)
+        key, at = f"activity-{next(numbers)}", self.now - timedelta(seconds=ago)
+        for undelivered in (False, True):
+            told = [activity(self.org, room, kind, at, key, undelivered=undelivered)]
+            actions.record_activity(self.source, told)
+        assert before in (None, self.room_as_it_is(room))
+
+    def room_as_it_is(self, room):
+        """Since when its customer waits; None for one that nobody heard of since it was settled, or for a day."""
+        heard = Room.objects.filter(Q(settled_at=None) | Q(heard_at__gt=F("settled_at")), room_id=room)
+        heard = heard.filter(heard_at__gt=self.now - timedelta(hours=24))
+        return heard.values("customer_waiting_since", "handed_off_at").first()
 
     @rule(
         data=st.data(),

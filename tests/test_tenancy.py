@@ -89,6 +89,7 @@ OF_AN_ORG = {
     "webhook_rotate",
     "webhook_end_overlap",
     "webhook_switch",
+    "webhook_again",
     "alert",
     "alert_room",
     "alert_act",
@@ -102,6 +103,7 @@ OF_AN_ORG = {
     *BODIES,
 }
 FOR_LEADS = {"replay", "webhook", "webhook_settings", "webhook_rotate", "webhook_end_overlap", "webhook_switch"}
+FOR_LEADS |= {"webhook_again"}
 # Lists and pages that show each caller their own.
 OF_THE_CALLER = {
     "board",

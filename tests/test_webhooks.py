@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -338,6 +339,61 @@ def test_a_delivery_that_cannot_be_worked_holds_up_nobody(
         ("understood", ""),
     ]
     assert deliveries()[1].facts  # they stay, to be worked again
+    monkeypatch.undo()
+    with scopes_disabled():
+        assert inbox.again(hook.endpoint) == 1
+    assert work() == 1
+    assert [one.outcome for one in deliveries()] == ["understood"] * 3
+    with scopes_disabled():
+        assert inbox.again(hook.endpoint) == 0
+    assert len(activities()) == 3
+
+
+def test_the_delivery_we_failed_on_is_marked_itself_and_while_nobody_else_can_work_it(
+    hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("bad", "good"):
+        hook.post(id=name)
+
+    true, worked_elsewhere = inbox._accepted, []
+
+    def broken_once(*args: Any) -> Any:
+        monkeypatch.setattr(inbox, "_accepted", true)
+        raise KeyError("a fault of ours")
+
+    def elsewhere() -> int:
+        try:
+            with scopes_disabled():
+                return inbox._work_batch(hook.endpoint.pk, 1)
+        finally:
+            connection.close()
+
+    def another_process_tries(*args: Any, **kwargs: Any) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            worked_elsewhere.append(pool.submit(elsewhere).result())
+
+    monkeypatch.setattr(inbox, "_accepted", broken_once)
+    monkeypatch.setattr(inbox, "log", SimpleNamespace(exception=another_process_tries))
+    with scopes_disabled():
+        assert inbox._work_alone(hook.endpoint.pk) == 1
+    assert worked_elsewhere == [0]
+    assert [(one.reason, len(one.facts)) for one in deliveries()] == [("internal_error", 1), ("", 1)]
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json; charset=utf-8;",
+        'application/json;charset="UTF-8"; version=1',
+        "application/vnd.qontak+json; profile=x",
+        "text/plain",
+    ],
+)
+def test_a_byte_order_mark_and_parameters_of_the_content_type_lose_no_message(hook: Hook, content_type: str) -> None:
+    body = b"\xef\xbb\xbf" + json.dumps(message("agent", org=hook.org.external_id)).encode()
+    assert hook.send(body, Content_Type=content_type).json["status"] == "stored"
+    work()
+    assert [activity.kind for activity in activities()] == ["human_message"]
 
 
 def test_only_the_last_deliveries_are_kept(hook: Hook) -> None:

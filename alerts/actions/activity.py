@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Literal
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from alerts.actions.book import Book, room_facts
+from alerts.actions.conversation import hear, hear_settled, of_activity, show_wait
 from alerts.actions.events import ATTEMPTS, judge_repeat, known_hashes
-from alerts.decide import PRESENCE, WAITING_SIGNALS, human_present
+from alerts.actions.undelivered import undo_message
+from alerts.decide import PRESENCE, human_present
 from alerts.items import Accepted, ActivityItem, Result, RoomNames
 from alerts.models import Alert, Room, RoomActivity
 from alerts.times import heard
@@ -39,11 +42,14 @@ def _record(source: Source, accepted: Sequence[Accepted], now: datetime) -> list
     actors = _actors(items)
     orgs = Org.objects.in_bulk({one.org_id for one, _ in items if one.names is not None})
     happened = heard([(item.at, one.received_at or now) for one, item in items])
-    results, activities = [], []
+    results: list[Result] = []
+    activities: list[RoomActivity] = []
     for (one, item), at in zip(items, happened, strict=True):
         key = (one.org_id, item.activity_id)
         result = judge_repeat(one, item.activity_id, seen.get(key))
         results.append(result)
+        if result.status == "duplicate" and one.undelivered:
+            result.status = _take_back(book, source, one, item, activities)
         if result.status != "created":
             continue
         seen[key] = one.payload_hash
@@ -60,14 +66,33 @@ def _record(source: Source, accepted: Sequence[Accepted], now: datetime) -> list
             as_sent=item.at if at != item.at else None,
             received_at=now,
             clock_flagged=one.clock_flagged,
+            undelivered=one.undelivered,
         )
         activities.append(activity)
         if one.names is not None:
             _remember(book, activity.room, orgs[one.org_id], one.names)
-        react(book, activity)
+        if not one.undelivered:
+            react(book, activity)
     RoomActivity.objects.bulk_create(activities)
     book.close()
     return results
+
+
+def _take_back(
+    book: Book, source: Source, one: Accepted, item: ActivityItem, told: Sequence[RoomActivity]
+) -> Literal["updated", "duplicate"]:
+    """A message that was told before never reached the customer: it did nothing. Told so again changes nothing."""
+    known = [activity for activity in told if (activity.org_id, activity.activity_id) == (one.org_id, item.activity_id)]
+    stored = RoomActivity.objects.filter(org=one.org_id, source=source, activity_id=item.activity_id)
+    activity = known[0] if known else stored.select_related("actor").get()
+    if activity.undelivered:
+        return "duplicate"
+    activity.room = book.rooms[(one.org_id, item.room_id)]
+    activity.undelivered = True
+    if not known:
+        activity.save(update_fields=["undelivered"])
+    undo_message(book, activity, told)
+    return "updated"
 
 
 def _remember(book: Book, room: Room, org: Org, names: RoomNames) -> None:
@@ -107,8 +132,7 @@ def react(book: Book, activity: RoomActivity) -> None:
 
 
 def _detail(activity: RoomActivity) -> dict[str, str]:
-    """`name` is only given for somebody we cannot match to an assignment."""
-    return {"cause": activity.kind} | ({} if activity.actor else {"name": activity.actor_external_id})
+    return {"cause": activity.kind}
 
 
 def _opened(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) -> None:
@@ -132,67 +156,29 @@ def _human(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) 
     """A human wrote, or was assigned: they hold the room, and the alarm stops without a button."""
     if room.settled_at is not None and activity.at < room.settled_at:
         return
-    _hold(room, activity)
-    waited = alert.customer_waiting_since if alert else None
-    if activity.kind == RoomActivity.Kind.HUMAN_MESSAGE:
-        _answer(room, alert, activity.at)
-        if room.handed_off_at is not None and activity.at >= room.handed_off_at:
-            room.handed_off_at = None
+    hear(book, room, of_activity(activity))
     if alert is None:
         return
-    alert.customer_waiting_since = room.customer_waiting_since
-    in_time = activity.at >= alert.first_failure_at or human_present(room_facts(room), book.now)
-    if in_time:
-        alert.human_acted_at = alert.human_acted_at or max(activity.at, alert.first_failure_at)
-    if in_time and alert.state != Alert.State.INTERVENED:
+    show_wait(book, room, alert)
+    if activity.at < alert.first_failure_at and not human_present(room_facts(room), book.now):
+        return
+    alert.human_acted_at = alert.human_acted_at or max(activity.at, alert.first_failure_at)
+    if alert.state != Alert.State.INTERVENED:
         alert.state = Alert.State.INTERVENED
         alert.acknowledge_expires_at = None
         alert.intervened_at, alert.intervened_by = activity.at, activity.actor
         book.record(alert, "intervened", at=activity.at, actor=activity.actor, detail=_detail(activity))
-    elif waited != alert.customer_waiting_since:
-        book.touch(alert)
-
-
-def _hold(room: Room, activity: RoomActivity) -> None:
-    if not human_present(room_facts(room), activity.at):
-        room.human_since = activity.at
-    room.state = Room.State.HUMAN
-    if room.human_last_at is None or activity.at >= room.human_last_at:
-        room.human_last_at, room.human = activity.at, activity.actor
-
-
-def _answer(room: Room, alert: Alert | None, at: datetime) -> None:
-    """The customer was written to at `at`: whoever waited since before waits no longer, unless it failed after it."""
-    room.answered_at = max(at, room.answered_at or at)
-    if room.customer_waiting_since is not None and room.customer_waiting_since <= room.answered_at:
-        room.customer_waiting_since = _failed_since(alert, room.answered_at)
-
-
-def _failed_since(alert: Alert | None, answered_at: datetime) -> datetime | None:
-    """The newest failure that left the customer without an answer, if it came after `answered_at`."""
-    signals = alert.signals if alert is not None else []
-    times = [datetime.fromisoformat(one["last_at"]) for one in signals if one["signal"] in WAITING_SIGNALS]
-    return max((at for at in times if at > answered_at), default=None)
-
-
-def settle(room: Room, state: str, at: datetime) -> None:
-    """The room was resolved or given back at `at`: no human holds it; a handoff that came later still runs."""
-    room.settled_at = max(at, room.settled_at or at)
-    room.human = room.human_since = None
-    if room.handed_off_at is None or room.handed_off_at <= at:
-        room.handed_off_at = None
-        room.state = state
 
 
 def _resolved(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) -> None:
     """The room was resolved: so is its alert, unless the agent failed or a human acted after it."""
-    if alert is not None and activity.at < alert.last_event_at:
+    acted_after = room.human_last_at is not None and activity.at < room.human_last_at
+    hear_settled(book, room, Room.State.RESOLVED, activity.at)
+    if alert is None:
         return
-    if room.human_last_at is not None and activity.at < room.human_last_at:
-        return
-    settle(room, Room.State.RESOLVED, activity.at)
-    room.customer_waiting_since = None
-    if alert is not None:
+    if acted_after or activity.at < alert.last_event_at:
+        show_wait(book, room, alert)
+    else:
         end(alert, Alert.By.ROOM, book.now, activity.actor)
         book.record(alert, "resolved", "room", at=activity.at, actor=activity.actor, detail=_detail(activity))
 
@@ -209,45 +195,32 @@ def end(alert: Alert, kind: str, now: datetime, by: User | None = None) -> None:
 
 
 def _returned(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) -> None:
-    """The bot got the room back: the next failure is a new episode and alarms again."""
-    if room.human_last_at is not None and activity.at < room.human_last_at:
-        return
-    settle(room, Room.State.BOT, activity.at)
+    """The bot was given the room back, and nobody waits: the next failure is a new episode and alarms again."""
+    acted_after = room.human_last_at is not None and activity.at < room.human_last_at
+    hear_settled(book, room, Room.State.BOT, activity.at)
+    show_wait(book, room, alert)
+    if not acted_after:
+        _tell_return(book, activity, alert)
+
+
+def _tell_return(book: Book, activity: RoomActivity, alert: Alert | None) -> None:
     if alert is not None and alert.state == Alert.State.INTERVENED:
         book.record(alert, "returned", at=activity.at, actor=activity.actor, detail=_detail(activity))
 
 
 def _customer(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) -> None:
     """The customer wrote and waits, unless they were answered, or the room resolved, since."""
-    if room.answered_at is not None and activity.at <= room.answered_at:
-        return
-    if room.state == Room.State.RESOLVED:
-        if room.settled_at is not None and activity.at <= room.settled_at:
-            return
-        room.state = Room.State.BOT
-    _wait(book, room, alert, min(activity.at, room.customer_waiting_since or activity.at))
-
-
-def _wait(book: Book, room: Room, alert: Alert | None, since: datetime | None) -> None:
-    room.customer_waiting_since = since
-    if alert is not None and alert.customer_waiting_since != since:
-        alert.customer_waiting_since = since
-        book.touch(alert)
+    hear(book, room, of_activity(activity))
+    show_wait(book, room, alert)
 
 
 def _bot(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) -> None:
-    """The bot wrote: the customer is answered; after a human's message it means the bot has the room back.
-
-    While the clock of a handoff runs no human has written yet: "you are being connected" gives nothing back.
-    """
-    _answer(room, alert, activity.at)
-    _wait(book, room, alert, room.customer_waiting_since)
-    if (
-        room.handed_off_at is None
-        and room.human_since is not None
-        and activity.at > (room.human_last_at or room.human_since)
-    ):
-        _returned(book, activity, room, alert)
+    """The bot wrote: it may have answered the customer, or have the room back."""
+    held = room.human_since is not None
+    hear(book, room, of_activity(activity))
+    show_wait(book, room, alert)
+    if held and room.human_since is None:
+        _tell_return(book, activity, alert)
 
 
 REACTIONS: dict[str, Callable[[Book, RoomActivity, Room, Alert | None], None]] = {

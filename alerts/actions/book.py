@@ -25,7 +25,15 @@ TELLS = ("pending", "sending", "sent")  # states of a push that count as having 
 
 def room_facts(room: Room) -> RoomFacts:
     """What the pure rules need to know of a room."""
-    return RoomFacts(room.human_since, room.human_last_at, room.handed_off_at, room.settled_at, room.answered_at)
+    recovered = room.recovered_at is not None and (room.failed_at is None or room.recovered_at > room.failed_at)
+    return RoomFacts(
+        human_since=room.human_since,
+        human_last_at=room.human_last_at,
+        handed_off_at=room.handed_off_at,
+        settled_at=room.settled_at,
+        returned_at=room.returned_at,
+        recovered=recovered,
+    )
 
 
 def alert_facts(alert: Alert) -> AlertFacts:
@@ -57,6 +65,22 @@ def _subject(room_id: int | None, source_id: int | None) -> str:
     return f"room {room_id}" if room_id else f"source {source_id}"
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened in a room: a kind of activity, or a failure. `key`: its id; `who`: pk of a user.
+
+    Of a failure: since when the customer waits because of it (None: nobody does), and whether it handed the room over.
+    """
+
+    at: datetime
+    kind: str
+    key: str
+    received_at: datetime
+    who: int | None = None
+    waits_since: datetime | None = None
+    handoff: bool = False
+
+
 @dataclass
 class Telling:
     """A decision to tell people; who gets a push is planned when the book is closed."""
@@ -77,6 +101,9 @@ class Book:
         self.alerts: dict[int, Alert] = {}  # by room pk: the open one, else the newest
         self.transitions: list[Transition] = []
         self.tellings: list[Telling] = []
+        # By room pk: what this transaction was told, after what it read of those `recalled` from the database.
+        self.moments: dict[int, list[Moment]] = {}
+        self.recalled: set[int] = set()
         self._rooms_changed: dict[int, Room] = {}
         self._alerts_changed: dict[UUID, Alert] = {}
         self._published: set[UUID] = set()

@@ -1,21 +1,13 @@
 """Failure events in: stored, decided and planned in one transaction."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from django.db import IntegrityError, transaction
 
 from alerts.actions.book import Book, alert_facts, room_facts, worsen
-from alerts.decide import (
-    Decision,
-    EventFacts,
-    PolicyFacts,
-    decide,
-    human_present,
-    severity_of,
-    threshold_of,
-    waiting_since,
-)
+from alerts.actions.conversation import hear, of_event
+from alerts.decide import Decision, EventFacts, PolicyFacts, decide, severity_of, threshold_of
 from alerts.items import Accepted, EventItem, Result, RoomNames
 from alerts.models import Alert, FailureEvent, Room, Signal
 from alerts.times import heard
@@ -164,6 +156,7 @@ def _event(source: Source, one: Accepted, item: EventItem, agent: Agent, room: R
         error_message=(item.error.message or "") if item.error else "",
         handoff_reason=(item.handoff.reason or "") if item.handoff else "",
         handoff_completed=item.handoff.completed if item.handoff else None,
+        customer_waiting_since=item.customer_waiting_since and item.customer_waiting_since.astimezone(UTC),
         metadata=item.metadata or {},
     )
 
@@ -177,7 +170,7 @@ def _apply(book: Book, event: FailureEvent, item: EventItem, org: Org, policy: P
         event.confidence,
         event.threshold,
         event.handoff_completed,
-        item.customer_waiting_since,
+        event.customer_waiting_since,
     )
     newest = book.alerts.get(room.pk)
     decision = decide(alert_facts(newest) if newest else None, room_facts(room), facts, policy, book.now)
@@ -188,7 +181,7 @@ def _apply(book: Book, event: FailureEvent, item: EventItem, org: Org, policy: P
     if decision.change is None:
         return
     if decision.reason != "late":
-        _remember_wait(room, event, facts, book.now)
+        _hear(book, event, room, newest)
     alert = newest
     if decision.change == "opened" or alert is None:
         alert = Alert(org=org, room=room, agent=event.agent, version=0)
@@ -206,15 +199,12 @@ def _names(item: EventItem) -> RoomNames:
     return RoomNames(item.room_label or "", item.channel or "", item.room_url or "", item.last_customer_text or "")
 
 
-def _remember_wait(room: Room, event: FailureEvent, facts: EventFacts, now: datetime) -> None:
-    since = waiting_since(facts, room_facts(room))
-    if since is not None:
-        room.customer_waiting_since = min(since, room.customer_waiting_since or since)
-    if event.signal == Signal.UNEXPECTED_HANDOFF and not human_present(room_facts(room), now):
-        room.state = Room.State.HANDED_OFF
-        room.handed_off_at = room.handed_off_at or event.occurred_at
-    elif room.state == Room.State.RESOLVED:
-        room.state = Room.State.BOT
+def _hear(book: Book, event: FailureEvent, room: Room, alert: Alert | None) -> None:
+    """Let the failure change its room; if the bot had recovered, the ladder goes on from where it stopped."""
+    stopped = room.recovered_at if room_facts(room).recovered else None
+    hear(book, room, of_event(event))
+    if alert is not None and stopped is not None and not room_facts(room).recovered:
+        alert.ladder_from += max(book.now - max(stopped, alert.ladder_from), timedelta(0))
 
 
 def _start_episode(alert: Alert, event: FailureEvent, decision: Decision, room: Room, now: datetime) -> None:
@@ -231,7 +221,7 @@ def _start_episode(alert: Alert, event: FailureEvent, decision: Decision, room: 
     alert.agent = event.agent
     if decision.reason == "human_present":
         alert.state = Alert.State.INTERVENED
-        alert.intervened_at, alert.intervened_by_id = room.human_since, room.human_id
+        alert.intervened_at, alert.intervened_by_id = room.human_since or room.human_last_at, room.human_id
 
 
 def _attach(alert: Alert, event: FailureEvent, decision: Decision, room: Room, now: datetime) -> None:

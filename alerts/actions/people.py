@@ -13,8 +13,9 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from alerts.actions.activity import end, react, settle
+from alerts.actions.activity import end, react
 from alerts.actions.book import Book, alert_facts, room_facts
+from alerts.actions.conversation import settle
 from alerts.actions.undo import (
     HELD_BY,
     UndoableAct,

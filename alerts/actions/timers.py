@@ -76,11 +76,11 @@ def _expired(book: Book, alert: Alert, room: Room) -> None:
     gone = alert.intervened_by if alert.state == Alert.State.INTERVENED else alert.acknowledged_by
     detail = {"name": str(gone) if gone else ""}
     if alert.state == Alert.State.INTERVENED:
-        _leave(alert, room)
+        _leave(alert, room, book.now)
     alert.state = Alert.State.OPEN
     alert.acknowledged_at = alert.acknowledged_by = alert.acknowledge_expires_at = alert.assigned_to = None
     snoozed = alert.snoozed_until is not None and alert.snoozed_until > book.now
-    notify = alert.severity != INFO and not snoozed
+    notify = alert.severity != INFO and not snoozed and not room_facts(room).recovered
     if notify:
         alert.repeats_done = repeats_passed(alert_facts(alert), book.now)
     book.record(alert, "expired", "repeat_due" if notify else "", detail=detail, notify=notify)
@@ -92,13 +92,14 @@ def _handed_off(book: Book, alert: Alert, room: Room) -> None:
     worsen(alert, CRITICAL, book.now)
     if alert.state == Alert.State.INTERVENED:
         alert.state = Alert.State.OPEN
-        _leave(alert, room)
+        _leave(alert, room, book.now)
     book.record(alert, "worsened", "worsened", detail=detail, notify=True)
 
 
-def _leave(alert: Alert, room: Room) -> None:
+def _leave(alert: Alert, room: Room, now: datetime) -> None:
     alert.intervened_at = alert.intervened_by = None
     room.human = room.human_since = None
+    room.left_at = now
 
 
 def _repeat(book: Book, alert: Alert, room: Room) -> None:

@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 
 from alerts.models import Alert, FailureEvent, Push, Transition
 from orgs.api import rfc3339
@@ -26,8 +25,7 @@ def whole(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
 
 def alert_list(alerts: Sequence[Alert]) -> list[dict[str, Any]]:
     """One dict for each alert of `whole`."""
-    names = _names_of_unknown(alerts)
-    return [_alert(alert, names) for alert in alerts]
+    return [_alert(alert) for alert in alerts]
 
 
 def alert_detail(alert: Alert) -> dict[str, Any]:
@@ -42,12 +40,8 @@ def alert_detail(alert: Alert) -> dict[str, Any]:
     }
 
 
-def _alert(alert: Alert, names: dict[tuple[UUID, str], str]) -> dict[str, Any]:
+def _alert(alert: Alert) -> dict[str, Any]:
     room, agent = alert.room, alert.agent
-
-    def by(user: User | None, at: datetime | None, change: str) -> Person | None:
-        return _human(user, names.get((alert.pk, change))) if at else None
-
     return {
         "id": str(alert.pk),
         "org_id": alert.org.external_id,
@@ -63,11 +57,11 @@ def _alert(alert: Alert, names: dict[tuple[UUID, str], str]) -> dict[str, Any]:
         "opened_at": rfc3339(alert.opened_at),
         "last_event_at": rfc3339(alert.last_event_at),
         "customer_waiting_since": rfc3339(alert.customer_waiting_since),
-        "acknowledged_by": by(alert.acknowledged_by, alert.acknowledged_at, Transition.Change.OPENED_ROOM),
+        "acknowledged_by": _human(alert.acknowledged_by) if alert.acknowledged_at else None,
         "acknowledged_at": rfc3339(alert.acknowledged_at),
-        "intervened_by": by(alert.intervened_by, alert.intervened_at, Transition.Change.INTERVENED),
+        "intervened_by": _human(alert.intervened_by) if alert.intervened_at else None,
         "intervened_at": rfc3339(alert.intervened_at),
-        "resolved_by": _resolved_by(alert, names),
+        "resolved_by": _resolved_by(alert),
         "resolved_at": rfc3339(alert.resolved_at),
         "assigned_to": _human(alert.assigned_to) if alert.assigned_to else None,
         "snoozed_until": rfc3339(alert.snoozed_until),
@@ -105,44 +99,24 @@ def _time_to_intervene(alert: Alert) -> float | None:
 # --- people --------------------------------------------------------------------------------------------------------
 
 
-def _human(user: User | None, name: str | None = None) -> Person:
-    """A person; somebody we cannot match by the id the chat product has for them, if it told one."""
+def _human(user: User | None) -> Person:
+    """A person; somebody we cannot match has no name: an id in the chat product is none."""
     if user is None:
-        return {"sso_id": None, "name": name or SOMEBODY, "kind": Alert.By.HUMAN}
+        return {"sso_id": None, "name": SOMEBODY, "kind": Alert.By.HUMAN}
     return {"sso_id": user.sso_id, "name": str(user), "kind": Alert.By.HUMAN}
 
 
-def _resolved_by(alert: Alert, names: dict[tuple[UUID, str], str]) -> Person | None:
+def _resolved_by(alert: Alert) -> Person | None:
     if alert.resolved_at is None:
         return None
     if alert.resolved_kind in ("", Alert.By.HUMAN):
         return _human(alert.resolved_by)
-    return _by(alert.resolved_kind, alert.resolved_by, names.get((alert.pk, Transition.Change.RESOLVED)))
+    return _by(alert.resolved_kind, alert.resolved_by)
 
 
-def _by(kind: str, user: User | None, name: str | None) -> Person:
+def _by(kind: str, user: User | None) -> Person:
     """What ended it; a room may tell who resolved it there."""
-    return {"sso_id": user.sso_id if user else None, "name": str(user) if user else name or None, "kind": kind}
-
-
-def _names_of_unknown(alerts: Sequence[Alert]) -> dict[tuple[UUID, str], str]:
-    """(alert, change) -> the external id of whoever acted in the room and is none of our people; one query, or none."""
-    wanted = [
-        alert.pk
-        for alert in alerts
-        if (alert.acknowledged_at and not alert.acknowledged_by_id)
-        or (alert.intervened_at and not alert.intervened_by_id)
-        or (alert.resolved_kind == Alert.By.ROOM and not alert.resolved_by_id)
-    ]
-    if not wanted:
-        return {}
-    changes = (Transition.Change.OPENED_ROOM, Transition.Change.INTERVENED, Transition.Change.RESOLVED)
-    rows = (
-        Transition.objects.filter(alert__in=wanted, change__in=changes, actor__isnull=True, episode=F("alert__episode"))
-        .order_by("at", "id")
-        .values_list("alert_id", "change", "detail")
-    )
-    return {(alert_id, change): detail["name"] for alert_id, change, detail in rows if detail.get("name")}
+    return {"sso_id": user.sso_id if user else None, "name": str(user) if user else None, "kind": kind}
 
 
 # --- what happened -------------------------------------------------------------------------------------------------
@@ -170,12 +144,11 @@ def _transition(transition: Transition) -> dict[str, Any]:
 
 def _actor(transition: Transition) -> Person | None:
     """Who did it: a person, or what ended the alert; null for what the service did by itself."""
-    name = transition.detail.get("name")
     if transition.change in (Transition.Change.RESOLVED, Transition.Change.ABANDONED) and transition.reason:
-        return _by(transition.reason, transition.actor, name)
+        return _by(transition.reason, transition.actor)
     if transition.actor is not None:
         return _human(transition.actor)
-    return _human(None, name) if transition.detail.get("cause") in BY_HUMANS else None
+    return _human(None) if transition.detail.get("cause") in BY_HUMANS else None
 
 
 # --- pushes --------------------------------------------------------------------------------------------------------

@@ -171,6 +171,7 @@ class FailureEvent(models.Model):
     error_message = models.CharField(max_length=2000, blank=True)
     handoff_reason = models.CharField(max_length=2000, blank=True)
     handoff_completed = models.BooleanField(null=True)
+    customer_waiting_since = models.DateTimeField(null=True)  # as the event said
     metadata = models.JSONField(default=dict)
 
     objects = ScopedManager(org="org")

@@ -39,12 +39,21 @@ class Room(models.Model):
     last_customer_text = models.CharField(max_length=2000, blank=True)  # masked before it got here
     state = models.CharField(max_length=16, choices=State, default=State.BOT)
     customer_waiting_since = models.DateTimeField(null=True)
-    answered_at = models.DateTimeField(null=True)  # the last bot or human message
+    answered_at = models.DateTimeField(null=True)  # the last message that answered the customer
     handed_off_at = models.DateTimeField(null=True)  # runs until the first human message or takeover
     human = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     human_since = models.DateTimeField(null=True)  # a human holds the room (message, assignment, takeover)
     human_last_at = models.DateTimeField(null=True)  # the last human act; presence ends 15 min later
-    settled_at = models.DateTimeField(null=True)  # last resolution or return: what happened before is over
+    settled_at = models.DateTimeField(null=True)  # last resolution or explicit return: what happened before is over
+    returned_at = models.DateTimeField(null=True)  # the bot wrote after a human had been silent for long enough
+    left_at = models.DateTimeField(null=True)  # whoever was assigned until then did not come: it holds nothing
+
+    # What alerts/actions/conversation.py remembers of who said what last.
+    heard_at = models.DateTimeField(null=True)  # the newest moment of all
+    customer_last_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)  # the newest failure
+    stranded_at = models.DateTimeField(null=True)  # the newest failure that left the customer waiting
+    recovered_at = models.DateTimeField(null=True)  # the bot answered a customer whom it had left waiting
 
     objects = ScopedManager(org="org")
 
@@ -79,6 +88,7 @@ class RoomActivity(models.Model):
     as_sent = models.DateTimeField(null=True)  # the sender's word where it lies after receipt: decides nothing
     received_at = models.DateTimeField()
     clock_flagged = models.BooleanField(default=False)
+    undelivered = models.BooleanField(default=False)  # a message that never reached the customer: it did nothing
 
     objects = ScopedManager(org="org")
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from alerts import actions, feed
 from alerts.faults import PASSING
@@ -31,6 +32,7 @@ LOCK = 7_301_002  # first half of the advisory lock's key; the second is the end
 READERS: dict[str, Callable[[Any, str, datetime], Reading]] = {WebhookEndpoint.Kind.QONTAK: qontak.read}
 FACT_IDS = ("kind", "activity_id", "at")
 IDENTIFIERS = ("room_id", "actor_external_id")
+INTERNAL_ERROR = "internal_error"
 Outcome = WebhookDelivery.Outcome
 
 log = structlog.get_logger(__name__)
@@ -88,9 +90,9 @@ def _kept_fact(fact: dict[str, Any]) -> dict[str, Any]:
 def _outcome(reading: Reading) -> str:
     if reading.refused:
         return Outcome.REFUSED
-    if reading.reason:
-        return Outcome.NOT_UNDERSTOOD
-    return "" if reading.facts else Outcome.UNDERSTOOD
+    if reading.facts:
+        return ""
+    return Outcome.NOT_UNDERSTOOD if reading.reason else Outcome.UNDERSTOOD
 
 
 # --- then worked -----------------------------------------------------------------------------------------------------
@@ -128,38 +130,61 @@ def _work(endpoint_id: int) -> int:
 
 
 def _work_alone(endpoint_id: int) -> int:
-    try:
-        return _work_batch(endpoint_id, 1)
-    except PASSING:
-        raise
-    except Exception:
-        log.exception("delivery_failed", endpoint=endpoint_id)
-    oldest = WebhookDelivery.objects.filter(endpoint=endpoint_id, outcome="").order_by("id").first()
-    if oldest is None:
-        return 0
-    oldest.outcome, oldest.reason = Outcome.NOT_UNDERSTOOD, "internal_error"  # its facts stay, to be worked again
-    oldest.save(update_fields=["outcome", "reason"])
-    return 1
+    """The oldest by itself. One that we fail on is marked under the same lock, and keeps its facts: see `again`."""
+    with transaction.atomic():
+        deliveries = _oldest(endpoint_id, 1)
+        try:
+            with transaction.atomic():
+                _act(deliveries)
+        except PASSING:
+            raise
+        except Exception:
+            log.exception("delivery_failed", endpoint=endpoint_id)
+            WebhookDelivery.objects.filter(pk=deliveries[0].pk).update(
+                outcome=Outcome.NOT_UNDERSTOOD, reason=INTERNAL_ERROR
+            )
+        return len(deliveries)
 
 
 @transaction.atomic
 def _work_batch(endpoint_id: int, limit: int) -> int:
     """The oldest of an endpoint, in order, under its advisory lock; activity and outcome in one transaction."""
+    deliveries = _oldest(endpoint_id, limit)
+    _act(deliveries)
+    return len(deliveries)
+
+
+def _oldest(endpoint_id: int, limit: int) -> list[WebhookDelivery]:
+    """What waits to be worked, with the endpoint locked until the transaction ends; nothing if others have it."""
     if not _locked(endpoint_id):
-        return 0
+        return []
     rows = WebhookDelivery.objects.filter(endpoint=endpoint_id, outcome="").select_related("endpoint__source")
-    deliveries = list(rows.order_by("id")[:limit])
+    return list(rows.order_by("id")[:limit])
+
+
+def _act(deliveries: Sequence[WebhookDelivery]) -> None:
     if not deliveries:
-        return 0
+        return
     now = clock.now()
     batch = Batch(deliveries, now)
-    results = actions.record_activity(deliveries[0].endpoint.source, batch.accepted)
-    counts = batch.settle(results)
-    fields = ["outcome", "reason", "understood", "facts"]
-    WebhookDelivery.objects.bulk_update(deliveries, fields)
     endpoint = deliveries[0].endpoint
+    counts = batch.settle(actions.record_activity(endpoint.source, batch.accepted))
+    WebhookDelivery.objects.bulk_update(deliveries, ["outcome", "reason", "understood", "facts"])
     traffic.add({traffic.slot(endpoint.org_id, endpoint.source_id, endpoint.pk, now): counts})
-    return len(deliveries)
+
+
+def failed_on(endpoint: WebhookEndpoint) -> QuerySet[WebhookDelivery]:
+    """The deliveries that we failed on; their facts are kept."""
+    return WebhookDelivery.objects.filter(endpoint=endpoint, outcome=Outcome.NOT_UNDERSTOOD, reason=INTERNAL_ERROR)
+
+
+def again(endpoint: WebhookEndpoint) -> int:
+    """Put what we failed on back in line, to be worked again; how many."""
+    with transaction.atomic():
+        count = failed_on(endpoint).update(outcome="", reason="")
+        if count:
+            transaction.on_commit(lambda: feed.kick(feed.DELIVERIES), robust=True)
+    return count
 
 
 def _locked(endpoint_id: int) -> bool:
@@ -193,17 +218,21 @@ class Batch:
             by_delivery[delivery.pk].append((one, result))
         for delivery in self.deliveries:
             pairs = by_delivery[delivery.pk]
-            new = [one for one, result in pairs if result.status == "created"]
-            delivery.outcome = Outcome.UNDERSTOOD if new else Outcome.REPEATED
-            if any(result.status == "conflict" for _, result in pairs) and not new:
+            new = [one for one, result in pairs if result.status in ("created", "updated")]
+            if delivery.reason:  # its message said nothing, but its room did
+                delivery.outcome = Outcome.NOT_UNDERSTOOD
+                counts.not_understood += 1
+            elif not new and any(result.status == "conflict" for _, result in pairs):
                 delivery.outcome, delivery.reason = Outcome.NOT_UNDERSTOOD, "id_conflict"
+                counts.conflict += 1
+            else:
+                delivery.outcome = Outcome.UNDERSTOOD if new else Outcome.REPEATED
+                counts.duplicate += not new
             delivery.understood = [*delivery.understood, *(_understood(one, result) for one, result in pairs)]
             delivery.facts = []
             for one in new[:1]:
                 assert isinstance(one.item, ActivityItem)
                 counts.stored(one.item.at, delivery.received_at)
-            counts.duplicate += delivery.outcome == Outcome.REPEATED
-            counts.conflict += delivery.outcome == Outcome.NOT_UNDERSTOOD
         return counts
 
 
@@ -218,7 +247,8 @@ def _accepted(index: int, org_id: int, fact: dict[str, Any]) -> Accepted:
     # The same message with another status may name another time: it is the same message all the same.
     same = sha256(json.dumps([item.activity_id, item.room_id, item.kind]).encode()).digest()
     names = RoomNames(fact.get("label", ""), fact.get("channel", ""), "", fact.get("text", ""))
-    return Accepted(index, org_id, item, same, fact.get("clock_flagged", False), names)
+    flagged, undelivered = fact.get("clock_flagged", False), fact.get("undelivered", False)
+    return Accepted(index, org_id, item, same, flagged, names, undelivered)
 
 
 def _understood(one: Accepted, result: Result) -> dict[str, Any]:
@@ -230,4 +260,6 @@ def _understood(one: Accepted, result: Result) -> dict[str, Any]:
         "at": item.at.isoformat(),
         "actor": item.actor_external_id or "",
         "status": result.status,
+        **({"clock_flagged": True} if one.clock_flagged else {}),
+        **({"undelivered": True} if one.undelivered else {}),
     }

@@ -1,11 +1,12 @@
 """Qontak's message interactions: one payload -> the room activity it tells of. Pure.
 
 The same message comes once per status; a message also carries its room, from which assignment and resolution are
-read. Fields differ between versions: what is not known is left alone, what is missing is asked of the room.
+read, whoever wrote it. Fields differ between versions: what is not known is left alone, what is missing is asked of
+the room. Who wrote is never guessed: an outgoing message that is not plainly the bot's or a human's stops no alarm.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,10 +18,12 @@ from orgs.identifiers import spelled
 
 ID, NAME, TEXT = 128, 200, 2000  # characters, as everywhere
 WHOLE = TEXT + MARGIN + 1  # of a text that is masked before it is cut
-# Who writes: participant_type, where it is missing sender_type.
+MOMENT = 32  # of a time in an id
+# Who writes: participant_type and sender_type agree; where one is missing see `_sender`.
 SENDERS = {"Models::Contact": "customer", "Models::SystemAccount": "bot", "Models::User": "agent"}
 MESSAGES = {"customer": "customer_message", "bot": "bot_message", "agent": "human_message"}
 EVENTS = {"", "message_interaction"}
+FAILED = "failed"  # the status of a message that did not reach the customer
 TITLES = {"ibu", "bu", "bapak", "pak", "kak", "mas", "mbak", "bang", "mr", "mrs", "ms", "dr"}
 CHANNELS = {
     "wa": "WhatsApp", "wa_cloud": "WhatsApp", "ig": "Instagram", "ig_comment": "Instagram", "fb": "Messenger",
@@ -38,6 +41,7 @@ class Fact:
     at: str
     actor_external_id: str = ""
     clock_flagged: bool = False
+    undelivered: bool = False  # it never reached the customer
     label: str = ""
     channel: str = ""
     text: str = ""
@@ -48,7 +52,10 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a payload says. No facts: `reason` is a code, `field` what it is about; `refused`: it is not ours."""
+    """What a payload says. `reason`, a code: why its message was not understood, `field` what that is about.
+
+    `refused`: it is not ours.
+    """
 
     facts: list[Fact] = field(default_factory=list)
     reason: str = ""
@@ -74,75 +81,99 @@ def read(payload: Any, organization_id: str, now: datetime) -> Reading:
     if named and spelled(named) != spelled(organization_id):
         return Reading(reason="wrong_org", field="organization_id", status=status, refused=True)
     try:
-        return Reading(_facts(payload, room, now), status=status)
+        base = _base(payload, room, now)
     except _NotUnderstood as error:
         return Reading(reason=error.reason, field=error.about, status=status)
+    of_room = _of_room(payload, room, base, now)
+    try:
+        return Reading(_message(payload, room, base) + of_room, status=status)
+    except _NotUnderstood as error:
+        return Reading(of_room, error.reason, error.about, status)
 
 
-def _facts(payload: Mapping[str, Any], room: Mapping[str, Any], now: datetime) -> list[Fact]:
+def _base(payload: Mapping[str, Any], room: Mapping[str, Any], now: datetime) -> Fact:
+    """Where and when; a time that cannot be read is that of the receipt, flagged."""
     event = _text(payload.get("webhook_event"), NAME)
     if event not in EVENTS:
         raise _NotUnderstood("unknown_event", event)
     room_id = _text(payload.get("room_id") or room.get("id"), NAME)
     if not room_id:
         raise _NotUnderstood("no_room", "room_id")
-    message_id = _text(payload.get("id"), ID - len("message:"))
-    if not message_id:
-        raise _NotUnderstood("no_id", "id")
-    at, flagged = _time(payload, "created_at", now)
-    facts = _message(payload, room, Fact("", f"message:{message_id}", room_id, _rfc3339(at), clock_flagged=flagged))
-    return facts + _of_room(payload, room, room_id, at, now)
+    at, flagged = _time(payload, "created_at", now) or (now, True)
+    return Fact("", "", room_id, _rfc3339(at), clock_flagged=flagged)
 
 
 def _message(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact) -> list[Fact]:
     """The message itself; a campaign is sent to many and answers nobody."""
-    if payload.get("is_campaign") is True:
+    message_id = _text(payload.get("id"), ID - len("message:"))
+    if not message_id:
+        raise _NotUnderstood("no_id", "id")
+    if _is_true(payload.get("is_campaign")):
         return []
     who = _sender(payload)
-    actor = _text(payload.get("sender_id"), NAME) if who == "agent" else ""
-    said = mask_cut(_text(payload.get("text"), WHOLE), TEXT) if who == "customer" else ""
     channel = _text(room.get("channel"), NAME)
-    made = {name: getattr(base, name) for name in ("activity_id", "room_id", "at", "clock_flagged")}
     return [
-        Fact(
+        replace(
+            base,
             kind=MESSAGES[who],
-            actor_external_id=actor,
+            activity_id=f"message:{message_id}",
+            actor_external_id=_text(payload.get("sender_id"), NAME) if who == "agent" else "",
+            undelivered=who != "customer" and _text(payload.get("status"), NAME).lower() == FAILED,
             label=short_name(_text(room.get("name"), WHOLE)),
             channel=CHANNELS.get(channel, channel),
-            text=said,
-            **made,
+            text=mask_cut(_text(payload.get("text"), WHOLE), TEXT) if who == "customer" else "",
         )
     ]
 
 
+def _is_true(value: Any) -> bool:
+    return value is True or _text(value, NAME).lower() in ("true", "1", "yes")
+
+
 def _sender(payload: Mapping[str, Any]) -> str:
-    """customer, bot or agent (a human): what participant_type says, unless sender_type says it was no human."""
+    """customer, bot or agent (a human). Raises _NotUnderstood unless both fields say so.
+
+    A customer needs no sender_type; where there is no participant_type a known sender_type is enough.
+    """
     participant = _text(payload.get("participant_type"), NAME)
     sender = SENDERS.get(_text(payload.get("sender_type"), NAME), "")
     who = participant or sender
-    if who == "agent" and sender == "bot":
-        raise _NotUnderstood("unknown_sender", "sender_type")
     if who not in MESSAGES:
         raise _NotUnderstood("unknown_sender", "participant_type")
+    if sender != who and (who != "customer" or sender):
+        raise _NotUnderstood("unknown_sender", "sender_type")
     return who
 
 
-def _of_room(
-    payload: Mapping[str, Any], room: Mapping[str, Any], room_id: str, at: datetime, now: datetime
-) -> list[Fact]:
+def _of_room(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact, now: datetime) -> list[Fact]:
     """That the room is assigned, once per session, or resolved, once per resolution: every message repeats it."""
     status = _text(room.get("status"), NAME)
     if status == "assigned":
-        session = _text(room.get("session_at") or room.get("created_at"), 32)
+        session = _text(room.get("session_at") or room.get("created_at"), MOMENT)
         human = _text(payload.get("sender_id"), NAME) if _is_human(payload) else ""
-        since = at if human else _time_or(room, "updated_at", at, now)
-        return [Fact("assigned", _id("assigned", room_id, session), room_id, _rfc3339(since), human)]
+        since = None if human else _time_of(room, "updated_at", now)
+        return [_told_by_room(base, "assigned", session, since, human)]
     if status == "resolved":
-        over = _time_or(room, "resolved_at", at, now)
+        over = _time_of(room, "resolved_at", now)
+        # One that cannot be read still tells one resolution from the next.
+        named = _text(room.get("resolved_at"), MOMENT) or _text(payload.get("created_at"), MOMENT)
         by_human = _text(room.get("resolved_by_type"), NAME) == "Models::User"
         by = _text(room.get("resolved_by_id"), NAME) if by_human else ""
-        return [Fact("resolved", _id("resolved", room_id, _rfc3339(over)), room_id, _rfc3339(over), by)]
+        return [_told_by_room(base, "resolved", _rfc3339(over[0]) if over else named or base.at, over, by)]
     return []
+
+
+def _told_by_room(base: Fact, kind: str, moment: str, time: tuple[datetime, bool] | None, actor: str) -> Fact:
+    """`moment` tells this one from the next; without a `time` of its own it was when the message was."""
+    at, flagged = (_rfc3339(time[0]), time[1]) if time else (base.at, base.clock_flagged)
+    return replace(
+        base,
+        kind=kind,
+        activity_id=_id(kind, base.room_id, moment),
+        at=at,
+        clock_flagged=flagged,
+        actor_external_id=actor,
+    )
 
 
 def _is_human(payload: Mapping[str, Any]) -> bool:
@@ -156,23 +187,26 @@ def _id(kind: str, room_id: str, moment: str) -> str:
     return f"{kind}:{room_id[: ID - len(kind) - len(moment) - 2]}:{moment}"
 
 
-def _time(payload: Mapping[str, Any], name: str, now: datetime) -> tuple[datetime, bool]:
-    value = payload.get(name)
-    if value is None:
-        raise _NotUnderstood("no_time", name)
+def _time(payload: Mapping[str, Any], name: str, now: datetime) -> tuple[datetime, bool] | None:
+    """The time, and whether its clock was ahead; None for what cannot be read, or lies in the future.
+
+    Raises _NotUnderstood (too_old).
+    """
     try:
-        return times.judge(msgspec.convert(value, datetime), now)
+        return times.judge(msgspec.convert(payload.get(name), datetime), now)
     except (msgspec.ValidationError, OverflowError, ValueError):
-        raise _NotUnderstood("bad_time", name) from None
+        return None
     except times.BadTime as error:
-        raise _NotUnderstood("bad_time" if error.code == "naive" else error.code, name) from None
+        if error.code == "too_old":
+            raise _NotUnderstood(error.code, name) from None
+        return None
 
 
-def _time_or(room: Mapping[str, Any], name: str, otherwise: datetime, now: datetime) -> datetime:
+def _time_of(room: Mapping[str, Any], name: str, now: datetime) -> tuple[datetime, bool] | None:
     try:
-        return _time(room, name, now)[0]
+        return _time(room, name, now)
     except _NotUnderstood:
-        return otherwise
+        return None
 
 
 def _rfc3339(at: datetime) -> str:

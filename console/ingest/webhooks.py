@@ -6,6 +6,7 @@ understood, with its reason, and shown at /sources.
 
 import hashlib
 import time
+from codecs import BOM_UTF8
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -113,7 +114,8 @@ def _delivery(posted: Posted, now: datetime) -> WebhookDelivery:
         log.warning("webhook_address_refused", endpoint=posted.endpoint.public_id, client=posted.client)
         return inbox.unread(posted.endpoint, "address", now)
     try:
-        payload = parse(unpack(posted.content) if posted.packed else posted.content)
+        content = unpack(posted.content) if posted.packed else posted.content
+        payload = parse(content.removeprefix(BOM_UTF8))  # some senders put one there; it says nothing
     except Refusal as error:
         return inbox.unread(posted.endpoint, error.code, now)
     return inbox.read(posted.endpoint, payload, now)

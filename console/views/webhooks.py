@@ -8,10 +8,11 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from alerts.models import WebhookDelivery
+from alerts.sources import inbox
 from console import sources as words
 from console.views.access import person, signed_in
 from console.views.sources import looked_after
@@ -134,6 +135,16 @@ def switch(request: HttpRequest, public_id: str) -> HttpResponse:
     return redirect("webhook", public_id)
 
 
+@require_POST
+@signed_in
+def again(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Work the deliveries again that we failed on."""
+    done = inbox.again(_found(request, public_id))
+    said = ngettext("{n} delivery is in line again.", "{n} deliveries are in line again.", done).format(n=done)
+    messages.success(request, said)
+    return redirect("webhook", public_id)
+
+
 def _found(request: HttpRequest, public_id: str) -> WebhookEndpoint:
     """The endpoint, of an org this person looks after. Raises Http404, the same for unknown and foreign ones."""
     orgs = looked_after(person(request))
@@ -176,6 +187,7 @@ def _page(request: HttpRequest, found: WebhookEndpoint, form: EndpointForm, stat
         "outcome": outcome if outcome in Outcome.values else "",
         "outcomes": Outcome.choices,
         "ever": bool(rows) or WebhookDelivery.objects.filter(endpoint=found).exists(),
+        "failed_on": inbox.failed_on(found).count(),
         "overlaps": bool(found.previous_until and found.previous_until > clock.now()),
         "shown": SHOWN,
         "now": clock.now(),

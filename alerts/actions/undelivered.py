@@ -1,0 +1,74 @@
+"""A message that never reached the customer: what it did is undone, as far as nothing else did the same."""
+
+from collections.abc import Sequence
+
+from alerts.actions.book import Book, alert_facts
+from alerts.actions.conversation import show_wait, take_back
+from alerts.decide import INFO, PRESENCE, acknowledge_lasts, repeats_passed
+from alerts.models import Alert, Room, RoomActivity
+
+HOLDS = (RoomActivity.Kind.HUMAN_MESSAGE, RoomActivity.Kind.ASSIGNED)
+ACTS = (RoomActivity.Kind.HUMAN_OPENED, *HOLDS)
+
+
+def undo_message(book: Book, activity: RoomActivity, told: Sequence[RoomActivity]) -> None:
+    """The wait goes on; if it was a human's and no other came, so does the alarm. `told`: not stored yet."""
+    room = activity.room
+    book.changed_room(room)
+    take_back(book, activity)
+    alert = book.open_alert(room)
+    show_wait(book, room, alert)
+    if alert is None or activity.kind != RoomActivity.Kind.HUMAN_MESSAGE:
+        return
+    acts = _acts(room, alert, told)
+    _count_again(book, alert, acts)
+    holding = [act for act in acts if act.kind in HOLDS]
+    if alert.state != Alert.State.INTERVENED:
+        return
+    if holding:
+        alert.intervened_at, alert.intervened_by = holding[0].at, holding[0].actor
+    else:
+        _open_again(book, alert, activity)
+
+
+def _acts(room: Room, alert: Alert, told: Sequence[RoomActivity]) -> list[RoomActivity]:
+    """What else humans did in the room in this episode, or just before it, oldest first."""
+    begin = alert.first_failure_at - PRESENCE
+    begin = max(begin, room.settled_at or begin)
+    stored = RoomActivity.objects.filter(room=room, kind__in=ACTS, undelivered=False, at__gt=begin)
+    new = [
+        act for act in told if act.room_id == room.pk and act.kind in ACTS and not act.undelivered and act.at > begin
+    ]
+    return sorted([*stored.select_related("actor").order_by("at", "id"), *new], key=lambda act: act.at)
+
+
+def _count_again(book: Book, alert: Alert, acts: Sequence[RoomActivity]) -> None:
+    """The first human act of the episode, for the time to intervene."""
+    first = max(acts[0].at, alert.first_failure_at) if acts else None
+    if alert.human_acted_at != first:
+        alert.human_acted_at = first
+        book.touch(alert)
+
+
+def _open_again(book: Book, alert: Alert, activity: RoomActivity) -> None:
+    """Nobody reached the customer: people are told, unless somebody still has it on an acknowledge."""
+    alert.intervened_at = alert.intervened_by = None
+    until = alert.acknowledged_at + acknowledge_lasts(alert.severity) if alert.acknowledged_at else book.now
+    notify = False
+    if until > book.now:
+        alert.state, alert.acknowledge_expires_at = Alert.State.ACKNOWLEDGED, until
+    else:
+        alert.state = Alert.State.OPEN
+        alert.acknowledged_at = alert.acknowledged_by = None
+        snoozed = alert.snoozed_until is not None and alert.snoozed_until > book.now
+        notify = alert.severity != INFO and not snoozed
+    if notify:
+        alert.repeats_done = repeats_passed(alert_facts(alert), book.now)
+    book.record(
+        alert,
+        "expired",
+        "repeat_due" if notify else "",
+        actor=activity.actor,
+        detail={"cause": "undelivered"},
+        notify=notify,
+    )
