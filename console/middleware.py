@@ -8,6 +8,9 @@ from django.conf import settings
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
+from django_structlog.middlewares import RequestMiddleware
+
+from orgs.logs import route
 
 
 class PersonMiddleware:
@@ -37,3 +40,11 @@ class PersonMiddleware:
             logout(request)
         else:
             request.session.modified = True  # the idle time starts anew with every page
+
+
+class RequestLog(RequestMiddleware):
+    """Logs when a request begins and ends, by method and route: its path and query may hold secrets."""
+
+    @staticmethod
+    def format_request(request: HttpRequest) -> str:
+        return f"{request.method} {route(request)}"

@@ -13,6 +13,8 @@ from django_prometheus.exports import ExportToDjangoView
 from redis import Redis
 from redis.exceptions import RedisError
 
+from orgs.logs import described
+
 log = structlog.get_logger(__name__)
 
 
@@ -37,7 +39,7 @@ def _database() -> str:
         executor = MigrationExecutor(connection)
         waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError as error:
-        log.warning("not_ready", error=type(error).__name__)
+        log.warning("not_ready", error=described(error))
         return "away"
     return "migrations are missing" if waiting else "ok"
 

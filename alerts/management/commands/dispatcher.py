@@ -14,6 +14,7 @@ from django_scopes import scopes_disabled
 from alerts import actions
 from alerts.delivery import outbox
 from alerts.sources import inbox, watch
+from orgs.logs import described
 
 EVERY = 1.0  # seconds
 MIN_AGE = 2.0  # seconds a push has been due: the worker gets it first
@@ -55,7 +56,7 @@ def _turn(stop: threading.Event) -> None:
             timers = actions.sweep_timers()
             deliveries = inbox.work(until=time.monotonic() + SWEEP_LASTS)
     except Error as error:
-        log.warning("database_away", error=type(error).__name__, detail=str(error).partition("\n")[0])
+        log.warning("database_away", error=described(error))
         return
     if attempts or timers or deliveries:
         log.info("swept", pushes=attempts, timers=timers, deliveries=deliveries)
@@ -67,4 +68,4 @@ def _watch() -> None:
         with scopes_disabled():
             watch.sweep()
     except Error as error:
-        log.warning("database_away", error=type(error).__name__)
+        log.warning("database_away", error=described(error))
