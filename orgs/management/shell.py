@@ -12,9 +12,10 @@ from django.db import InterfaceError, OperationalError, ProgrammingError, connec
 from django_scopes import scopes_disabled
 from psycopg.errors import UndefinedTable
 
+from orgs.database import Unusable, look
+from orgs.logs import described
 from orgs.models import Org
 
-NO_DATABASE = "The database does not answer: is the service running (bin/up)?"
 NO_TABLES = "The database has not the tables of this version: run migrate first."
 
 
@@ -53,7 +54,7 @@ class SentenceCommand(BaseCommand):
 
     def run_from_argv(self, argv: list[str]) -> None:
         self._called_from_command_line = True
-        logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # one sentence says it: see NO_DATABASE
+        logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # one sentence says it: see database.look
         options = vars(self.create_parser(argv[0], argv[1]).parse_args(argv[2:]))
         try:
             self.execute(**options)
@@ -71,7 +72,7 @@ class SentenceCommand(BaseCommand):
             with scopes_disabled(), pghistory.context(command=f"{name} {options.get('sub', '')}".strip()):
                 self.work(options)
         except (OperationalError, InterfaceError) as error:
-            raise Refused(NO_DATABASE) from error
+            raise Refused(_why(error)) from error
         except ProgrammingError as error:
             if not isinstance(error.__cause__, UndefinedTable):
                 raise
@@ -80,6 +81,15 @@ class SentenceCommand(BaseCommand):
     def say(self, line: str) -> None:
         """One line to stdout."""
         self.stdout.write(line)
+
+
+def _why(error: Exception) -> str:
+    """Why a command lost the database, in one sentence."""
+    try:
+        look()
+    except Unusable as unusable:
+        return str(unusable)
+    return f"The database failed: {described(error)}."
 
 
 class ShellCommand(SentenceCommand):
