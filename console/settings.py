@@ -4,6 +4,7 @@ docs/operations.md has the table of variables.
 """
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
@@ -297,7 +298,7 @@ SPECTACULAR_SETTINGS = {
 
 # --- Logs, errors ----------------------------------------------------------------------------------------------------
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
-_told = [
+_told: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso"),
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,

@@ -14,7 +14,7 @@ import structlog
 from django import db
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve
-from structlog.typing import EventDict
+from structlog.typing import EventDict, ExcInfo
 
 UNKNOWN = "unknown"
 LEFT_OUT = "…"
@@ -105,19 +105,19 @@ def cut(logger: Any, method: str, event: EventDict) -> EventDict:
     event["event"] = said(record, args)
     request = getattr(record, "request", None)
     if isinstance(request, HttpRequest):
-        event |= {"code": getattr(record, "status_code", None), "request": f"{request.method} {route(request)}"}
+        event.update(code=getattr(record, "status_code", None), request=f"{request.method} {route(request)}")
     return event
 
 
-def _rendered(info: Any) -> str:
-    return traced(info[1])
+def _rendered(exc_info: ExcInfo) -> str:
+    return traced(exc_info[1])
 
 
 told_exceptions = structlog.processors.ExceptionRenderer(_rendered)
 
 
-def error_report(event: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any]:
-    """Sentry's `before_send`: only what is named here leaves the house, and exceptions without their texts."""
+def error_report(event: Any, hint: dict[str, Any]) -> Any:
+    """Sentry's `before_send`, event in, event out: what is named here leaves us, exceptions without their texts."""
     kept = {name: event[name] for name in REPORTED if name in event}
     if (event.get("transaction_info") or {}).get("source") == "route":
         kept["transaction"] = event["transaction"]
