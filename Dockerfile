@@ -1,9 +1,15 @@
-FROM python:3.11-slim-bookworm AS packages
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+ARG CADDY_IMAGE=caddy:2
+
+FROM ${PYTHON_IMAGE} AS packages
 COPY requirements.txt /requirements.txt
 RUN python -m venv /packages \
     && /packages/bin/pip install --no-cache-dir --require-hashes --no-deps -r /requirements.txt
 
-FROM python:3.11-slim-bookworm
+FROM ${CADDY_IMAGE} AS proxy
+COPY --chmod=0644 deploy/Caddyfile /etc/caddy/Caddyfile
+
+FROM ${PYTHON_IMAGE} AS service
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin live
 ENV PATH=/packages/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -11,7 +17,8 @@ ENV PATH=/packages/bin:$PATH \
     DATA_DIR=/app/data
 COPY --from=packages /packages /packages
 WORKDIR /app
-COPY . .
+# Whatever the umask of the checkout was, the image's user reads the files.
+COPY --chmod=0755 . .
 # The values are for this one command, which talks to no engine.
 RUN SECRET_KEY=only-while-building DATABASE_URL=postgresql:///none python manage.py collectstatic --noinput
 USER 10001

@@ -5,13 +5,13 @@ import os
 import sys
 
 
-def main() -> None:
-    """Run one management command with `console.settings`."""
+def main() -> int:
+    """Run one management command with `console.settings`; gives its exit code."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
-    from django.core.management import execute_from_command_line
+    from console.entry import main as entry
 
-    execute_from_command_line(sys.argv)
+    return entry(sys.argv)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

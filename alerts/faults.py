@@ -5,6 +5,8 @@ import traceback
 import structlog
 from django.db import InterfaceError, OperationalError
 
+from orgs.logs import described
+
 # The database is away, or two transactions met: nothing is wrong with the item, and the next sweep finds it again.
 PASSING = (OperationalError, InterfaceError)
 
@@ -12,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 
 def report(event: str, error: Exception, **ids: object) -> None:
-    """Log that an item failed: its ids, the kind of error and the line that raised it. An error's words may be data."""
+    """Log that an item failed: its ids, the kind of error and the line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    log.error(event, error=type(error).__name__, where=where, **ids)
+    log.error(event, error=described(error), where=where, **ids)

@@ -1,11 +1,18 @@
 """The Celery application: tasks carry no data and are hints; the outbox rows are the truth."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 app = Celery("console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["alerts"])
+
+
+@setup_logging.connect
+def _logs_are_set_up(**about: Any) -> None:
+    """With this, Celery leaves the logs as the settings have them: its own handlers print arguments and exceptions."""

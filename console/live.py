@@ -26,6 +26,7 @@ from alerts.feed import GROUP
 from alerts.models import Alert
 from console.rows import Row, render_rows
 from console.wire import Frame, PlainWire, Wire, encode
+from orgs.logs import described
 from orgs.models import Org
 
 FLUSH_SECONDS = 0.1
@@ -245,7 +246,7 @@ async def _forever(loop: Callable[[], Awaitable[None]]) -> None:
         try:
             await loop()
         except Exception as error:  # noqa: BLE001 - the loop must live on; the error is logged
-            log.warning("feed_loop_restarts", loop=loop.__name__, error=type(error).__name__, text=str(error)[:200])
+            log.warning("feed_loop_restarts", loop=loop.__name__, error=described(error))
             await asyncio.sleep(RESTART_SECONDS)
 
 

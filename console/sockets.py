@@ -22,6 +22,7 @@ from django.utils import timezone
 from console.live import Client, hub
 from console.wire import AGAIN, EXTENSION, PlainWire
 from orgs.auth import visible_orgs
+from orgs.logs import described
 from orgs.models import Assignment, User
 
 AUTHORISE_SECONDS = 5.0
@@ -110,7 +111,7 @@ class Watch:
             try:
                 await self._ask()
             except Exception as error:  # noqa: BLE001 - asked again in 5 s; without it nobody would be signed out
-                log.warning("feed_authorisation_waits", error=type(error).__name__, text=str(error)[:200])
+                log.warning("feed_authorisation_waits", error=described(error))
 
     async def _ask(self) -> None:
         watched = list(self.consumers)

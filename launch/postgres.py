@@ -232,6 +232,9 @@ def _settings(cluster: Cluster, durable: bool) -> list[str]:
         "timezone": "UTC",
         "log_timezone": "UTC",
         "logging_collector": "off",
+        # Statements and the details of errors hold whole rows: customers' words.
+        "log_min_error_statement": "panic",
+        "log_error_verbosity": "terse",
         "dynamic_shared_memory_type": "posix" if _shared_memory_is_ample() else "mmap",
     }
     if not durable:

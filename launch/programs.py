@@ -73,8 +73,8 @@ class Maker:
         """The four processes of the service."""
         return [
             self._manage("web", "serve", "--host", ports.LOOPBACK, "--port", str(port)),
-            self._celery("worker", "worker", "--concurrency", "2", "--prefetch-multiplier", "1", "-l", "INFO"),
-            self._celery("beat", "beat", "-s", str(self.data / "beat-schedule"), "-l", "INFO"),
+            self._manage("worker", "worker"),
+            self._manage("beat", "beat", "--schedule", str(self.data / "beat-schedule")),
             self._manage("dispatcher", "dispatcher"),
         ]
 
@@ -94,9 +94,6 @@ class Maker:
 
     def _manage(self, name: str, *arguments: str) -> Program:
         return self._program(name, "manage.py", *arguments)
-
-    def _celery(self, name: str, *arguments: str) -> Program:
-        return self._program(name, "-m", "celery", "-A", "console", *arguments)
 
     def _program(self, name: str, *arguments: str) -> Program:
         return Program(name, [str(self.python), *arguments], self.env, stop=signal.SIGTERM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,7 +24,8 @@ from launch.venv import ROOT
 FIRST_DELAY = 0.2
 LONGEST_DELAY = 10.0
 STEADY_AFTER = 20.0
-LOG_LIMIT = 10 * 1024 * 1024
+LOG_LIMIT = 10 * 1024 * 1024  # bytes of a log, and again of its older part beside it
+LOGS_LOOKED_AT = 30.0  # seconds between two looks at the size of the logs
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -73,6 +75,7 @@ class Supervisor:
         self.logs.mkdir(mode=0o700, exist_ok=True)
         self._running: dict[str, Running] = {}
         self._stopping = False
+        self._logs_due = 0.0
         self._wake, self._waker = socket.socketpair()
         for end in (self._wake, self._waker):
             end.setblocking(False)
@@ -87,8 +90,10 @@ class Supervisor:
         self._spawn(running)
 
     def run(self, *programs: Program) -> None:
-        """Run programs at the same time, each to its end. Raises LaunchError if one of them fails."""
+        """Run programs at the same time, each to its end. Raises LaunchError with the sentence of one that fails."""
         for program, code in zip(programs, self._finish(programs), strict=True):
+            if code == 2 and (sentence := tail(self.log_of(program.name), 1)):
+                raise LaunchError(sentence)
             if code != 0:
                 log = self.log_of(program.name)
                 sys.stderr.write(f"{tail(log)}\n")
@@ -102,6 +107,7 @@ class Supervisor:
         """Sleep until a signal arrives or the time is over, then start again what died. Raises Stopped."""
         now = time.monotonic()
         due = [running.due - now for running in self._running.values() if running.due is not None]
+        due.append(LOGS_LOOKED_AT)
         select.select([self._wake], [], [], max(0.0, min([seconds, *due])))
         with suppress(BlockingIOError):
             self._wake.recv(4096)
@@ -109,6 +115,9 @@ class Supervisor:
             raise Stopped
         self._reap()
         self._restart_due()
+        if time.monotonic() >= self._logs_due:
+            self._logs_due = time.monotonic() + LOGS_LOOKED_AT
+            self._bound_logs()
 
     def wait_until(self, ready: Callable[[], bool], seconds: float, name: str, every: float = 0.05) -> None:
         """Wait for a program to be ready. Raises LaunchError if it dies three times or takes too long."""
@@ -180,11 +189,24 @@ class Supervisor:
         self._write_records()
 
     def _open_log(self, name: str) -> int:
-        """A descriptor to append to; a log over 10 MiB is put aside first, one old one is kept."""
-        path = self.log_of(name)
-        if path.exists() and path.stat().st_size > LOG_LIMIT:
-            path.replace(path.with_suffix(".log.1"))
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        """A descriptor to append to, as `_bound_logs` needs it."""
+        return os.open(self.log_of(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def _bound_logs(self) -> None:
+        """The last 10 MiB of a log that has grown over that go to NAME.log.1, and it begins anew.
+
+        Who writes keeps its descriptor; a line that is written between the two may be lost.
+        """
+        for path in self.logs.glob("*.log"):
+            if path.stat().st_size <= LOG_LIMIT:
+                continue
+            older = path.with_suffix(".log.1")
+            with suppress(OSError):  # a full disk is no reason to let the log grow
+                older.touch(0o600)
+                with path.open("rb") as grown, older.open("wb") as kept:
+                    grown.seek(-LOG_LIMIT, os.SEEK_END)
+                    shutil.copyfileobj(grown, kept)
+            os.truncate(path, 0)
 
     def _reap(self) -> None:
         """Note who died and when to start it again: 0.2 s, doubling to 10 s while it keeps dying."""

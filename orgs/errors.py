@@ -10,6 +10,8 @@ from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from orgs.logs import described
+
 log = structlog.get_logger(__name__)
 
 
@@ -47,7 +49,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if isinstance(error, SuspiciousOperation):
         error = exceptions.ParseError("This request cannot be read.")
     if isinstance(error, OperationalError | InterfaceError | psycopg.OperationalError):
-        log.warning("api_unavailable", error=type(error).__name__)
+        log.warning("api_unavailable", error=described(error))
         error = Unavailable()
     if not isinstance(error, exceptions.APIException):
         return None

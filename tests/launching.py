@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
+from launch.instance import START_PATIENCE
 from launch.processes import Record, is_alive, read_records
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +42,12 @@ elif name == "demo_setup":
     print(json.dumps({"source_key": "p.s", "orgs": [], "logins": logins}))
 elif name == "serve":
     http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+elif name == "worker" and os.fork() == 0:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a pool process that does not listen
+    signal.pause()
+elif name in ("worker", "beat"):
+    while True:
+        signal.pause()
 elif name == "dispatcher":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.pause()
@@ -49,13 +56,6 @@ DEMO = """
 import signal, sys
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 signal.pause()
-"""
-CELERY = """
-import os, signal, sys
-if "worker" in sys.argv and os.fork() == 0:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a pool process that does not listen
-while True:
-    signal.pause()
 """
 PYTEST = """
 import os, signal, sys
@@ -70,7 +70,7 @@ def make_checkout(folder: Path) -> Path:
     """A checkout in `folder` with an environment that counts as installed and borrows this one's packages."""
     for part in ("launch", "bin"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    programs = {"manage.py": MANAGE, "celery.py": CELERY, "pytest.py": PYTEST}
+    programs = {"manage.py": MANAGE, "pytest.py": PYTEST}
     programs |= {"demo/standins.py": DEMO, "demo/simulator.py": DEMO}
     (folder / "demo").mkdir()
     for name, text in programs.items():
@@ -135,8 +135,8 @@ class Up:
         return self.output.read_text()
 
     def until_live(self) -> "Up":
-        """Wait until it says that it serves."""
-        wait_for(lambda: "Stop:" in self.said() or self.process.poll() is not None, "live board")
+        """Wait until it says that it serves, for as long as a start may take."""
+        wait_for(lambda: "Stop:" in self.said() or self.process.poll() is not None, "live board", START_PATIENCE)
         assert self.process.poll() is None, self.said()
         return self
 

@@ -28,7 +28,7 @@ from tests.standins import CLIENT_ID, CLIENT_SECRET, RECEIPT_SECRET, ROOT, Stand
 PATIENCE = 30.0
 COMMANDS = {
     "web": ["manage.py", "serve"],
-    "worker": ["-m", "celery", "-A", "console", "worker", "--concurrency", "1", "--loglevel", "INFO"],
+    "worker": ["manage.py", "worker", "--concurrency", "1"],
     "dispatcher": ["manage.py", "dispatcher"],
 }
 READY = {"web": r"listening on (\S+)", "worker": r"ready\.", "dispatcher": r"dispatcher_started"}

@@ -4,6 +4,7 @@ import os
 import signal
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import psycopg
 import pytest
 import redis
 
-from tests.launching import Up, has_ended, living, make_checkout, run, short_folder, wait_for
+from tests.launching import ROOT, Up, has_ended, living, make_checkout, run, short_folder, wait_for
 
 pytestmark = pytest.mark.launcher
 
@@ -77,6 +78,18 @@ def test_the_engines_answer_at_the_printed_urls(running: Up) -> None:
         assert connection.execute("SHOW synchronous_commit").fetchone() == ("on",)
     with redis.from_url(values["REDIS_URL"]) as client:
         assert client.ping()
+
+
+def test_the_database_logs_no_word_of_what_it_refuses(running: Up) -> None:
+    with psycopg.connect(printed(running)["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute("CREATE TABLE words (word text PRIMARY KEY)")
+        connection.execute("INSERT INTO words VALUES ('canary')")
+        with pytest.raises(psycopg.errors.UniqueViolation, match="canary"):
+            connection.execute("INSERT INTO words VALUES ('canary')")
+        connection.execute("DROP TABLE words")
+    log = running.data / "logs" / "postgres.log"
+    wait_for(lambda: "duplicate key" in log.read_text(), "the error in the log")
+    assert "canary" not in log.read_text()
 
 
 def test_manage_runs_in_the_running_instance(running: Up) -> None:
@@ -188,6 +201,46 @@ def test_a_given_notification_service_replaces_the_stand_in(fresh: Path) -> None
     assert set(up.records()) == SERVICES - {"standins", "simulator"}
     assert printed(up)["STANDINS_URL"] == ""
     assert up.stop() == 0
+
+
+GROWING = """
+import sys, time, pathlib
+print("a" * 700 + "b" * 1000, flush=True)
+while not pathlib.Path(sys.argv[1]).exists():
+    time.sleep(0.05)
+print("later", flush=True)
+time.sleep(60)
+"""
+BOUNDED = """
+import sys
+from pathlib import Path
+from launch import supervise
+supervise.LOG_LIMIT, supervise.LOGS_LOOKED_AT = 1001, 0.0
+folder, more = Path(sys.argv[1]), Path(sys.argv[2])
+supervisor = supervise.Supervisor(folder)
+supervisor.start(supervise.Program("chatty", [sys.executable, "-c", sys.argv[3], str(more)], {}))
+log, older = folder / "logs" / "chatty.log", folder / "logs" / "chatty.log.1"
+while not older.exists() or log.stat().st_size:
+    supervisor.wait(0.05)
+more.touch()
+while not log.stat().st_size:
+    supervisor.wait(0.05)
+print(older.read_text().strip() == "b" * 1000, log.read_text().strip(), oct(older.stat().st_mode & 0o777))
+supervisor.stop(())
+"""
+
+
+def test_a_log_is_bounded_while_its_process_writes(tmp_path: Path) -> None:
+    arguments = [sys.executable, "-c", BOUNDED, str(tmp_path), str(tmp_path / "more"), GROWING]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("True later 0o600\n", "")
+
+
+def test_a_program_that_says_why_it_does_not_start(fresh: Path) -> None:
+    (fresh / "manage.py").write_text("import sys\nsys.stderr.write('It is Monday.\\n')\nsys.exit(2)\n")
+    up = Up(fresh)
+    assert up.process.wait(30) == 2
+    assert up.said().splitlines()[-1] == "It is Monday." and "whole log" not in up.said()
 
 
 def test_a_program_that_does_not_start(fresh: Path) -> None:

@@ -27,6 +27,7 @@ from console.ingest.decode import Body, Refusal, decode, unpack
 from console.ingest.tally import Passed, tally
 from orgs import clock
 from orgs.identifiers import spelled
+from orgs.logs import described
 from orgs.models import Org, Source, SourceHeard
 
 STATUSES = ("created", "updated", "duplicate", "conflict", "invalid")
@@ -69,7 +70,7 @@ def database() -> Iterator[None]:
         with scopes_disabled():
             yield
     except (OperationalError, InterfaceError, psycopg.OperationalError, IntegrityError) as error:
-        log.warning("ingest_unavailable", error=type(error).__name__, cause=type(error.__cause__).__name__)
+        log.warning("ingest_unavailable", error=described(error))
         raise Refusal(503, "unavailable", "Nothing was stored. Send the same items again.", retry_after=2) from error
     finally:
         connections.close_all()
@@ -179,7 +180,7 @@ def hear(source: Source, orgs: Iterable[int], now: datetime) -> None:
             rows, update_conflicts=True, unique_fields=["org", "source"], update_fields=["at"]
         )
     except Error as error:
-        log.warning("source_heard_lost", source=source.pk, error=type(error).__name__)
+        log.warning("source_heard_lost", source=source.pk, error=described(error))
         return
     _heard.update({(org, source.pk): now for org in due})
 

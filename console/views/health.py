@@ -16,6 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from alerts.models import BROKEN_TIMERS, Alert
+from orgs.logs import described
 
 BROKEN = prometheus_client.Gauge(
     "live_broken_timers", "Open alerts whose timers fail: each is tried again, more seldom"
@@ -45,7 +46,7 @@ def _database() -> str:
         executor = MigrationExecutor(connection)
         waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError as error:
-        log.warning("not_ready", error=type(error).__name__)
+        log.warning("not_ready", error=described(error))
         return "away"
     return "migrations are missing" if waiting else "ok"
 

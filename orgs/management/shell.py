@@ -13,10 +13,11 @@ from django.db.models import QuerySet
 from django_scopes import scopes_disabled
 from psycopg.errors import UndefinedTable
 
+from orgs.database import Unusable, look
 from orgs.identifiers import Twins, spelled
+from orgs.logs import described
 from orgs.models import Org
 
-NO_DATABASE = "The database does not answer: is the service running (bin/up)?"
 NO_TABLES = "The database has not the tables of this version: run migrate first."
 
 
@@ -55,7 +56,7 @@ class SentenceCommand(BaseCommand):
 
     def run_from_argv(self, argv: list[str]) -> None:
         self._called_from_command_line = True
-        logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # one sentence says it: see NO_DATABASE
+        logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # one sentence says it: see database.look
         options = vars(self.create_parser(argv[0], argv[1]).parse_args(argv[2:]))
         try:
             self.execute(**options)
@@ -73,7 +74,7 @@ class SentenceCommand(BaseCommand):
             with scopes_disabled(), pghistory.context(command=f"{name} {options.get('sub', '')}".strip()):
                 self.work(options)
         except (OperationalError, InterfaceError) as error:
-            raise Refused(NO_DATABASE) from error
+            raise Refused(_why(error)) from error
         except ProgrammingError as error:
             if not isinstance(error.__cause__, UndefinedTable):
                 raise
@@ -87,6 +88,15 @@ class SentenceCommand(BaseCommand):
         """Say on stderr, before it is made, that something known is nearly the same."""
         if twin := Twins(known.values_list(what, flat=True)).of(spelled(value)):
             self.stderr.write(f"Note: {value!r} is nearly the same as {twin!r}, which is there already.")
+
+
+def _why(error: Exception) -> str:
+    """Why a command lost the database, in one sentence."""
+    try:
+        look()
+    except Unusable as unusable:
+        return str(unusable)
+    return f"The database failed: {described(error)}."
 
 
 class ShellCommand(SentenceCommand):

@@ -16,6 +16,7 @@ from alerts import actions
 from alerts.delivery import outbox
 from alerts.faults import PASSING, report
 from alerts.sources import inbox, watch
+from orgs.logs import described
 
 EVERY = 1.0  # seconds
 MIN_AGE = 2.0  # seconds a push has been due: the worker gets it first
@@ -70,7 +71,7 @@ def _survive(name: str, sweep: Callable[[], int]) -> int:
         with scopes_disabled():
             return sweep()
     except PASSING as error:
-        log.warning("database_away", sweep=name, error=type(error).__name__, detail=str(error).partition("\n")[0])
+        log.warning("database_away", sweep=name, error=described(error))
     except Exception as error:  # noqa: BLE001 - the process must live on; the next turn tries again
         report("sweep_failed", error, sweep=name)
     return 0

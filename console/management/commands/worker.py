@@ -1,0 +1,23 @@
+"""`manage.py worker`: the Celery worker, with the options it has everywhere."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from console import celery_app
+
+
+class Command(BaseCommand):
+    help = "Send pushes, work webhook deliveries and sweep timers as soon as they are due, until TERM or INT."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--concurrency", type=int, default=2, help="processes (default %(default)s)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        processes = str(options["concurrency"])
+        celery_app.start(
+            ["worker", "--concurrency", processes, "--prefetch-multiplier", "1", "--loglevel", settings.LOG_LEVEL]
+        )

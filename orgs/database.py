@@ -1,0 +1,79 @@
+"""The database as a process finds it when it starts: its address, whether it answers, whose version its tables are."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+import psycopg
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+
+SCHEMES = ("postgresql", "postgres")
+FORM = "DATABASE_URL must be postgresql://user:password@host/name, with special characters of the password as %XX"
+PREAMBLE = re.compile(r"^(?:connection (?:failed|is bad): )?(?:.* FATAL: +)?")
+
+
+class Unusable(Exception):
+    """A process cannot work with the database as it is; the message is one sentence, without any secret."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Migrations by `app.name`: `ahead` are applied and unknown here, `pending` the newest of each app that waits."""
+
+    ahead: list[str]
+    pending: list[str]
+
+
+def read_url(url: str) -> dict[str, Any]:
+    """DATABASE_URL as Django has it. Raises ImproperlyConfigured, which never quotes the URL: it holds the password."""
+    scheme, separator, _ = url.partition("://")
+    if separator and scheme not in SCHEMES and scheme.isalnum():
+        raise ImproperlyConfigured(f"{FORM}; it begins with {scheme}://, and only PostgreSQL is supported.")
+    try:
+        parts = urlsplit(url)
+        misread = not separator or "@" in parts.path or bool(parts.fragment)  # a / or # of the password cut it short
+        found: dict[str, Any] = environ.Env.db_url_config(url)
+    except (ValueError, ImproperlyConfigured):
+        misread = True
+    if misread:
+        raise ImproperlyConfigured(f"{FORM}.")
+    if not found["NAME"]:
+        raise ImproperlyConfigured(f"{FORM}; it names no database.")
+    return found
+
+
+def look() -> Schema:
+    """What the tables say about their version. Raises Unusable: nobody answers, and why.
+
+    Goes past the pool, which hides the reason and must not be open when a worker forks.
+    """
+    try:
+        with psycopg.connect(**connection.get_connection_params()) as direct:
+            return _schema(direct)
+    except psycopg.OperationalError as error:
+        reason = PREAMBLE.sub("", str(error).partition("\n")[0])
+        raise Unusable(f"The database does not answer: {reason.rstrip('.')}.") from None
+
+
+def _schema(direct: "psycopg.Connection[Any]") -> Schema:
+    newest = _newest()
+    try:
+        rows = direct.execute("SELECT app, name FROM django_migrations WHERE app = ANY(%s)", [list(newest)]).fetchall()
+    except psycopg.errors.UndefinedTable:
+        rows = []
+    applied = {(str(app), str(name)) for app, name in rows}
+    return Schema(
+        ahead=sorted(f"{app}.{name}" for app, name in applied if name > newest[app]),
+        pending=sorted(f"{app}.{name}" for app, name in newest.items() if (app, name) not in applied),
+    )
+
+
+def _newest() -> dict[str, str]:
+    """The newest migration of each app of ours, from the file that keeps them in one line."""
+    kept = {app.label: Path(app.path) / "migrations" / "max_migration.txt" for app in apps.get_app_configs()}
+    return {label: file.read_text("utf-8").strip() for label, file in kept.items() if file.exists()}

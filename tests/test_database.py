@@ -1,0 +1,159 @@
+"""A database that cannot be used is one sentence and exit code 2, for every process and every way to be wrong."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+
+from orgs.database import look, read_url
+from tests.launching import ROOT, environment, run, short_folder
+from tests.stack import database_url
+
+SECRET = "canarypassword"
+PROCESSES = {
+    "serve": ["--port", "0"],
+    "worker": [],
+    "beat": ["--schedule", "/nonexistent/schedule"],
+    "dispatcher": [],
+    "migrate": [],
+}
+
+
+def begin(command: str, url: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "manage.py", command, *PROCESSES[command]],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": url},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def refused(process: "subprocess.Popen[str]") -> str:
+    """The one sentence of a process that ends with 2."""
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2, said
+    assert len(said.splitlines()) == 1 and said.endswith(".\n"), said
+    assert SECRET not in said
+    return said
+
+
+@pytest.fixture
+def picky() -> Iterator[str]:
+    """A PostgreSQL that likes no password, as far as it goes on the wire."""
+    fields = b'SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user "live"\0\0'
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        while True:
+            try:
+                client, _ = server.accept()
+            except OSError:
+                return
+            with client:
+                while len(client.recv(1024)) == 8:  # may it be encrypted?
+                    client.sendall(b"N")
+                client.sendall(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+
+    threading.Thread(target=answer, daemon=True).start()
+    yield f"postgresql://live:{SECRET}@127.0.0.1:{server.getsockname()[1]}/live"
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+
+
+def test_a_wrong_password_is_said(picky: str) -> None:
+    said = refused(begin("migrate", picky))
+    assert said == 'migrate: The database does not answer: password authentication failed for user "live".\n'
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (f"postgresql://live:{SECRET}@127.0.0.1:1/live", "Connection refused"),
+        (f"mysql://live:{SECRET}@127.0.0.1/live", "only PostgreSQL"),
+    ],
+)
+def test_a_wrong_address_is_said(url: str, reason: str) -> None:
+    assert reason in refused(begin("dispatcher", url))
+
+
+def test_a_database_that_is_not_there_is_named(db: None) -> None:
+    name = connection.settings_dict["NAME"]
+    missing = database_url().replace(f"/{name}?", "/nowhere?")
+    assert 'database "nowhere" does not exist' in refused(begin("migrate", missing))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"live:{SECRET}@host/live",
+        f"postgresql://live:1{SECRET}/2@host/live",
+        f"postgresql://live:12/{SECRET}@host/live",
+        f"postgresql://live:{SECRET}#1@host/live",
+        f"postgresql://live:{SECRET}?1@host/live",
+        f"postgresql://live:{SECRET}@host:port/live",
+        f"postgresql://live:{SECRET}@host",
+        f"postgresql://live:{SECRET}@host/",
+        f"sqlite:///{SECRET}",
+    ],
+)
+def test_an_address_that_cannot_be_read_is_never_quoted(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as caught:
+        read_url(url)
+    assert "postgresql://user:password@host/name" in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:p%2Fw@h:5433/n", "postgres://u@/n?host=%2Ftmp%2Fsockets"])
+def test_a_good_address_is_read(url: str) -> None:
+    assert read_url(url)["NAME"] == "n"
+
+
+@pytest.fixture
+def newer(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[str]:
+    """The test's database as a later version of the code leaves it."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('orgs', '9999_later', now())")
+        yield database_url()
+        cursor.execute("DELETE FROM django_migrations WHERE name = '9999_later'")
+
+
+def test_old_code_does_not_begin_on_a_newer_schema(newer: str) -> None:
+    for process in [begin(command, newer) for command in PROCESSES]:
+        assert "newer version than this code (it has orgs.9999_later): run the newer code" in refused(process)
+
+
+def test_what_is_not_migrated_yet_is_known(db: None) -> None:
+    assert (look().ahead, look().pending) == ([], [])
+
+
+def test_a_process_says_that_migrations_are_missing() -> None:
+    empty = os.environ["DATABASE_URL"]  # the engine's own database, beside those of the tests
+    process = begin("beat", empty)
+    _, said = process.communicate(timeout=60)
+    assert "migrations_pending" in said and "orgs.0" in said
+
+
+@pytest.mark.launcher
+def test_bin_up_says_it_too() -> None:
+    with short_folder() as data:
+        done = run(ROOT / "bin" / "up", "--data", str(data), DATABASE_URL=f"mysql://live:{SECRET}@127.0.0.1/live")
+        logs = "".join(log.read_text() for log in (data / "logs").iterdir())
+    assert done.returncode == 2
+    assert "only PostgreSQL" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert SECRET not in done.stdout + done.stderr + logs
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL"])
+def test_a_setting_that_is_missing_is_one_sentence(name: str) -> None:
+    kept = {key: value for key, value in environment().items() if key != name}
+    env = kept | ({"SECRET_KEY": "x" * 50} if name != "SECRET_KEY" else {"DATABASE_URL": os.environ["DATABASE_URL"]})
+    done = subprocess.run([sys.executable, "manage.py", "check"], cwd=ROOT, env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, f"check: Set the {name} environment variable\n")
