@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from uvicorn.supervisors import Multiprocess
 
+from console.door import Door
 from console.wire import Wire
 
 GRACEFUL_SECONDS = 10
@@ -66,7 +67,7 @@ def _config(workers: int) -> uvicorn.Config:
         "console.asgi:application",
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=Door,
         ws=Wire,
         ws_max_size=64 * 1024,
         ws_ping_interval=20.0,
