@@ -204,7 +204,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """What the server calls. An address of the API means the same with slashes at its end."""
     if scope.get("path", "").startswith("/api/"):
-        scope = {**scope, "path": scope["path"].rstrip("/")}
+        scope = {**scope, "path": scope["path"].rstrip("/") if scope["path"].strip("/") != "api" else "/api/"}
     if scope["type"] == "websocket":
         await websocket_application(scope, receive, send)
     elif scope["type"] == "lifespan":

@@ -1,6 +1,6 @@
 """The server's side of a connection: the headers of a request are bounded in bytes and time before anything runs.
 
-uvicorn takes headers, trailers and chunk extensions of any size, and waits for them for ever.
+uvicorn takes headers, trailers and chunk extensions of any size, and waits for ever for them and for who does not read.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from orgs.errors import error_body
 
 HEAD_LIMIT = 32 * 1024  # bytes of the request line, the headers and the trailers
 HEAD_SECONDS = 10.0
+STUCK_SECONDS = 30.0  # without reading anything of an answer
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +31,7 @@ class Door(HttpToolsProtocol):
     _unread = 0  # bytes received since the parser last finished something: they wait in its memory
     _in_body = False
     _late: asyncio.TimerHandle | None = None
+    _stuck: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -37,7 +39,16 @@ class Door(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_here()
+        self._is_read()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stuck = self.loop.call_later(STUCK_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._is_read()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -91,6 +102,11 @@ class Door(HttpToolsProtocol):
         self._head += count
         if self._head > HEAD_LIMIT:
             raise _TooLarge
+
+    def _is_read(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
 
     def _wait_for_head(self) -> None:
         if self._late is None:

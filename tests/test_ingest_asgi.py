@@ -157,6 +157,16 @@ def test_without_collected_files_django_answers_itself(tmp_path: Path, settings:
     assert asgi._with_static(reading) is reading
 
 
+@pytest.mark.parametrize(
+    ("path", "status"), [("/api/alerts", 403), ("/api/schema", 200), ("/api/", 404), ("/api//", 404)]
+)
+def test_a_slash_at_the_end_of_an_api_address_means_the_same(sender: Sender, path: str, status: int) -> None:
+    """The sender's key may not read."""
+    answers = [sender.send(one, b"", method="GET") for one in (path, f"{path}/")]
+    assert [answer.status for answer in answers] == [status] * 2
+    assert answers[0].body == answers[1].body
+
+
 def test_a_page_s_answer_carries_a_request_id(sender: Sender) -> None:
     connection = HTTPConnection("127.0.0.1", sender.port, timeout=30)
     connection.request("GET", "/no-such-page", headers={"X-Request-Id": "from-me"})

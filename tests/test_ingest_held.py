@@ -102,7 +102,7 @@ def unsigned() -> list[str]:
 
 
 def test_46_unauthenticated_bodies_one_byte_short_stop_nobody(warm: Sender) -> None:
-    """Mutation: one budget for receipts and events: events are refused with 503."""
+    """Mutation: one budget for receipts and events, with no part for each sender: events are refused with 503."""
     machines = [
         short_by_one(EVENTS, 2 * MIB),
         short_by_one(ACTIVITY, 2 * MIB, "Authorization: Bearer no.key"),
@@ -179,9 +179,12 @@ def test_46_headers_of_100_mb_are_431_and_memory_stays_flat(warm: Sender, kind: 
     start, more = HEADS[kind]
     process = psutil.Process()
     before = process.memory_info().rss
+    sent = 0
     with held(warm.port, start) as (connection,), pytest.raises(OSError):  # the server does not read on
-        for _ in range(100):
+        while sent < 100:
             connection.sendall(more)
+            sent += 1
+    assert sent < 32  # MiB, which the kernel's buffers took
     assert process.memory_info().rss - before < 16 * MIB
     assert_all_answer_at_once(warm)
 
@@ -224,6 +227,20 @@ def test_who_was_answered_before_the_body_was_whole_is_cut_off() -> None:
     """Mutation: without on_response_complete such a connection lives for as long as it drips."""
     with serving(answering_at_once) as port, held(port, short_by_one(LOGIN, 1000)) as (connection,):
         assert answer_of(connection) == (200, {})
+
+
+async def answering_much(scope: Scope, receive: Receive, send: Send) -> None:
+    """An app whose answer is larger than every buffer on the way."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(100):
+        await send({"type": "http.response.body", "body": b"x" * MIB, "more_body": True})
+
+
+def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch, wait_for: Callable[..., Any]) -> None:
+    monkeypatch.setattr(door, "STUCK_SECONDS", 0.3)
+    with serving(answering_much) as port, held(port, b"GET / HTTP/1.1\r\n\r\n") as (connection,):
+        client = connection.getsockname()
+        wait_for(lambda: client not in {one.raddr for one in psutil.Process().net_connections() if one.raddr}, 10)
 
 
 def test_a_receipt_that_cannot_be_signed_is_refused_on_its_headers(warm: Sender) -> None:
