@@ -233,7 +233,12 @@ def _test_push() -> tuple[str, str, Operation]:
             "test_push",
             "Send a test push and see each hop",
             "Pushes",
-            {200: ("How far it came within 5 s; GET /api/pushes/{id} tells the rest.", "PushDetail")},
+            {
+                200: (
+                    "How far it came in 5 s (if many ask: at once); GET /api/pushes/{id} tells the rest.",
+                    "PushDetail",
+                )
+            },
             WRITES,
             parameters=(_path("sso_id", TEXT),),
             body=_body(_fields(org_id=org), {}),
