@@ -3,11 +3,32 @@
 import time
 import zoneinfo
 from collections.abc import Callable
+from itertools import chain
 
 from django.conf import settings
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
+
+from console.views import errors
+
+
+class TextMiddleware:
+    """Refuses a NUL in the path, the query or a form (400), in front of everything that would ask the database for it.
+
+    JSON bodies are judged field by field, where the answer can name the field: orgs/incoming.py.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\x00" in request.path_info:
+            return errors.bad_text(request)
+        for name, values in chain(request.GET.lists(), request.POST.lists()):
+            if any("\x00" in text for text in (name, *values)):
+                return errors.bad_text(request, name.replace("\x00", ""))
+        return self.get_response(request)
 
 
 class PersonMiddleware:

@@ -163,6 +163,12 @@ def parse_time(value: str, name: str, code: str) -> datetime:
 # --- the query ---------------------------------------------------------------------------------------------------
 
 
+def bounded_number(text: str, default: int, most: int) -> int:
+    """A whole number of a page's address: at most `most`; `default` for none, 0 and what is no number."""
+    digits = text.lstrip("0")[:9] if text.isascii() and text.isdecimal() else ""
+    return min(int(digits or default), most)
+
+
 class Query:
     """The parameters of a GET; those not in `known` are refused by name, empty ones count as not given."""
 
