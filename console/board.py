@@ -16,6 +16,7 @@ from django.http import QueryDict
 from alerts.models import Alert, Signal
 from console.rows import RELATED
 from orgs.identifiers import spelled
+from orgs.incoming import bounded_number
 from orgs.models import Org, Severity, User
 
 GROUP_LIMIT = 50  # rows of a group on a page; "show more" doubles it
@@ -56,7 +57,6 @@ class Filters:
 def parse(query: QueryDict) -> Filters:
     """The filters of a request."""
     tab, severity, signal = query.get("tab", ""), query.get("severity", ""), query.get("signal", "")
-    limit = query.get("limit", "")
     return Filters(
         tab=tab if tab in TABS else "all",
         severity=severity if severity in Severity.values else "",
@@ -65,7 +65,7 @@ def parse(query: QueryDict) -> Filters:
         org=spelled(_text(query, "org")),
         mine=query.get("mine") == "1",
         q=_text(query, "q"),
-        limit=min(int(limit[:6]), GROUP_LIMIT_MOST) if limit[:6].isdecimal() and int(limit[:6]) > 0 else GROUP_LIMIT,
+        limit=bounded_number(query.get("limit", ""), GROUP_LIMIT, GROUP_LIMIT_MOST),
         cursor=_text(query, "cursor"),
     )
 

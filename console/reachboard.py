@@ -17,6 +17,7 @@ from console.wording import short_name
 from orgs.api import rfc3339
 from orgs.identifiers import spelled
 from orgs.imports import safe
+from orgs.incoming import bounded_number
 from orgs.models import Agent, Org, User
 
 TABS = ("all", "nobody", "one")
@@ -46,11 +47,11 @@ class Filters:
 
 def parse(query: QueryDict) -> Filters:
     """The filters of a request."""
-    tab, limit = query.get("tab", ""), query.get("limit", "")
+    tab = query.get("tab", "")
     return Filters(
         tab=tab if tab in TABS else "all",
-        org=spelled(query.get("org", "").replace("\x00", "")[:200]),
-        limit=min(int(limit[:6]), SHOWN_MOST) if limit[:6].isdecimal() and int(limit[:6]) else SHOWN,
+        org=spelled(query.get("org", ""))[:200],
+        limit=bounded_number(query.get("limit", ""), SHOWN, SHOWN_MOST),
     )
 
 

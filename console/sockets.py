@@ -19,6 +19,7 @@ from django.db import DatabaseError
 from django.urls import path
 from django.utils import timezone
 
+from console.bodies import client_address
 from console.live import Client, hub
 from console.wire import AGAIN, EXTENSION, PlainWire
 from orgs.auth import visible_orgs
@@ -132,7 +133,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
         if not is_our_origin(self.scope) or user is None or not user.is_authenticated:
             await self.close()
             return
-        self.address = (self.scope.get("client") or ("", 0))[0]
+        self.address = client_address(self.scope)
         self.opened = self.messages_since = time.monotonic()
         self.messages = 0
         await self.accept()

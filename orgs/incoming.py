@@ -5,7 +5,6 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from email.message import Message
 from typing import Any, NoReturn
 
 import msgspec
@@ -69,22 +68,23 @@ def _read(request: Request, limit: int) -> Any:
     content = request._request.read(limit + 1)
     if len(content) > limit:
         raise Refused(413, "too_large", f"The body is over {limit // 1024} KiB.")
-    if content or request.META.get("CONTENT_LENGTH") not in (None, "", "0"):  # a form may have been read before us
-        _check_type(request.content_type or "")
+    sent = content or request.META.get("CONTENT_LENGTH") not in (None, "", "0")  # a form may have been read before us
+    if sent and not is_json(request.content_type or ""):
+        raise Refused(415, "unsupported_type", "Send application/json in UTF-8.")
     return _decode(content) if content.strip() else {}
 
 
-def _check_type(content_type: str) -> None:
-    header = Message()
-    header["Content-Type"] = content_type
-    charset = str(header.get_param("charset", "utf-8")).lower()
-    if header.get_content_type() != "application/json" or charset not in ("utf-8", "utf8"):
-        raise Refused(415, "unsupported_type", "Send application/json in UTF-8.")
+def is_json(content_type: str) -> bool:
+    """Whether a Content-Type is JSON in UTF-8, which is also what none names; other parameters mean nothing."""
+    kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    pairs = [part.partition("=") for part in parameters]
+    charsets = {value.strip(' "') for name, _, value in pairs if name.strip() == "charset"}
+    return kind == "application/json" and charsets <= {"utf-8", "utf8"}
 
 
 def _decode(content: bytes) -> Any:
     try:
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")
         if _depth(text) > NESTING:
             raise Refused(400, "too_deep", f"The body is nested deeper than {NESTING}.")
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_not_json)
@@ -161,6 +161,12 @@ def parse_time(value: str, name: str, code: str) -> datetime:
 
 
 # --- the query ---------------------------------------------------------------------------------------------------
+
+
+def bounded_number(text: str, default: int, most: int) -> int:
+    """A whole number of a page's address: at most `most`; `default` for none, 0 and what is no number."""
+    digits = text.lstrip("0")[:9] if text.isascii() and text.isdecimal() else ""
+    return min(int(digits or default), most)
 
 
 class Query:

@@ -16,6 +16,7 @@ import uvicorn
 from django_scopes import scopes_disabled
 
 from alerts.models import Alert, FailureEvent, RoomActivity
+from console.door import Door
 from orgs.models import ApiKey, Source
 
 EVENTS = "/api/failure-events"
@@ -45,12 +46,13 @@ class Answer:
 
 
 @contextmanager
-def serving() -> Iterator[int]:
-    """Serve console.asgi on a free port of loopback; gives the port."""
+def serving(app: Any = None) -> Iterator[int]:
+    """Serve console.asgi, or another app, on a free port of loopback; gives the port."""
     from console.asgi import application
 
     listening = socket.create_server(("127.0.0.1", 0), backlog=512)
-    config = uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", loop="uvloop")
+    options: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "loop": "uvloop"}
+    config = uvicorn.Config(app or application, http=Door, **options)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

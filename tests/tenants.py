@@ -154,9 +154,9 @@ def strangers(ours: Tenant) -> dict[str, Client]:
     MembershipFactory(org=ours.org, user=gone.user, role="lead")
     locked = AssignmentFactory(org=ours.org, role=ours.assignment.role, user__name="Locked").user
     callers = {
-        LEAD_ELSEWHERE: _browser(other.lead),
-        "whose assignment was removed": _browser(gone.user),
-        "who was locked out": _browser(locked),
+        LEAD_ELSEWHERE: browser(other.lead),
+        "whose assignment was removed": browser(gone.user),
+        "who was locked out": browser(locked),
         "nobody": Client(),
         KEY_ELSEWHERE: _machine(other.source, "ingest", "read", "act"),
         "a revoked key": _machine(ours.source, "read", "act", revoked=True),
@@ -174,14 +174,14 @@ SIGNED_OUT = {"who was locked out", "nobody", "a revoked key"}
 
 def insiders(ours: Tenant) -> dict[str, Client]:
     """Everybody who may see this tenant's data."""
-    return {"a lead": _browser(ours.lead), "a key": _machine(ours.source, "read", "act")}
+    return {"a lead": browser(ours.lead), "a key": _machine(ours.source, "read", "act")}
 
 
 def specialist() -> Client:
-    return _browser(UserFactory(is_specialist=True, name="Specialist"))
+    return browser(UserFactory(is_specialist=True, name="Specialist"))
 
 
-def _browser(user: User) -> Client:
+def browser(user: User) -> Client:
     client = Client()
     client.force_login(user)
     return client

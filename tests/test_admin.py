@@ -213,7 +213,7 @@ def test_search_finds_people_for_the_autocomplete(desk: Client) -> None:
     assert [person["text"] for person in found] == ["Rina Wulandari"]
 
 
-@pytest.mark.parametrize("text", ["bank", "=", "%", "' OR 1=1", "\u0000", "123e4567-e89b-12d3-a456-426614174000"])
+@pytest.mark.parametrize("text", ["bank", "=", "%", "' OR 1=1", "\ufffd", "123e4567-e89b-12d3-a456-426614174000"])
 def test_every_list_can_be_searched(desk: Client, text: str) -> None:
     for model in admin.site._registry:
         name = f"{model._meta.app_label}_{model._meta.model_name}_changelist"

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection as database
 
 from console import asgi
-from console.ingest.request import Message, Receive, Scope, Send
+from console.bodies import Message, Receive, Scope, Send
 from tests.ingest_server import Sender
 
 PATIENCE = 5.0
@@ -79,7 +79,7 @@ async def test_without_a_free_slot_the_answer_is_503(monkeypatch: pytest.MonkeyP
 
 async def test_livez_needs_no_slot() -> None:
     holding = Holding()
-    slots = asgi.Slots(holding, 1)
+    slots = asgi.behind_slots(holding, 1)
     held = asyncio.create_task(call(slots))
     await holding.begun.wait()
     assert (await call(slots, path="/livez"))[0] == 200
@@ -97,17 +97,17 @@ async def test_a_slot_is_given_back_when_the_app_fails() -> None:
             await call(slots)
 
 
-async def test_a_page_s_body_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asgi, "BODY_LIMIT", 10)
+async def test_a_page_s_body_is_bounded() -> None:
     slots = asgi.Slots(reading, 1)
+    slots.of_anybody.limit = 10
     assert (await call(slots, b"12345", b"67890"))[1]["length"] == "10"
     status, _, body = await call(slots, b"12345", b"678901")
     assert (status, json.loads(body)["error"]["code"]) == (413, "too_large")
 
 
-async def test_a_page_s_body_that_does_not_arrive_gives_its_slot_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asgi, "BODY_SECONDS", 0.05)
+async def test_a_page_s_body_that_does_not_arrive_takes_no_slot() -> None:
     slots = asgi.Slots(reading, 1)
+    slots.of_anybody.seconds = 0.05
     sent: list[Message] = []
 
     async def silence() -> Message:
@@ -155,6 +155,16 @@ async def test_static_files_take_no_slot(tmp_path: Path, settings: Any) -> None:
 def test_without_collected_files_django_answers_itself(tmp_path: Path, settings: Any) -> None:
     settings.STATIC_ROOT = tmp_path / "nothing"
     assert asgi._with_static(reading) is reading
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/api/alerts", 403), ("/api/schema", 200), ("/api/", 404), ("/api//", 404)]
+)
+def test_a_slash_at_the_end_of_an_api_address_means_the_same(sender: Sender, path: str, status: int) -> None:
+    """The sender's key may not read."""
+    answers = [sender.send(one, b"", method="GET") for one in (path, f"{path}/")]
+    assert [answer.status for answer in answers] == [status] * 2
+    assert answers[0].body == answers[1].body
 
 
 def test_a_page_s_answer_carries_a_request_id(sender: Sender) -> None:

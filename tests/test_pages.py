@@ -99,7 +99,7 @@ def test_over_target_and_nobody_on_it_is_solid(scene: Scene) -> None:
         ("q=B", ["b", "a"]),
         ("mine=1", ["b"]),
         ("org=nowhere", []),
-        ("q=%00", ["a", "b"]),
+        ("q=%20", ["a", "b"]),
         ("severity=critical&agent=Card Helper", []),
     ],
 )

@@ -17,7 +17,7 @@ from django.test import Client
 from django.utils.html import strip_tags
 from django_scopes import scope, scopes_disabled
 
-from alerts.delivery import outbox
+from alerts.delivery import outbox, tokens
 from alerts.models import Push
 from orgs import clock as database_clock
 from orgs.models import Org, User
@@ -136,7 +136,7 @@ def test_tabs_and_org_choose_what_is_shown(reached: Client, org: Org) -> None:
         ("?tab=nobody", {"Refund Guide"}),
         ("?tab=one", set()),
         (f"?org={org.external_id}", {"Billing Bot"}),
-        ("?tab=loud&limit=x&org=%00", {"Billing Bot", "Refund Guide"}),
+        ("?tab=loud&limit=x&org=", {"Billing Bot", "Refund Guide"}),
     ):
         page = reached.get(f"/reach{query}").content.decode()
         assert set(re.findall(r'lm-reach-agent">([^<]+?) <', page)) == shown, query
@@ -246,6 +246,15 @@ def test_no_answer_changes_nothing_and_is_said(reached: Client, standins: Any) -
     standins.behave("down")
     assert "gave no answer: the phones are as they were" in said(reached.post("/reach/ask"))
     assert "1 phone" in text(reached.get("/reach"))
+
+
+def test_while_two_ask_a_third_is_told_to_wait(reached: Client, standins: Any, monkeypatch: Any) -> None:
+    """Each one that asks holds a slot of the pages until notification-service answers."""
+    monkeypatch.setattr(tokens, "_asking", threading.BoundedSemaphore(1))
+    with tokens._asking:
+        assert "Others are asking at this moment" in said(reached.post("/reach/ask"))
+    assert standins.log() == []
+    assert "Asked about the phones of 2 people." in said(reached.post("/reach/ask"))
 
 
 def test_nothing_is_asked_or_sent_by_looking(reached: Client) -> None:

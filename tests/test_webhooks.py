@@ -156,6 +156,18 @@ def test_a_packed_body_is_read(hook: Hook) -> None:
     assert [activity.kind for activity in activities()] == ["customer_message"]
 
 
+def test_a_byte_order_mark_and_a_slash_at_the_end_change_nothing(hook: Hook) -> None:
+    body = b"\xef\xbb\xbf" + json.dumps(message(org=hook.org.external_id)).encode()
+    assert hook.send(body, f"{hook.path}/", Content_Type="application/json; charset=utf-8;").status == 200
+    work()
+    assert [activity.kind for activity in activities()] == ["customer_message"]
+
+
+def test_a_body_over_256_kib_is_413(hook: Hook) -> None:
+    assert hook.send(b" " * (256 * 1024 + 1)).status == 413
+    assert deliveries() == []
+
+
 def test_nothing_personal_is_stored(hook: Hook) -> None:
     hook.post(text="Saya Sari, 0812-3456-7890", room_account_uniq_id="6281234567890", room_name="Sari Dewi Hartono")
     work()

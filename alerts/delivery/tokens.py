@@ -1,5 +1,6 @@
 """Who has a phone: push tokens, asked of notification-service and kept on the person (proof of reach)."""
 
+import threading
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -16,6 +17,7 @@ from orgs.models import Assignment, User
 
 AT_ONCE = 500  # people
 ASKED_WITHIN = 30  # seconds between two questions of one person at a page
+_asking = threading.BoundedSemaphore(2)  # a page that asks holds its slot until the other side answers
 
 log = structlog.get_logger(__name__)
 
@@ -46,11 +48,20 @@ class AskedJustNow(Exception):
     """This person asked less than 30 s ago."""
 
 
+class OthersAsk(Exception):
+    """Two people are asking at this moment."""
+
+
 def ask_on_demand(by: User, users: Iterable[User]) -> int:
-    """The same for somebody at a page, at most once in 30 s for each who asks. Raises AskedJustNow."""
-    if not cache.add(f"push-tokens-asked-by-{by.pk}", True, ASKED_WITHIN):
-        raise AskedJustNow
-    return ask_tokens_of(users)
+    """The same for somebody at a page, at most once in 30 s for each who asks. Raises AskedJustNow, OthersAsk."""
+    if not _asking.acquire(blocking=False):
+        raise OthersAsk
+    try:
+        if not cache.add(f"push-tokens-asked-by-{by.pk}", True, ASKED_WITHIN):
+            raise AskedJustNow
+        return ask_tokens_of(users)
+    finally:
+        _asking.release()
 
 
 def ask_everybody() -> int:

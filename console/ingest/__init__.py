@@ -4,7 +4,7 @@ A request is authenticated, its body is capped while it is read, and one ordinar
 bounded thread pool decodes it, checks each item alone and calls `alerts.actions` once, in one transaction. A 2xx
 is sent after COMMIT only.
 
-    http.py    the ASGI app                                        request.py  headers, the body read with limits
+    http.py    the ASGI app                                        request.py  headers, the body
     decode.py  bytes -> items, or one error for the whole request  keys.py     who calls, how often
     check.py   one item -> accepted, or its error                  fields.py   ids spelled, texts cleaned and masked
     work.py    the synchronous function                            together.py  many small requests, one transaction
@@ -19,10 +19,10 @@ Whole-request errors (`{"error": {"code", "message", "field"?}}`):
 | 401 | `unauthenticated` | no, unknown, expired or revoked key; a receipt's signature does not hold |
 | 403 | `missing_scope` | the key has not the scope `ingest` |
 | 405 | `method_not_allowed` | not POST |
-| 408 | `too_slow` | the body did not arrive within 30 s |
-| 413 | `too_large`, `too_many_items` | over 2 MiB, as sent or unpacked; over 1,000 items |
+| 408 | `too_slow` | the body did not arrive within 30 s; 10 s for a webhook or a receipt |
+| 413 | `too_large`, `too_many_items` | over 2 MiB (webhook 256 KiB, receipts 64 KiB); over 1,000 items |
 | 415 | `unsupported_type` | not application/json in UTF-8, or packed otherwise than with gzip |
-| 429 | `rate_limited` | over the key's requests per minute (Retry-After) |
+| 429 | `rate_limited`, `too_much_at_once` | too many requests per minute, or bodies at one time (Retry-After) |
 | 500 | `internal_error` | a fault of ours; sending the same again is safe |
 | 503 | `overloaded`, `unavailable` | too many waiting; the database is away (Retry-After) |
 

@@ -5,7 +5,8 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-BODY_LIMIT = 2 * 1024 * 1024  # bytes, as sent and again when unpacked
+MIB = 1024 * 1024
+BODY_LIMIT = 2 * MIB  # bytes, as sent and again when unpacked
 ITEM_LIMIT = 1000
 DEPTH_LIMIT = 32
 
@@ -36,9 +37,10 @@ class Body:
         return name if self.single else f"items[{index}].{name}" if name else f"items[{index}]"
 
 
-def too_large() -> Refusal:
-    """413: over the limit, whether packed or not."""
-    return Refusal(413, "too_large", "The body is over 2 MiB. Send fewer items in one request.")
+def too_large(limit: int) -> Refusal:
+    """413: over the limit in bytes, whether packed or not."""
+    size = f"{limit // MIB} MiB" if limit >= MIB else f"{limit // 1024} KiB"
+    return Refusal(413, "too_large", f"The body is over {size}. Send less in one request.")
 
 
 def unpack(body: bytes) -> bytes:
@@ -49,7 +51,7 @@ def unpack(body: bytes) -> bytes:
     except zlib.error:
         raise Refusal(400, "bad_gzip", "The body is not gzip, though Content-Encoding says so.") from None
     if len(content) > BODY_LIMIT:
-        raise too_large()
+        raise too_large(BODY_LIMIT)
     if not unpacker.eof or unpacker.unused_data:
         raise Refusal(400, "bad_gzip", "The gzip body is cut short or has more than one member.")
     return content
@@ -93,9 +95,11 @@ _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_consta
 
 
 def parse(body: bytes) -> Any:
-    """The value of a JSON body in UTF-8, of bounded depth and without duplicate keys. Raises Refusal (400)."""
+    """The value of a JSON body in UTF-8, of bounded depth and without duplicate keys; a byte order mark in front is
+    no part of it. Raises Refusal (400).
+    """
     try:
-        value = _decoder.decode(body.decode())
+        value = _decoder.decode(body.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise Refusal(400, "not_json", "The body is not UTF-8.") from None
     except _DuplicateKey:

@@ -12,12 +12,14 @@ import prometheus_client
 import structlog
 from django.conf import settings
 
+from console.bodies import Budget, Disconnected, Receive, Scope, Send, site
 from console.ingest import keys, receipts, webhooks, work
-from console.ingest.decode import Refusal
-from console.ingest.request import Disconnected, Held, Receive, Request, Scope, Send, is_packed
+from console.ingest.decode import BODY_LIMIT, MIB, Refusal
+from console.ingest.request import Request, is_packed
 from console.ingest.tally import tally
 from console.ingest.together import Together
 from orgs.errors import error_body
+from orgs.webhooks import is_allowed
 
 T = TypeVar("T")
 
@@ -26,6 +28,8 @@ RECEIPTS = "/api/push-receipts"
 PATHS = frozenset({*WRITES, RECEIPTS})
 FLUSH_SECONDS = 1.0
 DELIVERIES_AT_ONCE = 100
+WEBHOOK_LIMIT = 256 * 1024  # bytes: one message, its room and its contact
+RECEIPT_LIMIT = 64 * 1024  # bytes: some 400 receipts, of a sender who is proven only by the whole body
 
 log = structlog.get_logger(__name__)
 REQUESTS = prometheus_client.Counter("live_ingest_requests", "Requests to the lane", ["path", "status"])
@@ -71,7 +75,10 @@ class Lane:
         self._rates = keys.Rates()
         self._endpoints = webhooks.EndpointCache()
         self._deliveries = Together("webhooks", webhooks.receive, DELIVERIES_AT_ONCE, settings.INGEST_WAITING)
-        self._held = Held()
+        # A body counts from its first byte to its answer; nobody's bodies take what another kind of sender needs.
+        self.of_keys = Budget(BODY_LIMIT, 30.0, each=24 * MIB, at_once=500, total=64 * MIB)
+        self.of_webhooks = Budget(WEBHOOK_LIMIT, 10.0, each=4 * MIB, at_once=500, total=32 * MIB)
+        self.of_strangers = Budget(RECEIPT_LIMIT, 10.0, each=MIB, at_once=64, total=16 * MIB)
         self._flushing: asyncio.Task[None] | None = None
 
     def close(self) -> None:
@@ -82,7 +89,7 @@ class Lane:
             work.in_database(tally.flush)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, self._held)
+        request = Request(scope, receive)
         if request.path.startswith(webhooks.PREFIX):
             request.name = webhooks.named(request.path)
         try:
@@ -132,7 +139,7 @@ class Lane:
         keys.check_scope(caller)
         self._rates.take(caller, time.monotonic())
         packed = is_packed(request)
-        content = await request.read()
+        content = await request.read(self.of_keys, caller.prefix)
         return await self.pool.run(partial(work.write, WRITES[request.path], caller.source, content, packed=packed))
 
     async def _caller(self, request: Request) -> keys.Caller:
@@ -149,13 +156,15 @@ class Lane:
             endpoint = await self.pool.run(partial(work.in_database, partial(self._endpoints.look_up, asked)))
         request.caller = endpoint.public_id
         packed = request.headers.get("content-encoding", "").strip().lower() == "gzip"
-        content = await request.read()
+        allowed = is_allowed(endpoint, request.client)
+        content = await request.read(self.of_webhooks, endpoint.public_id) if allowed else b""
         return await self._deliveries.run(webhooks.Posted(endpoint, request.client, content, packed))
 
     async def _receipts(self, request: Request) -> work.Answer:
         if is_packed(request):
             raise Refusal(415, "unsupported_type", "A receipt is signed as it is: send it without gzip.")
-        content = await request.read()
+        receipts.check_headers(request.headers)
+        content = await request.read(self.of_strangers, site(request.client))
         receipts.verify(content, request.headers)
         request.caller = "notification-service"
         return await self.pool.run(partial(receipts.write, content))

@@ -3,6 +3,8 @@
 Replays need no memory of their own: a receipt says what became of one push once, told again it changes nothing.
 """
 
+import base64
+import time
 from collections.abc import Mapping
 
 import structlog
@@ -13,12 +15,33 @@ from alerts.delivery.receipts import record_receipts
 from console.ingest.decode import Refusal
 from console.ingest.work import Answer, write_receipts
 
+TOLERANCE = 300.0  # seconds, as the library has it
+SIGNATURE_BYTES = 32
+
 log = structlog.get_logger(__name__)
 
 
 def write(body: bytes) -> Answer:
     """Record the receipts of a verified body. Raises Refusal."""
     return write_receipts(record_receipts, body)
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Refuse what cannot be signed before its body is read: a header is missing, too old or no signature. Raises
+    Refusal (401).
+    """
+    try:
+        age = abs(time.time() - float(headers["webhook-timestamp"]))
+        signed = any(len(_signature(one)) == SIGNATURE_BYTES for one in headers["webhook-signature"].split())
+    except (KeyError, ValueError):
+        raise _refused() from None
+    if not (headers.get("webhook-id") and age <= TOLERANCE and signed):
+        raise _refused()
+
+
+def _signature(versioned: str) -> bytes:
+    version, _, signature = versioned.partition(",")
+    return base64.b64decode(signature, validate=True) if version == "v1" else b""
 
 
 def verify(body: bytes, headers: Mapping[str, str]) -> None:

@@ -25,11 +25,11 @@ REFUSALS = {
     415: "Not application/json in UTF-8: `unsupported_type`.",
     422: "`field` names what is wrong: `missing_field`, `unknown_field`, `invalid_field`, `unknown_parameter`, "
     "`invalid_parameter`, `too_long`, `bad_text`, `unknown_person`.",
-    429: "More requests than this key may send: `rate_limited`.",
+    429: "More requests, or more at once, than this sender may send: `rate_limited`, `too_much_at_once`.",
     503: "Overloaded, or the database is away; nothing was stored: `overloaded`, `unavailable`.",
 }
 ALWAYS = (401, 403, 405, 503)
-READS, WRITES, LANE = (404, 406, 422), (400, 404, 406, 413, 415, 422), (400, 408, 413, 415, 429)
+READS, WRITES, LANE = (404, 406, 422), (400, 404, 406, 408, 413, 415, 422, 429), (400, 408, 413, 415, 429)
 RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
 
 
@@ -236,7 +236,12 @@ def _test_push() -> tuple[str, str, Operation]:
             "test_push",
             "Send a test push and see each hop",
             "Pushes",
-            {200: ("How far it came within 5 s; GET /api/pushes/{id} tells the rest.", "PushDetail")},
+            {
+                200: (
+                    "How far it came in 5 s (if many ask: at once); GET /api/pushes/{id} tells the rest.",
+                    "PushDetail",
+                )
+            },
             WRITES,
             parameters=(_path("sso_id", TEXT),),
             body=_body(_fields(org_id=org), {}),
@@ -327,7 +332,8 @@ def _write(name: str, path: str, summary: str, examples: dict[str, Any], **more:
         422: ("One object: `invalid`.", "ItemResult"),
     }
     content = {"application/json": {"schema": body_of(name), "examples": examples[name]}}
-    description = 'One object, an array, or `{"items": [...]}`: at most 1,000 items, 2 MiB after decompression. A 2xx '
+    limit = more.pop("limit", "2 MiB after decompression")
+    description = f'One object, an array, or `{{"items": [...]}}`: at most 1,000 items, {limit}. A 2xx '
     return (
         path,
         "post",
@@ -356,8 +362,9 @@ def _webhook() -> tuple[str, str, Operation]:
             "What Qontak's message interaction webhook posts",
             "Writing",
             {200: ("Stored, whatever it says; then worked.", "Delivery")},
-            (413,),
+            (408, 413, 429),
             description="The address is made by `webhook create` or on the page of sources, its last part the secret. "
+            "At most 256 KiB. "
             "401: no such address, or a newer one took its place. 403: not an allowed address.",
             parameters=(GZIP, _path("endpoint", {**TEXT, "description": "`public_id.token`"})),
             body={"required": True, "content": any_object},
@@ -376,6 +383,7 @@ def operations(examples: dict[str, Any]) -> list[tuple[str, str, Operation]]:
             "/api/push-receipts",
             "Tell what became of a push (notification-service)",
             examples,
+            limit="64 KiB, not packed",
             parameters=SIGNATURE,
             security=[{}],
         ),

@@ -7,7 +7,7 @@ from typing import Any, Concatenate
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
@@ -43,6 +43,11 @@ def _page_of(request: HttpRequest) -> str:
 def is_ours(request: HttpRequest, url: str) -> bool:
     """Whether this address is a page of this very site: nobody is sent elsewhere."""
     return url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
+
+
+def sent_back(request: HttpRequest, url: str, otherwise: str) -> HttpResponseRedirect:
+    """To an address that the browser named, if it is one of ours; `redirect` would take it for the name of a view."""
+    return HttpResponseRedirect(url if is_ours(request, url) else otherwise)
 
 
 def person(request: HttpRequest) -> User:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from django.contrib import messages
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -22,7 +22,7 @@ from console import reach, timeline
 from console.live import checksums
 from console.rows import RELATED, facts_of, name_of, view_of, views
 from console.sentences import failures, taken_by
-from console.views.access import is_ours, person, signed_in
+from console.views.access import person, sent_back, signed_in
 from console.wording import read_by, short_name
 from orgs import clock
 from orgs.auth import find_supervisor
@@ -154,8 +154,7 @@ def _answer(request: HttpRequest, alert_id: UUID, said: str, undo: str, status: 
     found = _alert(alert_id)
     if not request.headers.get("HX-Request"):
         messages.info(request, said)
-        back = request.headers.get("Referer", "")
-        return redirect(back if is_ours(request, back) else reverse("alert", args=[alert_id]))
+        return sent_back(request, request.headers.get("Referer", ""), reverse("alert", args=[alert_id]))
     if request.headers.get("HX-Target") == "alert":
         response = _page(request, found, status)
     else:

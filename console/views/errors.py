@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from django.db import close_old_connections, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
 from django.template.loader import get_template
+from django.utils import translation
+from django.utils.translation import get_language_from_request
 
 from orgs.errors import error_body
 
@@ -15,14 +15,12 @@ def _wants_json(request: HttpRequest) -> bool:
 
 
 def _page(request: HttpRequest, name: str, status: int, context: dict[str, Any] | None = None) -> HttpResponse:
-    """The page, rendered. Under ASGI Django does that in a thread that no signal tidies: a connection used here
-    would be lost to the pool until the process ends.
-    """
-    try:
-        return render(request, name, context, status=status)
-    finally:
-        if not connection.in_atomic_block:
-            close_old_connections()
+    """The page, rendered from what is in the request itself: person, session and database may be what is missing."""
+    user = getattr(request, "_cached_user", None)  # as far as somebody has looked at it before us
+    theme = getattr(user, "theme", "auto")
+    values = {"theme": theme if theme != "auto" else "", **(context or {})}
+    with translation.override(getattr(request, "LANGUAGE_CODE", "") or get_language_from_request(request)):
+        return HttpResponse(get_template(name).render(values), status=status)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -46,11 +44,18 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _page(request, "400.html", 400)
 
 
+def bad_text(request: HttpRequest, field: str = "") -> HttpResponse:
+    """400 for a NUL in the path or in a field of the query or a form; PostgreSQL can keep none."""
+    if _wants_json(request):
+        return JsonResponse(error_body("bad_text", "A NUL is no text.", field), status=400)
+    return _page(request, "400.html", 400)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500; touches neither the database nor the session, which may be what is broken."""
+    """500."""
     if _wants_json(request):
         return JsonResponse(error_body("server_error", "The service failed. Try again."), status=500)
-    return HttpResponse(get_template("500.html").render({}), status=500)
+    return _page(request, "500.html", 500)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.context import zones
-from console.views.access import is_ours, person, signed_in
+from console.views.access import person, sent_back, signed_in
 from orgs.models import THEMES, User
 
 
@@ -55,8 +55,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
 @require_POST
 def set_language(request: HttpRequest) -> HttpResponse:
     """`POST /language`: for somebody signed out a cookie, for a person their own setting."""
-    back = request.POST.get("next", "/")
-    response = redirect(back if is_ours(request, back) else "/")
+    response = sent_back(request, request.POST.get("next", "/"), "/")
     language = request.POST.get("language", "")
     if language not in dict(settings.LANGUAGES) or not check_for_language(language):
         return response

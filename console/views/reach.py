@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from alerts.delivery.outbox import send_test_push, send_test_round
-from alerts.delivery.tokens import AskedJustNow, ask_on_demand
+from alerts.delivery.tokens import AskedJustNow, OthersAsk, ask_on_demand
 from alerts.models import Push
 from alerts.reach import AgentReach, coverage, production_agents, reach_of
 from console import reachboard
@@ -141,6 +141,8 @@ def ask(request: HttpRequest) -> HttpResponse:
         answered = ask_on_demand(me, User.objects.filter(pk__in=held.values("user")))
     except AskedJustNow:
         messages.info(request, _("Asked less than 30 s ago: the page shows the answer."))
+    except OthersAsk:
+        messages.info(request, _("Others are asking at this moment. Try again in some seconds."))
     else:
         _say_answered(request, answered)
     return redirect(reverse("reach") + filters.url())
@@ -195,7 +197,7 @@ def test_push(request: HttpRequest, sso_id: str) -> HttpResponse:
     `org` says in which org, where there are several.
     """
     me = person(request)
-    user, org = _target(me, sso_id, request.POST.get("org", "").replace("\x00", ""))
+    user, org = _target(me, sso_id, request.POST.get("org", ""))
     push = send_test_push(org, user, me)
     if not request.headers.get("HX-Request"):
         return redirect("reach")

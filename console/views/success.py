@@ -26,6 +26,7 @@ from orgs import clock
 from orgs.api import rfc3339
 from orgs.auth import orgs_of
 from orgs.identifiers import spelled
+from orgs.incoming import bounded_number
 from orgs.models import Org
 
 RANGES = (7, 30, 90)  # days
@@ -215,8 +216,7 @@ def _list(request: HttpRequest, asked: Asked, metric: Metric) -> dict[str, Any]:
     words = WORDS[metric.name].outcomes
     outcome = request.GET.get("outcome", "")
     outcome = outcome if outcome in words else ""
-    number = request.GET.get("page", "")
-    page = min(int(number), MOST_PAGES) if number.isascii() and number.isdecimal() and int(number[:6]) > 0 else 1
+    page = bounded_number(request.GET.get("page", ""), 1, MOST_PAGES)
     found = figures.items(metric, span, outcome, PAGE + 1, PAGE * (page - 1))
     kept: dict[str, Any] = {"outcome": outcome}
     return {

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.forms.models import BaseInlineFormSet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -19,6 +19,12 @@ SHOWN = 500  # changes on a history page
 
 class TrackedAdmin(admin.ModelAdmin):
     """Its History page shows what the database kept, so also what the shell changed and what is deleted."""
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """What the address suggests for a new row; a reference that cannot be one is left out."""
+        suggested: dict[str, Any] = super().get_changeform_initial_data(request)
+        related = {field.name: field.related_model for field in self.opts.get_fields()}
+        return {name: value for name, value in suggested.items() if _can_name(related.get(name), value)}
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -67,6 +73,21 @@ class TrackedAdmin(admin.ModelAdmin):
             act()
             return HttpResponseRedirect(reverse(back, args=[instance.pk]))
         return self.page(request, "admin/orgs/confirm.html", object=instance, **texts)
+
+
+def pk_of(object_id: str) -> int:
+    """The row an address of the admin names; 0, which none has, where it cannot be one."""
+    return int(object_id) if object_id.isascii() and object_id.isdigit() and len(object_id) < 19 else 0
+
+
+def _can_name(related: Any, value: Any) -> bool:
+    """Whether a value, or each of a list, can be the key of this model; of no model: anything."""
+    try:
+        for one in value if related and isinstance(value, list) else [value]:
+            _ = related and related._meta.pk.to_python(one)
+    except ValidationError:
+        return False
+    return True
 
 
 class LabelledFormSet(BaseInlineFormSet):

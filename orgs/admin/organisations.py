@@ -5,6 +5,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import BadRequest
 from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
@@ -47,7 +49,8 @@ class AssignmentForm(forms.ModelForm):
         super()._post_clean()  # type: ignore[misc]
 
     def _get_validation_exclusions(self) -> set[str]:
-        return super()._get_validation_exclusions() - {"org"}  # type: ignore[misc]
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return excluded - {"org"} if self.instance.org_id else excluded  # without a role there is no pair to check
 
 
 class AgentForm(TwinForm):
@@ -278,7 +281,11 @@ class AssignmentAdmin(TrackedAdmin):
 
     def export_csv(self, request: HttpRequest) -> HttpResponse:
         """The filtered rows as a CSV file that the import reads again; no cell is a formula."""
-        rows = self.get_changelist_instance(request).get_queryset(request).select_related(*self.list_select_related)
+        try:
+            rows = self.get_changelist_instance(request).get_queryset(request)
+        except IncorrectLookupParameters:
+            raise BadRequest("no such filter") from None
+        rows = rows.select_related(*self.list_select_related)
         response = HttpResponse("".join(["\ufeff", *imports.export(rows)]), content_type="text/csv; charset=utf-8")
         response.headers["Content-Disposition"] = 'attachment; filename="assignments.csv"'
         return response

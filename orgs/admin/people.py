@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from orgs import invitations
-from orgs.admin.base import Rows, TrackedAdmin
+from orgs.admin.base import Rows, TrackedAdmin, pk_of
 from orgs.admin.organisations import AssignmentForm
 from orgs.models import Assignment, Membership, User
 from orgs.twin_form import TwinForm
@@ -91,7 +91,7 @@ class UserAdmin(TrackedAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        app = object_id.isdigit() and Authenticator.objects.filter(user_id=object_id).exists()
+        app = Authenticator.objects.filter(user_id=pk_of(object_id)).exists()
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), "has_app": app})
 
     def invite(self, request: HttpRequest, pk: int) -> HttpResponse:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 
 from orgs import clock, keys
-from orgs.admin.base import TrackedAdmin
+from orgs.admin.base import TrackedAdmin, pk_of
 from orgs.models import ApiKey, Scope, Source, SourceHeard
 
 LARGEST = 2**31 - 1
@@ -92,7 +92,7 @@ class SourceAdmin(TrackedAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        listed = ApiKey.objects.filter(source_id=object_id).order_by("-created") if object_id.isdigit() else []
+        listed = ApiKey.objects.filter(source_id=pk_of(object_id)).order_by("-created")
         context = {**(extra_context or {}), "keys": listed, "scope_names": dict(Scope.choices)}
         return super().change_view(request, object_id, form_url, context)
 

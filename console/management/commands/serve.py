@@ -12,6 +12,7 @@ import uvicorn
 from django.core.management.base import BaseCommand, CommandError
 from uvicorn.supervisors import Multiprocess
 
+from console.door import Door
 from console.wire import Wire
 
 GRACEFUL_SECONDS = 10
@@ -64,7 +65,7 @@ def _config(workers: int) -> uvicorn.Config:
         "console.asgi:application",
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=Door,
         ws=Wire,
         ws_max_size=64 * 1024,
         ws_ping_interval=20.0,

@@ -1,0 +1,38 @@
+"""Who sends a request, where it has to be known before the request is worked on."""
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.contrib.sessions.backends.db import SessionStore
+from django.http import HttpRequest, parse_cookie
+
+from console.ingest import keys
+from console.ingest.decode import Refusal
+from console.ingest.work import database
+from orgs.auth import InvalidKey, find_key
+
+
+def known_caller(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """A name for the signed-in person or the live key behind these headers; None for everybody else.
+
+    Asks the database, in a thread without a scope. Raises Refusal (503) if it is away.
+    """
+    given = {name: value.decode("latin-1") for name, value in headers}
+    with database():
+        return _key(given.get(b"authorization", "")) or _person(given.get(b"cookie", ""))
+
+
+def _key(authorization: str) -> str | None:
+    try:
+        return f"key {find_key(keys.bearer(authorization)).prefix}"
+    except (Refusal, InvalidKey):
+        return None
+
+
+def _person(cookie: str) -> str | None:
+    session_key = parse_cookie(cookie).get(settings.SESSION_COOKIE_NAME, "")
+    if not session_key.isalnum():
+        return None
+    request = HttpRequest()
+    request.session = SessionStore(session_key)
+    user = get_user(request)
+    return f"person {user.pk}" if user.is_authenticated else None
