@@ -45,7 +45,7 @@ def holder_of(alert: Alert) -> User | None:
 class Trait(NamedTuple):
     """A filter: what an alert's row says, and the condition that finds the alerts whose row says it."""
 
-    of: Callable[[Alert], list[str]]
+    of: Callable[[Alert], list[str] | str]  # a text holds each of its parts
     where: Callable[[str], Q]
 
 
@@ -55,7 +55,7 @@ TRAITS = {
     "signal": Trait(lambda alert: [entry["signal"] for entry in alert.signals_now], signalling),
     "org": Trait(lambda alert: [alert.org.external_id], lambda value: Q(org__external_id=value)),
     "mine": Trait(lambda alert: _name(holder_of(alert)), lambda value: Q(Exact(HOLDER, value))),
-    "q": Trait(lambda alert: [alert.text], lambda value: Q(Contains(TEXT, value))),  # type: ignore[attr-defined]
+    "q": Trait(lambda alert: alert.text, lambda value: Q(Contains(TEXT, value))),  # type: ignore[attr-defined]
 }
 
 
@@ -63,7 +63,7 @@ def _name(holder: User | None) -> list[str]:
     return [holder.sso_id] if holder else []
 
 
-def traits_of(alert: Alert) -> dict[str, list[str]]:
+def traits_of(alert: Alert) -> dict[str, list[str] | str]:
     """What the script compares the page's filters with; the alert is loaded with `text` (TEXT)."""
     return {name: trait.of(alert) for name, trait in TRAITS.items()}
 
