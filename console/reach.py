@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from alerts.actions.book import alert_facts, room_facts
 from alerts.decide import REPEATS, next_timer
 from alerts.models import Alert, Push, Transition
-from console.sentences import ENDED
+from console.sentences import ENDED, why_ended
 from console.wording import clock, people, span
 from orgs.models import User
 from orgs.routing import recipients
@@ -131,9 +131,9 @@ def _pill(push: Push, entered_at: datetime | None) -> tuple[str, str, str]:
     return "warn", "clock", _("No sign yet") if push.state == "sent" else _("On its way")
 
 
-def _why(push: Push) -> str:
-    if push.ended_reason:
-        return str(ENDED.get(push.ended_reason, push.ended_reason))
+def _why(push: Push, transitions: Sequence[Transition] = ()) -> str:
+    if ended := why_ended(push, transitions):
+        return str(ENDED.get(ended, ended))
     if push.push == "no_token":
         return _("No phone is registered: it is in the app only.")
     return ""
@@ -157,9 +157,8 @@ def chains(alert: Alert, pushes: Sequence[Push], transitions: Sequence[Transitio
             skipped.pop(push.supervisor_id, None)
     found = []
     for user_id, push in newest.items():
-        later = skipped.get(user_id)
         came = [at for at in entered.get(user_id, []) if at >= push.planned_at]
-        why = _why(later) if later else ""
+        why = _why(skipped.get(user_id, push), transitions)
         found.append(chain(push, alert.org.zone, now, min(came, default=None), why))
     return sorted(found, key=lambda one: (one.tier, str(one.user)))
 

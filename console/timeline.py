@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from alerts.models import SOURCE_SIGNALS, Alert, FailureEvent, Push, Transition
 from console import sentences
-from console.sentences import Told, signal_name, telling
+from console.sentences import Told, signal_name, telling, why_ended
 from console.wording import before, clock, person, span, whose
 
 EVENTS_SHOWN = 200
@@ -115,7 +115,8 @@ def _occasions(history: History) -> dict[int, list[Told]]:
     told: dict[int, list[Told]] = defaultdict(list)
     last: dict[int, datetime] = {}
     for push in history.pushes:
-        one = Told(push.supervisor, push.state, push.ended_reason, last.get(push.supervisor_id))
+        why = why_ended(push, history.transitions)
+        one = Told(push.supervisor, push.state, why, last.get(push.supervisor_id))
         told[push.occurrence].append(one)
         if push.state in ("pending", "sending", "sent"):
             last[push.supervisor_id] = push.planned_at
