@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from alerts.models import Alert, Push, Signal, Transition
-from console.wording import ago, before, clock, people, person, whose
+from console.wording import ago, bdi, before, clock, people, person, whose
 from orgs.models import Severity, User
 
 SIGNALS = {str(value): label for value, label in Signal.choices}
@@ -137,7 +137,7 @@ def telling(reason: str, told: Sequence[Told], at: datetime | None, now: datetim
 
 def unroutable(agent: str) -> SafeString:
     """Nobody is assigned: on screen and to specialists, never silence."""
-    return format_html(_("Nobody can be told: no supervisor backs up {agent}."), agent=agent)
+    return format_html(_("Nobody can be told: no supervisor backs up {agent}."), agent=bdi(agent))
 
 
 def quietly(reason: str) -> SafeString:
@@ -151,7 +151,7 @@ def last_decision(alert: Alert, told: Sequence[Told], zone: str, now: datetime) 
     if alert.snoozed_until is not None and alert.snoozed_until > now:
         return format_html(_("Snoozed until {time}; getting worse breaks it."), time=clock(alert.snoozed_until, zone))
     if reason == "unroutable":
-        return format_html(_("No supervisor backs up {agent}."), agent=alert.agent.name if alert.agent else "")
+        return format_html(_("No supervisor backs up {agent}."), agent=bdi(alert.agent.name if alert.agent else ""))
     if reason in BECAUSE and told:
         return telling(reason, told, alert.last_told_at, now)[0][0]
     if reason in ("attached", "acknowledged", "snoozed") and told:
