@@ -12,7 +12,7 @@ from alerts.actions.book import alert_facts, room_facts
 from alerts.decide import REPEATS, next_timer
 from alerts.models import Alert, Push, Transition
 from console.sentences import ENDED, why_ended
-from console.wording import clock, people, span
+from console.wording import bdi, clock, people, span
 from orgs.models import User
 from orgs.routing import recipients
 
@@ -76,7 +76,7 @@ def _pushed(push: Push, zone: str, now: datetime) -> Hop:
         case "sent":
             return Hop(_("Pushed"), "done", clock(push.sent_at or push.planned_at, zone, seconds=True))
         case "dead":
-            return Hop(_("Pushed"), "fail", push.last_answer)
+            return Hop(_("Pushed"), "fail", bdi(push.last_answer))
         case "cancelled" | "skipped":
             return Hop(_("Pushed"), "todo", _("not sent"))
     if push.attempts and push.next_attempt_at:
@@ -91,7 +91,7 @@ def _delivered(push: Push, first: Hop, now: datetime) -> Hop:
     if push.opened_at is not None:
         return Hop(_("Delivered"), "done")
     if push.failed_at is not None:
-        return Hop(_("Delivered"), "fail", push.failed_reason)
+        return Hop(_("Delivered"), "fail", bdi(push.failed_reason))
     if push.push == "no_token":
         return Hop(_("Delivered"), "fail", _("no phone, in the app only"))
     if first.state == "done" and push.sent_at is not None:
