@@ -1,11 +1,12 @@
 """The filters of the board: the list of the page and the list of its script are one, and never chase each other."""
 
+import re
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 
 from django_scopes import scope
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from alerts import actions
 from alerts.models import Alert
@@ -139,9 +140,21 @@ def test_an_older_page_of_the_resolved_stands(site: Site) -> None:
     assert len(asked) <= 1
 
 
-DISAGREES = """document.addEventListener("readystatechange", () => {
-    if (document.readyState === "interactive") document.getElementById("feed").dataset.asked = '{"severity": "purple"}';
-})"""
+def answers_with(page: Page, old: str, new: str) -> None:
+    """When the page loads its list again, this stands for that."""
+
+    def change(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=answer.text().replace(old, new))
+
+    page.route(re.compile("partial=feed"), change)
+
+
+def comes_with(page: Page, fact: str, value: str) -> None:
+    """The page's list comes with another fact than the server gave it."""
+    page.add_init_script(f"""document.addEventListener("readystatechange", () => {{
+        if (document.readyState === "interactive") document.getElementById("feed").dataset.{fact} = '{value}';
+    }})""")
 
 
 def test_a_row_that_the_script_would_not_show_is_believed(site: Site) -> None:
@@ -151,25 +164,20 @@ def test_a_row_that_the_script_would_not_show_is_believed(site: Site) -> None:
     page.clock.install()
     asked = feed_loads(page)
 
-    page.add_init_script(DISAGREES)
+    comes_with(page, "asked", '{"severity": "purple"}')
+    answers_with(page, "&quot;critical&quot;}", "&quot;purple&quot;}")
     page.goto("/?severity=critical")
     live(page)
-    page.clock.fast_forward(5_000)
-    page.clock.run_for(20_000)
-    expect(site.row(page, "r1")).to_be_visible()
+    for _ in range(6):
+        page.clock.run_for(1_100)
+        expect(site.row(page, "r1")).to_be_visible()
     assert len(asked) <= 1
 
 
 def test_a_page_that_never_agrees_with_its_feed_asks_ever_less(site: Site) -> None:
     page = site.page(site.scene.people[0])
-
-    def other_sums(route: Any) -> None:
-        answer = route.fetch()
-        route.fulfill(
-            response=answer, body=answer.text().replace('data-checksums="', 'data-checksums="{}" data-real="')
-        )
-
-    page.route("**/?partial=feed", other_sums)
+    comes_with(page, "checksums", "{}")
+    answers_with(page, 'data-checksums="', 'data-checksums="{}" data-stored="')
     site.fails("first")
     asked = feed_loads(page)
     page.goto("/")
@@ -177,4 +185,4 @@ def test_a_page_that_never_agrees_with_its_feed_asks_ever_less(site: Site) -> No
     for n in range(12):
         site.fails(f"r{n}")
         expect(site.row(page, f"r{n}")).to_be_visible()
-    assert len(asked) <= 4
+    assert 2 <= len(asked) <= 7
