@@ -9,12 +9,13 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import Case, Count, F, IntegerField, Min, Q, QuerySet, Sum, Value, When
+from django.db.models import Case, Count, F, IntegerField, Min, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 from django.http import QueryDict
 
 from alerts.models import Alert, Signal
-from console.rows import RELATED
+from console.filters import folded, passing
+from console.rows import whole
 from orgs.identifiers import spelled
 from orgs.incoming import bounded_number
 from orgs.models import Org, Severity, User
@@ -23,8 +24,8 @@ GROUP_LIMIT = 50  # rows of a group on a page; "show more" doubles it
 GROUP_LIMIT_MOST = 400
 PAGE = 50  # resolved alerts on a page
 FADES_AFTER = timedelta(minutes=15)  # resolved rows stay on the board that long
-CLOSED_BY = timedelta(hours=26)  # after its last event every alert is closed: bounds the search for the newly resolved
 TABS = ("all", "waiting", "on-it", "resolved")
+NEWEST_END = ("-resolved_at", "-pk")
 ON_IT = (Alert.State.ACKNOWLEDGED, Alert.State.INTERVENED)
 
 
@@ -76,31 +77,25 @@ def _text(query: QueryDict, name: str) -> str:
 
 def matching(filters: Filters, user: User) -> QuerySet[Alert]:
     """The alerts of the scope that pass the filters (the tab is no filter)."""
-    alerts = Alert.objects.all()
-    if filters.severity:
-        alerts = alerts.filter(severity=filters.severity)
-    if filters.agent:
-        alerts = alerts.filter(agent__name=filters.agent)
-    if filters.signal:
-        alerts = alerts.filter(signals__contains=[{"signal": filters.signal}])
-    if filters.org:
-        alerts = alerts.filter(org__external_id=filters.org)
+    return passing(Alert.objects.all(), asked(filters, user))
+
+
+def asked(filters: Filters, user: User) -> dict[str, str]:
+    """What a row has to say to pass the filters, by filter; the page hands the same to its script."""
+    values = filters.chosen()
     if filters.mine:
-        alerts = alerts.filter(Q(assigned_to=user) | Q(acknowledged_by=user) | Q(intervened_by=user))
+        values["mine"] = user.sso_id
     if filters.q:
-        found = Q(room__label__icontains=filters.q) | Q(room__room_id__icontains=filters.q)
-        found |= Q(agent__name__icontains=filters.q) | Q(source__name__icontains=filters.q)
-        if _uuid(filters.q):
-            found |= Q(pk=_uuid(filters.q))
-        alerts = alerts.filter(found)
-    return alerts
+        values["q"] = folded(_id(filters.q))
+    return values
 
 
-def _uuid(text: str) -> UUID | None:
+def _id(text: str) -> str:
+    """An alert's id, however it is written, as it is stored; other text as it is."""
     try:
-        return UUID(text)
+        return str(UUID(text))
     except ValueError:
-        return None
+        return text
 
 
 @dataclass(frozen=True)
@@ -123,25 +118,15 @@ def count(alerts: QuerySet[Alert], now: datetime) -> Counts:
     is_open = ~Q(state=Alert.State.RESOLVED)
     untaken = Q(state=Alert.State.OPEN)
     waits = is_open & Q(customer_waiting_since__isnull=False) & ~Q(state=Alert.State.INTERVENED)
-    row = alerts.filter(is_open | Q(state=Alert.State.RESOLVED, last_event_at__gt=now - CLOSED_BY)).aggregate(
+    faded_soon = _just_resolved(now)
+    row = alerts.filter(is_open | faded_soon).aggregate(
         waiting=Count("pk", filter=untaken),
         on_it=Count("pk", filter=Q(state__in=ON_IT)),
-        resolved=Count("pk", filter=Q(state=Alert.State.RESOLVED, resolved_at__gt=now - FADES_AFTER)),
+        resolved=Count("pk", filter=faded_soon),
         customers=Count("pk", filter=waits),
         longest_since=Min("customer_waiting_since", filter=waits),
     )
     return Counts(**row)
-
-
-def stored_checksums() -> dict[str, str]:
-    """Per org in which something is open its "count:sum of versions", as `console.live` has it, from the database."""
-    rows = (
-        Alert.objects.exclude(state=Alert.State.RESOLVED)
-        .order_by()
-        .values_list("org__external_id")
-        .annotate(n=Count("pk"), versions=Sum("version"))
-    )
-    return {org: f"{n}:{versions}" for org, n, versions in rows}
 
 
 @dataclass(frozen=True)
@@ -172,36 +157,35 @@ def open_group(name: str, alerts: QuerySet[Alert], total: int, limit: int) -> Gr
         return Group(name)
     # Narrow rows are sorted, then the few that are shown are read whole: 2,000 open alerts stay fast.
     ids = list(alerts.filter(state__in=states).order_by(*order).values_list("pk", flat=True)[:limit])
-    rows = Alert.objects.filter(pk__in=ids).order_by(*order).select_related(*RELATED)
-    return Group(name, list(rows), total)
+    return Group(name, list(whole(Alert.objects.filter(pk__in=ids)).order_by(*order)), total)
 
 
 def just_resolved(alerts: QuerySet[Alert], total: int, limit: int, now: datetime) -> Group:
     """What was resolved in the last 15 min, newest first."""
-    rows = (
-        alerts.filter(state=Alert.State.RESOLVED, resolved_at__gt=now - FADES_AFTER)
-        .filter(last_event_at__gt=now - CLOSED_BY)
-        .order_by("-resolved_at", "pk")
-        .select_related(*RELATED)
-    )
+    rows = whole(alerts.filter(_just_resolved(now))).order_by(*NEWEST_END)
     return Group("resolved", list(rows[:limit]) if total else [], total)
 
 
+def _just_resolved(now: datetime) -> Q:
+    return Q(state=Alert.State.RESOLVED, resolved_at__gt=now - FADES_AFTER)
+
+
 def resolved_page(alerts: QuerySet[Alert], cursor: str) -> tuple[Group, str]:
-    """A page of everything resolved, newest activity first, and the cursor of the next page ("" at the end)."""
+    """A page of everything resolved, newest first, and the cursor of the next page ("" at the end)."""
     rows = alerts.filter(state=Alert.State.RESOLVED)
     after = decode_cursor(cursor)
     if after is not None:
         at, pk = after
-        rows = rows.filter(last_event_at__lte=at).exclude(last_event_at=at, pk__gte=pk)
-    found = list(rows.order_by("-last_event_at", "-pk").select_related(*RELATED)[: PAGE + 1])
+        rows = rows.filter(resolved_at__lte=at).exclude(resolved_at=at, pk__gte=pk)
+    found = list(whole(rows).order_by(*NEWEST_END)[: PAGE + 1])
     following = encode_cursor(found[PAGE - 1]) if len(found) > PAGE else ""
     return Group("resolved", found[:PAGE], min(len(found), PAGE)), following
 
 
 def encode_cursor(alert: Alert) -> str:
     """Where a page ended, for the address of the next."""
-    return base64.urlsafe_b64encode(f"{alert.last_event_at.isoformat()} {alert.pk}".encode()).decode()
+    at = alert.resolved_at or alert.updated_at
+    return base64.urlsafe_b64encode(f"{at.isoformat()} {alert.pk}".encode()).decode()
 
 
 def decode_cursor(text: str) -> tuple[datetime, UUID] | None:

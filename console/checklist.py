@@ -13,7 +13,7 @@ from alerts.models import Push, Transition
 from alerts.onboarding import STEPS, Facts, Progress
 from console.reach import Chain, chain
 from console.sentences import signal_name
-from console.wording import clock, day_clock, short_name
+from console.wording import bdi, clock, day_clock, short_name
 from orgs.keys import live_keys
 from orgs.models import ApiKey, Assignment, Org, Source, User
 
@@ -94,11 +94,11 @@ def _fact(step: str, facts: Facts) -> str:
     match step:
         case "source" if facts.source:
             time = clock(facts.source.at, zone, seconds=True)
-            return format_html(_("{source}, last heard {time}"), source=facts.source.source, time=time)
+            return format_html(_("{source}, last heard {time}"), source=bdi(facts.source.source), time=time)
         case "event" if facts.event:
             signal, agent = signal_name(facts.event.signal), facts.event.agent
             time = day_clock(facts.event.received_at, zone)
-            return format_html(_("{signal} of {agent}, {time}"), signal=signal, agent=agent, time=time)
+            return format_html(_("{signal} of {agent}, {time}"), signal=signal, agent=bdi(agent), time=time)
         case "people":
             people = ngettext("{n} person", "{n} people", facts.people).format(n=facts.people)
             tiers = ngettext("{n} tier", "{n} tiers", facts.tiers).format(n=facts.tiers)
@@ -117,7 +117,7 @@ def _act(change: Transition, zone: str) -> str:
 
 
 def _who(name: str, at: datetime, zone: str) -> str:
-    return format_html("{}, {}", name, day_clock(at, zone))
+    return format_html("{}, {}", bdi(name), day_clock(at, zone))
 
 
 # --- what to do next -------------------------------------------------------------------------------------------------

@@ -56,6 +56,12 @@ class Shell:
     def zone(self) -> str:
         return timezone.get_current_timezone_name()
 
+    @property
+    def offset(self) -> int:
+        """How many minutes the zone is ahead of UTC now, for a browser that does not know the zone."""
+        ahead = timezone.localtime(self.now).utcoffset()
+        return int(ahead.total_seconds() // 60) if ahead is not None else 0
+
     @cached_property
     def theme(self) -> str:
         """`light` or `dark`; empty: as the device."""
@@ -138,8 +144,8 @@ class Shell:
             return Push.objects.filter(state=Push.State.PENDING).count()
 
     @cached_property
-    def words(self) -> dict[str, str]:
-        """What the scripts say, in the page's language."""
+    def words(self) -> dict[str, str | tuple[str, str]]:
+        """What the scripts say, in the page's language; what is counted in both its forms."""
         return {
             "mark": decimal_mark(),
             "hours": _("{hours} h {minutes}"),
@@ -153,18 +159,22 @@ class Shell:
             "stale": _("Stale"),
             "new": _("{n} new"),
             "new_critical": _("{n} new, {k} critical"),
-            "alert": ngettext("{n} alert", "{n} alerts", 1),
-            "alerts": ngettext("{n} alert", "{n} alerts", 2),
-            "need": _("{n} alerts need a human"),
-            "needs": _("1 alert needs a human"),
+            "alerts": (ngettext("{n} alert", "{n} alerts", 1), ngettext("{n} alert", "{n} alerts", 2)),
+            "need": (_("1 alert needs a human"), _("{n} alerts need a human")),
             "nobody": _("No alert needs a human"),
-            "title": _("{n} need a human · Live"),
-            "title_one": _("1 needs a human · Live"),
+            "title": (_("1 needs a human · Live"), _("{n} need a human · Live")),
             "title_none": _("Live"),
             "reconnecting": _("Stale since {time}. Reconnecting in {n} s; the feed then catches up by itself."),
+            "signed_in_as": _("{name} is signed in now, from another tab."),
+            "signed_in_as_act": _("This was not done: {name} is signed in now, from another tab."),
+            "signed_out_act": _("This was not done: you are signed out. Sign in again."),
             "signed_out": _("You are signed out. Sign in to go on watching."),
             "paused_none": _("Live is paused. Nothing has changed since."),
-            "paused_some": _("Live is paused. {n} changes wait, {k} of them critical."),
+            "paused_some": (_("Live is paused. 1 change waits."), _("Live is paused. {n} changes wait.")),
+            "paused_critical": (
+                _("Live is paused. 1 change waits, and it is critical."),
+                _("Live is paused. {n} changes wait, {k} of them critical."),
+            ),
             "pause": _("Pause live"),
             "resume": _("Resume live"),
             "copied": _("Copied."),

@@ -1,8 +1,8 @@
 """The live feed: one hub per process renders each changed alert once per language and hands it to every socket.
 
 Frames (JSON): `hello` {orgs}, `rows` {rows: [{id, version, org, html}], orgs: {org: {prev, checksum}}}, `beat` {orgs}.
-`checksum` is "count:sum of versions" of what is open in an org, as this hub last sent it; a browser that finds
-another `prev`, or another checksum in a beat, has missed something and reloads its list.
+`checksum` is "count:sum of marks" of what is open in an org, as this hub last sent it (a mark is a hash of id and
+version); a browser that finds another `prev`, or another checksum in a beat, has missed something and reloads its list.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from uuid import UUID
 import structlog
 from channels.layers import get_channel_layer
 from django.db import DatabaseError, close_old_connections, connection
-from django.db.models import Count, Sum
+from django.db.models import Count, QuerySet, Sum
 from django_scopes import scopes_disabled
 
 from alerts.feed import GROUP
 from alerts.models import Alert
-from console.rows import Row, render_rows
+from console.rows import MARK, Row, render_rows
 from console.wire import Frame, PlainWire, Wire, encode
 from orgs.logs import described
 from orgs.models import Org
@@ -68,7 +68,7 @@ class Hub:
 
     clients: set[Client] = field(default_factory=set)
     changed: set[UUID] = field(default_factory=set)
-    open: dict[int, dict[UUID, int]] = field(default_factory=lambda: defaultdict(dict))  # org pk -> alert -> version
+    open: dict[int, dict[UUID, int]] = field(default_factory=lambda: defaultdict(dict))  # org pk -> alert -> mark
     names: dict[int, str] = field(default_factory=dict)  # org pk -> external id
     _listening: asyncio.Event = field(default_factory=asyncio.Event)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -124,8 +124,8 @@ class Hub:
     # --- checksums ---------------------------------------------------------------------------------------------------
 
     def checksum(self, org_id: int) -> str:
-        versions = self.open.get(org_id)
-        return f"{len(versions)}:{sum(versions.values())}" if versions else NOTHING_OPEN
+        marks = self.open.get(org_id)
+        return f"{len(marks)}:{sum(marks.values())}" if marks else NOTHING_OPEN
 
     def checksums(self, org_ids: Iterable[int] | None) -> dict[str, str]:
         """External id -> checksum of the orgs in which something is open."""
@@ -164,15 +164,15 @@ class Hub:
             await pause
 
     async def _poll_often(self) -> None:
-        """Whatever no message told of: compare what is open with what was sent."""
+        """Changes that no message announced: compare what is open with what was sent."""
         while True:
             await asyncio.sleep(POLL_SECONDS)
             if not self.clients:
                 continue
             ours = {org_id: self.checksum(org_id) for org_id in self.open}
             self.names, differing = await self.in_thread(_differences, ours)
-            for org_id, versions in differing.items():
-                self._note(pk for pk, _ in self.open[org_id].items() ^ versions.items())
+            for org_id, marks in differing.items():
+                self._note(pk for pk, _ in self.open[org_id].items() ^ marks.items())
 
     async def _beat_often(self) -> None:
         while True:
@@ -200,16 +200,16 @@ class Hub:
         before = {row.org_id: self.checksum(row.org_id) for row in rows.values()}
         for alert_id, row in rows.items():
             if row.open:
-                self.open[row.org_id][alert_id] = row.version
+                self.open[row.org_id][alert_id] = row.mark
             else:
                 self.open[row.org_id].pop(alert_id, None)
         self._send_rows(rendered, before)
 
     def _forget(self, gone: set[UUID]) -> None:
         """Alerts that were deleted: no row is sent, and the next checksum makes the browsers reload."""
-        for versions in self.open.values():
-            for alert_id in gone & versions.keys():
-                del versions[alert_id]
+        for marks in self.open.values():
+            for alert_id in gone & marks.keys():
+                del marks[alert_id]
 
     def _send_rows(self, rendered: dict[str, dict[UUID, Row]], before: dict[int, str]) -> None:
         frames: dict[Audience, Frame | None] = {}
@@ -263,13 +263,15 @@ def _names() -> dict[int, str]:
     return dict(Org.objects.values_list("id", "external_id"))
 
 
-def _open_alerts(org_ids: Iterable[int] | None = None) -> dict[int, dict[UUID, int]]:
+def _open(org_ids: Iterable[int] | None) -> QuerySet[Alert]:
     rows = Alert.objects.exclude(state=Alert.State.RESOLVED)
-    if org_ids is not None:
-        rows = rows.filter(org__in=list(org_ids))
+    return rows if org_ids is None else rows.filter(org__in=list(org_ids))
+
+
+def _open_alerts(org_ids: Iterable[int] | None = None) -> dict[int, dict[UUID, int]]:
     found: dict[int, dict[UUID, int]] = defaultdict(dict)
-    for org_id, alert_id, version in rows.values_list("org_id", "id", "version"):
-        found[org_id][alert_id] = version
+    for org_id, alert_id, mark in _open(org_ids).values_list("org_id", "id", MARK):
+        found[org_id][alert_id] = mark
     return found
 
 
@@ -279,16 +281,16 @@ def _load() -> tuple[dict[int, str], dict[int, dict[UUID, int]]]:
 
 def _differences(ours: dict[int, str]) -> tuple[dict[int, str], dict[int, dict[UUID, int]]]:
     """The names of all orgs, and what is open in those whose checksum is not ours."""
-    rows = (
-        Alert.objects.exclude(state=Alert.State.RESOLVED)
-        .values_list("org_id")
-        .annotate(n=Count("id"), total=Sum("version"))
-        .order_by()
-    )
-    theirs = {org_id: f"{n}:{total}" for org_id, n, total in rows}
+    theirs = _sums("org_id")
     differ = [pk for pk in {*ours, *theirs} if ours.get(pk, NOTHING_OPEN) != theirs.get(pk, NOTHING_OPEN)]
     found = _open_alerts(differ) if differ else {}
     return _names(), {org_id: found.get(org_id, {}) for org_id in differ}
+
+
+def _sums(org: str, org_ids: Iterable[int] | None = None) -> dict[Any, str]:
+    """The checksums of what is open in these orgs (None = all of the scope), by this field of the org."""
+    rows = _open(org_ids).order_by().values_list(org).annotate(n=Count("pk"), marks=Sum(MARK))
+    return {key: f"{n}:{marks}" for key, n, marks in rows}
 
 
 def _render(ids: set[UUID], languages: set[str]) -> dict[str, dict[UUID, Row]]:
@@ -314,11 +316,9 @@ hub = Hub()
 
 def checksums(org_ids: Iterable[int] | None) -> dict[str, str]:
     """What a page carries: the checksums as this process's hub last sent them (while nobody watches: as stored)."""
-    if hub.clients:
-        return hub.checksums(org_ids)
-    names, versions = _load()
-    return {
-        names[pk]: f"{len(alerts)}:{sum(alerts.values())}"
-        for pk, alerts in versions.items()
-        if alerts and (org_ids is None or pk in set(org_ids))
-    }
+    return hub.checksums(org_ids) if hub.clients else stored_checksums(org_ids)
+
+
+def stored_checksums(org_ids: Iterable[int] | None = None) -> dict[str, str]:
+    """External id -> checksum, from the database, of those of these orgs in which something is open."""
+    return _sums("org__external_id", org_ids)

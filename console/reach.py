@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from alerts.actions.book import alert_facts, room_facts
 from alerts.decide import REPEATS, next_timer
 from alerts.models import Alert, Push, Transition
-from console.sentences import ENDED
-from console.wording import clock, people, span
+from console.sentences import ENDED, why_ended
+from console.wording import bdi, clock, people, span
 from orgs.models import User
 from orgs.routing import recipients
 
@@ -76,7 +76,7 @@ def _pushed(push: Push, zone: str, now: datetime) -> Hop:
         case "sent":
             return Hop(_("Pushed"), "done", clock(push.sent_at or push.planned_at, zone, seconds=True))
         case "dead":
-            return Hop(_("Pushed"), "fail", push.last_answer)
+            return Hop(_("Pushed"), "fail", bdi(push.last_answer))
         case "cancelled" | "skipped":
             return Hop(_("Pushed"), "todo", _("not sent"))
     if push.attempts and push.next_attempt_at:
@@ -91,7 +91,7 @@ def _delivered(push: Push, first: Hop, now: datetime) -> Hop:
     if push.opened_at is not None:
         return Hop(_("Delivered"), "done")
     if push.failed_at is not None:
-        return Hop(_("Delivered"), "fail", push.failed_reason)
+        return Hop(_("Delivered"), "fail", bdi(push.failed_reason))
     if push.push == "no_token":
         return Hop(_("Delivered"), "fail", _("no phone, in the app only"))
     if first.state == "done" and push.sent_at is not None:
@@ -131,9 +131,9 @@ def _pill(push: Push, entered_at: datetime | None) -> tuple[str, str, str]:
     return "warn", "clock", _("No sign yet") if push.state == "sent" else _("On its way")
 
 
-def _why(push: Push) -> str:
-    if push.ended_reason:
-        return str(ENDED.get(push.ended_reason, push.ended_reason))
+def _why(push: Push, transitions: Sequence[Transition] = ()) -> str:
+    if ended := why_ended(push, transitions):
+        return str(ENDED.get(ended, ended))
     if push.push == "no_token":
         return _("No phone is registered: it is in the app only.")
     return ""
@@ -157,9 +157,8 @@ def chains(alert: Alert, pushes: Sequence[Push], transitions: Sequence[Transitio
             skipped.pop(push.supervisor_id, None)
     found = []
     for user_id, push in newest.items():
-        later = skipped.get(user_id)
         came = [at for at in entered.get(user_id, []) if at >= push.planned_at]
-        why = _why(later) if later else ""
+        why = _why(skipped.get(user_id, push), transitions)
         found.append(chain(push, alert.org.zone, now, min(came, default=None), why))
     return sorted(found, key=lambda one: (one.tier, str(one.user)))
 

@@ -8,12 +8,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.http import QueryDict
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from alerts.reach import AgentReach, Coverage, Supervisor, by_org, coverage
 from console.reach import Chain
-from console.wording import short_name
+from console.wording import bdi, short_name
 from orgs.api import rfc3339
 from orgs.identifiers import spelled
 from orgs.imports import safe
@@ -94,25 +96,27 @@ def advice(one: AgentReach) -> str:
         for reason in ("never_delivered", "no_phone", "refused", "never_asked", "inactive")
     }
     if names := people["never_delivered"]:
-        return _("Send a test to {names}: it is proven when the phone has it.").format(names=names)
+        return format_html(_("Send a test to {names}: it is proven when the phone has it."), names=names)
     if names := people["no_phone"]:
-        return _("Ask {names} to sign in once in the chat app, then send a test.").format(names=names)
+        return format_html(_("Ask {names} to sign in once in the chat app, then send a test."), names=names)
     if names := people["refused"]:
-        return _("Ask {names} to open the chat app, then send a test.").format(names=names)
+        return format_html(_("Ask {names} to open the chat app, then send a test."), names=names)
     if people["never_asked"]:
         return _("Press “Ask again” to learn who has a phone.")
     if names := people["inactive"]:
-        return _("{names} is locked out: map a role to somebody else.").format(names=names)
+        return format_html(_("{names} is locked out: map a role to somebody else."), names=names)
     return _("No supervisor backs it up: map a role to somebody.")
 
 
-def _names(users: Sequence[User]) -> str:
+def _names(users: Sequence[User]) -> SafeString:
     return _listed([short_name(str(user)) for user in users])
 
 
-def _listed(names: list[str]) -> str:
-    more = len(names) - NAMED
-    return ", ".join([*names[:NAMED], _("{n} more").format(n=more)] if more > 0 else names)
+def _listed(names: list[str]) -> SafeString:
+    shown: list[str] = [bdi(name) for name in names[:NAMED]]
+    if more := names[NAMED:]:
+        shown.append(_("{n} more").format(n=len(more)))
+    return format_html_join(", ", "{}", ((one,) for one in shown))
 
 
 def now_word(one: Supervisor) -> Word:
@@ -153,7 +157,7 @@ def nobody_sentence(found: Sequence[AgentReach]) -> str:
         "{names} can reach nobody: their failures show on the board and ring no phone.",
         len(agents),
     )
-    return text.format(names=_listed([agent.name for agent in agents]))
+    return format_html(text, names=_listed([agent.name for agent in agents]))
 
 
 # --- what the page shows ---------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 A row holds shared facts only, so that everybody who may see it gets the same bytes.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Max
+from django.db.models import BigIntegerField, F, Func, Max, QuerySet
 from django.template.loader import get_template
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -18,6 +19,7 @@ from django.utils.translation import gettext as _
 from alerts.decide import RANK
 from alerts.models import Alert, Push, Transition
 from console import sentences
+from console.filters import TEXT, holder_of, traits_of
 from console.sentences import Told
 from console.wording import clock, duration, initials
 from orgs import clock as database_clock
@@ -39,14 +41,17 @@ RELATED = (
     "assigned_to",
     "verdict_by",
 )
+# What a feed's checksum sums up: 64 bits of an alert's id and version, by PostgreSQL's hash of a uuid with a seed.
+MARK = Func("pk", "version", function="uuid_hash_extended", output_field=BigIntegerField())
 
 
 @dataclass(frozen=True)
 class Row:
-    """One alert as the hub sends it. `html` is one `<li>`; `open` is False once it is resolved."""
+    """One alert as the hub sends it. `html` is one `<li>`; `mark` is MARK; `open` is False once it is resolved."""
 
     org_id: int
     version: int
+    mark: int
     html: str
     open: bool
 
@@ -59,9 +64,9 @@ class Facts:
     opened_by: dict[UUID, User] = field(default_factory=dict)
 
 
-def load(alert_ids: Iterable[UUID]) -> list[Alert]:
-    """The alerts with everything a row names; run it inside a scope."""
-    return list(Alert.objects.filter(pk__in=list(alert_ids)).select_related(*RELATED))
+def whole(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
+    """These alerts with everything that a row says."""
+    return alerts.select_related(*RELATED).annotate(text=TEXT)
 
 
 def facts_of(alerts: Sequence[Alert]) -> Facts:
@@ -124,21 +129,17 @@ class Step:
 
 def ladder(alert: Alert) -> list[Step]:
     """The signals of the current episode in order of arrival."""
-    steps = []
-    for entry in alert.signals:
-        if entry.get("episode", alert.episode) != alert.episode:
-            continue
-        steps.append(
-            Step(
-                name=sentences.signal_name(entry["signal"]),
-                count=entry["count"],
-                severity=entry.get("severity") or alert.severity,
-                first_at=datetime.fromisoformat(entry["first_at"]),
-                last_at=datetime.fromisoformat(entry["last_at"]),
-                signal=entry["signal"],
-            )
+    return [
+        Step(
+            name=sentences.signal_name(entry["signal"]),
+            count=entry["count"],
+            severity=entry.get("severity") or alert.severity,
+            first_at=datetime.fromisoformat(entry["first_at"]),
+            last_at=datetime.fromisoformat(entry["last_at"]),
+            signal=entry["signal"],
         )
-    return steps
+        for entry in alert.signals_now
+    ]
 
 
 def worst(steps: Sequence[Step]) -> Step | None:
@@ -188,13 +189,6 @@ def rank_of(alert: Alert) -> int:
 
 def _milliseconds(at: datetime) -> int:
     return int(at.timestamp() * 1000)
-
-
-def holder_of(alert: Alert) -> User | None:
-    """Who has the alert: who intervened, else to whom it is assigned, else who acknowledged it."""
-    if alert.state == Alert.State.INTERVENED and alert.intervened_by is not None:
-        return alert.intervened_by
-    return alert.assigned_to or alert.acknowledged_by
 
 
 @dataclass(frozen=True)
@@ -257,7 +251,7 @@ def _who_resolved(alert: Alert, now: datetime) -> Who:
 
 
 def view_of(alert: Alert, facts: Facts, now: datetime) -> dict[str, Any]:
-    """The context of `console/_row.html` for one alert loaded by `load` or with the same relations."""
+    """The context of `console/_row.html` for one alert as `whole` loads it."""
     steps = ladder(alert)
     title = worst(steps)
     wait = wait_of(alert, now)
@@ -286,8 +280,7 @@ def view_of(alert: Alert, facts: Facts, now: datetime) -> dict[str, Any]:
         "since": clock(alert.first_failure_at, alert.org.zone),
         "wait_since": clock(wait.start, alert.org.zone),
         "words": room.last_customer_text if room and alert.org.show_customer_text else "",
-        "signals": " ".join(step.signal for step in steps),
-        "text": " ".join(_searchable(alert)).lower(),
+        "traits": json.dumps(traits_of(alert), ensure_ascii=False),
     }
 
 
@@ -295,11 +288,6 @@ def name_of(alert: Alert) -> str:
     """What the alert is about: its room as the chat product calls it, or its source."""
     room = alert.room
     return (room.label or room.room_id) if room else str(alert.source or "")
-
-
-def _searchable(alert: Alert) -> list[str]:
-    room, agent = alert.room, alert.agent
-    return [str(alert.pk), room.room_id if room else "", name_of(alert), agent.name if agent else ""]
 
 
 def _modifier(alert: Alert, late: bool) -> str:
@@ -322,7 +310,7 @@ def render_rows(alert_ids: Sequence[UUID], languages: Iterable[str]) -> dict[str
 
     At most five queries for any number of ids and languages. The caller has entered a scope, or `scopes_disabled()`.
     """
-    alerts = load(alert_ids)
+    alerts = list(whole(Alert.objects.filter(pk__in=alert_ids)).annotate(mark=MARK))
     facts, now = facts_of(alerts), database_clock.now()
     template = get_template("console/_row.html")
     rendered = {}
@@ -332,6 +320,7 @@ def render_rows(alert_ids: Sequence[UUID], languages: Iterable[str]) -> dict[str
                 alert.pk: Row(
                     org_id=alert.org_id,
                     version=alert.version,
+                    mark=alert.mark,
                     html=template.render({"row": view_of(alert, facts, now)}).strip(),
                     open=alert.state != Alert.State.RESOLVED,
                 )

@@ -1,6 +1,6 @@
 """Every decision as a sentence that says who and when. The reason codes are those of alerts/decide.py."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,8 +9,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from alerts.models import Alert, Signal
-from console.wording import ago, before, clock, people, person, whose
+from alerts.models import Alert, Push, Signal, Transition
+from console.wording import ago, bdi, before, clock, people, person, whose
 from orgs.models import Severity, User
 
 SIGNALS = {str(value): label for value, label in Signal.choices}
@@ -38,16 +38,24 @@ QUIETLY = {
     "attached": gettext_lazy("Not pushed: the alert is no worse than before."),
 }
 
-# Why one person's push was skipped, cancelled or is dead.
+# Why one person's push was skipped, cancelled or is dead; `no_longer_needed` also by how its alert ended.
 ENDED = {
     "throttled": gettext_lazy("Not pushed: told about this less than 5 min before."),
     "superseded": gettext_lazy("Not sent: a newer push took its place."),
     "expired": gettext_lazy("Not sent: it was more than 30 min old."),
     "no_longer_needed": gettext_lazy("Not sent: somebody had acted by then."),
+    "recovered": gettext_lazy("Not sent: the source had recovered by then."),
+    "quiet": gettext_lazy("Not sent: the alert had closed by then, because the room was quiet."),
+    "abandoned": gettext_lazy("Not sent: the alert had closed by then, because nobody came."),
+    "room": gettext_lazy("Not sent: the room had been resolved by then."),
     "removed": gettext_lazy("Not sent: no longer a supervisor of this agent."),
     "refused": gettext_lazy("Not sent: notification-service refused it."),
     "gave_up": gettext_lazy("Not sent: notification-service could not be reached."),
 }
+# The changes after which nobody needs telling; "": its reason says more, if somebody did not just resolve it.
+ENDINGS = {"resolved": "", "abandoned": "abandoned"} | dict.fromkeys(
+    ("acknowledged", "assigned", "snoozed", "opened_room", "intervened"), "no_longer_needed"
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,16 @@ class Told:
     state: str
     ended_reason: str = ""
     told_before: datetime | None = None
+
+
+def why_ended(push: Push, transitions: Iterable[Transition]) -> str:
+    """The key in ENDED of why a push ended: an alert may have ended by itself. `transitions` are its alert's."""
+    if push.ended_reason == "no_longer_needed":
+        ends = [t for t in transitions if t.change in ENDINGS and t.at <= (push.ended_at or t.at)]
+        if ends:
+            last = max(ends, key=lambda t: (t.at, t.pk))
+            return ENDINGS[last.change] or (last.reason if last.reason in ENDED else push.ended_reason)
+    return push.ended_reason
 
 
 def signal_name(signal: str) -> str:
@@ -119,7 +137,7 @@ def telling(reason: str, told: Sequence[Told], at: datetime | None, now: datetim
 
 def unroutable(agent: str) -> SafeString:
     """Nobody is assigned: on screen and to specialists, never silence."""
-    return format_html(_("Nobody can be told: no supervisor backs up {agent}."), agent=agent)
+    return format_html(_("Nobody can be told: no supervisor backs up {agent}."), agent=bdi(agent))
 
 
 def quietly(reason: str) -> SafeString:
@@ -133,7 +151,7 @@ def last_decision(alert: Alert, told: Sequence[Told], zone: str, now: datetime) 
     if alert.snoozed_until is not None and alert.snoozed_until > now:
         return format_html(_("Snoozed until {time}; getting worse breaks it."), time=clock(alert.snoozed_until, zone))
     if reason == "unroutable":
-        return format_html(_("No supervisor backs up {agent}."), agent=alert.agent.name if alert.agent else "")
+        return format_html(_("No supervisor backs up {agent}."), agent=bdi(alert.agent.name if alert.agent else ""))
     if reason in BECAUSE and told:
         return telling(reason, told, alert.last_told_at, now)[0][0]
     if reason in ("attached", "acknowledged", "snoozed") and told:

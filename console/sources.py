@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from alerts.models import Alert, Signal, WebhookDelivery
 from alerts.sources.health import Figures, SourceHealth, has_signal
-from console.wording import clock, person, span
+from console.wording import bdi, clock, person, span
 from orgs.models import Assignment, User
 
 HOURS = 24
@@ -82,7 +82,7 @@ def alarm(alert: Alert, zone: str) -> SafeString:
         Signal.SILENT_SOURCE: _("Silent for {org}: alarm since {time}."),
         Signal.REJECTED_ITEMS: _("Much of it is refused for {org}: alarm since {time}."),
     }
-    parts = {"org": alert.org, "time": clock(alert.opened_at, zone)}
+    parts = {"org": bdi(alert.org), "time": clock(alert.opened_at, zone)}
     said = [(format_html(text, **parts),) for signal, text in sentences.items() if has_signal(alert, signal)]
     return format_html_join(" ", "{}", said)
 
@@ -188,4 +188,4 @@ def _qualified(said: SafeString, entry: Mapping[str, Any]) -> SafeString:
 
 def _room(room_id: str) -> SafeString:
     shown = room_id if len(room_id) <= ROOM_SHOWN else f"{room_id[: ROOM_SHOWN - 4]}…"
-    return format_html('<span title="{}">{}</span>', room_id, shown)
+    return format_html('<bdi title="{}">{}</bdi>', room_id, shown)

@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 
 from alerts.models import SOURCE_SIGNALS, Alert, FailureEvent, Push, Transition
 from console import sentences
-from console.sentences import Told, signal_name, telling
-from console.wording import before, clock, person, span, whose
+from console.sentences import Told, signal_name, telling, why_ended
+from console.wording import bdi, before, clock, person, span, whose
 
 EVENTS_SHOWN = 200
 TRANSITIONS_SHOWN = 400
@@ -116,7 +116,8 @@ def _occasions(history: History) -> dict[int, list[Told]]:
     told: dict[int, list[Told]] = defaultdict(list)
     last: dict[int, datetime] = {}
     for push in history.pushes:
-        one = Told(push.supervisor, push.state, push.ended_reason, last.get(push.supervisor_id))
+        why = why_ended(push, history.transitions)
+        one = Told(push.supervisor, push.state, why, last.get(push.supervisor_id))
         told[push.occurrence].append(one)
         if push.state in ("pending", "sending", "sent"):
             last[push.supervisor_id] = push.planned_at
@@ -173,9 +174,9 @@ def event_note(event: FailureEvent, zone: str) -> str:
             )
         case "unexpected_handoff":
             notes.append(_("taken over by nobody") if event.handoff_completed is False else _("handed over"))
-            notes.append(event.handoff_reason)
+            notes += _theirs(event.handoff_reason)
         case "agent_error":
-            notes += [event.error_type, event.error_message]
+            notes += _theirs(event.error_type, event.error_message)
     if event.reason == "late":
         notes.append(format_html(_("happened at {time}"), time=clock(event.occurred_at, zone, seconds=True)))
     if event.clock_flagged:
@@ -189,6 +190,10 @@ def event_note(event: FailureEvent, zone: str) -> str:
     for note in kept[1:]:
         line = format_html("{}, {}", line, note)
     return line
+
+
+def _theirs(*texts: str) -> list[str]:
+    return [bdi(text) for text in texts if text]
 
 
 def _worse(change: Transition) -> str:
@@ -234,7 +239,7 @@ def _change_item(change: Transition, occasions: dict[int, list[Told]], history: 
 
 def _note(change: Transition) -> list[Said]:
     note = change.detail.get("note", "")
-    return [Said(f"“{note}”")] if note else []
+    return [Said(format_html("“{}”", bdi(note)))] if note else []
 
 
 def change_title(change: Transition, alert: Alert) -> str:
@@ -251,7 +256,7 @@ def change_title(change: Transition, alert: Alert) -> str:
                 return whose(who, _("{name} took it"), _("You took it"))
             return whose(who, _("{name} has seen it"), _("You have seen it"))
         case "assigned":
-            return format_html(_("{person} gave it to {to}"), person=person(who, start=True), to=named)
+            return format_html(_("{person} gave it to {to}"), person=person(who, start=True), to=bdi(named))
         case "released":
             return whose(who, _("{name} released it: it is open again"), _("You released it: it is open again"))
         case "snoozed":

@@ -113,6 +113,11 @@ def initials(name: str) -> str:
     return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper()
 
 
+def bdi(text: object) -> SafeString:
+    """What others wrote, standing alone: in another script it turns none of the words around it."""
+    return format_html("<bdi>{}</bdi>", text)
+
+
 def person(user: User | None, *, start: bool = False) -> SafeString:
     """A name that the browser turns into "you" for its bearer; `start`: at the start of a sentence."""
     if user is None:
@@ -120,7 +125,7 @@ def person(user: User | None, *, start: bool = False) -> SafeString:
     you = _("You") if start else _("you")
     if user.sso_id == _reader.get():
         return format_html("{}", you)
-    return format_html('<span data-person="{}" data-you="{}">{}</span>', user.sso_id, you, short_name(str(user)))
+    return format_html('<bdi data-person="{}" data-you="{}">{}</bdi>', user.sso_id, you, short_name(str(user)))
 
 
 def people(users: Sequence[User]) -> SafeString:
@@ -146,7 +151,7 @@ def whose(user: User | None, theirs: str, yours: str, **parts: object) -> SafeSt
     """
     if user is not None and user.sso_id == _reader.get():
         return format_html(yours, **parts) if parts else format_html("{}", yours)
-    name = short_name(str(user)) if user is not None else _("A human agent")
+    name = bdi(short_name(str(user))) if user is not None else _("A human agent")
     said = format_html(theirs, name=name, **parts)
     if user is None:
         return said

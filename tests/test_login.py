@@ -63,7 +63,7 @@ def test_an_invitation_sets_the_password_and_signs_in(rina: User, client: Client
     url = path(invitations.invite(rina))
     shown = client.get(url)
     assert shown.status_code == 200
-    assert "Welcome, Rina" in shown.content.decode()
+    assert "Welcome, <bdi>Rina" in shown.content.decode()
     assert "no-store" in shown.headers["Cache-Control"]
 
     response = choose(client, url)

@@ -160,6 +160,44 @@ def test_resolved_alerts_page_by_cursor_without_gap_or_repeat(
     assert client.get("/?tab=resolved&cursor=rubbish").status_code == 200
 
 
+def test_what_was_just_resolved_shows_however_old_it_is(org: Org, system: None) -> None:
+    """Abandoned after a day, or resolved by a human who came late: newest end first."""
+    now = database_clock.now()
+    ends = {"opened days ago": (40, 1), "ended before": (1, 2), "no longer new": (1, 20)}
+    made = {
+        name: AlertFactory(
+            org=org, state="resolved", opened_at=now - timedelta(hours=hours), resolved_at=now - timedelta(minutes=ago)
+        )
+        for name, (hours, ago) in ends.items()
+    }
+    client = signed_in(supervisor_of(org))
+    page = client.get("/")
+    assert rows(page) == [str(made[name].pk) for name in ("opened days ago", "ended before")]
+    assert re.search(r'data-tab="resolved"[^>]*>Resolved <span[^>]*>2</span>', page.content.decode())
+    assert rows(client.get("/?tab=resolved")) == [str(alert.pk) for alert in made.values()]
+    Alert.objects.exclude(pk=made["opened days ago"].pk).delete()
+    Alert.objects.update(resolved_at=now - timedelta(minutes=16))
+    SourceHeard.objects.create(org=org, source=SourceFactory(org=org), at=now)
+    assert "The last alert ended 16 min ago" in text(client.get("/"))
+
+
+def test_a_signal_of_an_earlier_episode_is_not_what_it_fails_by_now(org: Org) -> None:
+    old = AlertFactory(org=org).signals
+    alert = AlertFactory(org=org, episode=2, signals=[*old, {**old[0], "signal": "message_cap", "episode": 2}])
+    client = signed_in(supervisor_of(org))
+    assert rows(client.get("/?signal=message_cap")) == [str(alert.pk)]
+    assert str(alert.pk) not in rows(client.get("/?signal=unexpected_handoff"))
+
+
+def test_mine_is_what_i_have_not_what_i_gave_away(scene: Scene) -> None:
+    scene.fails()
+    actions.take(scene.alert().pk, scene.people[0])
+    first, second = (signed_in(person) for person in scene.people)
+    assert (len(rows(first.get("/?mine=1"))), len(rows(second.get("/?mine=1")))) == (1, 0)
+    actions.assign(scene.alert().pk, scene.people[0], scene.people[1])
+    assert (len(rows(first.get("/?mine=1"))), len(rows(second.get("/?mine=1")))) == (0, 1)
+
+
 def test_a_board_of_many_rows_costs_no_query_more(scene: Scene, django_assert_max_num_queries: Any) -> None:
     client = signed_in(scene.people[0])
     for n in range(3):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -14,11 +14,11 @@ from django.utils.html import strip_tags
 from django_scopes import scopes_disabled
 
 from alerts import actions
-from alerts.models import Alert, Push, RoomActivity
+from alerts.models import Alert, Push, RoomActivity, Transition
 from console.views.alert import snooze_until
 from orgs.models import Org
 from tests.api_client import signed_in, supervisor_of
-from tests.factories import AlertFactory, OrgFactory
+from tests.factories import AlertFactory, OrgFactory, PushFactory
 from tests.scene import TAKEN_OVER_BY_NOBODY, Scene, fresh, pushes_are_sent
 
 HTMX = {"HX-Request": "true"}
@@ -286,3 +286,31 @@ def test_an_alert_of_many_events_stays_one_page(org: Org, system: None, django_a
     client = signed_in(supervisor_of(org))
     with django_assert_max_num_queries(25):
         assert client.get(f"/alerts/{made.pk}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ([("resolved", "recovered")], "Not sent: the source had recovered by then."),
+        ([("resolved", "quiet")], "Not sent: the alert had closed by then, because the room was quiet."),
+        ([("resolved", "room")], "Not sent: the room had been resolved by then."),
+        ([("abandoned", "abandoned")], "Not sent: the alert had closed by then, because nobody came."),
+        ([("resolved", "")], "Not sent: somebody had acted by then."),
+        (
+            [("resolved", "quiet"), ("rearmed", "rearmed"), ("acknowledged", "")],
+            "Not sent: somebody had acted by then.",
+        ),
+        ([], "Not sent: somebody had acted by then."),
+    ],
+)
+def test_a_push_that_nobody_needs_says_what_had_happened(org: Org, changes: list[tuple[str, str]], said: str) -> None:
+    now = datetime.now(UTC)
+    alert = AlertFactory(org=org, state="resolved", resolved_at=now)
+    over = {"state": "cancelled", "ended_reason": "no_longer_needed", "ended_at": now, "next_attempt_at": None}
+    PushFactory(alert=alert, **over)
+    with scopes_disabled():
+        for change, reason in changes:
+            Transition.objects.create(org=org, alert=alert, at=now, change=change, reason=reason)
+    page = text(signed_in(supervisor_of(org)).get(f"/alerts/{alert.pk}"))
+    assert said in page
+    assert page.count("by then") == page.count(said) > 0

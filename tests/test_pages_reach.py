@@ -139,7 +139,7 @@ def test_tabs_and_org_choose_what_is_shown(reached: Client, org: Org) -> None:
         ("?tab=loud&limit=x&org=", {"Billing Bot", "Refund Guide"}),
     ):
         page = reached.get(f"/reach{query}").content.decode()
-        assert set(re.findall(r'lm-reach-agent">([^<]+?) <', page)) == shown, query
+        assert set(re.findall(r'lm-reach-agent"><bdi>([^<]+?)<', page)) == shown, query
     page = text(reached.get("/reach"))
     assert "Kopi Selasar 0 % 0 of 1 agent · targeted" in page
     assert "1 of 2 agents can reach a supervisor now" in page

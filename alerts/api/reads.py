@@ -3,14 +3,13 @@
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import F, QuerySet, Value
-from django.db.models.functions import JSONArray, JSONObject
+from django.db.models import QuerySet
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from alerts.api import shapes
-from alerts.models import Alert, Signal
+from alerts.models import Alert, Signal, signalling
 from orgs.api import ScopedAPIView
 from orgs.identifiers import spelled
 from orgs.incoming import Query
@@ -63,8 +62,7 @@ def _with_signal(rows: QuerySet[Alert], signals: list[str]) -> QuerySet[Alert]:
         return rows
     found = Alert.objects.none()
     for signal in signals:
-        entry = JSONArray(JSONObject(signal=Value(signal), episode=F("episode")))
-        found = found | rows.filter(signals__contains=entry)
+        found = found | rows.filter(signalling(signal))
     return found
 
 

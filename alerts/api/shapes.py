@@ -84,8 +84,7 @@ def _signals(alert: Alert) -> list[dict[str, Any]]:
             "first_at": rfc3339(datetime.fromisoformat(entry["first_at"])),
             "last_at": rfc3339(datetime.fromisoformat(entry["last_at"])),
         }
-        for entry in alert.signals
-        if entry.get("episode", alert.episode) == alert.episode
+        for entry in alert.signals_now
     ]
 
 

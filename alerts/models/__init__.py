@@ -1,7 +1,7 @@
 """Failure events, alerts, pushes. Written by alerts/actions (alert state), alerts/delivery (push state) and
 alerts/intake (what the senders sent) only."""
 
-from alerts.models.alerts import BROKEN_TIMERS, Alert, FailureEvent, Transition, new_id
+from alerts.models.alerts import BROKEN_TIMERS, Alert, FailureEvent, Transition, new_id, signalling
 from alerts.models.intake import RejectedItem, SourceMinute, WebhookDelivery
 from alerts.models.pushes import Gate, Push
 from alerts.models.rooms import SOURCE_SIGNALS, Room, RoomActivity, Signal
@@ -21,4 +21,5 @@ __all__ = [
     "Transition",
     "WebhookDelivery",
     "new_id",
+    "signalling",
 ]

@@ -3,11 +3,13 @@
 import os
 import time
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import JSONArray, JSONObject
 from django.utils.translation import gettext_lazy as _
 from django_scopes import ScopedManager
 
@@ -125,8 +127,10 @@ class Alert(models.Model):
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="alert_due"),
             # the board and the checksum: what is open of an org
             models.Index(fields=["org", "-last_event_at"], condition=~Q(state="resolved"), name="alert_open"),
-            # the resolved tab and GET /api/alerts: newest activity first
+            # GET /api/alerts: newest activity first
             models.Index(fields=["org", "-last_event_at", "-id"], name="alert_newest"),
+            # the resolved tab, and what has just been resolved: newest first
+            models.Index(fields=["org", "-resolved_at", "-id"], condition=Q(state="resolved"), name="alert_resolved"),
             # the newest alert of a room, to arm again
             models.Index(fields=["room", "-opened_at"], name="alert_of_room"),
             # the hub's poll: what changed since
@@ -135,6 +139,16 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return f"{self.room or self.agent} {self.severity} {self.state}"
+
+    @property
+    def signals_now(self) -> list[dict[str, Any]]:
+        """The entries of the current episode; in SQL: `signalling`."""
+        return [entry for entry in self.signals if entry["episode"] == self.episode]
+
+
+def signalling(signal: str) -> Q:
+    """Alerts that have this signal in their current episode."""
+    return Q(signals__contains=JSONArray(JSONObject(signal=Value(signal), episode=F("episode"))))
 
 
 # What the alarm about ourselves counts: the open alerts that time can do nothing to, because their timers fail.

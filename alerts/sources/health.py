@@ -136,7 +136,7 @@ def visible(orgs: Orgs) -> QuerySet[Source]:
 
 def has_signal(alert: Alert, signal: str) -> bool:
     """Whether this is what an alert is about now."""
-    return any(entry["signal"] == signal and entry.get("episode") == alert.episode for entry in alert.signals)
+    return any(entry["signal"] == signal for entry in alert.signals_now)
 
 
 def of_sources(sources: Iterable[Source], orgs: Orgs, now: datetime) -> list[SourceHealth]:

@@ -21,6 +21,9 @@ from orgs.models import User
 register = template.Library()
 
 
+register.filter("bdi", wording.bdi)
+
+
 @register.simple_tag
 def icon(name: str, size: str = "", label: str = "") -> SafeString:
     """An icon of templates/_sprite.html; decoration unless it has a label."""

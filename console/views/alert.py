@@ -20,7 +20,7 @@ from alerts.links import room_url
 from alerts.models import Alert
 from console import reach, timeline
 from console.live import checksums
-from console.rows import RELATED, facts_of, name_of, view_of, views
+from console.rows import facts_of, name_of, view_of, views, whole
 from console.sentences import failures, taken_by
 from console.views.access import person, sent_back, signed_in
 from console.wording import read_by, short_name
@@ -32,7 +32,7 @@ MORNING = 7  # o'clock, in the person's zone
 
 
 def _alert(alert_id: UUID) -> Alert:
-    alert = Alert.objects.filter(pk=alert_id).select_related(*RELATED).first()
+    alert = whole(Alert.objects.filter(pk=alert_id)).first()
     if alert is None:
         raise Http404
     return alert
@@ -57,7 +57,7 @@ def _written(request: HttpRequest, found: Alert, status: int) -> HttpResponse:
     history = timeline.load(found)
     row = view_of(found, facts_of([found]), now)
     chains = reach.chains(found, history.pushes, history.transitions, now)
-    whole = not request.GET.get("partial") and not request.headers.get("HX-Request")
+    entire = not request.GET.get("partial") and not request.headers.get("HX-Request")
     context = {
         "alert": found,
         "row": row,
@@ -78,9 +78,9 @@ def _written(request: HttpRequest, found: Alert, status: int) -> HttpResponse:
         "room_url": room_url(found.org, found.room) if found.room else None,
         "page": "alert",
         "live": True,
-        "checksums": json.dumps(checksums([found.org_id])) if whole else "",
+        "checksums": json.dumps(checksums([found.org_id])) if entire else "",
     }
-    response = render(request, "console/alert.html" if whole else "console/_alert.html", context, status=status)
+    response = render(request, "console/alert.html" if entire else "console/_alert.html", context, status=status)
     response["Cache-Control"] = "no-store"
     return response
 

@@ -17,7 +17,7 @@ from alerts.models import Alert, Signal
 from console import board as query
 from console import health
 from console.board import Counts, Filters, Group
-from console.live import checksums
+from console.live import checksums, stored_checksums
 from console.rows import views
 from console.views.access import person
 from console.wording import ago, read_by, span
@@ -47,7 +47,7 @@ def board(request: HttpRequest) -> HttpResponse:
 def _feed(request: HttpRequest, filters: Filters, now: datetime, orgs: list[Org]) -> dict[str, Any]:
     # The sums are read before the rows: a change in between makes the browser load once more, never miss one.
     sums = checksums([org.pk for org in orgs])
-    alerts = query.matching(filters, request.user)  # type: ignore[arg-type]
+    alerts = query.matching(filters, person(request))
     counts = query.count(alerts, now)
     total = query.count(Alert.objects.all(), now) if filters.chosen() else counts
     groups, following = _groups(filters, alerts, counts, now)
@@ -59,6 +59,7 @@ def _feed(request: HttpRequest, filters: Filters, now: datetime, orgs: list[Org]
         "first_url": filters.url(cursor="") if filters.cursor else "",
         "more_urls": {group.name: filters.url(limit=filters.limit * 2) for group in groups if group.more},
         "checksums": json.dumps(sums),
+        "asked": json.dumps(query.asked(filters, person(request)), ensure_ascii=False),
         "empty": _empty(filters, groups, total, orgs, now),
         "clear_url": Filters(tab=filters.tab).url(),
         "mine_url": filters.url(mine="" if filters.mine else "1", cursor=""),
@@ -122,19 +123,14 @@ def _empty(filters: Filters, groups: list[Group], total: Counts, orgs: list[Org]
     heard = list(SourceHeard.objects.order_by("-at")[:1])
     if not heard:
         return {"kind": "blind", "orgs": ", ".join(org.name for org in orgs[:3])}
-    last = (
-        Alert.objects.filter(state=Alert.State.RESOLVED)
-        .order_by("-last_event_at")
-        .select_related("resolved_by")
-        .first()
-    )
+    last = Alert.objects.filter(state=Alert.State.RESOLVED).order_by(*query.NEWEST_END).first()
     return {
         "kind": "calm",
         "tab": filters.tab,
         "heard": span((now - heard[0].at).total_seconds()),
         "fresh": now - heard[0].at <= health.HEARD_WITHIN,
         "last": last,
-        "last_ago": ago(last.resolved_at or last.updated_at, now) if last else "",
+        "last_ago": ago(last.resolved_at, now) if last and last.resolved_at else "",
     }
 
 
@@ -144,7 +140,7 @@ def _head(request: HttpRequest, now: datetime, orgs: list[Org]) -> dict[str, Any
     tiles = health.tiles(request.org_ids, now)  # type: ignore[attr-defined]
     return {
         "total": query.count(Alert.objects.all(), now),
-        "stored": json.dumps(query.stored_checksums()),
+        "stored": json.dumps(stored_checksums()),
         "tiles": tiles[: health.SHOWN],
         "healthy": sum(tile.state == "healthy" for tile in tiles),
         "more_tiles": max(0, len(tiles) - health.SHOWN),

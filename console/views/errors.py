@@ -62,4 +62,6 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403 for a form whose page is too old, or that another site sent."""
     if _wants_json(request):
         return JsonResponse(error_body("csrf", "The CSRF token is missing or wrong."), status=403)
-    return _page(request, "403.html", 403, {"csrf": True})
+    response = _page(request, "403.html", 403, {"csrf": True})
+    response["X-Refused"] = "csrf"  # static/js/session.js looks for a new token and repeats
+    return response

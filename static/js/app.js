@@ -6,6 +6,7 @@ import { start as copy } from "./copy.js";
 import { start as keys } from "./keys.js";
 import { start as menus } from "./menus.js";
 import { start as once } from "./once.js";
+import { start as session } from "./session.js";
 import { Feed } from "./socket.js";
 import { start as tests } from "./tests.js";
 import { start as toasts } from "./toast.js";
@@ -13,11 +14,18 @@ import { personalise, start as words } from "./words.js";
 
 words();
 toasts();
+session();
 menus();
 copy();
 keys();
 once();
 tests();
 document.body.addEventListener("htmx:load", (event) => personalise(event.detail.elt));
-if (document.getElementById("feed")) board(new Feed());
-if (document.getElementById("alert")) alert(new Feed());
+const follow = document.getElementById("feed") ? board : document.getElementById("alert") ? alert : null;
+if (follow) {
+  const feed = new Feed();
+  follow(feed);
+  feed.start();
+}
+// Until here the page counts as dead: after a few seconds its banner says so (live.css), whichever file failed to come.
+if (window.htmx) document.documentElement.dataset.alive = "true";

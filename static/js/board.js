@@ -3,6 +3,7 @@
 // A row in the list changes in place at once. New rows, and rows that change their group, wait while somebody reads;
 // then the whole section is put in anew (a fresh section shifts nothing, so nothing jumps).
 
+import { matches } from "./filters.js";
 import { reading, start as watchReader } from "./reader.js";
 import { onAnswer } from "./toast.js";
 import { fill, now, personalise, setNow, words } from "./words.js";
@@ -11,19 +12,23 @@ const GROUPS = ["waiting", "on-it", "resolved"];
 const SETTLE_EVERY = 1000; // ms
 const HEAD_EVERY = 30_000;
 const FADES_AFTER = 15 * 60_000;
+const PAUSE = 1000; // ms between two reloads; twice as long after each that follows the one before
+const LONGEST_PAUSE = 30_000;
+const CALM = 5000; // ms without a need to reload: the pause is short again
 
 let feed; // the section in the page
+let asked = {}; // the filters
 let sums = {};
 let counts = {}; // per group, of what passes the filters
 let waiting = 0; // in all my orgs, whatever the filters
-let known = new Map(); // id -> {version, group, shown}
+let known = new Map(); // id -> {version, group, counted}
 let pending = new Map(); // id -> row that is not in the list yet
 let paused = false;
 let headDue = HEAD_EVERY;
-let loading = null;
+let overdue = false; // rows that the database no longer shows here leave when nobody reads
 
 export function start(socket) {
-  take(document.getElementById("feed"));
+  take(believe(document.getElementById("feed")));
   watchReader(() => feed);
   socket.addEventListener("hello", ({ detail }) => hello(detail.orgs));
   socket.addEventListener("rows", ({ detail }) => rows(detail));
@@ -33,18 +38,26 @@ export function start(socket) {
   setInterval(settle, SETTLE_EVERY);
 }
 
+// What the server lists belongs here, whatever the script would say: the two can never send each other in circles.
+function believe(section) {
+  for (const row of section.querySelectorAll(".lm-row")) row.dataset.listed = "";
+  return section;
+}
+
 function take(section) {
   feed = section;
+  asked = JSON.parse(section.dataset.asked);
   sums = JSON.parse(section.dataset.checksums);
   const { dataset } = section;
   counts = { waiting: Number(dataset.waiting), "on-it": Number(dataset.onIt), resolved: Number(dataset.resolved) };
   waiting = Number(dataset.totalWaiting);
   setNow(dataset.now);
-  for (const row of section.querySelectorAll(".lm-row")) remember(row, true);
+  for (const row of section.querySelectorAll(".lm-row")) remember(row);
 }
 
-function remember(row, shown) {
-  known.set(row.dataset.id, { version: Number(row.dataset.version), group: row.dataset.group, shown });
+function remember(row) {
+  const counted = passes(row) && !old(row);
+  known.set(row.dataset.id, { version: Number(row.dataset.version), group: row.dataset.group, counted });
 }
 
 // --- the socket ---------------------------------------------------------------------------------------------------------
@@ -85,22 +98,19 @@ function upsert(made) {
   if (before && version < before.version) return;
   count(row, before, version);
   const shown = feed.querySelector(`#row-${id}`);
-  remember(row, Boolean(shown));
+  remember(row);
   if (shown) replace(shown, row);
-  else if (belongs(row)) pending.set(id, row);
+  else if (belongs(row) && !feed.dataset.cursor) pending.set(id, row);
   else pending.delete(id);
 }
 
 // What the counts become; a row that was never seen and is not new leaves them to the server.
 function count(row, before, version) {
   const { group } = row.dataset;
-  if (before?.group === group) return;
   if (!before && version > 1) headDue = Math.min(headDue, 2000 + Math.random() * 3000);
   else {
-    if (matches(row)) {
-      if (before) counts[before.group] -= 1;
-      counts[group] += 1;
-    }
+    if (before?.counted) counts[before.group] -= 1;
+    if (passes(row) && !old(row)) counts[group] += 1;
     waiting += (group === "waiting") - (before?.group === "waiting");
   }
   showCounts();
@@ -118,22 +128,13 @@ function replace(old, row) {
   if (focus) (row.querySelector(`[data-key=${focus}]`) ?? row.querySelector("[data-key=open]"))?.focus({ preventScroll: true });
 }
 
-function matches(row) {
-  const { severity, agent, signal, org, mine, q } = feed.dataset;
-  const me = document.body.dataset.me;
-  return (
-    (!severity || row.dataset.severity === severity) &&
-    (!agent || row.dataset.agent === agent) &&
-    (!signal || row.dataset.signals.split(" ").includes(signal)) &&
-    (!org || row.dataset.org === org) &&
-    (!mine || row.dataset.holder === me) &&
-    (!q || row.dataset.text.includes(q))
-  );
+function passes(row) {
+  return row.dataset.listed !== undefined || matches(row, asked);
 }
 
 function belongs(row) {
-  const { tab, cursor } = feed.dataset;
-  return matches(row) && !cursor && (tab === "all" || tab === row.dataset.group);
+  const { tab } = feed.dataset;
+  return passes(row) && (tab === "all" || tab === row.dataset.group);
 }
 
 // --- the list ---------------------------------------------------------------------------------------------------------
@@ -144,9 +145,12 @@ function misplaced() {
   );
 }
 
+function old(row) {
+  return row.dataset.group === "resolved" && now() + Number(row.dataset.rank) > FADES_AFTER; // its rank is minus its time
+}
+
 function faded(row) {
-  const resolved = row.dataset.group === "resolved" && feed.dataset.tab === "all";
-  return resolved && now() + Number(row.dataset.rank) > FADES_AFTER; // the rank of a resolved row is minus its time
+  return feed.dataset.tab === "all" && old(row);
 }
 
 // Once a second, and after every frame: let in what waits if nobody reads, else say how much waits.
@@ -156,6 +160,7 @@ function settle() {
   if (!reading(paused)) {
     const moved = misplaced();
     if (pending.size || moved.length || cramped()) rebuild(moved);
+    if (overdue) reload();
   }
   pill();
 }
@@ -191,7 +196,6 @@ function rebuild(moved) {
     row.classList.add("is-new");
     personalise(row);
     place(made, row);
-    remember(row, true);
   }
   pending.clear();
   for (const part of made.querySelectorAll(".lm-part")) part.hidden = !part.querySelector(".lm-row");
@@ -224,21 +228,31 @@ async function part(name) {
 }
 
 // The list as the database has it now. While somebody reads, rows change in place and the rest waits.
-async function reload() {
-  if (loading) {
-    loading.again = true;
-    return;
-  }
-  loading = { again: false };
+let wanted = false;
+let busy = false; // one is on its way, or waits for its turn
+let spacing = PAUSE;
+let notBefore = -Infinity;
+
+function reload() {
+  wanted = true;
+  if (busy) return;
+  busy = true;
+  setTimeout(load, Math.max(0, notBefore - performance.now()));
+}
+
+async function load() {
+  wanted = overdue = false;
+  spacing = performance.now() - notBefore > CALM ? PAUSE : Math.min(2 * spacing, LONGEST_PAUSE);
+  notBefore = performance.now() + spacing;
   try {
-    merge(document.importNode((await part("feed")).querySelector("#feed"), true));
+    merge(believe(document.importNode((await part("feed")).querySelector("#feed"), true)));
     if (headDue > 2000) headDue = 2000;
   } catch {
-    setTimeout(reload, 3000 + Math.random() * 3000); // the database or the way to it is away; the banner says so
+    wanted = true; // the database or the way to it is away; the banner says so
+    notBefore = Math.max(notBefore, performance.now() + 3000 + Math.random() * 3000);
   }
-  const { again } = loading;
-  loading = null;
-  if (again) reload();
+  busy = false;
+  if (wanted) reload();
 }
 
 function merge(fresh) {
@@ -267,19 +281,10 @@ function merge(fresh) {
   Object.assign(current.dataset, { waiting: dataset.waiting, onIt: dataset.onIt, resolved: dataset.resolved });
   Object.assign(current.dataset, { totalWaiting: dataset.totalWaiting, checksums: dataset.checksums, now: dataset.now });
   take(current);
-  for (const row of pending.values()) remember(row, false);
-  if (gone) reloadWhenFree();
+  for (const row of pending.values()) remember(row);
+  overdue ||= gone;
   showCounts();
   pill();
-}
-
-// Rows that the database no longer shows here leave when nobody reads.
-function reloadWhenFree() {
-  const timer = setInterval(() => {
-    if (reading(paused)) return;
-    clearInterval(timer);
-    reload();
-  }, SETTLE_EVERY);
 }
 
 // Headline and health strip, which rows alone cannot tell. A fresh element in the place of the old one shifts nothing.
@@ -316,7 +321,8 @@ function pill() {
   const banner = document.getElementById("paused");
   banner.hidden = !paused;
   if (paused) {
-    const text = pending.size ? fill(words.paused_some, { n: pending.size, k: critical }) : words.paused_none;
+    const some = critical ? words.paused_critical : words.paused_some;
+    const text = pending.size ? fill(some, { n: pending.size, k: critical }) : words.paused_none;
     banner.querySelector("[data-said]").textContent = text;
   }
 }
@@ -331,7 +337,7 @@ function renew(badge) {
   const made = badge.cloneNode(false);
   made.textContent = waiting;
   made.hidden = waiting === 0;
-  made.setAttribute("aria-label", fill(waiting === 1 ? words.needs : words.need, { n: waiting }));
+  made.setAttribute("aria-label", fill(words.need, { n: waiting }));
   badge.replaceWith(made);
 }
 
@@ -344,13 +350,12 @@ function showCounts() {
   }
   for (const group of GROUPS) {
     const said = feed.querySelector(`.lm-part[data-group="${group}"] [data-group-count]`);
-    set(said, fill(counts[group] === 1 ? words.alert : words.alerts, { n: counts[group] }));
+    set(said, fill(words.alerts, { n: counts[group] }));
   }
   for (const badge of document.querySelectorAll("[data-waiting-count]")) renew(badge);
-  const headline = waiting === 0 ? words.nobody : fill(waiting === 1 ? words.needs : words.need, { n: waiting });
+  const headline = waiting === 0 ? words.nobody : fill(words.need, { n: waiting });
   set(document.querySelector("[data-headline]"), headline);
-  const title = fill(waiting === 1 ? words.title_one : words.title, { n: waiting });
-  document.title = waiting ? `(${waiting}) ${title}` : words.title_none;
+  document.title = waiting ? `(${waiting}) ${fill(words.title, { n: waiting })}` : words.title_none;
 }
 
 // --- what people do -----------------------------------------------------------------------------------------------------

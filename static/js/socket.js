@@ -1,5 +1,6 @@
 // The one socket to the feed: opens, listens, comes back. Says nothing itself.
 
+import { look } from "./session.js";
 import { clock, fill, now, span, words } from "./words.js";
 
 const SILENCE = 30_000; // ms without a frame: stale
@@ -20,7 +21,10 @@ export class Feed extends EventTarget {
     this.opened = false;
     this.link = document.getElementById("link");
     this.banner = document.getElementById("stale");
-    this.banner?.querySelector("[data-retry]").addEventListener("click", () => this.open());
+    this.banner.querySelector("[data-retry]").addEventListener("click", () => this.open());
+  }
+
+  start() {
     addEventListener("online", () => this.open());
     addEventListener("pagehide", () => this.socket?.close());
     addEventListener("pageshow", (event) => event.persisted && this.open());
@@ -54,12 +58,13 @@ export class Feed extends EventTarget {
 
   async closed(event) {
     this.socket = null;
-    if (event.code === SIGNED_OUT || (event.code === REFUSED_IN_HANDSHAKE && !this.opened && (await gone()))) {
-      this.signedOut = true;
-      this.stale();
-      return;
-    }
-    this.retry();
+    const refused = event.code === SIGNED_OUT || (event.code === REFUSED_IN_HANDSHAKE && !this.opened);
+    // A refused handshake says nothing; a session that is over may have been followed by a new log-in.
+    const who = refused ? await look() : "same";
+    if (this.socket) return; // "Try now" was quicker
+    this.signedOut = who === "nobody";
+    if (this.signedOut) this.stale();
+    else this.retry();
   }
 
   retry() {
@@ -87,7 +92,6 @@ export class Feed extends EventTarget {
   }
 
   show() {
-    if (!this.link) return;
     const waits = !this.opened && Date.now() - this.tried < 2000; // nothing is said of a socket that opens at once
     const state = this.staleSince !== null ? "stale" : this.opened ? "live" : waits ? "" : "connecting";
     if (state && this.link.dataset.state !== state) this.word(state);
@@ -119,15 +123,5 @@ export class Feed extends EventTarget {
     this.banner.querySelector("[data-said]").textContent = said;
     this.banner.querySelector("[data-retry]").hidden = this.signedOut;
     this.banner.querySelector("[data-sign-in]").hidden = !this.signedOut;
-  }
-}
-
-// A refused handshake says nothing; a page that redirects to the log-in says that the session is over.
-async function gone() {
-  try {
-    const answer = await fetch("/preferences", { method: "HEAD", redirect: "manual" });
-    return answer.type === "opaqueredirect";
-  } catch {
-    return false;
   }
 }

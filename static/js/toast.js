@@ -40,17 +40,27 @@ function keep(made) {
 
 export function start() {
   for (const made of box.querySelectorAll("[data-toast]")) keep(made);
+  const left = sessionStorage.getItem("lm-toast");
+  sessionStorage.removeItem("lm-toast");
+  if (left) toast(left);
   onAnswer((xhr) => {
     const said = JSON.parse(xhr.getResponseHeader("HX-Trigger") || "{}")["lm:toast"];
     if (said) toast(said.text, said.undo, said.label);
+    else if (answeredStale(xhr)) return; // session.js sees to it
     else if (xhr.status === 0 || xhr.status >= 500) toast(words.failed);
     else if (xhr.status >= 400 && xhr.status !== 401) toast(words.refused);
   });
 }
 
-// Every answer to htmx. Not by htmx's own event: the row that asked may have been replaced by then, and hears nothing.
+// The page's token is not the session's: there has been another log-in.
+export const answeredStale = (xhr) => xhr.status === 403 && xhr.getResponseHeader("X-Refused") === "csrf";
+
+// Said by the page that is loaded next.
+export const toastAfterLoading = (text) => sessionStorage.setItem("lm-toast", text);
+
+// Every answer to htmx, and what was asked. Not by htmx's own event: the row that asked may have been replaced by then, and hears nothing.
 export function onAnswer(take) {
-  document.body.addEventListener("htmx:beforeRequest", ({ detail: { xhr } }) => {
-    xhr.addEventListener("loadend", () => take(xhr));
+  document.body.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    detail.xhr.addEventListener("loadend", () => take(detail.xhr, detail));
   });
 }

@@ -14,7 +14,9 @@ export function setNow(iso) {
   if (!Number.isNaN(at)) ahead = at - Date.now();
 }
 
-export function fill(text, values) {
+// `forms`: a text, or its forms for one and for more; `values.n` chooses.
+export function fill(forms, values) {
+  const text = typeof forms === "string" ? forms : forms[values.n === 1 ? 0 : 1];
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
 }
 
@@ -36,17 +38,37 @@ export function span(seconds) {
   return fill(words.days, { n: Math.floor(whole / 86400) });
 }
 
+// The browser's list of zones may be older than the server's: a zone it does not know is its offset from UTC.
+function knows(timeZone) {
+  try {
+    return Boolean(new Intl.DateTimeFormat("en", { timeZone }));
+  } catch {
+    return false;
+  }
+}
+const timeZone = knows(zone) ? zone : "UTC";
+const offset = timeZone === zone ? 0 : Number(root.dataset.offset); // minutes
+
 const locale = language === "id" ? "id-ID" : "en-GB";
 const styles = {
-  m: { hour: "2-digit", minute: "2-digit", hour12: false, timeZone: zone },
-  s: { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false, timeZone: zone },
-  d: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hour12: false, timeZone: zone },
+  m: { hour: "2-digit", minute: "2-digit" },
+  s: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
+  d: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" },
+  exact: { dateStyle: "medium", timeStyle: offset ? "medium" : "long" },
 };
-const formats = Object.fromEntries(Object.entries(styles).map(([k, v]) => [k, new Intl.DateTimeFormat(locale, v)]));
-const exact = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "long", timeZone: zone });
+const formats = Object.fromEntries(
+  Object.entries(styles).map(([k, v]) => [k, new Intl.DateTimeFormat(locale, { ...v, hour12: false, timeZone })]),
+);
+const format = (style, iso) => formats[style].format(new Date(Date.parse(iso) + offset * 60_000));
 
 export function clock(iso, style = "m") {
-  return formats[style].format(new Date(iso)).replace(",", "");
+  return format(style, iso).replace(",", "");
+}
+
+function exact(iso) {
+  const ahead = Math.abs(offset);
+  const named = offset ? ` UTC${offset < 0 ? "-" : "+"}${two(Math.floor(ahead / 60))}:${two(ahead % 60)}` : "";
+  return format("exact", iso) + named;
 }
 
 function write(element, text) {
@@ -93,7 +115,7 @@ export function personalise(scope) {
   }
   for (const time of scope.querySelectorAll("time[data-clock]")) write(time, clock(time.dateTime, time.dataset.clock));
   for (const time of scope.querySelectorAll("time[datetime]")) {
-    if (!time.title) time.title = exact.format(new Date(time.dateTime));
+    if (!time.title) time.title = exact(time.dateTime);
   }
   tickAll(scope);
 }

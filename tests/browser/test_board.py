@@ -92,7 +92,7 @@ def test_a_paused_board_stands_still_and_says_what_waits(site: Site) -> None:
     page = site.board()
     page.get_by_role("button", name="Pause live").click()
     site.fails("r1")
-    expect(page.locator("#paused")).to_contain_text("Live is paused. 1 changes wait, 1 of them critical.")
+    expect(page.locator("#paused")).to_contain_text("Live is paused. 1 change waits, and it is critical.")
     expect(site.row(page, "r1")).to_have_count(0)
     page.locator("#paused").get_by_role("button", name="Resume").click()
     expect(site.row(page, "r1")).to_be_visible()

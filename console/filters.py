@@ -1,0 +1,75 @@
+"""What the board can be filtered by: for each filter what an alert's row says of itself, beside which alerts say so.
+
+The page asks the database, the script asks the rows (static/js/filters.js); both must come to the same list.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from django.db import connection
+from django.db.models import Case, F, Func, Q, QuerySet, TextField, Value, When
+from django.db.models.functions import Coalesce, Lower
+from django.db.models.lookups import Contains, Exact
+
+from alerts.models import Alert, signalling
+from orgs.models import User
+
+HELD = (Alert.State.INTERVENED, Alert.State.RESOLVED)  # whoever came has it, or had it
+HOLDER = Coalesce(
+    Case(When(state__in=HELD, then=F("intervened_by__sso_id"))), F("assigned_to__sso_id"), F("acknowledged_by__sso_id")
+)
+# What a search looks through, folded by the database, which folds what is searched for too.
+TEXT = Lower(
+    Func(
+        Value("\n"),
+        *("pk", "room__room_id", "room__label", "agent__name", "source__name"),
+        function="concat_ws",
+        output_field=TextField(),
+    )
+)
+
+
+def folded(text: str) -> str:
+    """As TEXT is: capitals and small letters are the same."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT lower(%s)", [text])
+        return str(cursor.fetchone()[0])
+
+
+def holder_of(alert: Alert) -> User | None:
+    """Who has the alert: who intervened, else to whom it is assigned, else who acknowledged it. In SQL: HOLDER."""
+    came = alert.intervened_by if alert.state in HELD else None
+    return came or alert.assigned_to or alert.acknowledged_by
+
+
+class Trait(NamedTuple):
+    """A filter: what an alert's row says, and the condition that finds the alerts whose row says it."""
+
+    of: Callable[[Alert], list[str] | str]  # a text holds each of its parts
+    where: Callable[[str], Q]
+
+
+TRAITS = {
+    "severity": Trait(lambda alert: [alert.severity], lambda value: Q(severity=value)),
+    "agent": Trait(lambda alert: [alert.agent.name] if alert.agent else [], lambda value: Q(agent__name=value)),
+    "signal": Trait(lambda alert: [entry["signal"] for entry in alert.signals_now], signalling),
+    "org": Trait(lambda alert: [alert.org.external_id], lambda value: Q(org__external_id=value)),
+    "mine": Trait(lambda alert: _name(holder_of(alert)), lambda value: Q(Exact(HOLDER, value))),
+    "q": Trait(lambda alert: alert.text, lambda value: Q(Contains(TEXT, value))),  # type: ignore[attr-defined]
+}
+
+
+def _name(holder: User | None) -> list[str]:
+    return [holder.sso_id] if holder else []
+
+
+def traits_of(alert: Alert) -> dict[str, list[str] | str]:
+    """What the script compares the page's filters with; the alert is loaded with `text` (TEXT)."""
+    return {name: trait.of(alert) for name, trait in TRAITS.items()}
+
+
+def passing(alerts: QuerySet[Alert], asked: dict[str, str]) -> QuerySet[Alert]:
+    """Those of the alerts whose rows say all of what is asked, by the filter's name."""
+    for name, value in asked.items():
+        alerts = alerts.filter(TRAITS[name].where(value))
+    return alerts
