@@ -72,7 +72,7 @@ def parse(query: QueryDict) -> Filters:
 
 
 def _text(query: QueryDict, name: str) -> str:
-    return query.get(name, "").replace("\x00", "").strip()[:200]
+    return query.get(name, "").strip()[:200]
 
 
 def matching(filters: Filters, user: User) -> QuerySet[Alert]:

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from itertools import chain
 from urllib.parse import urlsplit
 
+import structlog
 from django.conf import settings
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
@@ -117,7 +118,14 @@ def _extend(request: HttpRequest) -> None:
 
 
 class RequestLog(RequestMiddleware):
-    """Logs when a request begins and ends, by method and route: its path and query may hold secrets."""
+    """Logs when a request begins and ends, by method and route: its path and query may hold secrets.
+
+    The address is the one that `console/proxies.py` vouches for; a forwarded header says what its sender likes.
+    """
+
+    @classmethod
+    def bind_ip(cls, request: HttpRequest) -> None:
+        structlog.contextvars.bind_contextvars(ip=request.META.get("REMOTE_ADDR", ""))
 
     @staticmethod
     def format_request(request: HttpRequest) -> str:

@@ -220,7 +220,26 @@ def test_reopen_undoes_a_resolution_and_the_repeats_go_on(scene, alert, rina):
 
 def test_reopen_does_not_make_a_customer_wait_who_was_answered_since(scene, alert, rina):
     actions.resolve(alert.pk, rina)
+    scene.happens("human_message")
+    actions.reopen(alert.pk, rina)
+    assert scene.alert().customer_waiting_since is None
+
+
+@pytest.mark.parametrize("minutes", [1, 11])  # an undo, an act
+def test_a_bot_that_wrote_by_itself_answered_nobody_who_waits_again(scene, alert, rina, clock, minutes):
+    actions.resolve(alert.pk, rina)
     scene.happens("bot_message")
+    clock.advance(minutes=minutes)
+    actions.reopen(alert.pk, rina)
+    assert scene.alert().customer_waiting_since == alert.customer_waiting_since
+
+
+@pytest.mark.parametrize("minutes", [1, 11])
+def test_a_conversation_that_flowed_again_since_leaves_nobody_waiting(scene, alert, rina, clock, minutes):
+    actions.resolve(alert.pk, rina)
+    scene.happens("customer_message")
+    scene.happens("bot_message")
+    clock.advance(minutes=minutes)
     actions.reopen(alert.pk, rina)
     assert scene.alert().customer_waiting_since is None
 

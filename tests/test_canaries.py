@@ -192,7 +192,7 @@ def test_nothing_that_was_sent_is_in_any_log_report_metric_or_in_valkey(running:
             assert 500 in say_everything(running, cookie, key)
             sweep_in(running)
             running.running["worker"].says(r"alerts\.tasks\.\S+ raised unexpected: .*42P01")
-            running.running["dispatcher"].says("42P01.*database_away")
+            running.running["dispatcher"].says("42P01.*sweep_failed")
         metrics = http.client.HTTPConnection(urlsplit(running.url).netloc, timeout=30)
         metrics.request("GET", "/metrics")
         figures = metrics.getresponse().read().decode()

@@ -235,10 +235,15 @@ def _revive(book: Book, alert: Alert) -> None:
 
 
 def _wait_again(alert: Alert, room: Room) -> None:
-    """Whoever waited when it was resolved, or began to since, waits, unless they were answered meanwhile."""
+    """Whoever waited when it was resolved, or began to since, waits, unless they were answered meanwhile.
+
+    A bot that wrote by itself after the resolution answered nobody.
+    """
     waits = [at for at in (alert.customer_waiting_since, room.customer_waiting_since) if at is not None]
-    if room.answered_at is not None:
-        waits = [at for at in waits if at > room.answered_at]
+    over, answered = alert.resolved_at or alert.opened_at, room.answered_at
+    spoke = any(at is not None and at > over for at in (room.human_last_at, room.customer_last_at))
+    if answered is not None and (spoke or answered <= over):
+        waits = [at for at in waits if at > answered]
     room.customer_waiting_since = alert.customer_waiting_since = min(waits, default=None)
 
 

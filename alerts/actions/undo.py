@@ -14,6 +14,7 @@ from django.db.models import Model, Q
 
 from alerts.actions.activity import react
 from alerts.actions.book import ALERT_FIELDS, ROOM_FIELDS, Book
+from alerts.actions.conversation import read_anew
 from alerts.models import Alert, Push, Room, RoomActivity
 from orgs.models import User
 
@@ -139,8 +140,10 @@ def catch_up(book: Book, alert: Alert, since: datetime) -> None:
     """Let what happened in the room while the alert was resolved act on it after all."""
     assert alert.room is not None
     book.alerts[alert.room.pk] = alert
-    happened = RoomActivity.objects.filter(room=alert.room, received_at__gte=since).exclude(kind__in=SETTLING)
-    for activity in happened.select_related("actor").order_by("id"):
+    happened = RoomActivity.objects.filter(room=alert.room, received_at__gte=since, undelivered=False)
+    for number, activity in enumerate(happened.exclude(kind__in=SETTLING).select_related("actor").order_by("id")):
+        if number == 0:  # while it was resolved nobody waited, so each of them meant something else
+            read_anew(book, alert.room)
         activity.room = alert.room
         react(book, activity)
 

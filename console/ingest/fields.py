@@ -145,7 +145,7 @@ def check_number(value: Any, path: str) -> None:
 
 def _metadata(value: dict[str, Any], flags: set[str]) -> dict[str, Any]:
     clean = _clean_values(value, "metadata")
-    if clean != value:
+    if clean != value or isinstance(value.get("truncated"), list):  # so a client names what it cut itself
         flags.add("truncated")
     kept = _fitting(clean)
     _tell(kept, masked := mask_values(kept), flags)

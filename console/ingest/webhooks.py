@@ -15,8 +15,9 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from django.db import IntegrityError
+from django.db import DataError, Error, IntegrityError
 
+from alerts.faults import PASSING, report
 from alerts.models import WebhookDelivery
 from alerts.sources import inbox
 from alerts.sources.traffic import Counts, slot
@@ -122,19 +123,28 @@ def _delivery(posted: Posted, now: datetime) -> WebhookDelivery:
 
 
 def _store(deliveries: Sequence[WebhookDelivery]) -> set[UUID]:
-    """Store all at once; where an endpoint was deleted just now each alone. Ids of those that could not be."""
+    """Store all at once; if one of them cannot be, each alone. Ids of those whose endpoint was deleted just now."""
     try:
         inbox.store(deliveries)
-    except IntegrityError:
+    except PASSING:
+        raise
+    except Error:
         return {delivery.pk for delivery in deliveries if not _is_stored(delivery)}
     return set()
 
 
 def _is_stored(delivery: WebhookDelivery) -> bool:
+    """What PostgreSQL cannot keep is kept as not understood, without what it said."""
     try:
         inbox.store([delivery])
     except IntegrityError:
         return False
+    except DataError as error:
+        report("delivery_failed", error, endpoint=delivery.endpoint_id)
+        unread = inbox.unread(delivery.endpoint, inbox.INTERNAL_ERROR, delivery.received_at)
+        delivery.outcome, delivery.reason = unread.outcome, unread.reason
+        delivery.facts, delivery.understood, delivery.sample, delivery.field = [], [], {}, ""
+        inbox.store([delivery])
     return True
 
 

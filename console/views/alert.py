@@ -212,7 +212,7 @@ def _undo(request: HttpRequest, alert_id: UUID, me: User) -> str:
 
 
 def _verdict(request: HttpRequest, alert_id: UUID, me: User) -> str:
-    note = request.POST.get("note", "").replace("\x00", "").strip()
+    note = request.POST.get("note", "").strip()
     actions.verdict(alert_id, me, request.POST.get("verdict", ""), note)
     return _("Thank you: your verdict is kept.")
 

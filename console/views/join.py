@@ -18,7 +18,7 @@ def join(request: HttpRequest, org_id: str) -> HttpResponse:
     """`/join/<external id>`: GET asks, POST says yes. The 404 of what does not exist, unless this org named me."""
     me = person(request)
     with scopes_disabled():  # I see nothing of this org yet
-        named = Assignment.every.filter(user=me, org__external_id=org_id.replace("\x00", ""))
+        named = Assignment.every.filter(user=me, org__external_id=org_id)
         held = named.select_related("org", "role").order_by("-pending", "role__tier").first()
     if held is None:
         raise Http404
