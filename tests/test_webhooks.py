@@ -18,6 +18,7 @@ from django_scopes import scopes_disabled
 from alerts.models import Alert, RoomActivity, SourceMinute, WebhookDelivery
 from alerts.sources import inbox
 from console.ingest.http import lane
+from console.ingest.webhooks import Posted, receive
 from orgs import webhooks
 from orgs.models import Org, SourceHeard, WebhookEndpoint
 from tests.factories import AlertFactory, AssignmentFactory, OrgFactory, RoomFactory
@@ -327,6 +328,30 @@ def test_one_orgs_flood_is_worked_in_turns_with_the_others(hook: Hook) -> None:
             inbox._work(endpoint)
         waiting = WebhookDelivery.objects.filter(outcome="").values_list("endpoint", flat=True)
         assert set(waiting) == {hook.endpoint.pk} and len(waiting) == 5
+
+
+def test_a_delivery_that_cannot_be_stored_holds_up_nobody(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    true = inbox.read
+
+    def read(endpoint: Any, payload: Any, now: datetime) -> WebhookDelivery:
+        delivery = true(endpoint, payload, now)
+        if payload["id"] == "bad":
+            delivery.facts = [{"kind": "\x00"}]
+        return delivery
+
+    monkeypatch.setattr(inbox, "read", read)
+    posted = [
+        Posted(hook.endpoint, "127.0.0.1", json.dumps(message(id=name, org=hook.org.external_id)).encode(), False)
+        for name in ("good-1", "bad", "good-2")
+    ]
+    with scopes_disabled():
+        answers = receive(posted)
+    assert [answer.status for answer in answers] == [200, 200, 200]
+    assert [(one.outcome, one.reason) for one in deliveries()] == [
+        ("", ""),
+        ("not_understood", "internal_error"),
+        ("", ""),
+    ]
 
 
 @pytest.mark.parametrize("fault", [KeyError, DataError, IntegrityError])
