@@ -154,8 +154,8 @@ def test_foreign_pending_and_unknown_people_are_named_alike(scene: Scene, verb: 
     other = supervisor_of(OrgFactory(), sso_id="other")
     with scopes_disabled():
         alert = scene.alert().pk
-    people = ("yoga", other.sso_id, boss.sso_id, "nobody", "no\0body")
-    answers = [post(with_key(scene.org), f"/api/alerts/{alert}/{verb}", {"sso_id": who}) for who in people[:4]]
+    people = ("yoga", other.sso_id, boss.sso_id, "nobody")
+    answers = [post(with_key(scene.org), f"/api/alerts/{alert}/{verb}", {"sso_id": who}) for who in people]
     assert [one.status_code for one in answers] == [422] * 4
     assert len({one.content for one in answers}) == 1
     with scopes_disabled():
@@ -168,7 +168,7 @@ def test_the_form_that_assigns_answers_foreign_and_unknown_people_alike(scene: S
     desk = signed_in(lead)
     with scopes_disabled():
         address = f"/alerts/{scene.alert().pk}/assign"
-    people = ("yoga", other.sso_id, boss.sso_id, "nobody", "no\0body", "")
+    people = ("yoga", other.sso_id, boss.sso_id, "nobody", "no\x01body", "")
     answers = [desk.post(address, {"sso_id": who}, headers={"HX-Request": "true"}) for who in people]
     assert [one.status_code for one in answers] == [422] * 6
     assert len({one.headers["HX-Trigger"] for one in answers}) == 1

@@ -89,8 +89,7 @@ def test_the_key_is_shown_once(specialist: Client) -> None:
         ({"name": ""}, "This field is required."),
         ({"external_id": "x" * 201}, "Ensure this value has at most 200 characters"),
         ({"external_id": "a\nb"}, "No control characters here."),
-        ({"external_id": "a\0b"}, "Null characters are not allowed."),
-        ({"sso_id": "a\0b"}, "No control characters here."),
+        ({"sso_id": "a\x01b"}, "No control characters here."),
         ({"zone": "Mars/Base"}, "Select a valid choice."),
         ({"locale": "xx"}, "Select a valid choice."),
         ({"room_url_template": "javascript:alert(1)"}, "A room link starts with https://."),
@@ -289,7 +288,7 @@ def test_the_checklist_is_for_leads_and_specialists(org: Org, specialist: Client
     for client, status in ((signed_in(supervisor), 404), (signed_in(stranger), 404), (specialist, 200)):
         assert client.get(f"/setup/{org.external_id}").status_code == status
     assert specialist.get("/setup/nowhere").status_code == 404
-    assert specialist.get("/setup/a%00b").status_code == 404
+    assert specialist.get("/setup/a%01b").status_code == 404
     assert specialist.post(f"/setup/{org.external_id}").status_code == 405
     assert "Setup" not in text(signed_in(supervisor).get("/"))
 

@@ -248,7 +248,7 @@ def _accepted(index: int, org_id: int, fact: dict[str, Any]) -> Accepted:
     same = sha256(json.dumps([item.activity_id, item.room_id, item.kind]).encode()).digest()
     names = RoomNames(fact.get("label", ""), fact.get("channel", ""), "", fact.get("text", ""))
     flagged, undelivered = fact.get("clock_flagged", False), fact.get("undelivered", False)
-    return Accepted(index, org_id, item, same, flagged, names, undelivered)
+    return Accepted(index, org_id, item, same, flagged, names, undelivered=undelivered)
 
 
 def _understood(one: Accepted, result: Result) -> dict[str, Any]:
