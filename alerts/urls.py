@@ -1,4 +1,4 @@
-"""The API below /api/. The ingest lane's paths are answered in front of Django (console/asgi.py)."""
+"""The API below /api/. The ingest lane's paths are answered in front of Django (console/http/asgi.py)."""
 
 from django.urls import path, re_path
 

@@ -36,7 +36,7 @@ _loopback = ["127.0.0.1", "localhost", "[::1]"]
 ALLOWED_HOSTS = [_name, *env.list("ALLOWED_HOSTS", default=_loopback if _name in _loopback else [])]
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[BASE_URL])
 
-# --- Proxies in front (console/proxies.py): how many append to X-Forwarded-For, and where the nearest one connects from
+# --- Proxies in front (console/http/proxies.py): how many append to X-Forwarded-For, and whence the nearest connects
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=1 if env.bool("BEHIND_PROXY", default=False) else 0)
 _private = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
 try:
@@ -79,27 +79,27 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "console.middleware.HealthMiddleware",
+    "console.http.middleware.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
-    "console.middleware.TextMiddleware",
+    "console.http.middleware.TextMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "console.middleware.PersonMiddleware",
+    "console.http.middleware.PersonMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "pghistory.middleware.HistoryMiddleware",
-    "console.middleware.RequestLog",
+    "console.http.middleware.RequestLog",
     "django_htmx.middleware.HtmxMiddleware",
     "orgs.auth.ScopeMiddleware",
 ]
 
-ROOT_URLCONF = "console.urls"
-ASGI_APPLICATION = "console.asgi.application"
+ROOT_URLCONF = "console.http.urls"
+ASGI_APPLICATION = "console.http.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -112,7 +112,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
-                "console.context.shell",
+                "console.pages.frame.shell",
             ],
         },
     }
@@ -208,7 +208,7 @@ ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key", "login_failed_anywher
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Live Monitoring"
 MFA_TOTP_TOLERANCE = 1  # a phone whose clock is half a minute off
-SESSION_COOKIE_AGE = 12 * 3600  # idle: from the last page that was opened or act that was done (console/middleware.py)
+SESSION_COOKIE_AGE = 12 * 3600  # idle: from the last page opened or act done (console/http/middleware.py)
 SESSION_ABSOLUTE_AGE = 7 * 24 * 3600
 EMAIL_CONFIGURED = bool(env.str("EMAIL_URL", default=""))  # without it, a new invitation stands for a reset
 EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
@@ -252,7 +252,7 @@ CSRF_COOKIE_NAME = f"{_host}csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
-CSRF_FAILURE_VIEW = "console.views.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "console.pages.errors.csrf_failure"
 SECURE_SSL_REDIRECT = SECURE
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31536000 if SECURE else 0
@@ -352,7 +352,7 @@ structlog.configure(
     logger_factory=structlog.stdlib.LoggerFactory(),
     cache_logger_on_first_use=True,
 )
-DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # console/asgi.py made it, or found it sane
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # console/http/asgi.py made it, or found it sane
 if env.str("SENTRY_DSN", default=""):
     import sentry_sdk
 

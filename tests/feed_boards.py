@@ -16,8 +16,8 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from alerts.models import Alert
-from console import sockets
-from console.live import Hub
+from console.live import sockets
+from console.live.hub import Hub
 from console.management.commands.serve import _config
 from orgs.models import User
 

@@ -16,7 +16,7 @@ import uvicorn
 from django_scopes import scopes_disabled
 
 from alerts.models import Alert, FailureEvent, RoomActivity
-from console.door import Door
+from console.http.door import Door
 from orgs.models import ApiKey, Source
 
 EVENTS = "/api/failure-events"
@@ -47,8 +47,8 @@ class Answer:
 
 @contextmanager
 def serving(app: Any = None) -> Iterator[int]:
-    """Serve console.asgi, or another app, on a free port of loopback; gives the port."""
-    from console.asgi import application
+    """Serve console.http.asgi, or another app, on a free port of loopback; gives the port."""
+    from console.http.asgi import application
 
     listening = socket.create_server(("127.0.0.1", 0), backlog=512)
     options: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": "off", "loop": "uvloop"}

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from django.db import connection as database
 
-from console import asgi
-from console.bodies import Message, Receive, Scope, Send
+from console.http import asgi
+from console.ingest.bodies import Message, Receive, Scope, Send
 from tests.ingest_server import Sender
 
 PATIENCE = 5.0

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from console import asgi, door
-from console.bodies import Budget, Receive, Scope, Send, site
+from console.http import asgi, door
+from console.ingest.bodies import Budget, Receive, Scope, Send, site
 from console.ingest.decode import Refusal
 from orgs import webhooks
 from orgs.keys import issue

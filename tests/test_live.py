@@ -15,7 +15,8 @@ from websockets.exceptions import ConnectionClosed
 
 from alerts import actions, feed
 from alerts.models import Alert
-from console import live, sockets, wire
+from console.live import hub as live
+from console.live import sockets, wire
 from launch import valkey
 from orgs.models import Assignment, User
 from tests.factories import AlertFactory, AssignmentFactory, UserFactory

@@ -24,7 +24,7 @@ from alerts.api.acts import ACTS
 from console.ingest import check
 from console.ingest.http import PATHS
 from console.ingest.webhooks import PREFIX
-from console.schema.document import document
+from console.openapi.document import document
 from orgs.models import Org, User
 from tests.api_client import post, put, signed_in, supervisor_of, with_key
 from tests.factories import AlertFactory, OrgFactory, PushFactory, SourceFactory

@@ -11,8 +11,9 @@ from django.utils.html import strip_tags
 
 from alerts import actions
 from alerts.models import Alert
-from console import board, health
-from console.rows import render_rows
+from console.live.rows import render_rows
+from console.pages.board import query as board
+from console.pages.board import strip
 from orgs import clock as database_clock
 from orgs.models import Org, SourceHeard
 from tests.api_client import signed_in, supervisor_of
@@ -268,11 +269,11 @@ def test_every_icon_is_in_the_sprite() -> None:
 
 
 def test_health_is_never_green_without_data() -> None:
-    assert health.judge(0, 100, True) == "healthy"
-    assert health.judge(0, 100, False) == "no_data"
-    assert health.judge(0, 19, True) == "no_data"
-    assert health.judge(10, 21, False) == "degraded"
-    assert health.judge(9, 21, True) == "healthy"
+    assert strip.judge(0, 100, True) == "healthy"
+    assert strip.judge(0, 100, False) == "no_data"
+    assert strip.judge(0, 19, True) == "no_data"
+    assert strip.judge(10, 21, False) == "degraded"
+    assert strip.judge(9, 21, True) == "healthy"
 
 
 def test_tiles_compare_with_the_same_hour_of_the_days_before(scene: Scene, clock: Any) -> None:
@@ -282,11 +283,11 @@ def test_tiles_compare_with_the_same_hour_of_the_days_before(scene: Scene, clock
             scene.fails("low_confidence", room=f"d{day}-{n}")
         clock.advance(days=day)
     SourceHeard.objects.create(org=scene.org, source=scene.source, at=database_clock.now())
-    (tile,) = health.tiles([scene.org.pk], database_clock.now())
+    (tile,) = strip.tiles([scene.org.pk], database_clock.now())
     assert (tile.state, tile.n, tile.usual_per_hour, tile.now_per_hour) == ("healthy", 21, 3.0, 0)
     for n in range(10):
         scene.fails(room=f"now-{n}")
-    (tile,) = health.tiles([scene.org.pk], database_clock.now())
+    (tile,) = strip.tiles([scene.org.pk], database_clock.now())
     assert (tile.state, tile.now_per_hour, tile.open_alerts) == ("degraded", 10, 31)
 
 

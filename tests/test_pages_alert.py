@@ -15,7 +15,7 @@ from django_scopes import scopes_disabled
 
 from alerts import actions
 from alerts.models import Alert, Push, RoomActivity, Transition
-from console.views.alert import snooze_until
+from console.pages.alert.view import snooze_until
 from orgs.models import Org
 from tests.api_client import signed_in, supervisor_of
 from tests.factories import AlertFactory, OrgFactory, PushFactory

@@ -13,8 +13,8 @@ from django.utils.html import strip_tags
 
 from alerts import actions
 from alerts.figures import METRICS
-from console.chart import PERCENT, line_chart
-from console.views import success
+from console.pages.success import view as success
+from console.text.chart import PERCENT, line_chart
 from orgs.models import Org
 from tests.api_client import signed_in, supervisor_of
 from tests.factories import AgentFactory, OrgFactory, UserFactory, reach

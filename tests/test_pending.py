@@ -8,7 +8,7 @@ from django.test import Client
 from django_scopes import scopes_disabled
 
 from alerts.reach import production_agents, reach_of
-from console.sockets import Login, allowed_now
+from console.live.sockets import Login, allowed_now
 from orgs import imports
 from orgs.models import Agent, Assignment, Org, User
 from orgs.routing import recipients

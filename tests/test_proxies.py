@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from console import asgi
-from console.proxies import behind_proxies
+from console.http import asgi
+from console.http.proxies import behind_proxies
 
 PROXY, CLIENT, FORGED = "10.0.0.2", "203.0.113.9", "198.51.100.66"
 KINDS = ("http", "websocket")

@@ -8,7 +8,7 @@ import pytest
 from alerts import actions
 from alerts.models import RoomActivity, WebhookDelivery
 from alerts.sources import inbox
-from console import sources as words
+from console.pages.sources import words
 from orgs import clock as database_clock
 from orgs import webhooks
 from tests.factories import AssignmentFactory

@@ -11,9 +11,9 @@ from django.utils import translation
 from django.utils.html import strip_tags
 
 from alerts.models import Alert, Room
-from console import sentences, wording
-from console.sentences import BECAUSE, ENDED, QUIETLY, Told, telling
-from console.translations import Entry, complaints, entries, wanted
+from console.text import sentences, wording
+from console.text.sentences import BECAUSE, ENDED, QUIETLY, Told, telling
+from console.text.translations import Entry, complaints, entries, wanted
 from orgs.models import Agent, Org, User
 
 NOW = datetime(2026, 5, 4, 3, 0, tzinfo=UTC)
@@ -157,15 +157,15 @@ def test_every_text_is_translated() -> None:
 
 
 def test_a_text_without_a_translation_fails_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("console.translations.wanted", lambda base: {"A new text"})
+    monkeypatch.setattr("console.text.translations.wanted", lambda base: {"A new text"})
     with pytest.raises(CommandError, match="missing: 'A new text'"):
         call_command("check_translations")
 
 
 def test_fuzzy_and_empty_entries_fail_the_check(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     found = [Entry("Take it", ("",), False), Entry("Live", ("Langsung",), True)]
-    monkeypatch.setattr("console.translations.entries", lambda path: found)
-    monkeypatch.setattr("console.translations.wanted", lambda base: {"Take it", "Live"})
+    monkeypatch.setattr("console.text.translations.entries", lambda path: found)
+    monkeypatch.setattr("console.text.translations.wanted", lambda base: {"Take it", "Live"})
     from django.conf import settings
 
     wrong = complaints(settings.BASE_DIR, "id")

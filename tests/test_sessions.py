@@ -17,7 +17,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django_scopes import scopes_disabled
 
-from console.middleware import HealthMiddleware
+from console.http.middleware import HealthMiddleware
 from orgs.models import Org, User
 from tests.api_client import post, signed_in, supervisor_of, with_key
 from tests.factories import UserFactory

@@ -16,10 +16,11 @@ from alerts.actions import sources
 from alerts.delivery.message import push_body
 from alerts.items import EventItem, SignalName
 from alerts.models import SOURCE_SIGNALS, Alert, Push, Signal
-from console import sentences, timeline
 from console.ingest import check
-from console.schema.document import document
-from console.sources import alarm
+from console.openapi.document import document
+from console.pages.alert import timeline
+from console.pages.sources.words import alarm
+from console.text import sentences
 from demo.simulator import words
 from orgs.models import Org, Policy
 from orgs.routing import Recipient

@@ -15,7 +15,7 @@ from django_scopes import scope, scopes_disabled
 from alerts.models import Alert
 from alerts.sources import health
 from alerts.sources.health import Figures, SourceHealth, judge
-from console import sources as words
+from console.pages.sources import words
 from orgs import clock as database_clock
 from orgs import keys
 from orgs.models import Org, Source, SourceHeard, User

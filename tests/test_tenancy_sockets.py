@@ -13,7 +13,8 @@ from django_scopes import scopes_disabled
 
 from alerts import actions
 from alerts.models import Alert
-from console import live, sockets
+from console.live import hub as live
+from console.live import sockets
 from orgs.models import Assignment, User
 from tests.tenants import MARK, Tenant, tenant
 

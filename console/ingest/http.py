@@ -12,8 +12,8 @@ import prometheus_client
 import structlog
 from django.conf import settings
 
-from console.bodies import Budget, Disconnected, Receive, Scope, Send, site
 from console.ingest import keys, receipts, webhooks, work
+from console.ingest.bodies import Budget, Disconnected, Receive, Scope, Send, site
 from console.ingest.decode import BODY_LIMIT, MIB, Refusal
 from console.ingest.request import Request, is_packed
 from console.ingest.tally import tally

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections import Counter
 
-from console.bodies import Body, Budget, Disconnected, Receive, Scope, client_address
+from console.ingest.bodies import Body, Budget, Disconnected, Receive, Scope, client_address
 from console.ingest.decode import Refusal
 from orgs.incoming import is_json
 

@@ -13,9 +13,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
 from alerts.models import Alert
-from console import wording
-from console.rows import ICONS, TONES
-from console.sentences import severity_name
+from console.live.rows import ICONS, TONES
+from console.text import wording
+from console.text.sentences import severity_name
 from orgs.models import User
 
 register = template.Library()
@@ -99,7 +99,7 @@ def act(context: template.Context, alert: Alert, verb: str, place: str = "") -> 
         "in_menu": place == "menu",
         "place": f"{context.get('place', '')}{place}",  # part of the form's id: a refresh must find the same form
     }
-    return render_to_string("console/_act.html", parts)
+    return render_to_string("pages/frame/_act.html", parts)
 
 
 @register.simple_tag

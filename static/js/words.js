@@ -22,14 +22,14 @@ export function fill(forms, values) {
 
 const two = (number) => String(number).padStart(2, "0");
 
-// 04:38; from an hour on 1 h 05. As `duration` in console/wording.py.
+// 04:38; from an hour on 1 h 05. As `duration` in console/text/wording.py.
 export function wait(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   if (whole < 3600) return two(Math.floor(whole / 60)) + words.mark + two(whole % 60);
   return fill(words.hours, { hours: Math.floor(whole / 3600), minutes: two(Math.floor((whole % 3600) / 60)) });
 }
 
-// 20 s, 5 min, 2 h, 3 days. As `span` in console/wording.py.
+// 20 s, 5 min, 2 h, 3 days. As `span` in console/text/wording.py.
 export function span(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   if (whole < 60) return fill(words.s, { n: whole });

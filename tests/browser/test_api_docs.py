@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from console.schema.document import document
+from console.openapi.document import document
 from tests.browser.conftest import Site
 
 

@@ -10,8 +10,8 @@ from playwright.sync_api import Page, Request, Route, expect
 
 from alerts import actions
 from alerts.models import Alert
-from console import board
-from console.rows import render_rows
+from console.live.rows import render_rows
+from console.pages.board import query as board
 from orgs.models import User
 from tests.browser.conftest import Site, live
 from tests.factories import AgentFactory, AlertFactory, RoomFactory

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from console.translations import complaints
+from console.text.translations import complaints
 
 
 class Command(BaseCommand):

@@ -12,8 +12,8 @@ import uvicorn
 from django.core.management.base import BaseCommand, CommandError
 from uvicorn.supervisors import Multiprocess
 
-from console.door import Door
-from console.wire import Wire
+from console.http.door import Door
+from console.live.wire import Wire
 
 GRACEFUL_SECONDS = 10
 BACKLOG = 2048
@@ -62,7 +62,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 def _config(workers: int) -> uvicorn.Config:
     """The wire knows who does not read; deflate would cost each socket more memory than it saves."""
     return uvicorn.Config(
-        "console.asgi:application",
+        "console.http.asgi:application",
         workers=workers,
         loop="uvloop",
         http=Door,
@@ -75,7 +75,7 @@ def _config(workers: int) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # console/proxies.py reads them
+        proxy_headers=False,  # console/http/proxies.py reads them
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )

@@ -1,0 +1,132 @@
+"""What a page needs of its person: language, zone, a session that ends, and an answer that nobody else finds later."""
+
+import time
+import zoneinfo
+from collections.abc import Callable
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from itertools import chain
+from urllib.parse import urlsplit
+
+import structlog
+from django.conf import settings
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone, translation
+from django_structlog.middlewares import RequestMiddleware
+
+from console.pages import errors
+from orgs.logs import route
+from orgs.models import User
+
+Answerer = Callable[[HttpRequest], HttpResponse]
+HEALTH = frozenset({"/livez", "/readyz", "/metrics"})
+
+
+class HealthMiddleware:
+    """Machines that look after this one ask for its health by its address, which is no host of ours: it will do there.
+
+    A foreign name will not: a browser on this machine may have been sent here by it.
+    """
+
+    def __init__(self, get_response: Answerer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path in HEALTH and _is_address(request.META.get("HTTP_HOST", "")):
+            request.META["HTTP_HOST"] = urlsplit(settings.BASE_URL).netloc
+        return self.get_response(request)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or bool(ip_address(name))
+    except ValueError:
+        return False
+
+
+class TextMiddleware:
+    """Refuses a NUL in the path, the query or a form (400), in front of everything that would ask the database for it.
+
+    JSON bodies are judged field by field, where the answer can name the field: orgs/incoming.py.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\x00" in request.path_info:
+            return errors.bad_text(request)
+        for name, values in chain(request.GET.lists(), request.POST.lists()):
+            if any("\x00" in text for text in (name, *values)):
+                return errors.bad_text(request, name.replace("\x00", ""))
+        return self.get_response(request)
+
+
+class PersonMiddleware:
+    """Activates the person's language and zone (signed out: the cookie's, else the browser's language).
+
+    A session ends 7 days after log-in whatever happens, and 12 h after the last thing its person did. No answer to
+    somebody we know is kept by a browser or a proxy: after log-out the back button shows nothing of it.
+    """
+
+    def __init__(self, get_response: Answerer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        known = request.user.is_authenticated
+        if known and _is_over(request):
+            logout(request)
+        language = getattr(request.user, "locale", "") or translation.get_language_from_request(request)
+        zone = getattr(request.user, "zone", "") or "Asia/Jakarta"
+        with translation.override(language), timezone.override(zoneinfo.ZoneInfo(zone)):
+            request.LANGUAGE_CODE = language
+            response = self.get_response(request)
+        response.headers.setdefault("Content-Language", language)
+        if isinstance(request.user, User) and _is_of_a_person(request, response):
+            _extend(request)
+        if (known or request.user.is_authenticated) and "no-store" not in response.headers.get("Cache-Control", ""):
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+
+def _is_over(request: HttpRequest) -> bool:
+    return time.time() - _started(request) > settings.SESSION_ABSOLUTE_AGE
+
+
+def _started(request: HttpRequest) -> int:
+    return int(request.session.get("started", time.time()))
+
+
+def _is_of_a_person(request: HttpRequest, response: HttpResponse) -> bool:
+    """An act, or a page that was opened. What a page asks for by itself is neither, nor is what a machine asks for."""
+    if request.method not in ("GET", "HEAD", "OPTIONS"):
+        return True
+    asks_by_itself = "HX-Request" in request.headers or "partial" in request.GET
+    navigates = request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
+    is_page = response.headers.get("Content-Type", "").startswith("text/html")
+    return request.method == "GET" and navigates and is_page and not asks_by_itself
+
+
+def _extend(request: HttpRequest) -> None:
+    """The session's end is a moment, so that nothing else that saves the session moves it."""
+    started = request.session["started"] = _started(request)
+    last = datetime.fromtimestamp(started + settings.SESSION_ABSOLUTE_AGE, UTC)
+    idle = datetime.fromtimestamp(time.time() + settings.SESSION_COOKIE_AGE, UTC)
+    request.session.set_expiry(min(last, idle))
+
+
+class RequestLog(RequestMiddleware):
+    """Logs when a request begins and ends, by method and route: its path and query may hold secrets.
+
+    The address is the one that `console/http/proxies.py` vouches for; a forwarded header says what its sender likes.
+    """
+
+    @classmethod
+    def bind_ip(cls, request: HttpRequest) -> None:
+        structlog.contextvars.bind_contextvars(ip=request.META.get("REMOTE_ADDR", ""))
+
+    @staticmethod
+    def format_request(request: HttpRequest) -> str:
+        return f"{request.method} {route(request)}"

@@ -1,0 +1,324 @@
+"""The live feed: one hub per process renders each changed alert once per language and hands it to every socket.
+
+Frames (JSON): `hello` {orgs}, `rows` {rows: [{id, version, org, html}], orgs: {org: {prev, checksum}}}, `beat` {orgs}.
+`checksum` is "count:sum of marks" of what is open in an org, as this hub last sent it (a mark is a hash of id and
+version); a browser that finds another `prev`, or another checksum in a beat, has missed something and reloads its list.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+import structlog
+from channels.layers import get_channel_layer
+from django.db import DatabaseError, close_old_connections, connection
+from django.db.models import Count, QuerySet, Sum
+from django_scopes import scopes_disabled
+
+from alerts.feed import GROUP
+from alerts.models import Alert
+from console.live.rows import MARK, Row, render_rows
+from console.live.wire import Frame, PlainWire, Wire, encode
+from orgs.logs import described
+from orgs.models import Org
+
+FLUSH_SECONDS = 0.1
+FLUSH_AT_MOST = 200  # alerts in one frame
+POLL_SECONDS = 5.0
+BEAT_SECONDS = 10.0
+RESTART_SECONDS = 1.0
+LISTEN_SECONDS = 1.0
+NOTHING_OPEN = "0:0"
+
+log = structlog.get_logger(__name__)
+Audience = tuple[frozenset[int] | None, str]  # sockets with the same orgs (None = all) and language get the same bytes
+
+
+@dataclass(eq=False)
+class Client:
+    """One socket: its wire, which orgs it may see (None = all), in which language."""
+
+    wire: Wire | PlainWire
+    org_ids: frozenset[int] | None
+    language: str
+    behind: bool = False
+
+    @property
+    def audience(self) -> Audience:
+        return self.org_ids, self.language
+
+    def offer(self, frame: Frame) -> None:
+        """Send, unless earlier frames are still unread; then only a beat follows, once they are read."""
+        if self.wire.full:
+            self.behind = True
+        else:
+            self.wire.write(frame)
+
+
+@dataclass
+class Hub:
+    """Collects changed alert ids and fans the rendered rows out. All methods run on the web process's event loop."""
+
+    clients: set[Client] = field(default_factory=set)
+    changed: set[UUID] = field(default_factory=set)
+    open: dict[int, dict[UUID, int]] = field(default_factory=lambda: defaultdict(dict))  # org pk -> alert -> mark
+    names: dict[int, str] = field(default_factory=dict)  # org pk -> external id
+    _listening: asyncio.Event = field(default_factory=asyncio.Event)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "feed-hub"))
+
+    async def start(self) -> None:
+        """Begin to listen, then load what is open. Raises OperationalError if the database is away.
+
+        While nobody watches nothing is rendered, so the first socket after a pause loads anew.
+        """
+        async with self._starting:
+            if self.clients:
+                return
+            self.changed.clear()
+            if not self._tasks:
+                loops = (self._listen, self._flush_often, self._poll_often, self._beat_often)
+                self._tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
+            with suppress(TimeoutError):  # without Redis the poll has to do
+                async with asyncio.timeout(LISTEN_SECONDS):
+                    await self._listening.wait()
+            self.names, self.open = await self.in_thread(_load)
+
+    async def in_thread(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Run database work, outside any org's scope, in the hub's one thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, _with_connection, work, *args)
+
+    # --- sockets -----------------------------------------------------------------------------------------------------
+
+    def add(self, client: Client) -> None:
+        """Subscribe a socket; its first frame says where the chain of checksums stands."""
+        self.clients.add(client)
+        client.wire.on_drain = partial(self._catch_up, client)
+        client.offer(self._state("hello", client.org_ids))
+        self._note(())  # what changed while it was starting
+
+    def remove(self, client: Client) -> None:
+        self.clients.discard(client)
+
+    def reauthorise(self, client: Client, org_ids: frozenset[int] | None) -> None:
+        """The person may see other orgs now; the beat that follows makes the browser reload its list."""
+        if client.org_ids != org_ids:
+            client.org_ids = org_ids
+            client.offer(self._state("beat", org_ids))
+
+    def _catch_up(self, client: Client) -> None:
+        """It has read what it was sent. If it missed a frame, the beat's checksum tells it so."""
+        if client.behind and client in self.clients:
+            client.behind = False
+            client.offer(self._state("beat", client.org_ids))
+
+    # --- checksums ---------------------------------------------------------------------------------------------------
+
+    def checksum(self, org_id: int) -> str:
+        marks = self.open.get(org_id)
+        return f"{len(marks)}:{sum(marks.values())}" if marks else NOTHING_OPEN
+
+    def checksums(self, org_ids: Iterable[int] | None) -> dict[str, str]:
+        """External id -> checksum of the orgs in which something is open."""
+        wanted = self.open if org_ids is None else org_ids
+        return {self.names[pk]: self.checksum(pk) for pk in wanted if self.open.get(pk) and pk in self.names}
+
+    def _state(self, kind: str, org_ids: frozenset[int] | None) -> Frame:
+        return encode({"type": kind, "orgs": self.checksums(org_ids)})
+
+    # --- the loops ---------------------------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        layer = get_channel_layer()
+        channel = await layer.new_channel()
+        await layer.group_add(GROUP, channel)
+        self._listening.set()
+        while True:
+            message = await layer.receive(channel)
+            if self.clients or self._starting.locked():
+                self._note(UUID(alert_id) for alert_id in message["ids"])
+
+    def _note(self, ids: Iterable[UUID]) -> None:
+        """These alerts are to be sent."""
+        self.changed.update(ids)
+        if self.changed:
+            self._news.set()
+
+    async def _flush_often(self) -> None:
+        """The first change goes out at once, what comes within the next 100 ms goes together."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            pause = asyncio.create_task(asyncio.sleep(FLUSH_SECONDS))
+            if self.clients:
+                await self._flush()
+            await pause
+
+    async def _poll_often(self) -> None:
+        """Changes that no message announced: compare what is open with what was sent."""
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            if not self.clients:
+                continue
+            ours = {org_id: self.checksum(org_id) for org_id in self.open}
+            self.names, differing = await self.in_thread(_differences, ours)
+            for org_id, marks in differing.items():
+                self._note(pk for pk, _ in self.open[org_id].items() ^ marks.items())
+
+    async def _beat_often(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            beats: dict[frozenset[int] | None, Frame] = {}
+            for client in list(self.clients):
+                if client.org_ids not in beats:
+                    beats[client.org_ids] = self._state("beat", client.org_ids)
+                client.offer(beats[client.org_ids])
+
+    async def _flush(self) -> None:
+        ids = set(islice(self.changed, FLUSH_AT_MOST))
+        self.changed -= ids
+        try:
+            rendered = await self.in_thread(_render, ids, {client.language for client in self.clients})
+            if not self.names.keys() >= {row.org_id for rows in rendered.values() for row in rows.values()}:
+                self.names = await self.in_thread(_names)  # an org made just now
+        except Exception:
+            self.changed |= ids
+            raise
+        finally:
+            self._note(())
+        rows: dict[UUID, Row] = next(iter(rendered.values()), {})
+        self._forget(ids - rows.keys())
+        before = {row.org_id: self.checksum(row.org_id) for row in rows.values()}
+        for alert_id, row in rows.items():
+            if row.open:
+                self.open[row.org_id][alert_id] = row.mark
+            else:
+                self.open[row.org_id].pop(alert_id, None)
+        self._send_rows(rendered, before)
+
+    def _forget(self, gone: set[UUID]) -> None:
+        """Alerts that were deleted: no row is sent, and the next checksum makes the browsers reload."""
+        for marks in self.open.values():
+            for alert_id in gone & marks.keys():
+                del marks[alert_id]
+
+    def _send_rows(self, rendered: dict[str, dict[UUID, Row]], before: dict[int, str]) -> None:
+        frames: dict[Audience, Frame | None] = {}
+        for client in list(self.clients):
+            key = client.audience
+            if key not in frames:
+                frames[key] = self._rows_frame(rendered.get(client.language, {}), client.org_ids, before)
+            if frame := frames[key]:
+                client.offer(frame)
+
+    def _rows_frame(
+        self, rows: dict[UUID, Row], org_ids: frozenset[int] | None, before: dict[int, str]
+    ) -> Frame | None:
+        """One frame for all who may see the same orgs in the same language; None if it holds nothing for them."""
+        seen = {pk: row for pk, row in rows.items() if org_ids is None or row.org_id in org_ids}
+        if not seen:
+            return None
+        orgs = {row.org_id for row in seen.values()}
+        return encode(
+            {
+                "type": "rows",
+                "rows": [
+                    {"id": str(pk), "version": row.version, "org": self.names[row.org_id], "html": row.html}
+                    for pk, row in seen.items()
+                ],
+                "orgs": {self.names[pk]: {"prev": before[pk], "checksum": self.checksum(pk)} for pk in orgs},
+            }
+        )
+
+
+async def _forever(loop: Callable[[], Awaitable[None]]) -> None:
+    """Run a loop for ever: Redis or the database away costs latency, never the loop."""
+    while True:
+        try:
+            await loop()
+        except Exception as error:  # noqa: BLE001 - the loop must live on; the error is logged
+            log.warning("feed_loop_restarts", loop=loop.__name__, error=described(error))
+            await asyncio.sleep(RESTART_SECONDS)
+
+
+def _with_connection(work: Callable[..., Any], *args: Any) -> Any:
+    close_old_connections()
+    try:
+        with scopes_disabled():
+            return work(*args)
+    finally:
+        connection.close()  # back to the pool
+
+
+def _names() -> dict[int, str]:
+    return dict(Org.objects.values_list("id", "external_id"))
+
+
+def _open(org_ids: Iterable[int] | None) -> QuerySet[Alert]:
+    rows = Alert.objects.exclude(state=Alert.State.RESOLVED)
+    return rows if org_ids is None else rows.filter(org__in=list(org_ids))
+
+
+def _open_alerts(org_ids: Iterable[int] | None = None) -> dict[int, dict[UUID, int]]:
+    found: dict[int, dict[UUID, int]] = defaultdict(dict)
+    for org_id, alert_id, mark in _open(org_ids).values_list("org_id", "id", MARK):
+        found[org_id][alert_id] = mark
+    return found
+
+
+def _load() -> tuple[dict[int, str], dict[int, dict[UUID, int]]]:
+    return _names(), _open_alerts()
+
+
+def _differences(ours: dict[int, str]) -> tuple[dict[int, str], dict[int, dict[UUID, int]]]:
+    """The names of all orgs, and what is open in those whose checksum is not ours."""
+    theirs = _sums("org_id")
+    differ = [pk for pk in {*ours, *theirs} if ours.get(pk, NOTHING_OPEN) != theirs.get(pk, NOTHING_OPEN)]
+    found = _open_alerts(differ) if differ else {}
+    return _names(), {org_id: found.get(org_id, {}) for org_id in differ}
+
+
+def _sums(org: str, org_ids: Iterable[int] | None = None) -> dict[Any, str]:
+    """The checksums of what is open in these orgs (None = all of the scope), by this field of the org."""
+    rows = _open(org_ids).order_by().values_list(org).annotate(n=Count("pk"), marks=Sum(MARK))
+    return {key: f"{n}:{marks}" for key, n, marks in rows}
+
+
+def _render(ids: set[UUID], languages: set[str]) -> dict[str, dict[UUID, Row]]:
+    """Rows by language. An alert that cannot be rendered is left out, so that it does not hold up the others."""
+    try:
+        return render_rows(sorted(ids), languages)
+    except DatabaseError:
+        raise
+    except Exception:
+        if len(ids) == 1:
+            log.exception("feed_row_broken", alert=str(*ids))
+            return {}
+        log.warning("feed_rows_one_by_one", alerts=len(ids))
+    rendered: dict[str, dict[UUID, Row]] = {language: {} for language in languages}
+    for alert_id in ids:
+        for language, rows in _render({alert_id}, languages).items():
+            rendered[language] |= rows
+    return rendered
+
+
+hub = Hub()
+
+
+def checksums(org_ids: Iterable[int] | None) -> dict[str, str]:
+    """What a page carries: the checksums as this process's hub last sent them (while nobody watches: as stored)."""
+    return hub.checksums(org_ids) if hub.clients else stored_checksums(org_ids)
+
+
+def stored_checksums(org_ids: Iterable[int] | None = None) -> dict[str, str]:
+    """External id -> checksum, from the database, of those of these orgs in which something is open."""
+    return _sums("org__external_id", org_ids)

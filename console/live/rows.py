@@ -1,0 +1,329 @@
+"""The rows of the failure feed: one view-model, used by the page and by the hub that sends changed rows.
+
+A row holds shared facts only, so that everybody who may see it gets the same bytes.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import BigIntegerField, F, Func, Max, QuerySet
+from django.template.loader import get_template
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from alerts.decide import RANK
+from alerts.models import Alert, Push, Transition
+from console.live.filters import TEXT, holder_of, traits_of
+from console.text import sentences
+from console.text.sentences import Told
+from console.text.wording import clock, duration, initials
+from orgs import clock as database_clock
+from orgs.models import User
+
+TARGET = timedelta(minutes=5)  # brief.md: median time to intervene; beyond it with nobody on it the row turns solid
+GROUPS = {"open": "waiting", "acknowledged": "on-it", "intervened": "on-it", "resolved": "resolved"}
+ICONS = {"critical": "alert-octagon-f", "warning": "alert-triangle-f", "info": "info-circle-f"}
+TONES = {"critical": "crit", "warning": "warn", "info": "info"}
+RELATED = (
+    "org",
+    "room",
+    "room__human",
+    "agent",
+    "source",
+    "acknowledged_by",
+    "intervened_by",
+    "resolved_by",
+    "assigned_to",
+    "verdict_by",
+)
+# What a feed's checksum sums up: 64 bits of an alert's id and version, by PostgreSQL's hash of a uuid with a seed.
+MARK = Func("pk", "version", function="uuid_hash_extended", output_field=BigIntegerField())
+
+
+@dataclass(frozen=True)
+class Row:
+    """One alert as the hub sends it. `html` is one `<li>`; `mark` is MARK; `open` is False once it is resolved."""
+
+    org_id: int
+    version: int
+    mark: int
+    html: str
+    open: bool
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the rows of some alerts need besides the alerts: loaded for all at once."""
+
+    told: dict[UUID, list[Told]] = field(default_factory=dict)
+    opened_by: dict[UUID, User] = field(default_factory=dict)
+
+
+def whole(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
+    """These alerts with everything that a row says."""
+    return alerts.select_related(*RELATED).annotate(text=TEXT)
+
+
+def facts_of(alerts: Sequence[Alert]) -> Facts:
+    """Two to three queries for any number of alerts: who was told last, who entered the room."""
+    told: dict[UUID, list[Told]] = defaultdict(list)
+    still_open = [alert for alert in alerts if alert.state == Alert.State.OPEN]
+    pushes = list(
+        Push.objects.filter(alert__in=still_open, occurrence=F("alert__occurrence"))
+        .select_related("supervisor")
+        .order_by("tier", "supervisor__name", "supervisor_id")
+    )
+    before = told_before([push for push in pushes if push.ended_reason == "throttled"])
+    for push in pushes:
+        one = Told(push.supervisor, push.state, push.ended_reason, before.get((push.room_id, push.supervisor_id)))
+        told[push.alert_id].append(one)  # type: ignore[index]
+    return Facts(told, _opened_by(alerts))
+
+
+def told_before(pushes: Sequence[Push]) -> dict[tuple[int | None, int], datetime]:
+    """When the supervisors of these pushes were last told about their rooms, by (room pk, user pk)."""
+    if not pushes:
+        return {}
+    rows = (
+        Push.objects.filter(
+            room__in={push.room_id for push in pushes},
+            supervisor__in={push.supervisor_id for push in pushes},
+            state__in=("pending", "sending", "sent"),
+            kind=Push.Kind.ALERT,
+        )
+        .values_list("room_id", "supervisor_id")
+        .annotate(last=Max("planned_at"))
+    )
+    return {(room, user): last for room, user, last in rows}
+
+
+def _opened_by(alerts: Sequence[Alert]) -> dict[UUID, User]:
+    entered = [a for a in alerts if a.state == Alert.State.ACKNOWLEDGED and a.human_acted_at is not None]
+    if not entered:
+        return {}
+    rows = (
+        Transition.objects.filter(alert__in=entered, change=Transition.Change.OPENED_ROOM, actor__isnull=False)
+        .select_related("actor")
+        .order_by("alert_id", "-at", "-id")
+        .distinct("alert_id")
+    )
+    return {row.alert_id: row.actor for row in rows if row.actor is not None}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One signal of the failure ladder."""
+
+    name: str
+    count: int
+    severity: str
+    first_at: datetime
+    last_at: datetime
+    signal: str
+
+
+def ladder(alert: Alert) -> list[Step]:
+    """The signals of the current episode in order of arrival."""
+    return [
+        Step(
+            name=sentences.signal_name(entry["signal"]),
+            count=entry["count"],
+            severity=entry.get("severity") or alert.severity,
+            first_at=datetime.fromisoformat(entry["first_at"]),
+            last_at=datetime.fromisoformat(entry["last_at"]),
+            signal=entry["signal"],
+        )
+        for entry in alert.signals_now
+    ]
+
+
+def worst(steps: Sequence[Step]) -> Step | None:
+    """The signal that names the alert: the severest, of those the newest."""
+    return max(steps, key=lambda step: (RANK.get(step.severity, 0), step.last_at), default=None)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """The clock of an alert. Ticks from `start`, or stands at `text`; `late_at`: from then on it is over target."""
+
+    start: datetime
+    ticking: bool
+    text: str
+    label: str
+    late_at: datetime | None = None
+
+
+def wait_of(alert: Alert, now: datetime) -> Wait:
+    """How long the customer has been waiting, or did wait, and what that clock means."""
+    start = alert.customer_waiting_since or alert.first_failure_at
+    if alert.state == Alert.State.RESOLVED:
+        until = alert.human_acted_at or alert.resolved_at or now
+        return _stopped(alert, until, _("lasted") if alert.source_id else _("waited"))
+    if alert.state == Alert.State.INTERVENED:
+        return _stopped(alert, alert.intervened_at or now, _("until a human"))
+    text = duration((now - start).total_seconds())
+    if alert.customer_waiting_since is None:
+        return Wait(start, True, text, _("since then") if alert.source_id else _("since it failed"))
+    if alert.state == Alert.State.ACKNOWLEDGED:
+        return Wait(start, True, text, _("still waiting"))
+    return Wait(start, True, text, _("waiting"), start + TARGET)
+
+
+def _stopped(alert: Alert, until: datetime, label: str) -> Wait:
+    start = alert.first_failure_at
+    return Wait(start, False, duration((until - start).total_seconds()), label)
+
+
+def rank_of(alert: Alert) -> int:
+    """The order within a group, smallest first: the severest, of those the longest wait; resolved: newest first."""
+    if alert.state == Alert.State.RESOLVED:
+        return -_milliseconds(alert.resolved_at or alert.updated_at)
+    since = alert.customer_waiting_since or alert.first_failure_at
+    return (2 - RANK.get(alert.severity, 0)) * 10**14 + _milliseconds(since)
+
+
+def _milliseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+@dataclass(frozen=True)
+class Who:
+    """The third column: who is on it, or that nobody is."""
+
+    tone: str  # none | human | calm
+    icon: str
+    line: str
+    why: str
+    initials: str = ""
+
+
+def who_of(alert: Alert, facts: Facts, now: datetime) -> Who:
+    """Who is on the alert, and the last decision as a sentence."""
+    zone = alert.org.zone
+    if alert.state == Alert.State.RESOLVED:
+        return _who_resolved(alert, now)
+    if alert.state == Alert.State.INTERVENED:
+        line, why = sentences.in_room(alert, now)
+        user = (alert.room.human if alert.room else None) or alert.intervened_by
+        return Who("human", "", line, why, initials(str(user)) if user else "+")
+    if alert.state == Alert.State.ACKNOWLEDGED:
+        line, why = sentences.on_it(alert, zone, now, facts.opened_by.get(alert.pk))
+        user = facts.opened_by.get(alert.pk) or holder_of(alert)
+        return Who("human", "", line, why, initials(str(user)) if user else "+")
+    return _who_open(alert, facts, now)
+
+
+def _who_open(alert: Alert, facts: Facts, now: datetime) -> Who:
+    why = sentences.last_decision(alert, facts.told.get(alert.pk, []), alert.org.zone, now)
+    if alert.assigned_to is not None:
+        line = sentences.whose(alert.assigned_to, _("Given to {name}"), _("Given to you"))
+        return Who("human", "", line, why, initials(str(alert.assigned_to)))
+    if alert.last_reason == "unroutable":
+        return Who("none", "bell-x", _("Nobody can be told"), why)
+    if alert.room is not None and alert.room.handed_off_at is not None:
+        return Who("none", "user-question", _("Handed off, nobody came"), why)
+    return Who("none", "user-question", _("Nobody yet"), why)
+
+
+def _who_resolved(alert: Alert, now: datetime) -> Who:
+    line = sentences.ended(alert, now)
+    why: str
+    came = alert.human_acted_at is not None or alert.resolved_by_id is not None
+    if alert.verdict:
+        said = (
+            _("{name} called it a real failure.")
+            if alert.verdict == "confirmed"
+            else _("{name} called it a false alarm.")
+        )
+        yours = (
+            _("You called it a real failure.") if alert.verdict == "confirmed" else _("You called it a false alarm.")
+        )
+        why = sentences.whose(alert.verdict_by, said, yours)
+    else:
+        asked = _("Was this a real failure?")
+        why = asked if came or alert.source_id else _("No human came. {question}").format(question=asked)
+    return Who("calm", "circle-check" if came or alert.source_id else "user-off", line, why)
+
+
+def view_of(alert: Alert, facts: Facts, now: datetime) -> dict[str, Any]:
+    """The context of `pages/board/_row.html` for one alert as `whole` loads it."""
+    steps = ladder(alert)
+    title = worst(steps)
+    wait = wait_of(alert, now)
+    group = GROUPS[alert.state]
+    late = wait.late_at is not None and wait.late_at <= now and alert.assigned_to_id is None
+    holder = holder_of(alert)
+    room = alert.room
+    return {
+        "alert": alert,
+        "org": alert.org,
+        "room_name": name_of(alert),
+        "subject": str(alert.agent or alert.source or ""),
+        "room": room,
+        "steps": steps,
+        "title": title.name if title else sentences.severity_name(alert.severity),
+        "wait": wait,
+        "who": who_of(alert, facts, now),
+        "group": group,
+        "tone": TONES[alert.severity],
+        "icon": ICONS[alert.severity],
+        "severity": sentences.severity_name(alert.severity),
+        "modifier": _modifier(alert, late),
+        "may_be_late": wait.late_at is not None and alert.assigned_to_id is None and alert.severity != "info",
+        "holder": holder.sso_id if holder else "",
+        "rank": rank_of(alert),
+        "since": clock(alert.first_failure_at, alert.org.zone),
+        "wait_since": clock(wait.start, alert.org.zone),
+        "words": room.last_customer_text if room and alert.org.show_customer_text else "",
+        "traits": json.dumps(traits_of(alert), ensure_ascii=False),
+    }
+
+
+def name_of(alert: Alert) -> str:
+    """What the alert is about: its room as the chat product calls it, or its source."""
+    room = alert.room
+    return (room.label or room.room_id) if room else str(alert.source or "")
+
+
+def _modifier(alert: Alert, late: bool) -> str:
+    if alert.state == Alert.State.RESOLVED:
+        return "lm-row--done"
+    if alert.state == Alert.State.INTERVENED:
+        return "lm-row--held"
+    tone = f"lm-row--{TONES[alert.severity]}"
+    return f"{tone} lm-row--late" if late and alert.severity != "info" else tone
+
+
+def views(alerts: Sequence[Alert], now: datetime) -> list[dict[str, Any]]:
+    """Contexts for the rows of these alerts, in their order."""
+    facts = facts_of(alerts)
+    return [view_of(alert, facts, now) for alert in alerts]
+
+
+def render_rows(alert_ids: Sequence[UUID], languages: Iterable[str]) -> dict[str, dict[UUID, Row]]:
+    """By language, the rows of these alerts as everybody who may see them gets them; an alert that is gone is left out.
+
+    At most five queries for any number of ids and languages. The caller has entered a scope, or `scopes_disabled()`.
+    """
+    alerts = list(whole(Alert.objects.filter(pk__in=alert_ids)).annotate(mark=MARK))
+    facts, now = facts_of(alerts), database_clock.now()
+    template = get_template("pages/board/_row.html")
+    rendered = {}
+    for language in languages:
+        with translation.override(language):
+            rendered[language] = {
+                alert.pk: Row(
+                    org_id=alert.org_id,
+                    version=alert.version,
+                    mark=alert.mark,
+                    html=template.render({"row": view_of(alert, facts, now)}).strip(),
+                    open=alert.state != Alert.State.RESOLVED,
+                )
+                for alert in alerts
+            }
+    return rendered

@@ -1,0 +1,221 @@
+"""The socket of the live feed: handshake, authorisation, the receive side. Sending is the hub's."""
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from collections.abc import Collection
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+import structlog
+from channels.auth import AuthMiddlewareStack
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.routing import URLRouter
+from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY
+from django.contrib.sessions.models import Session
+from django.db import DatabaseError
+from django.urls import path
+from django.utils import timezone
+
+from console.ingest.bodies import client_address
+from console.live.hub import Client, hub
+from console.live.wire import AGAIN, EXTENSION, PlainWire
+from orgs.auth import visible_orgs
+from orgs.logs import described
+from orgs.models import Assignment, User
+
+AUTHORISE_SECONDS = 5.0
+LONGEST_SECONDS = 8 * 3600
+PER_USER = 20
+PER_ADDRESS = 200
+MESSAGES_A_MINUTE = 30  # feed.js sends none; anybody who talks more than this is not feed.js
+PORTS = {"http": 80, "https": 443}
+
+SIGNED_OUT, TOO_MANY, TALKS_TOO_MUCH = 4401, 4429, 1008
+
+log = structlog.get_logger(__name__)
+sockets_per_user: Counter[int] = Counter()
+sockets_per_address: Counter[str] = Counter()
+
+
+def _parts(url: str) -> tuple[str, str, int | None] | None:
+    """Scheme, host and port of an origin, the port of the scheme where none is named; None for what is no origin."""
+    try:
+        parts = urlsplit(url.lower())
+        return (parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme]) if parts.hostname else None
+    except (ValueError, KeyError):
+        return None
+
+
+def is_our_origin(scope: dict[str, Any]) -> bool:
+    """The Origin header is this very site by our own word, whatever Host the request names: an allowed host with the
+    scheme and port of BASE_URL, or a trusted origin. None, `null` and foreign ones are refused.
+    """
+    given = _parts(dict(scope["headers"]).get(b"origin", b"").decode("latin1"))
+    base = urlsplit(settings.BASE_URL)
+    port = f":{base.port}" if base.port else ""
+    hosts = [f"{base.scheme}://{host}{port}" for host in settings.ALLOWED_HOSTS if not host.startswith(("*", "."))]
+    return given is not None and given in map(_parts, [settings.BASE_URL, *settings.CSRF_TRUSTED_ORIGINS, *hosts])
+
+
+class Login(NamedTuple):
+    """A person's session, as it was when the socket opened."""
+
+    user_id: int
+    session_key: str
+    session_hash: str  # changes with the password
+
+
+def _login(user: User, session: Any) -> tuple[Login, frozenset[int] | None]:
+    """The session that the handshake has just checked, and the orgs its person may see (None = all)."""
+    org_ids = visible_orgs(user)
+    login = Login(user.pk, session.session_key, session[HASH_SESSION_KEY])
+    return login, None if org_ids is None else frozenset(org_ids)
+
+
+def allowed_now(logins: Collection[Login]) -> dict[Login, frozenset[int] | None]:
+    """The orgs each session may see now (None = all); one that has ended is missing. Four queries for all."""
+    ids = {login.user_id for login in logins}
+    users = {user.pk: user for user in User.objects.filter(pk__in=ids, is_active=True)}
+    keys = {login.session_key for login in logins}
+    live = set(
+        Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now()).values_list("pk", flat=True)
+    )
+    assigned: dict[int, set[int]] = defaultdict(set)
+    for user_id, org_id in Assignment.objects.filter(user__in=ids).values_list("user_id", "org_id"):
+        assigned[user_id].add(org_id)
+    hashes = {pk: user.get_session_auth_hash() for pk, user in users.items()}
+    return {
+        login: None if users[login.user_id].is_specialist else frozenset(assigned[login.user_id])
+        for login in logins
+        if login.session_key in live and hashes.get(login.user_id) == login.session_hash
+    }
+
+
+class Watch:
+    """Asks every 5 s what the people behind all sockets may see; who may see nothing any more is signed out."""
+
+    def __init__(self) -> None:
+        self.consumers: set[FeedConsumer] = set()
+        self.task: asyncio.Task[None] | None = None
+
+    def add(self, consumer: "FeedConsumer") -> None:
+        self.consumers.add(consumer)
+        if self.task is None:
+            self.task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(AUTHORISE_SECONDS)
+            try:
+                await self._ask()
+            except Exception as error:  # noqa: BLE001 - asked again in 5 s; without it nobody would be signed out
+                log.warning("feed_authorisation_waits", error=described(error))
+
+    async def _ask(self) -> None:
+        watched = list(self.consumers)
+        if watched:
+            allowed = await hub.in_thread(allowed_now, {consumer.login for consumer in watched})
+            for consumer in watched:
+                consumer.reauthorise(allowed)
+
+
+class FeedConsumer(AsyncWebsocketConsumer):
+    """`/ws/feed?lang=en|id`: says nothing itself; the hub writes to its socket."""
+
+    channel_layer_alias = "none"  # no channel of its own: the hub holds the only subscription
+
+    async def connect(self) -> None:
+        self.client: Client | None = None
+        user = self.scope.get("user")
+        if not is_our_origin(self.scope) or user is None or not user.is_authenticated:
+            await self.close()
+            return
+        self.address = client_address(self.scope)
+        self.opened = self.messages_since = time.monotonic()
+        self.messages = 0
+        await self.accept()
+        if sockets_per_user[user.pk] >= PER_USER or sockets_per_address[self.address] >= PER_ADDRESS:
+            await self.close(TOO_MANY)
+            return
+        sockets_per_user[user.pk] += 1
+        sockets_per_address[self.address] += 1
+        try:
+            await self._subscribe(user)
+        except DatabaseError:
+            await self.close(AGAIN)
+        finally:
+            if self.client is None:
+                self._uncount(user.pk)
+
+    async def _subscribe(self, user: User) -> None:
+        self.login, org_ids = await database_sync_to_async(_login)(user, self.scope["session"])
+        await hub.start()
+        wire = self.scope.get("extensions", {}).get(EXTENSION) or PlainWire(self.base_send)
+        self.client = Client(wire, org_ids, self._language())
+        hub.add(self.client)
+        watch.add(self)
+
+    def _language(self) -> str:
+        asked = parse_qs(self.scope.get("query_string", b"").decode("latin1")).get("lang", [""])[0]
+        return asked if asked in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
+
+    def reauthorise(self, allowed: dict[Login, frozenset[int] | None]) -> None:
+        """Apply what the watch found; a socket older than 8 h has to come again."""
+        if self.client is None:
+            return
+        if self.login not in allowed:
+            self._end(SIGNED_OUT)
+        elif time.monotonic() - self.opened > LONGEST_SECONDS:
+            self._end(AGAIN)
+        else:
+            hub.reauthorise(self.client, allowed[self.login])
+
+    def _end(self, code: int) -> None:
+        if self.client is not None:
+            wire = self.client.wire
+            self._leave()
+            wire.end(code)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Nothing is expected; a flood closes the socket."""
+        if time.monotonic() - self.messages_since > 60:
+            self.messages, self.messages_since = 0, time.monotonic()
+        self.messages += 1
+        if self.messages > MESSAGES_A_MINUTE:
+            self._end(TALKS_TOO_MUCH)
+
+    async def disconnect(self, code: int) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        watch.consumers.discard(self)
+        if self.client is not None:
+            hub.remove(self.client)
+            self.client = None
+            self._uncount(self.login.user_id)
+
+    def _uncount(self, user_id: int) -> None:
+        sockets_per_user[user_id] -= 1
+        sockets_per_address[self.address] -= 1
+        if not sockets_per_address[self.address]:
+            del sockets_per_address[self.address]  # there are more addresses than people
+
+
+watch = Watch()
+
+
+class Unknown(AsyncWebsocketConsumer):
+    """Any other address: refused."""
+
+    channel_layer_alias = "none"
+
+    async def connect(self) -> None:
+        await self.close()
+
+
+websocket_application = AuthMiddlewareStack(
+    URLRouter([path("ws/feed", FeedConsumer.as_asgi()), path("<path:rest>", Unknown.as_asgi())])
+)

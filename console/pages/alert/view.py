@@ -1,0 +1,281 @@
+"""One alert: its page, what people do with it, and the way into its room."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.contrib import messages
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from alerts import actions
+from alerts.links import room_url
+from alerts.models import Alert
+from console.live.hub import checksums
+from console.live.rows import facts_of, name_of, view_of, views, whole
+from console.pages.access import person, sent_back, signed_in
+from console.pages.alert import timeline
+from console.pages.reach import words as reach
+from console.text.sentences import failures, taken_by
+from console.text.wording import read_by, short_name
+from orgs import clock
+from orgs.auth import find_supervisor
+from orgs.models import Assignment, User
+
+MORNING = 7  # o'clock, in the person's zone
+
+
+def _alert(alert_id: UUID) -> Alert:
+    alert = whole(Alert.objects.filter(pk=alert_id)).first()
+    if alert is None:
+        raise Http404
+    return alert
+
+
+@require_safe
+@signed_in
+def alert(request: HttpRequest, alert_id: UUID) -> HttpResponse:
+    """`/alerts/<id>`: the whole story of one alert. `?partial=1` answers its changing part alone."""
+    return _page(request, _alert(alert_id))
+
+
+def _page(request: HttpRequest, found: Alert, status: int = 200) -> HttpResponse:
+    with read_by(person(request)):
+        return _written(request, found, status)
+
+
+def _written(request: HttpRequest, found: Alert, status: int) -> HttpResponse:
+    now = clock.now()
+    part = request.GET.get("t", "all")
+    part = part if part in timeline.PARTS else "all"
+    history = timeline.load(found)
+    row = view_of(found, facts_of([found]), now)
+    chains = reach.chains(found, history.pushes, history.transitions, now)
+    entire = not request.GET.get("partial") and not request.headers.get("HX-Request")
+    context = {
+        "alert": found,
+        "row": row,
+        "now": now,
+        "org": found.org,
+        "items": timeline.timeline(history, part),
+        "older": history.older,
+        "part": part,
+        "parts": _parts(part),
+        "rungs": _rungs(history),
+        "failures": failures(found.event_count),
+        "chains": chains,
+        "last_push": max((p.planned_at for p in history.pushes if p.state != "skipped"), default=None),
+        "next_step": reach.next_step(found),
+        "assignable": _assignable(found),
+        "mine": row["holder"] == person(request).sso_id,
+        "moving": any(not chain.over for chain in chains),
+        "room_url": room_url(found.org, found.room) if found.room else None,
+        "page": "alert",
+        "live": True,
+        "checksums": json.dumps(checksums([found.org_id])) if entire else "",
+    }
+    response = render(
+        request, "pages/alert/alert.html" if entire else "pages/alert/_alert.html", context, status=status
+    )
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _parts(part: str) -> list[tuple[str, str, bool]]:
+    names = {"all": _("All"), "failures": _("Failures"), "decisions": _("Decisions"), "people": _("People")}
+    return [(name, names[name], name == part) for name in timeline.PARTS]
+
+
+def _rungs(history: timeline.History) -> list[dict[str, object]]:
+    """The failure ladder with what each signal said last."""
+    from console.live.rows import ladder
+
+    rungs = []
+    for step in ladder(history.alert):
+        events = [e for e in history.events if e.signal == step.signal]
+        note = timeline.event_note(events[0], history.alert.org.zone) if events else ""
+        lowest = min((e.confidence for e in events if e.confidence is not None), default=None)
+        if step.signal == "low_confidence" and lowest is not None:
+            note = _("lowest {confidence}").format(confidence=f"{lowest:.2f}")
+        rungs.append({"step": step, "note": note})
+    return rungs
+
+
+def _assignable(found: Alert) -> list[User]:
+    """Everybody who backs up this agent, whatever their tier; of a source's alert the specialists."""
+    if found.source_id is not None:
+        return list(User.objects.filter(is_specialist=True, is_active=True).order_by("name")[:50])
+    covers = Q(role__agents__isnull=True) | Q(role__agents=found.agent_id)
+    held = Assignment.objects.filter(covers, org=found.org_id, user__is_active=True).values("user")
+    return list(User.objects.filter(pk__in=held).order_by("name")[:50])
+
+
+# --- acting --------------------------------------------------------------------------------------------------------
+
+
+@require_POST
+@signed_in
+def act(request: HttpRequest, alert_id: UUID, verb: str) -> HttpResponse:
+    """`POST /alerts/<id>/<verb>`: one act of a person. Works with htmx and as a plain form."""
+    if verb not in ACTS:
+        raise Http404
+    try:
+        said = ACTS[verb](request, alert_id, person(request))
+    except Alert.DoesNotExist:
+        raise Http404 from None
+    except actions.Conflict as conflict:
+        return _answer(request, conflict.alert.pk, _conflict(conflict), "", 409)
+    except actions.Invalid as invalid:
+        return _answer(request, alert_id, invalid.message, "", 422)
+    return _answer(
+        request, alert_id, said, reverse("alert_act", args=[alert_id, "undo"]) if verb in UNDONE else "", 200
+    )
+
+
+def _conflict(conflict: actions.Conflict) -> str:
+    match conflict.code:
+        case "already_resolved":
+            return _("Already resolved.")
+        case "not_resolved":
+            return _("It is open already.")
+        case "other_open":
+            return _("This room has another open alert by now.")
+        case "nothing_to_undo":
+            return _("This can no longer be undone.")
+    return taken_by(conflict.alert)
+
+
+def _answer(request: HttpRequest, alert_id: UUID, said: str, undo: str, status: int) -> HttpResponse:
+    """The fresh row or page part with a toast; for a plain form the way back with a message."""
+    found = _alert(alert_id)
+    if not request.headers.get("HX-Request"):
+        messages.info(request, said)
+        return sent_back(request, request.headers.get("Referer", ""), reverse("alert", args=[alert_id]))
+    if request.headers.get("HX-Target") == "alert":
+        response = _page(request, found, status)
+    else:
+        with read_by(person(request)):
+            context = {"row": views([found], clock.now())[0]}
+            response = render(request, "pages/board/_row.html", context, status=status)
+    label = _("Undo") if undo else ""
+    response["HX-Trigger"] = json.dumps({"lm:toast": {"text": said, "undo": undo, "label": label}})
+    return response
+
+
+def _acknowledge(request: HttpRequest, alert_id: UUID, me: User) -> str:
+    found = actions.acknowledge(alert_id, me)
+    return _("You have seen “{room}”.").format(room=name_of(found))
+
+
+def _take(request: HttpRequest, alert_id: UUID, me: User) -> str:
+    found = actions.take(alert_id, me)
+    return _("You took “{room}”.").format(room=name_of(found))
+
+
+def _release(request: HttpRequest, alert_id: UUID, me: User) -> str:
+    found = actions.release(alert_id, me)
+    return _("“{room}” is open again.").format(room=name_of(found))
+
+
+def _resolve(request: HttpRequest, alert_id: UUID, me: User) -> str:
+    found = actions.resolve(alert_id, me)
+    return _("You resolved “{room}”.").format(room=name_of(found))
+
+
+def _reopen(request: HttpRequest, alert_id: UUID, me: User) -> str:
+    found = actions.reopen(alert_id, me)
+    return _("“{room}” is open again.").format(room=name_of(found))
+
+
+def _assign(request: HttpRequest, alert_id: UUID, me: User) -> str:
+    about = _alert(alert_id)
+    specialists = about.source_id is not None or request.org_ids is None  # type: ignore[attr-defined]
+    to = find_supervisor(request.POST.get("sso_id", ""), about.org_id, specialists=specialists)
+    if to is None:
+        raise actions.Invalid("sso_id", _("Choose a supervisor of this agent."))
+    found = actions.assign(alert_id, me, to)
+    return _("“{room}” is given to {name}.").format(room=name_of(found), name=short_name(str(to)))
+
+
+def _snooze(request: HttpRequest, alert_id: UUID, me: User) -> str:
+    found = actions.snooze(alert_id, me, snooze_until(request.POST.get("until", ""), clock.now()))
+    return _("“{room}” is snoozed.").format(room=name_of(found))
+
+
+def _undo(request: HttpRequest, alert_id: UUID, me: User) -> str:
+    found = actions.undo(alert_id, me)
+    return _("“{room}” is as it was before.").format(room=name_of(found))
+
+
+def _verdict(request: HttpRequest, alert_id: UUID, me: User) -> str:
+    note = request.POST.get("note", "").strip()
+    actions.verdict(alert_id, me, request.POST.get("verdict", ""), note)
+    return _("Thank you: your verdict is kept.")
+
+
+UNDONE = ("acknowledge", "take", "assign", "snooze", "resolve")  # those whose answer offers an undo
+ACTS: dict[str, Callable[[HttpRequest, UUID, User], str]] = {
+    "acknowledge": _acknowledge,
+    "take": _take,
+    "release": _release,
+    "resolve": _resolve,
+    "reopen": _reopen,
+    "assign": _assign,
+    "snooze": _snooze,
+    "undo": _undo,
+    "verdict": _verdict,
+}
+
+
+def snooze_until(text: str, now: datetime) -> datetime:
+    """`15` and `60` are minutes, `morning` the next 07:00, else a local time as of `<input type=datetime-local>`.
+
+    All in the person's zone. Raises actions.Invalid for anything else.
+    """
+    local = now.astimezone(ZoneInfo(timezone.get_current_timezone_name()))
+    if text.isdecimal() and len(text) < 5:
+        return now + timedelta(minutes=int(text))
+    if text == "morning":
+        day = local.date() + timedelta(days=1 if local.hour >= MORNING else 0)
+        return datetime(day.year, day.month, day.day, MORNING, tzinfo=local.tzinfo)
+    try:
+        chosen = datetime.fromisoformat(text)
+    except ValueError:
+        raise actions.Invalid("until", _("Choose a time in the next 24 hours.")) from None
+    return chosen if chosen.tzinfo else chosen.replace(tzinfo=local.tzinfo)
+
+
+# --- the way into the room -----------------------------------------------------------------------------------------
+
+
+@require_safe
+@signed_in
+def room(request: HttpRequest, alert_id: UUID) -> HttpResponse:
+    """`/alerts/<id>/room`: writes down that this person enters the room, then sends them there (303).
+
+    A HEAD, a prefetch or a request that is no navigation writes nothing down.
+    """
+    found = _alert(alert_id)
+    url = room_url(found.org, found.room) if found.room else None
+    if url is None:
+        return render(request, "pages/alert/room_refused.html", {"alert": found, "page": "alert"}, status=409)
+    if _is_prefetch(request):
+        return HttpResponse(status=204, headers={"Cache-Control": "no-store"})
+    if request.method == "GET":
+        actions.open_room(alert_id, person(request))
+    response = HttpResponseRedirect(url, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+    response.status_code = 303
+    return response
+
+
+def _is_prefetch(request: HttpRequest) -> bool:
+    """Not a person who goes there now: a prefetch, or a script or picture that asks for the address."""
+    purpose = f"{request.headers.get('Sec-Purpose', '')} {request.headers.get('Purpose', '')}"
+    return bool(purpose.strip()) or request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate"

@@ -1,0 +1,220 @@
+"""What the live board shows: filters from the URL, counts, groups, pages. A page reads it; nothing here writes."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.db.models import Case, Count, F, IntegerField, Min, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce
+from django.http import QueryDict
+
+from alerts.models import Alert, Signal
+from console.live.filters import folded, passing
+from console.live.rows import whole
+from orgs.identifiers import spelled
+from orgs.incoming import bounded_number
+from orgs.models import Org, Severity, User
+
+GROUP_LIMIT = 50  # rows of a group on a page; "show more" doubles it
+GROUP_LIMIT_MOST = 400
+PAGE = 50  # resolved alerts on a page
+FADES_AFTER = timedelta(minutes=15)  # resolved rows stay on the board that long
+TABS = ("all", "waiting", "on-it", "resolved")
+NEWEST_END = ("-resolved_at", "-pk")
+ON_IT = (Alert.State.ACKNOWLEDGED, Alert.State.INTERVENED)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The filters of the URL; an unknown value counts as none."""
+
+    tab: str = "all"
+    severity: str = ""
+    agent: str = ""
+    signal: str = ""
+    org: str = ""
+    mine: bool = False
+    q: str = ""
+    limit: int = GROUP_LIMIT
+    cursor: str = ""
+
+    def url(self, **changes: Any) -> str:
+        """The board's address with these filters, some of them changed; what is at its default is left out."""
+        values = {**self.chosen(), "tab": self.tab, **changes}
+        kept = {k: v for k, v in values.items() if v and (k, v) not in (("tab", "all"), ("limit", GROUP_LIMIT))}
+        return "?" + urlencode(kept) if kept else "?"
+
+    def chosen(self) -> dict[str, str]:
+        """The filters that hide something, by name."""
+        values = {"severity": self.severity, "agent": self.agent, "signal": self.signal, "org": self.org, "q": self.q}
+        return {k: v for k, v in values.items() if v} | ({"mine": "1"} if self.mine else {})
+
+
+def parse(query: QueryDict) -> Filters:
+    """The filters of a request."""
+    tab, severity, signal = query.get("tab", ""), query.get("severity", ""), query.get("signal", "")
+    return Filters(
+        tab=tab if tab in TABS else "all",
+        severity=severity if severity in Severity.values else "",
+        agent=spelled(_text(query, "agent")),
+        signal=signal if signal in Signal.values else "",
+        org=spelled(_text(query, "org")),
+        mine=query.get("mine") == "1",
+        q=_text(query, "q"),
+        limit=bounded_number(query.get("limit", ""), GROUP_LIMIT, GROUP_LIMIT_MOST),
+        cursor=_text(query, "cursor"),
+    )
+
+
+def _text(query: QueryDict, name: str) -> str:
+    return query.get(name, "").strip()[:200]
+
+
+def matching(filters: Filters, user: User) -> QuerySet[Alert]:
+    """The alerts of the scope that pass the filters (the tab is no filter)."""
+    return passing(Alert.objects.all(), asked(filters, user))
+
+
+def asked(filters: Filters, user: User) -> dict[str, str]:
+    """What a row has to say to pass the filters, by filter; the page hands the same to its script."""
+    values = filters.chosen()
+    if filters.mine:
+        values["mine"] = user.sso_id
+    if filters.q:
+        values["q"] = folded(_id(filters.q))
+    return values
+
+
+def _id(text: str) -> str:
+    """An alert's id, however it is written, as it is stored; other text as it is."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return text
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many alerts there are, and since when the longest-waiting customer waits."""
+
+    waiting: int = 0
+    on_it: int = 0
+    resolved: int = 0  # in the last 15 min
+    customers: int = 0
+    longest_since: datetime | None = None
+
+    @property
+    def all(self) -> int:
+        return self.waiting + self.on_it + self.resolved
+
+
+def count(alerts: QuerySet[Alert], now: datetime) -> Counts:
+    """One query over what is open or has just been resolved."""
+    is_open = ~Q(state=Alert.State.RESOLVED)
+    untaken = Q(state=Alert.State.OPEN)
+    waits = is_open & Q(customer_waiting_since__isnull=False) & ~Q(state=Alert.State.INTERVENED)
+    faded_soon = _just_resolved(now)
+    row = alerts.filter(is_open | faded_soon).aggregate(
+        waiting=Count("pk", filter=untaken),
+        on_it=Count("pk", filter=Q(state__in=ON_IT)),
+        resolved=Count("pk", filter=faded_soon),
+        customers=Count("pk", filter=waits),
+        longest_since=Min("customer_waiting_since", filter=waits),
+    )
+    return Counts(**row)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rows of one group, in order; `more` are left out."""
+
+    name: str
+    alerts: list[Alert] = field(default_factory=list)
+    total: int = 0
+
+    @property
+    def more(self) -> int:
+        return max(0, self.total - len(self.alerts))
+
+
+def open_group(name: str, alerts: QuerySet[Alert], total: int, limit: int) -> Group:
+    """Waiting or on-it: the severest first, of those the longest wait."""
+    states = [Alert.State.OPEN] if name == "waiting" else ON_IT
+    severity = Case(
+        When(severity="critical", then=Value(0)),
+        When(severity="warning", then=Value(1)),
+        default=Value(2),
+        output_field=IntegerField(),
+    )
+    since = Coalesce(F("customer_waiting_since"), F("first_failure_at"))
+    order = (severity, since, "pk")
+    if not total:
+        return Group(name)
+    # Narrow rows are sorted, then the few that are shown are read whole: 2,000 open alerts stay fast.
+    ids = list(alerts.filter(state__in=states).order_by(*order).values_list("pk", flat=True)[:limit])
+    return Group(name, list(whole(Alert.objects.filter(pk__in=ids)).order_by(*order)), total)
+
+
+def just_resolved(alerts: QuerySet[Alert], total: int, limit: int, now: datetime) -> Group:
+    """What was resolved in the last 15 min, newest first."""
+    rows = whole(alerts.filter(_just_resolved(now))).order_by(*NEWEST_END)
+    return Group("resolved", list(rows[:limit]) if total else [], total)
+
+
+def _just_resolved(now: datetime) -> Q:
+    return Q(state=Alert.State.RESOLVED, resolved_at__gt=now - FADES_AFTER)
+
+
+def resolved_page(alerts: QuerySet[Alert], cursor: str) -> tuple[Group, str]:
+    """A page of everything resolved, newest first, and the cursor of the next page ("" at the end)."""
+    rows = alerts.filter(state=Alert.State.RESOLVED)
+    after = decode_cursor(cursor)
+    if after is not None:
+        at, pk = after
+        rows = rows.filter(resolved_at__lte=at).exclude(resolved_at=at, pk__gte=pk)
+    found = list(whole(rows).order_by(*NEWEST_END)[: PAGE + 1])
+    following = encode_cursor(found[PAGE - 1]) if len(found) > PAGE else ""
+    return Group("resolved", found[:PAGE], min(len(found), PAGE)), following
+
+
+def encode_cursor(alert: Alert) -> str:
+    """Where a page ended, for the address of the next."""
+    at = alert.resolved_at or alert.updated_at
+    return base64.urlsafe_b64encode(f"{at.isoformat()} {alert.pk}".encode()).decode()
+
+
+def decode_cursor(text: str) -> tuple[datetime, UUID] | None:
+    """The place a cursor names; None for none, or for one that is not ours."""
+    try:
+        at, pk = base64.urlsafe_b64decode(text.encode()).decode().split(" ")
+        return datetime.fromisoformat(at).astimezone(UTC), UUID(pk)
+    except (ValueError, binascii.Error, OverflowError):
+        return None
+
+
+def hidden(filters: Filters, orgs: Sequence[Org]) -> list[str]:
+    """The chosen filters in words, for the sentence that says what hides everything."""
+    from console.text.sentences import severity_name, signal_name
+
+    names = {org.external_id: org.name for org in orgs}
+    words = []
+    for name, value in filters.chosen().items():
+        match name:
+            case "severity":
+                words.append(severity_name(value))
+            case "signal":
+                words.append(signal_name(value))
+            case "org":
+                words.append(names.get(value, value))
+            case "mine":
+                continue
+            case "q":
+                words.append(f"“{value}”")
+            case _:
+                words.append(value)
+    return words

@@ -1,0 +1,150 @@
+"""The live board."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from alerts.figures import Period, time_to_intervene
+from alerts.models import Alert, Signal
+from console.live.hub import checksums, stored_checksums
+from console.live.rows import views
+from console.pages.access import person
+from console.pages.board import query, strip
+from console.pages.board.query import Counts, Filters, Group
+from console.text.wording import ago, read_by, span
+from orgs import clock
+from orgs.auth import orgs_of
+from orgs.models import Agent, Org, Severity, SourceHeard
+
+PARTIALS = {"feed": "pages/board/_feed.html", "head": "pages/board/_head.html"}
+
+
+@login_required
+def board(request: HttpRequest) -> HttpResponse:
+    """`/`: headline, health strip, failure feed. `?partial=feed|head` answers that part alone."""
+    filters = query.parse(request.GET)
+    now = clock.now()
+    partial = request.GET.get("partial", "")
+    orgs = orgs_of(request.org_ids)  # type: ignore[attr-defined]
+    context: dict[str, Any] = {"filters": filters, "now": now, "orgs": orgs}
+    with read_by(person(request)):
+        context |= _feed(request, filters, now, orgs) if partial != "head" else {}
+        context |= _head(request, now, orgs) if partial != "feed" else {}
+        response = render(request, PARTIALS.get(partial, "pages/board/board.html"), context)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _feed(request: HttpRequest, filters: Filters, now: datetime, orgs: list[Org]) -> dict[str, Any]:
+    # The sums are read before the rows: a change in between makes the browser load once more, never miss one.
+    sums = checksums([org.pk for org in orgs])
+    alerts = query.matching(filters, person(request))
+    counts = query.count(alerts, now)
+    total = query.count(Alert.objects.all(), now) if filters.chosen() else counts
+    groups, following = _groups(filters, alerts, counts, now)
+    return {
+        "counts": counts,
+        "total": total,
+        "groups": [(group, views(group.alerts, now), _group_title(group, filters.tab)) for group in groups],
+        "next_url": filters.url(cursor=following) if following else "",
+        "first_url": filters.url(cursor="") if filters.cursor else "",
+        "more_urls": {group.name: filters.url(limit=filters.limit * 2) for group in groups if group.more},
+        "checksums": json.dumps(sums),
+        "asked": json.dumps(query.asked(filters, person(request)), ensure_ascii=False),
+        "empty": _empty(filters, groups, total, orgs, now),
+        "clear_url": Filters(tab=filters.tab).url(),
+        "mine_url": filters.url(mine="" if filters.mine else "1", cursor=""),
+        "no_search_url": filters.url(q="", cursor=""),
+        "org_name": next((org.name for org in orgs if org.external_id == filters.org), ""),
+        "page": "board",
+        "live": True,
+        "hidden_by": ", ".join(query.hidden(filters, orgs)) or (_("Mine only") if filters.mine else ""),
+        "tabs": _tabs(filters, counts),
+    }
+
+
+def _groups(filters: Filters, alerts: Any, counts: Counts, now: datetime) -> tuple[list[Group], str]:
+    if filters.tab == "resolved":
+        group, following = query.resolved_page(alerts, filters.cursor)
+        return [group], following
+    groups = []
+    if filters.tab in ("all", "waiting"):
+        groups.append(query.open_group("waiting", alerts, counts.waiting, filters.limit))
+    if filters.tab in ("all", "on-it"):
+        groups.append(query.open_group("on-it", alerts, counts.on_it, filters.limit))
+    if filters.tab == "all":
+        groups.append(query.just_resolved(alerts, counts.resolved, filters.limit, now))
+    return groups, ""
+
+
+def _group_title(group: Group, tab: str) -> tuple[str, str]:
+    said = ngettext("{n} alert", "{n} alerts", group.total).format(n=group.total)
+    match group.name:
+        case "waiting":
+            return _("Waiting for a human"), said
+        case "on-it":
+            return _("Somebody is on it"), said
+    if tab == "resolved":
+        return _("Resolved"), ""
+    return _("Resolved in the last 15 min"), _("fades out by itself")
+
+
+def _tabs(filters: Filters, counts: Counts) -> list[dict[str, Any]]:
+    figures = {"all": counts.all, "waiting": counts.waiting, "on-it": counts.on_it, "resolved": counts.resolved}
+    names = {"all": _("All"), "waiting": _("Waiting"), "on-it": _("On it"), "resolved": _("Resolved")}
+    return [
+        {
+            "name": name,
+            "title": names[name],
+            "url": filters.url(tab=name, limit=query.GROUP_LIMIT, cursor=""),
+            "count": figures[name],
+            "current": name == filters.tab,
+            "hot": name == "waiting" and figures[name] > 0,
+        }
+        for name in query.TABS
+    ]
+
+
+def _empty(filters: Filters, groups: list[Group], total: Counts, orgs: list[Org], now: datetime) -> dict[str, Any]:
+    """Which of the three kinds of nothing this is; {} if there is something."""
+    if any(group.alerts for group in groups):
+        return {}
+    if filters.chosen():
+        return {"kind": "filtered", "hidden": total.all, "waiting": total.waiting}
+    heard = list(SourceHeard.objects.order_by("-at")[:1])
+    if not heard:
+        return {"kind": "blind", "orgs": ", ".join(org.name for org in orgs[:3])}
+    last = Alert.objects.filter(state=Alert.State.RESOLVED).order_by(*query.NEWEST_END).first()
+    return {
+        "kind": "calm",
+        "tab": filters.tab,
+        "heard": span((now - heard[0].at).total_seconds()),
+        "fresh": now - heard[0].at <= strip.HEARD_WITHIN,
+        "last": last,
+        "last_ago": ago(last.resolved_at, now) if last and last.resolved_at else "",
+    }
+
+
+def _head(request: HttpRequest, now: datetime, orgs: list[Org]) -> dict[str, Any]:
+    zone = ZoneInfo(timezone.get_current_timezone_name())
+    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    tiles = strip.tiles(request.org_ids, now)  # type: ignore[attr-defined]
+    return {
+        "total": query.count(Alert.objects.all(), now),
+        "stored": json.dumps(stored_checksums()),
+        "tiles": tiles[: strip.SHOWN],
+        "healthy": sum(tile.state == "healthy" for tile in tiles),
+        "more_tiles": max(0, len(tiles) - strip.SHOWN),
+        "intervention": time_to_intervene(orgs, Period(midnight, midnight + timedelta(days=1)), now),
+        "severities": Severity.choices,
+        "signals": Signal.choices,
+        "agents": sorted(set(Agent.objects.values_list("name", flat=True))),
+    }

@@ -1,0 +1,199 @@
+"""What every page's frame shows. Lazy: the admin and the log-in pages use little of it."""
+
+import zoneinfo
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django_scopes import scope
+
+from alerts import onboarding
+from alerts.models import BROKEN_TIMERS, Alert, Gate, Push
+from alerts.onboarding import Progress
+from alerts.reach import Coverage, coverage, production_agents, reach_of
+from alerts.sources.health import open_alarms
+from console.text.wording import decimal_mark
+from orgs import clock
+from orgs.auth import leads, orgs_of, visible_orgs
+from orgs.models import Org, User
+
+
+class Shell:
+    """The frame of a page for its person."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+
+    @cached_property
+    def me(self) -> User | None:
+        """The signed-in person."""
+        user = self.request.user
+        return user if user.is_authenticated else None
+
+    @cached_property
+    def org_ids(self) -> list[int] | None:
+        if hasattr(self.request, "org_ids"):
+            return self.request.org_ids
+        return visible_orgs(self.request.user)
+
+    @cached_property
+    def orgs(self) -> list[Org]:
+        """The orgs this person sees."""
+        return orgs_of(self.org_ids) if self.me else []
+
+    @cached_property
+    def now(self) -> datetime:
+        return clock.now()
+
+    @cached_property
+    def zone(self) -> str:
+        return timezone.get_current_timezone_name()
+
+    @property
+    def offset(self) -> int:
+        """How many minutes the zone is ahead of UTC now, for a browser that does not know the zone."""
+        ahead = timezone.localtime(self.now).utcoffset()
+        return int(ahead.total_seconds() // 60) if ahead is not None else 0
+
+    @cached_property
+    def theme(self) -> str:
+        """`light` or `dark`; empty: as the device."""
+        theme = self.me.theme if self.me else "auto"
+        return "" if theme == "auto" else theme
+
+    @cached_property
+    def waiting(self) -> int:
+        """Alerts nobody has taken, in all my orgs."""
+        with scope(org=self.org_ids):
+            return Alert.objects.filter(state=Alert.State.OPEN).count() if self.me else 0
+
+    @cached_property
+    def led(self) -> list[int] | None:
+        """Ids of the orgs in which this person looks after pushes; None means all."""
+        return leads(self.me) if self.me else []
+
+    @property
+    def looks_after(self) -> bool:
+        """Whether there is any org in which this person looks after sources and pushes."""
+        return self.led != []
+
+    @cached_property
+    def source_alarms(self) -> int:
+        """Sources that are silent or refused, in the orgs this person looks after."""
+        if not self.looks_after:
+            return 0
+        with scope(org=self.led):
+            return open_alarms().values("source").distinct().count()
+
+    @cached_property
+    def dead_pushes(self) -> int:
+        """Pushes that ended dead in the orgs where this person looks after pushes."""
+        if not self.looks_after:
+            return 0
+        with scope(org=self.led):
+            return Push.objects.filter(state=Push.State.DEAD).count()
+
+    @cached_property
+    def broken_timers(self) -> list[UUID]:
+        """For specialists: the alerts whose timers fail, the longest first."""
+        if self.me is None or not self.me.is_specialist:
+            return []
+        with scope(org=self.org_ids):
+            return list(Alert.objects.filter(BROKEN_TIMERS).order_by("-timer_failures").values_list("pk", flat=True))
+
+    @cached_property
+    def reach(self) -> Coverage:
+        """How many production agents can reach a supervisor."""
+        if self.me is None:
+            return Coverage()
+        with scope(org=self.org_ids):
+            return coverage(reach_of(production_agents(), rooms=False))
+
+    @cached_property
+    def setups(self) -> list[Progress]:
+        """The orgs this person looks after whose setup is not through, the newest first."""
+        if self.led == []:
+            return []
+        with scope(org=self.led):
+            return onboarding.unfinished(self.led)
+
+    @property
+    def setup(self) -> Progress | None:
+        """The newest of them."""
+        return next(iter(self.setups), None)
+
+    @cached_property
+    def trouble(self) -> Gate | None:
+        """For specialists: why no push goes out, if none does."""
+        if self.me is None or not self.me.is_specialist:
+            return None
+        held = Q(reason="configuration") | Q(reason__in=["breaker", "retry_after"], closed_until__gt=self.now)
+        return Gate.objects.filter(held).first()
+
+    @cached_property
+    def held_pushes(self) -> int:
+        """Pushes that wait while none goes out."""
+        with scope(org=self.org_ids):
+            return Push.objects.filter(state=Push.State.PENDING).count()
+
+    @cached_property
+    def words(self) -> dict[str, str | tuple[str, str]]:
+        """What the scripts say, in the page's language; what is counted in both its forms."""
+        return {
+            "mark": decimal_mark(),
+            "hours": _("{hours} h {minutes}"),
+            "s": _("{n} s"),
+            "min": _("{n} min"),
+            "h": _("{n} h"),
+            "days": _("{n} days"),
+            "ago": _("{span} ago"),
+            "live": _("Live"),
+            "connecting": _("Connecting"),
+            "stale": _("Stale"),
+            "new": _("{n} new"),
+            "new_critical": _("{n} new, {k} critical"),
+            "alerts": (ngettext("{n} alert", "{n} alerts", 1), ngettext("{n} alert", "{n} alerts", 2)),
+            "need": (_("1 alert needs a human"), _("{n} alerts need a human")),
+            "nobody": _("No alert needs a human"),
+            "title": (_("1 needs a human · Live"), _("{n} need a human · Live")),
+            "title_none": _("Live"),
+            "reconnecting": _("Stale since {time}. Reconnecting in {n} s; the feed then catches up by itself."),
+            "signed_in_as": _("{name} is signed in now, from another tab."),
+            "signed_in_as_act": _("This was not done: {name} is signed in now, from another tab."),
+            "signed_out_act": _("This was not done: you are signed out. Sign in again."),
+            "signed_out": _("You are signed out. Sign in to go on watching."),
+            "paused_none": _("Live is paused. Nothing has changed since."),
+            "paused_some": (_("Live is paused. 1 change waits."), _("Live is paused. {n} changes wait.")),
+            "paused_critical": (
+                _("Live is paused. 1 change waits, and it is critical."),
+                _("Live is paused. {n} changes wait, {k} of them critical."),
+            ),
+            "pause": _("Pause live"),
+            "resume": _("Resume live"),
+            "copied": _("Copied."),
+            "failed": _("This did not work: the service gave no answer. Try again."),
+            "refused": _("This is not allowed or no longer there. The page shows what is true now."),
+        }
+
+    @cached_property
+    def languages(self) -> list[tuple[str, str, bool]]:
+        """Code, own name, whether it is the page's."""
+        return [(code, str(name), code == translation.get_language()) for code, name in settings.LANGUAGES]
+
+
+def zones() -> list[str]:
+    """Every time zone a person may choose, Indonesia's first."""
+    first = ["Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura", "UTC"]
+    return first + sorted(zone for zone in zoneinfo.available_timezones() if "/" in zone and zone not in first)
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """Context of templates/base.html."""
+    return {"shell": Shell(request)}

@@ -1,0 +1,80 @@
+"""Dead pushes: on screen, with their reason, and replayable."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST, require_safe
+
+from alerts.delivery.outbox import NotDead, replay
+from alerts.models import Push
+from console.pages.access import person, signed_in
+from console.text.sentences import ENDED
+from orgs import clock
+from orgs.auth import leads
+from orgs.models import User
+
+SHOWN = 100
+
+
+def _dead(me: User) -> QuerySet[Push]:
+    """The dead pushes this person looks after. Raises PermissionDenied for those who look after none."""
+    led = leads(me)
+    if led is not None and not led:
+        raise PermissionDenied
+    dead = Push.objects.filter(state=Push.State.DEAD)
+    return dead if led is None else dead.filter(org__in=led)
+
+
+@require_safe
+@signed_in
+def pushes(request: HttpRequest) -> HttpResponse:
+    """`/pushes`: what could not be delivered, and why nothing goes out if nothing does."""
+    dead = _dead(person(request))
+    rows = dead.select_related("org", "supervisor", "room", "alert").order_by("-planned_at")[:SHOWN]
+    context = {
+        "pushes": [(push, ENDED.get(push.ended_reason, push.ended_reason)) for push in rows],
+        "total": dead.count(),
+        "now": clock.now(),
+        "page": "pushes",
+    }
+    return render(request, "pages/pushes.html", context)
+
+
+@require_POST
+@signed_in
+def replay_one(request: HttpRequest, push_id: UUID) -> HttpResponse:
+    """Put one dead push back in line."""
+    me = person(request)
+    if not _dead(me).filter(pk=push_id).exists():
+        raise Http404
+    try:
+        replay(push_id, me)
+    except NotDead:
+        messages.info(request, _("It is not dead any more."))
+    else:
+        messages.success(request, _("In line again."))
+    return redirect("pushes")
+
+
+@require_POST
+@signed_in
+def replay_all(request: HttpRequest) -> HttpResponse:
+    """Put every dead push on the page back in line."""
+    me = person(request)
+    done = 0
+    for push_id in _dead(me).order_by("-planned_at").values_list("pk", flat=True)[:SHOWN]:
+        try:
+            replay(push_id, me)
+        except NotDead:
+            continue
+        done += 1
+    messages.success(
+        request, ngettext("{n} push is in line again.", "{n} pushes are in line again.", done).format(n=done)
+    )
+    return redirect("pushes")

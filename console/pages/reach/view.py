@@ -1,0 +1,234 @@
+"""Reach: every production agent, who backs it up, whether a push reaches them, and tests of it."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST, require_safe
+
+from alerts.delivery.outbox import send_test_push, send_test_round
+from alerts.delivery.tokens import AskedJustNow, OthersAsk, ask_on_demand
+from alerts.models import Push
+from alerts.reach import AgentReach, coverage, production_agents, reach_of
+from console.pages.access import person, signed_in
+from console.pages.reach import query
+from console.pages.reach.query import Filters
+from console.pages.reach.words import Chain, chain
+from orgs import clock
+from orgs.auth import leads, orgs_of
+from orgs.conflicts import disputes
+from orgs.models import Assignment, Org, User
+
+TEST_SHOWN = timedelta(hours=1)
+TIER = 1
+
+
+@require_safe
+@signed_in
+def reach(request: HttpRequest) -> HttpResponse:
+    """`/reach`: the agents by tab and org, the worst first."""
+    me, now, filters = person(request), clock.now(), query.parse(request.GET)
+    led, orgs = leads(me), orgs_of(request.org_ids)  # type: ignore[attr-defined]
+    everything = reach_of(production_agents())
+    found = [one for one in everything if filters.org in ("", one.agent.org.external_id)]
+    chosen = query.matching(found, filters.tab)
+    context = {
+        "page": "reach",
+        "now": now,
+        "filters": filters,
+        "orgs": orgs,
+        "org_name": next((org.name for org in orgs if org.external_id == filters.org), ""),
+        "coverage": coverage(found),
+        "tiles": [(tile, filters.url(org=tile.org.external_id, limit=0)) for tile in query.org_tiles(everything)],
+        "nobody": query.nobody_sentence(found),
+        "checked": _checked(found),
+        "tabs": _tabs(found, filters),
+        "groups": query.groups(chosen[: filters.limit], led, me, _tests(now)),
+        "rest": chosen[filters.limit :],
+        "more_url": filters.url(limit=filters.limit * 2),
+        "all_url": filters.url(tab=""),
+        "csv_url": reverse("reach_csv") + filters.url(limit=0).rstrip("?"),
+        "disputes": disputes(_pks(orgs, filters.org), now),
+        "may_test": led is None or bool(led),
+    }
+    response = render(request, "pages/reach/reach.html", context)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _pks(orgs: list[Org], external_id: str) -> list[int]:
+    return [org.pk for org in orgs if external_id in ("", org.external_id)]
+
+
+def _checked(found: list[AgentReach]) -> datetime | None:
+    times = [person.user.push_tokens_at for one in found for person in one.supervisors]
+    return max((at for at in times if at is not None), default=None)
+
+
+def _tabs(found: list[AgentReach], filters: Filters) -> list[dict[str, Any]]:
+    names = {"all": _("All"), "nobody": _("Nobody"), "one": _("Only one")}
+    return [
+        {
+            "title": names[tab],
+            "url": filters.url(tab=tab, limit=0),
+            "count": len(query.matching(found, tab)),
+            "current": tab == filters.tab,
+            "hot": tab == "nobody",
+        }
+        for tab in query.TABS
+    ]
+
+
+def _tests(now: datetime) -> dict[tuple[int, int], Chain]:
+    """(org, person) -> the newest test push, while it is worth showing."""
+    rows = (
+        Push.objects.filter(kind=Push.Kind.TEST, planned_at__gt=now - TEST_SHOWN)
+        .select_related("supervisor")
+        .order_by("org_id", "supervisor_id", "-planned_at")
+        .distinct("org_id", "supervisor_id")
+    )
+    return {(push.org_id, push.supervisor_id): chain(push, timezone.get_current_timezone_name(), now) for push in rows}
+
+
+# --- CSV -------------------------------------------------------------------------------------------------------------
+
+
+class StreamedCsv(StreamingHttpResponse):
+    """Lines as they are made, also under ASGI, where Django would collect them all first."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        parts: Iterator[bytes] = iter(self.streaming_content)  # type: ignore[arg-type]
+        while part := await sync_to_async(lambda: next(parts, b""))():
+            yield part
+
+
+@require_safe
+@signed_in
+def export(request: HttpRequest) -> StreamingHttpResponse:
+    """`/reach.csv`: exactly the agents of the page's filters, all of them."""
+    filters = query.parse(request.GET)
+    found = reach_of(_agents_of(filters.org))
+    content = query.lines(query.matching(found, filters.tab))
+    headers = {"Content-Disposition": 'attachment; filename="reach.csv"', "Cache-Control": "no-store"}
+    return StreamedCsv(content, content_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _agents_of(org: str) -> Any:
+    agents = production_agents().order_by("org__name", "name")
+    return agents.filter(org__external_id=org) if org else agents
+
+
+# --- asking ----------------------------------------------------------------------------------------------------------
+
+
+@require_POST
+@signed_in
+def ask(request: HttpRequest) -> HttpResponse:
+    """`POST /reach/ask`: how many phones these people have, asked of notification-service now."""
+    me, filters = person(request), query.parse(request.POST)
+    held = Assignment.objects.filter(user__is_active=True)
+    held = held.filter(org__external_id=filters.org) if filters.org else held
+    try:
+        answered = ask_on_demand(me, User.objects.filter(pk__in=held.values("user")))
+    except AskedJustNow:
+        messages.info(request, _("Asked less than 30 s ago: the page shows the answer."))
+    except OthersAsk:
+        messages.info(request, _("Others are asking at this moment. Try again in some seconds."))
+    else:
+        _say_answered(request, answered)
+    return redirect(reverse("reach") + filters.url())
+
+
+def _say_answered(request: HttpRequest, answered: int) -> None:
+    if not answered:
+        messages.warning(request, _("notification-service gave no answer: the phones are as they were."))
+        return
+    text = ngettext("Asked about the phones of {n} person.", "Asked about the phones of {n} people.", answered)
+    messages.success(request, text.format(n=answered))
+
+
+# --- tests -----------------------------------------------------------------------------------------------------------
+
+
+@require_POST
+@signed_in
+def test_round(request: HttpRequest) -> HttpResponse:
+    """`POST /reach/test`: a test push to everybody on tier 1 of the orgs that I look after."""
+    me, filters = person(request), query.parse(request.POST)
+    led = leads(me)
+    agents = _agents_of(filters.org)
+    found = reach_of(agents if led is None else agents.filter(org__in=led))
+    people = [
+        (one.agent.org, supervisor.user)
+        for one in found
+        for supervisor in one.supervisors
+        if supervisor.tier == TIER and supervisor.user.is_active
+    ]
+    made, left = send_test_round(people, me)
+    _say_tested(request, len(made), left)
+    return redirect(reverse("reach") + filters.url())
+
+
+def _say_tested(request: HttpRequest, made: int, left: int) -> None:
+    if not made:
+        messages.info(request, _("No test sent: everybody on tier 1 was tested less than 30 s ago."))
+        return
+    said = ngettext("{n} test is on its way.", "{n} tests are on their way.", made).format(n=made)
+    if left:
+        more = ngettext("{n} more person waits: press again.", "{n} more people wait: press again.", left)
+        said = f"{said} {more.format(n=left)}"
+    messages.success(request, said)
+
+
+@require_POST
+@signed_in
+def test_push(request: HttpRequest, sso_id: str) -> HttpResponse:
+    """`POST /reach/<sso_id>/test-push`: for leads and specialists, and for everybody to themselves.
+
+    `org` says in which org, where there are several.
+    """
+    me = person(request)
+    user, org = _target(me, sso_id, request.POST.get("org", ""))
+    push = send_test_push(org, user, me)
+    if not request.headers.get("HX-Request"):
+        return redirect("reach")
+    return _hops(request, push)
+
+
+def _target(me: User, sso_id: str, org: str = "") -> tuple[User, Org]:
+    led = leads(me)
+    held = Assignment.objects.filter(user__sso_id=sso_id, user__is_active=True).select_related("user", "org")
+    held = held.filter(org__external_id=org) if org else held
+    for row in held.order_by("role__tier", "org__name"):
+        if row.user_id == me.pk or led is None or row.org_id in led:
+            return row.user, row.org
+    raise Http404
+
+
+@require_safe
+@signed_in
+def test_hops(request: HttpRequest, sso_id: str, push_id: UUID) -> HttpResponse:
+    """The hop chain of a test push; the page asks again until it ends."""
+    tests = Push.objects.filter(pk=push_id, supervisor__sso_id=sso_id, kind=Push.Kind.TEST)
+    found = tests.select_related("supervisor", "org").first()
+    if found is None:
+        raise Http404
+    _target(person(request), sso_id, found.org.external_id)
+    return _hops(request, found)
+
+
+def _hops(request: HttpRequest, push: Push) -> HttpResponse:
+    now = clock.now()
+    hops = chain(push, timezone.get_current_timezone_name(), now)
+    response = render(request, "pages/reach/_test_push.html", {"chain": hops, "now": now})
+    response["Cache-Control"] = "no-store"
+    return response

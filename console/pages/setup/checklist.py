@@ -1,0 +1,147 @@
+"""The setup checklist of an org in words: each step with its fact, or with what to do next."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from alerts.models import Push, Transition
+from alerts.onboarding import STEPS, Facts, Progress
+from console.pages.reach.words import Chain, chain
+from console.text.sentences import signal_name
+from console.text.wording import bdi, clock, day_clock, short_name
+from orgs.keys import live_keys
+from orgs.models import ApiKey, Assignment, Org, Source, User
+
+TESTED = 3  # people who can be sent a test from here
+EVENT = """curl -X POST {base}/api/failure-events \\
+  -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
+  -d '{{"event_id": "setup-'$(date +%s)'", "agent_name": "My agent", "room_id": "setup-1",
+       "signal": "agent_error", "occurred_at": "'$(date -u +%FT%TZ)'", "error": {{"type": "SetupTest"}}}}'"""
+ANSWER = """curl -X POST {base}/api/room-activity \\
+  -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
+  -d '{{"activity_id": "setup-'$(date +%s)'", "room_id": "{room}",
+       "kind": "human_message", "at": "'$(date -u +%FT%TZ)'"}}'"""
+PLACEHOLDER = "$KEY"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step; `state` is done, now (the first that is not) or todo; `fact` what proves it."""
+
+    name: str
+    number: int
+    title: str
+    state: str
+    fact: str
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody to send a test to; `no_phone`: notification-service knows none."""
+
+    user: User
+
+    @property
+    def no_phone(self) -> bool:
+        return self.user.push_tokens == 0
+
+    @property
+    def short(self) -> str:
+        return short_name(str(self.user))
+
+
+def event_curl(key: str = PLACEHOLDER) -> str:
+    """The command that sends a first failure event."""
+    return EVENT.format(base=settings.BASE_URL, key=key)
+
+
+def answer_curl(room: str) -> str:
+    """The command that tells of a human's message in a room."""
+    known = room if room.isascii() and room.replace("-", "").replace("_", "").isalnum() else "ROOM"
+    return ANSWER.format(base=settings.BASE_URL, key=PLACEHOLDER, room=known)
+
+
+def steps(progress: Progress, facts: Facts) -> list[Step]:
+    """All of them, in order."""
+    current = next((step for step in STEPS if step not in progress.done), "")
+    titles = {
+        "source": _("Your agents send events"),
+        "event": _("A failure arrives"),
+        "people": _("Supervisors are mapped"),
+        "phone": _("A push reaches a phone"),
+        "room": _("A supervisor opens the room"),
+        "follow_up": _("A human answers the customer"),
+    }
+    return [
+        Step(
+            step,
+            number,
+            titles[step],
+            "done" if step in progress.done else "now" if step == current else "todo",
+            _fact(step, facts) if step in progress.done else "",
+        )
+        for number, step in enumerate(STEPS, 1)
+    ]
+
+
+def _fact(step: str, facts: Facts) -> str:
+    zone = timezone.get_current_timezone_name()
+    match step:
+        case "source" if facts.source:
+            time = clock(facts.source.at, zone, seconds=True)
+            return format_html(_("{source}, last heard {time}"), source=bdi(facts.source.source), time=time)
+        case "event" if facts.event:
+            signal, agent = signal_name(facts.event.signal), facts.event.agent
+            time = day_clock(facts.event.received_at, zone)
+            return format_html(_("{signal} of {agent}, {time}"), signal=signal, agent=bdi(agent), time=time)
+        case "people":
+            people = ngettext("{n} person", "{n} people", facts.people).format(n=facts.people)
+            tiers = ngettext("{n} tier", "{n} tiers", facts.tiers).format(n=facts.tiers)
+            return f"{people}, {tiers}"
+        case "phone" if facts.phone and facts.phone.delivered_at:
+            return _who(short_name(str(facts.phone.supervisor)), facts.phone.delivered_at, zone)
+        case "room" if facts.room:
+            return _act(facts.room, zone)
+        case "follow_up" if facts.follow_up:
+            return _act(facts.follow_up, zone)
+    return ""
+
+
+def _act(change: Transition, zone: str) -> str:
+    return _who(short_name(str(change.actor)) if change.actor else _("A human agent"), change.at, zone)
+
+
+def _who(name: str, at: datetime, zone: str) -> str:
+    return format_html("{}, {}", bdi(name), day_clock(at, zone))
+
+
+# --- what to do next -------------------------------------------------------------------------------------------------
+
+
+def source_of(org: Org) -> Source | None:
+    """The org's own source, the oldest; None where a platform source sends for it."""
+    return Source.objects.filter(org=org).order_by("pk").first()
+
+
+def key_of(source: Source | None, now: datetime) -> ApiKey | None:
+    """A live key of it, the newest."""
+    return live_keys(source, now).last() if source else None
+
+
+def people(org: Org) -> list[Person]:
+    """Whom to send a test, tier 1 first."""
+    held = Assignment.objects.filter(org=org, user__is_active=True).select_related("user", "role")
+    found = {row.user_id: Person(row.user) for row in held.order_by("role__tier", "user__name", "pk")}
+    return list(found.values())[:TESTED]
+
+
+def newest_push(org: Org, now: datetime) -> Chain | None:
+    """The hop chain of the org's newest push that was not skipped."""
+    rows = Push.objects.filter(org=org).exclude(state=Push.State.SKIPPED).select_related("supervisor")
+    found = rows.order_by("-planned_at").first()
+    return chain(found, timezone.get_current_timezone_name(), now) if found else None

@@ -1,0 +1,139 @@
+"""Setting up an org: the form that makes all it needs, and the checklist that turns green by itself."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.core.validators import RegexValidator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from alerts import onboarding
+from console.pages.access import person, signed_in
+from console.pages.frame import zones
+from console.pages.setup import checklist as words
+from orgs import clock
+from orgs.auth import leads
+from orgs.identifiers import check_identifier
+from orgs.models import NAME, Org, User
+from orgs.setup import CannotSetUp, Made, set_up
+from orgs.twin_form import TwinForm
+
+HTMX_STOPS_POLLING = 286
+
+PRINTABLE = RegexValidator(r"^[^\x00-\x1f\x7f]*$", gettext_lazy("No control characters here."))
+
+
+class SetupForm(TwinForm):
+    """An org, and the first person who backs up its agents."""
+
+    identifying = "sso_id"
+
+    sso_id = forms.CharField(label=gettext_lazy("SSO id"), max_length=NAME, validators=[PRINTABLE, check_identifier])
+    person_name = forms.CharField(label=gettext_lazy("Name"), max_length=NAME, required=False, validators=[PRINTABLE])
+    email = forms.EmailField(label=gettext_lazy("E-mail"), help_text=gettext_lazy("The log-in, and whom to invite."))
+
+    class Meta:
+        model = Org
+        fields = ["name", "external_id", "room_url_template", "zone", "locale"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        own = self.fields
+        own["external_id"].help_text = gettext_lazy("Its id in the chat product. It cannot be changed later.")
+        for name in ("name", "external_id"):
+            own[name].validators.append(PRINTABLE)
+        own["zone"] = forms.ChoiceField(
+            label=own["zone"].label,
+            choices=[(zone, zone.replace("_", " ")) for zone in zones()],
+            initial=own["zone"].initial,
+        )
+        own["locale"] = forms.ChoiceField(
+            label=own["locale"].label, choices=settings.LANGUAGES, initial=own["locale"].initial
+        )
+
+    def known(self) -> Iterable[str]:
+        return User.objects.values_list("sso_id", flat=True)
+
+    def make(self) -> Made | None:
+        """All of it, or None with the error at its field."""
+        person = {"sso_id": self.cleaned_data["sso_id"], "email": self.cleaned_data["email"]}
+        try:
+            return set_up(self.save(commit=False), name=self.cleaned_data["person_name"], **person)
+        except CannotSetUp as refused:
+            self.add_error(refused.field, str(refused))
+            return None
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def new(request: HttpRequest) -> HttpResponse:
+    """`/setup/new`: GET the form; POST makes the org and shows its key, once, above its checklist. For specialists."""
+    if not person(request).is_specialist:
+        raise PermissionDenied
+    form = SetupForm(request.POST or None)
+    made = form.make() if form.is_valid() else None
+    if made is None:
+        context = {"form": form, "known": _known(form), "page": "setup_new"}
+        return render(request, "pages/setup/new.html", context, status=422 if form.is_bound else 200)
+    context = _context(request, made.org) | {"made": made, "curl": words.event_curl(made.key), "above": True}
+    return render(request, "pages/setup/setup.html", context)
+
+
+def _known(form: SetupForm) -> Org | None:
+    """The org that has this external id already: somebody may only have come back to the form."""
+    taken = form.has_error("external_id", "unique")
+    return Org.objects.filter(external_id=form.data["external_id"].strip()).first() if taken else None
+
+
+@require_safe
+@signed_in
+def checklist(request: HttpRequest, org_id: str) -> HttpResponse:
+    """`/setup/<external id>`: the six steps. `?partial=1` answers the list alone, as it is asked for every 3 s."""
+    org = _led(request, org_id)
+    partial = bool(request.GET.get("partial"))
+    context = _context(request, org) | {"partial": partial, "above": bool(request.GET.get("above"))}
+    response = render(request, "pages/setup/_setup.html" if partial else "pages/setup/setup.html", context)
+    response["Cache-Control"] = "no-store"
+    if partial:
+        response.status_code = HTMX_STOPS_POLLING if context["progress"].finished else 200
+    return response
+
+
+def _led(request: HttpRequest, org_id: str) -> Org:
+    led = leads(person(request))
+    org = Org.objects.filter(external_id=org_id).first()
+    if org is None or (led is not None and org.pk not in led):
+        raise Http404
+    return org
+
+
+def _context(request: HttpRequest, org: Org) -> dict[str, Any]:
+    now = clock.now()
+    (progress,) = onboarding.progress(Org.objects.filter(pk=org.pk))
+    facts = onboarding.facts(org)
+    others = [one for one in onboarding.unfinished(leads(person(request))) if one.org != org]
+    source = words.source_of(org)
+    return {
+        "page": "setup",
+        "now": now,
+        "org": org,
+        "org_name": org.name,
+        "progress": progress,
+        "setup": None if progress.finished else progress,  # what the menu counts
+        "others": others,
+        "facts": facts,
+        "steps": words.steps(progress, facts),
+        "source": source,
+        "key": words.key_of(source, now),
+        "people": words.people(org),
+        "push": words.newest_push(org, now),
+        "event_curl": words.event_curl(),
+        "answer_curl": words.answer_curl(facts.alert.room.room_id if facts.alert and facts.alert.room else ""),
+    }

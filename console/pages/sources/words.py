@@ -1,0 +1,191 @@
+"""The words and pictures of the sources pages: states, reasons, what a delivery told, and the bars of a day."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.utils.formats import number_format
+from django.utils.functional import Promise
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from alerts.models import Alert, Signal, WebhookDelivery
+from alerts.sources.health import Figures, SourceHealth, has_signal
+from console.text.wording import bdi, clock, person, span
+from orgs.models import Assignment, User
+
+HOURS = 24
+WIDTH, HEIGHT, GAP = 288.0, 40.0, 2.0  # of the picture of a day, in its own units
+ROOM_SHOWN = 12  # characters of a room's id
+
+# Why an item or a delivery was refused, by code.
+REASONS: dict[str, str | Promise] = {
+    "missing_field": gettext_lazy("A required field is missing"),
+    "unknown_field": gettext_lazy("A field that the contract does not know"),
+    "unknown_org": gettext_lazy("No org of ours, or one this key may not write for"),
+    "invalid_item": gettext_lazy("Not what the contract says"),
+    "bad_text": gettext_lazy("Text that cannot be stored"),
+    "bad_number": gettext_lazy("A number beyond every limit"),
+    "too_long": gettext_lazy("A text is too long"),
+    "secret_in_metadata": gettext_lazy("Something that looks like a secret"),
+    "naive": gettext_lazy("A time without its offset"),
+    "too_old": gettext_lazy("Older than 30 days"),
+    "in_the_future": gettext_lazy("More than 24 hours in the future: check the clock"),
+    "id_conflict": gettext_lazy("The same id with other content; the first one is kept"),
+    "not_json": gettext_lazy("Not JSON in UTF-8"),
+    "duplicate_key": gettext_lazy("An object names a field twice"),
+    "too_deep": gettext_lazy("Nested too deep"),
+    "too_large": gettext_lazy("Larger than 2 MiB"),
+    "bad_gzip": gettext_lazy("Not gzip, though it says so"),
+    "not_an_object": gettext_lazy("Not one JSON object"),
+    "unknown_event": gettext_lazy("An event that tells nothing of a room"),
+    "unknown_sender": gettext_lazy("It does not say who wrote"),
+    "no_room": gettext_lazy("No room"),
+    "no_id": gettext_lazy("No id of the message"),
+    "no_time": gettext_lazy("No time"),
+    "bad_time": gettext_lazy("A time that cannot be read"),
+    "wrong_org": gettext_lazy("It is about another organization"),
+    "address": gettext_lazy("From an address that is not allowed"),
+    "internal_error": gettext_lazy("We failed on it; it is kept, to be worked again"),
+}
+
+
+def reason(code: str) -> str:
+    """A code as a sentence; one that has none as it is."""
+    return str(REASONS.get(code, code))
+
+
+def milliseconds(value: float | None) -> str:
+    """A lag: `0.4 s` below 10 s, else as a length of time; a dash for None."""
+    if value is None:
+        return "–"
+    if value < 10_000:
+        return _("{n} s").format(n=number_format(round(value / 1000, 1), 1))
+    return span(value / 1000)
+
+
+# --- a source -------------------------------------------------------------------------------------------------------
+
+
+def worst_first(one: SourceHealth) -> tuple[int, int, str]:
+    """For sorting."""
+    order = ("silent", "no_data", "quiet", "heard")
+    return (0 if one.alarms else 1, order.index(one.state), one.source.name.lower())
+
+
+def alarm(alert: Alert, zone: str) -> SafeString:
+    """What is wrong, since when, for which org."""
+    sentences = {
+        Signal.SILENT_SOURCE: _("Silent for {org}: alarm since {time}."),
+        Signal.REJECTED_ITEMS: _("Much of it is refused for {org}: alarm since {time}."),
+    }
+    parts = {"org": bdi(alert.org), "time": clock(alert.opened_at, zone)}
+    said = [(format_html(text, **parts),) for signal, text in sentences.items() if has_signal(alert, signal)]
+    return format_html_join(" ", "{}", said)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One hour: where its bar stands, how high it is and how much of that was refused; and its figures."""
+
+    x: float
+    y: float
+    height: float
+    refused_y: float
+    refused_height: float
+    start: datetime
+    received: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The last 24 hours as bars, the present hour last; `most`: items of the fullest hour."""
+
+    bars: list[Bar]
+    width: float
+    most: int
+
+
+def day(figures: Figures, now: datetime) -> Day:
+    """The picture of a day; pure. An hour with anything in it shows at least one unit of height."""
+    last = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    starts = [last - timedelta(hours=back) for back in range(HOURS - 1, -1, -1)]
+    hours = [figures.hours.get(start) for start in starts]
+    most = max((hour.received for hour in hours if hour), default=0)
+    step = WIDTH / HOURS
+    bars = []
+    for place, (start, hour) in enumerate(zip(starts, hours, strict=True)):
+        received, refused = (hour.received, hour.refused) if hour else (0, 0)
+        height, red = _height(received, most), _height(refused, most)
+        x = round(place * step, 1)
+        bars.append(Bar(x, HEIGHT - height, height, HEIGHT - red, red, start, received, refused))
+    return Day(bars, round(step - GAP, 1), most)
+
+
+def _height(value: int, most: int) -> float:
+    return max(1.0, round(HEIGHT * value / most, 1)) if value else 0.0
+
+
+# --- a delivery -----------------------------------------------------------------------------------------------------
+
+People = Mapping[str, User]  # by external_user_id
+
+
+def people_of(deliveries: Iterable[WebhookDelivery]) -> People:
+    """Whoever acted in these deliveries of one org and has an assignment. One query."""
+    listed = list(deliveries)
+    acted = {entry["actor"] for delivery in listed for entry in delivery.understood if entry.get("actor")}
+    orgs = {delivery.org_id for delivery in listed}
+    rows = Assignment.objects.filter(org__in=orgs, external_user_id__in=acted).select_related("user")
+    return {row.external_user_id: row.user for row in rows}
+
+
+def told(delivery: WebhookDelivery, people: People) -> list[SafeString]:
+    """What was understood from a delivery, or why its message was not: a sentence for each thing."""
+    if not delivery.outcome:
+        return [format_html("{}", _("Stored, not worked yet"))]
+    status = next((entry["status"] for entry in delivery.understood if "kind" not in entry), "")
+    said = [_qualified(_fact(entry, people), entry) for entry in delivery.understood if "kind" in entry]
+    if delivery.reason:
+        return [format_html("{}", reason(delivery.reason)), *said]
+    if not said:
+        return [format_html("{}", _("Nothing that changes a room"))]
+    if delivery.outcome == WebhookDelivery.Outcome.REPEATED and status:
+        said[0] = format_html(_("{what}, now with status {status}"), what=said[0], status=status)
+    return said
+
+
+def _fact(entry: Mapping[str, Any], people: People) -> SafeString:
+    actor = entry.get("actor", "")
+    who: SafeString | str = person(people.get(actor))
+    if actor and actor not in people:
+        who = _("a human agent ({id})").format(id=actor)
+    sentence = {
+        "customer_message": _("Customer message in room {room}"),
+        "bot_message": _("Bot message in room {room}"),
+        "human_message": _("Human message in room {room}, by {who}"),
+        "assigned": _("Room {room} assigned to {who}"),
+        "resolved": _("Room {room} resolved by {who}") if actor else _("Room {room} resolved"),
+        "returned_to_agent": _("Room {room} returned to the agent"),
+        "human_opened": _("Room {room} opened by {who}"),
+    }.get(entry["kind"])
+    if sentence is None:
+        return format_html("{}", entry["kind"])
+    return format_html(sentence, room=_room(entry.get("room_id", "")), who=who)
+
+
+def _qualified(said: SafeString, entry: Mapping[str, Any]) -> SafeString:
+    if entry.get("undelivered"):
+        said = format_html(_("{what}; it did not reach the customer"), what=said)
+    if entry.get("clock_flagged"):
+        said = format_html(_("{what}; its time is not to be trusted: that of the receipt counts"), what=said)
+    return said
+
+
+def _room(room_id: str) -> SafeString:
+    shown = room_id if len(room_id) <= ROOM_SHOWN else f"{room_id[: ROOM_SHOWN - 4]}…"
+    return format_html('<bdi title="{}">{}</bdi>', room_id, shown)

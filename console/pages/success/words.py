@@ -1,0 +1,361 @@
+"""The success figures as people read them: names, definitions, comparisons, and what each thing counted as."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import partial
+from zoneinfo import ZoneInfo
+
+from django.utils.formats import number_format
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext_lazy
+
+from alerts.figures import COVERAGE, Estimate, Figure, Metric, Success
+from console.text.chart import PERCENT, SECONDS, Chart, line_chart
+from console.text.wording import day_of, duration
+from orgs.models import Org
+
+CLOSE = 1e-9
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a thing counted as; `why` it is not counted, if it is not."""
+
+    name: Promise
+    tone: str = "none"
+    why: Promise | str = ""
+
+
+@dataclass(frozen=True)
+class Words:
+    """A figure's name, short name, definition, what n is, and its outcomes; the counted ones first."""
+
+    name: Promise
+    short: Promise
+    definition: Promise
+    n: Promise
+    outcomes: Mapping[str, Outcome]
+
+
+WORDS: dict[str, Words] = {
+    "time_to_intervene_median_seconds": Words(
+        gettext_lazy("Time to intervene, median"),
+        gettext_lazy("Time to intervene"),
+        gettext_lazy(
+            "From the first failure event of an episode to the first time a human opened the room, wrote in it or was "
+            "assigned to it. The median of the episodes that began in this period and had such a human."
+        ),
+        ngettext_lazy("{n} episode", "{n} episodes"),
+        {
+            "came": Outcome(gettext_lazy("A human came"), "human"),
+            "nobody": Outcome(
+                gettext_lazy("Nobody came"),
+                "crit",
+                gettext_lazy("It ended without a human in the room, so there is no time to measure."),
+            ),
+            "open": Outcome(gettext_lazy("Nobody yet"), "warn", gettext_lazy("It goes on, and nobody is there yet.")),
+            "human_present": Outcome(
+                gettext_lazy("A human was there"),
+                why=gettext_lazy("A human was in the room when it began: there was nobody to wait for."),
+            ),
+        },
+    ),
+    "follow_up_15min_pct": Words(
+        gettext_lazy("Followed up within 15 min"),
+        gettext_lazy("Follow-up in 15 min"),
+        gettext_lazy(
+            "Of the failure events of this period that decided something: the share for which, within 15 min, a human "
+            "opened the room, wrote in it, was assigned, or acknowledged, took or resolved the alert; or a human was "
+            "in the room already."
+        ),
+        ngettext_lazy("{n} failure event", "{n} failure events"),
+        {
+            "followed_up": Outcome(gettext_lazy("Followed up"), "human"),
+            "missed": Outcome(gettext_lazy("Nobody in 15 min"), "crit"),
+            "too_early": Outcome(gettext_lazy("15 min not over"), why=gettext_lazy("Its 15 minutes are not over yet.")),
+            "late": Outcome(
+                gettext_lazy("Told too late"),
+                why=gettext_lazy("It was received over 10 min after it happened, or after the room was done."),
+            ),
+            "above_threshold": Outcome(
+                gettext_lazy("Confident enough"),
+                why=gettext_lazy("Its confidence was at or above the threshold, so it told nobody."),
+            ),
+        },
+    ),
+    "unresolved_pct": Words(
+        gettext_lazy("Failed, and no human came"),
+        gettext_lazy("No human came"),
+        gettext_lazy(
+            "A conversation is a room on one day of its org. Of those that failed in this period and are over: the "
+            "share in which no human opened the room, wrote in it or was assigned to it between the first failure and "
+            "the end."
+        ),
+        ngettext_lazy("{n} conversation", "{n} conversations"),
+        {
+            "nobody": Outcome(gettext_lazy("No human came"), "crit"),
+            "came": Outcome(gettext_lazy("A human came"), "human"),
+            "open": Outcome(gettext_lazy("Not over"), why=gettext_lazy("It is not over yet.")),
+        },
+    ),
+    "coverage_pct": Words(
+        gettext_lazy("Agents with a reachable supervisor"),
+        gettext_lazy("Reachable"),
+        gettext_lazy(
+            "Of the agents in production: the share that is backed up by at least one person whom a push is proven to "
+            "reach. As it is now, whatever the period."
+        ),
+        ngettext_lazy("{n} agent", "{n} agents"),
+        {
+            "reachable": Outcome(gettext_lazy("Reachable"), "ok"),
+            "unreachable": Outcome(gettext_lazy("Nobody"), "crit"),
+        },
+    ),
+    "muted_pct": Words(
+        gettext_lazy("Muted"),
+        gettext_lazy("Muted"),
+        gettext_lazy("Of the episodes that began in this period: the share that somebody snoozed at some time."),
+        ngettext_lazy("{n} episode", "{n} episodes"),
+        {
+            "muted": Outcome(gettext_lazy("Snoozed"), "warn"),
+            "not_muted": Outcome(gettext_lazy("Never snoozed")),
+        },
+    ),
+    "false_alarm_pct": Words(
+        gettext_lazy("False alarms"),
+        gettext_lazy("False alarms"),
+        gettext_lazy("Of the alerts whose last verdict was given in this period: the share called a false alarm."),
+        ngettext_lazy("{n} alert with a verdict", "{n} alerts with a verdict"),
+        {
+            "false_alarm": Outcome(gettext_lazy("False alarm"), "warn"),
+            "confirmed": Outcome(gettext_lazy("Real")),
+        },
+    ),
+    "with_confidence_pct": Words(
+        gettext_lazy("Events with a confidence"),
+        gettext_lazy("With confidence"),
+        gettext_lazy("Of all failure events of this period: the share that told how confident the agent was."),
+        ngettext_lazy("{n} failure event", "{n} failure events"),
+        {
+            "with": Outcome(gettext_lazy("With")),
+            "without": Outcome(gettext_lazy("Without")),
+        },
+    ),
+}
+
+
+def say(metric: Metric, value: float | None) -> str:
+    """A figure in words: `03:12`, `1 h 05`, `78.3 %`; `No data` for None."""
+    if value is None:
+        return _("No data")
+    return f"{number(metric, value)} {unit(metric, value)}".strip()
+
+
+def number(metric: Metric, value: float) -> str:
+    """The figure without its unit; a decimal unless it is exactly a whole number."""
+    if metric.no:
+        return number_format(value, 0 if abs(value - round(value)) < CLOSE else 1, use_l10n=True)
+    return duration(value)
+
+
+def unit(metric: Metric, value: float) -> str:
+    """The unit after it; an hour or more has its own within."""
+    if metric.no:
+        return "%"
+    return _("min") if value < 3600 else ""
+
+
+def counted(metric: Metric, n: int) -> str:
+    """`186 episodes`"""
+    return (WORDS[metric.name].n % n).format(n=n)
+
+
+# --- against goal and baseline ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A comparison as icon, words and tone."""
+
+    tone: str
+    icon: str
+    text: str
+
+
+def goal(metric: Metric) -> str:
+    """What the target says, `goal 70 % or more`; empty without one."""
+    if metric.target is None:
+        return ""
+    if metric is COVERAGE:
+        return _("goal: every agent")
+    text = _("goal {value} or less") if metric.low_is_good else _("goal {value} or more")
+    return text.format(value=say(metric, metric.target))
+
+
+def verdict(figure: Figure) -> Verdict | None:
+    """The figure against its goal; without one against its baseline, if lower is better. None: nothing to say."""
+    metric, value, baseline = figure.metric, figure.now.value, figure.baseline.value
+    if value is None:
+        return None
+    if metric.target is not None:
+        met = value <= metric.target if metric.low_is_good else value >= metric.target - CLOSE
+        return (
+            Verdict("ok", "circle-check-f", goal(metric)) if met else Verdict("crit", "alert-octagon-f", goal(metric))
+        )
+    if not metric.low_is_good or baseline is None or abs(value - baseline) < CLOSE:
+        return None
+    was = say(metric, baseline)
+    if value < baseline:
+        return Verdict("ok", "arrow-down-right", _("below the first 30 days, {value}").format(value=was))
+    return Verdict("warn", "arrow-up-right", _("above the first 30 days, {value}").format(value=was))
+
+
+def due(metric: Metric, org: Org | None) -> str:
+    """By when an org is to reach the goal; empty if no day is known."""
+    if org is None or org.ga_date is None or not metric.days:
+        return ""
+    return _("due {day}").format(day=day_of(org.ga_date + timedelta(days=metric.days), year=True))
+
+
+def baseline(figure: Figure, success: Success, shown: list[Org]) -> str:
+    """The first 30 days of the org, and whether they are over; empty where there is no such thing."""
+    estimate = figure.baseline
+    if estimate.value is None:
+        return ""
+    words = {"value": say(figure.metric, estimate.value), "n": estimate.n}
+    ends = success.baseline_ends.get(shown[0].pk) if len(shown) == 1 else None
+    if ends is not None and ends > success.as_of:
+        day = day_of(ends.astimezone(ZoneInfo(shown[0].zone)).date(), year=True)
+        return _("baseline so far {value}, n {n}; it is complete on {day}").format(day=day, **words)
+    return _("baseline {value}, n {n}").format(**words)
+
+
+def interval(metric: Metric, estimate: Estimate) -> str:
+    """The 95 % interval in words."""
+    if metric is COVERAGE or estimate.value is None:
+        return ""
+    if estimate.low is None or estimate.high is None:
+        return _("too few for an interval")
+    low = number(metric, estimate.low)
+    return _("95 %: {low} to {high}").format(low=low, high=say(metric, estimate.high))
+
+
+# --- a card ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Point:
+    """A row of the table behind a trend."""
+
+    day: str
+    value: str
+    n: int
+    interval: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """One figure on the page."""
+
+    name: str
+    metric: Metric
+    number: str
+    unit: str
+    verdict: Verdict | None
+    due: str
+    baseline: str
+    interval: str
+    n: str
+    left_out: list[str]
+    definition: str
+    chart: Chart | None
+    chart_label: str
+    points: list[Point]
+
+
+def card(figure: Figure, success: Success, shown: list[Org]) -> Card:
+    """A figure in words, with its trend. `shown`: the orgs it is of."""
+    metric, words = figure.metric, WORDS[figure.metric.name]
+    figure_number, figure_unit = _large(figure)
+    days = [day_of(day) for day in success.points]
+    return Card(
+        name=str(words.name),
+        metric=metric,
+        number=figure_number,
+        unit=figure_unit,
+        verdict=verdict(figure),
+        due=due(metric, shown[0] if len(shown) == 1 else None),
+        baseline=baseline(figure, success, shown),
+        interval=interval(metric, figure.now),
+        n=counted(metric, figure.now.n),
+        left_out=left_out(metric, figure.outcomes),
+        definition=str(words.definition),
+        chart=_chart(figure, days),
+        chart_label=_chart_label(figure, days),
+        points=[
+            Point(day, say(metric, point.value), point.n, interval(metric, point))
+            for day, point in zip(days, figure.trend, strict=False)
+        ],
+    )
+
+
+def _large(figure: Figure) -> tuple[str, str]:
+    """The figure and what stands small after it; of agents, whom one can count, `5` `of 6`. Empty: no data."""
+    metric, value = figure.metric, figure.now.value
+    if value is None:
+        return "", ""
+    if metric is COVERAGE:
+        return str(figure.outcomes.get(metric.yes, 0)), _("of {n}").format(n=figure.now.n)
+    return number(metric, value), unit(metric, value)
+
+
+def left_out(metric: Metric, outcomes: Mapping[str, int]) -> list[str]:
+    """`12 not counted: A human was there`, for each reason that occurs."""
+    words = WORDS[metric.name].outcomes
+    return [
+        _("{n} not counted: {why}").format(n=n, why=words[outcome].name)
+        for outcome, n in sorted(outcomes.items())
+        if outcome not in metric.counted and n
+    ]
+
+
+def _chart(figure: Figure, days: list[str]) -> Chart | None:
+    metric = figure.metric
+    rules = [
+        ("target", metric.target, _("goal")),
+        ("baseline", figure.baseline.value, _("baseline")),
+    ]
+    values = [point.value for point in figure.trend]
+    return line_chart(values, days, rules, PERCENT if metric.no else SECONDS, partial(number, metric))
+
+
+def _chart_label(figure: Figure, days: list[str]) -> str:
+    """The trend for those who do not see it: from where to where."""
+    known = [(day, point.value) for day, point in zip(days, figure.trend, strict=False) if point.value is not None]
+    if not known:
+        return ""
+    (first_day, first), (last_day, last) = known[0], known[-1]
+    return _("{name}: {first} on {first_day}, {last} on {last_day}").format(
+        name=WORDS[figure.metric.name].name,
+        first=say(figure.metric, first),
+        first_day=first_day,
+        last=say(figure.metric, last),
+        last_day=last_day,
+    )
+
+
+def span_words(starts: date, ends: date) -> str:
+    """`28 Oct to 26 Nov 2026`; the end is the last day, not the one after."""
+    last = ends - timedelta(days=1)
+    if last == starts:
+        return day_of(last, year=True)
+    return _("{first} to {last}").format(
+        first=day_of(starts, year=starts.year != last.year), last=day_of(last, year=True)
+    )
+
+
+def today(now: datetime, zone: str) -> date:
+    """The day it is in a zone."""
+    return now.astimezone(ZoneInfo(zone)).date()

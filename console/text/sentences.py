@@ -1,0 +1,221 @@
+"""Every decision as a sentence that says who and when. The reason codes are those of alerts/decide.py."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from alerts.models import Alert, Push, Signal, Transition
+from console.text.wording import ago, bdi, before, clock, people, person, whose
+from orgs.models import Severity, User
+
+SIGNALS = {str(value): label for value, label in Signal.choices}
+SEVERITIES = {str(value): label for value, label in Severity.choices}
+
+# Why people are told; follows "Pushed to Rina: ".
+BECAUSE = {
+    "first": gettext_lazy("first failure in this room."),
+    "worsened": gettext_lazy("it got worse."),
+    "repeat_due": gettext_lazy("nobody has acted yet."),
+    "rearmed": gettext_lazy("it failed again."),
+    "silent_source": gettext_lazy("nothing is heard from it."),
+    "rejected_items": gettext_lazy("much of what it sends is refused."),
+    "escalated": gettext_lazy("nobody of the tier before has acted."),
+    "test": gettext_lazy("a test."),
+}
+
+# Why an event changed nothing for people.
+QUIETLY = {
+    "late": gettext_lazy("Not pushed: it was reported more than 10 min late."),
+    "human_present": gettext_lazy("Not pushed: a human is in the room."),
+    "above_threshold": gettext_lazy("No alert: the confidence is not below the threshold."),
+    "acknowledged": gettext_lazy("Not pushed: somebody is on it."),
+    "snoozed": gettext_lazy("Not pushed: the alert is snoozed."),
+    "attached": gettext_lazy("Not pushed: the alert is no worse than before."),
+}
+
+# Why one person's push was skipped, cancelled or is dead; `no_longer_needed` also by how its alert ended.
+ENDED = {
+    "throttled": gettext_lazy("Not pushed: told about this less than 5 min before."),
+    "superseded": gettext_lazy("Not sent: a newer push took its place."),
+    "expired": gettext_lazy("Not sent: it was more than 30 min old."),
+    "no_longer_needed": gettext_lazy("Not sent: somebody had acted by then."),
+    "recovered": gettext_lazy("Not sent: the source had recovered by then."),
+    "quiet": gettext_lazy("Not sent: the alert had closed by then, because the room was quiet."),
+    "abandoned": gettext_lazy("Not sent: the alert had closed by then, because nobody came."),
+    "room": gettext_lazy("Not sent: the room had been resolved by then."),
+    "removed": gettext_lazy("Not sent: no longer a supervisor of this agent."),
+    "refused": gettext_lazy("Not sent: notification-service refused it."),
+    "gave_up": gettext_lazy("Not sent: notification-service could not be reached."),
+}
+# The changes after which nobody needs telling; "": its reason says more, if somebody did not just resolve it.
+ENDINGS = {"resolved": "", "abandoned": "abandoned"} | dict.fromkeys(
+    ("acknowledged", "assigned", "snoozed", "opened_room", "intervened"), "no_longer_needed"
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of one person's push: its state, and when they were last told about the room before it."""
+
+    user: User
+    state: str
+    ended_reason: str = ""
+    told_before: datetime | None = None
+
+
+def why_ended(push: Push, transitions: Iterable[Transition]) -> str:
+    """The key in ENDED of why a push ended: an alert may have ended by itself. `transitions` are its alert's."""
+    if push.ended_reason == "no_longer_needed":
+        ends = [t for t in transitions if t.change in ENDINGS and t.at <= (push.ended_at or t.at)]
+        if ends:
+            last = max(ends, key=lambda t: (t.at, t.pk))
+            return ENDINGS[last.change] or (last.reason if last.reason in ENDED else push.ended_reason)
+    return push.ended_reason
+
+
+def signal_name(signal: str) -> str:
+    """The signal in words; an unknown one as it is."""
+    return str(SIGNALS.get(signal, signal))
+
+
+def severity_name(severity: str) -> str:
+    """The severity in words."""
+    return str(SEVERITIES.get(severity, severity))
+
+
+def pushed(reason: str, told: Sequence[Told], at: datetime | None, now: datetime) -> SafeString:
+    """`Pushed to Rina and Bayu 58 s ago: first failure in this room.`; `at` None leaves the time out."""
+    users = [one.user for one in told]
+    because = BECAUSE.get(reason, "")
+    again = reason in ("worsened", "repeat_due", "rearmed")
+    if at is None:
+        text = _("Pushed again to {people}: {because}") if again else _("Pushed to {people}: {because}")
+        return format_html(text, people=people(users), because=because)
+    text = _("Pushed again to {people} {ago}: {because}") if again else _("Pushed to {people} {ago}: {because}")
+    return format_html(text, people=people(users), ago=ago(at, now), because=because)
+
+
+def not_pushed(users: Sequence[User], when: SafeString | None) -> SafeString:
+    """`Not pushed: Rina was told 2 min ago.`; `when` is what `ago` or `before` made."""
+    if not users or when is None:
+        return format_html("{}", QUIETLY["attached"])
+    if len(users) == 1:
+        return whose(
+            users[0],
+            _("Not pushed: {name} was told {ago}."),
+            _("Not pushed: you were told {ago}."),
+            ago=when,
+        )
+    return format_html(_("Not pushed: {people} were told {ago}."), people=people(users), ago=when)
+
+
+def telling(reason: str, told: Sequence[Told], at: datetime | None, now: datetime) -> list[tuple[SafeString, bool]]:
+    """The sentences of one occasion to tell people, each with whether it says that somebody was told.
+
+    With `at` the times are seen from `now`; without it (a timeline) from the occasion itself, which was at `now`.
+    """
+    said = []
+    sent = [one for one in told if one.state in ("pending", "sending", "sent")]
+    if sent:
+        said.append((pushed(reason, sent, at, now), True))
+    throttled = [one for one in told if one.ended_reason == "throttled"]
+    if throttled:
+        last = max((one.told_before for one in throttled if one.told_before), default=None)
+        when = None if last is None else before(last, now) if at is None else ago(last, now)
+        said.append((not_pushed([one.user for one in throttled], when), False))
+    for ended in sorted({one.ended_reason for one in told if one.ended_reason not in ("", "throttled")}):
+        users = [one.user for one in told if one.ended_reason == ended]
+        text = format_html(_("{people}: {reason}"), people=people(users), reason=ENDED.get(ended, ended))
+        said.append((text, False))
+    return said
+
+
+def unroutable(agent: str) -> SafeString:
+    """Nobody is assigned: on screen and to specialists, never silence."""
+    return format_html(_("Nobody can be told: no supervisor backs up {agent}."), agent=bdi(agent))
+
+
+def quietly(reason: str) -> SafeString:
+    """Why an event that was added told nobody."""
+    return format_html("{}", QUIETLY.get(reason, QUIETLY["attached"]))
+
+
+def last_decision(alert: Alert, told: Sequence[Told], zone: str, now: datetime) -> SafeString:
+    """The newest decision about an open alert, for its row."""
+    reason = alert.last_reason
+    if alert.snoozed_until is not None and alert.snoozed_until > now:
+        return format_html(_("Snoozed until {time}; getting worse breaks it."), time=clock(alert.snoozed_until, zone))
+    if reason == "unroutable":
+        return format_html(_("No supervisor backs up {agent}."), agent=bdi(alert.agent.name if alert.agent else ""))
+    if reason in BECAUSE and told:
+        return telling(reason, told, alert.last_told_at, now)[0][0]
+    if reason in ("attached", "acknowledged", "snoozed") and told:
+        when = ago(alert.last_told_at, now) if alert.last_told_at else None
+        return not_pushed([one.user for one in told if one.state != "skipped"], when)
+    return quietly(reason)
+
+
+def on_it(alert: Alert, zone: str, now: datetime, opened_by: User | None) -> tuple[SafeString, SafeString]:
+    """Who has an acknowledged alert, and what happens next."""
+    expires = alert.acknowledge_expires_at
+    if opened_by is not None or alert.human_acted_at is not None:
+        who = whose(
+            opened_by or alert.acknowledged_by,
+            _("{name} opened the room {ago}"),
+            _("You opened the room {ago}"),
+            ago=ago(alert.human_acted_at or now, now),
+        )
+        why = _("Has not written yet. Opens again at {time} if nobody does.")
+    else:
+        taken = alert.assigned_to is not None
+        who = whose(
+            alert.assigned_to or alert.acknowledged_by,
+            _("{name} took it {ago}") if taken else _("{name} has seen it {ago}"),
+            _("You took it {ago}") if taken else _("You have seen it {ago}"),
+            ago=ago(alert.acknowledged_at or now, now),
+        )
+        why = _("Not in the room yet. Opens again at {time} if nobody enters.")
+    return who, format_html(why, time=clock(expires, zone)) if expires else format_html("{}", "")
+
+
+def in_room(alert: Alert, now: datetime) -> tuple[SafeString, SafeString]:
+    """Who intervened, and whether they still hold the room."""
+    room = alert.room
+    user = room.human if room is not None and room.human_since is not None else alert.intervened_by
+    if room is not None and room.human_since is None:
+        who = whose(user, _("{name} was in the room"), _("You were in the room"))
+        return who, format_html("{}", _("The bot has the room back; alarms again if it fails."))
+    who = whose(user, _("{name} is in the room"), _("You are in the room"))
+    return who, format_html("{}", _("Silent while a human holds the room; alarms again if the bot gets it back."))
+
+
+def ended(alert: Alert, now: datetime) -> SafeString:
+    """How a resolved alert ended."""
+    when = ago(alert.resolved_at or now, now)
+    match alert.resolved_kind:
+        case Alert.By.QUIET:
+            return format_html("{}", _("Closed: quiet for 30 min"))
+        case Alert.By.ABANDONED:
+            return format_html("{}", _("Closed after 24 h: nobody came"))
+        case Alert.By.RECOVERED:
+            return format_html(_("Recovered {ago}"), ago=when)
+        case Alert.By.ROOM if alert.resolved_by is None:
+            return format_html(_("Room resolved {ago}"), ago=when)
+    return format_html(_("Resolved by {person} {ago}"), person=person(alert.resolved_by), ago=when)
+
+
+def taken_by(alert: Alert) -> str:
+    """The answer to somebody who was too late, as plain text."""
+    holder = alert.intervened_by if alert.state == Alert.State.INTERVENED else None
+    holder = holder or alert.assigned_to or alert.acknowledged_by
+    return _("Already taken by {name}.").format(name=holder) if holder else _("Already taken.")
+
+
+def failures(count: int) -> str:
+    """`5 failure events, one alert`."""
+    return ngettext("{n} failure event, one alert", "{n} failure events, one alert", count).format(n=count)
