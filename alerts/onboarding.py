@@ -62,7 +62,7 @@ def unfinished(org_ids: Iterable[int] | None) -> list[Progress]:
 
 
 @dataclass(frozen=True)
-class Facts:
+class SetupFacts:
     """What proves each step of one org, where it is proven."""
 
     source: SourceHeard | None
@@ -75,12 +75,12 @@ class Facts:
     alert: Alert | None  # the newest one whose room can be opened
 
 
-def facts(org: Org) -> Facts:
+def facts(org: Org) -> SetupFacts:
     """Seven queries; run it inside a scope."""
     rows = {step: found.filter(org=org) for step, found in _proofs().items()}
     acts = ("actor", "alert__room")
     alerts = Alert.objects.filter(org=org, scope=Alert.Scope.ROOM)
-    return Facts(
+    return SetupFacts(
         source=rows["source"].select_related("source").order_by("-at").first(),
         event=rows["event"].select_related("agent").order_by("received_at").first(),
         **rows["people"].aggregate(people=Count("user", distinct=True), tiers=Count("role__tier", distinct=True)),

@@ -14,14 +14,14 @@ from django.db.models import Max, Q, QuerySet
 from alerts.models import Push, Transition
 from orgs.models import Agent, Assignment, User
 
-State = Literal["reachable", "unproven", "unreachable"]
-Reason = Literal["", "never_delivered", "never_asked", "no_phone", "refused", "inactive"]
+ReachState = Literal["reachable", "unproven", "unreachable"]
+ReachReason = Literal["", "never_delivered", "never_asked", "no_phone", "refused", "inactive"]
 Times = Mapping[str, Any]  # of the newest pushes to a person: delivered, opened, failed, refused, no_token
 ENTERING = (Transition.Change.OPENED_ROOM, Transition.Change.INTERVENED)
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ReachFacts:
     """What is known of a person's phones in an org; a time is None where it never happened."""
 
     active: bool = True
@@ -32,7 +32,7 @@ class Facts:
     no_token_at: datetime | None = None  # notification-service answered a push with "no phone"
 
 
-def judge(facts: Facts) -> tuple[State, Reason]:
+def judge_reach(facts: ReachFacts) -> tuple[ReachState, ReachReason]:
     """Whether this person can be reached, and why not. The newest fact counts; no fact is no good news."""
     if not facts.active:
         return "unreachable", "inactive"
@@ -57,8 +57,8 @@ class Supervisor:
 
     user: User
     tier: int
-    state: State = "unreachable"
-    reason: Reason = "never_asked"
+    state: ReachState = "unreachable"
+    reason: ReachReason = "never_asked"
     delivered_at: datetime | None = None
     opened_at: datetime | None = None
     refused_at: datetime | None = None
@@ -109,7 +109,7 @@ class Coverage:
         return 100 * self.covered // self.total if self.total else None
 
 
-def coverage(found: Iterable[AgentReach]) -> Coverage:
+def coverage_of(found: Iterable[AgentReach]) -> Coverage:
     """The coverage of these agents."""
     agents = list(found)
     covered = sum(1 for one in agents if one.reachable)
@@ -190,8 +190,10 @@ def _entered(agents: Sequence[Agent], users: set[int]) -> dict[tuple[int, int], 
 def _supervisor(user: User, tier: int, pushes: Times) -> Supervisor:
     delivered = pushes.get("delivered")
     refused = max((at for at in (pushes.get("failed"), pushes.get("refused")) if at), default=None)
-    facts = Facts(user.is_active, user.push_tokens, user.push_tokens_at, delivered, refused, pushes.get("no_token"))
-    state, reason = judge(facts)
+    facts = ReachFacts(
+        user.is_active, user.push_tokens, user.push_tokens_at, delivered, refused, pushes.get("no_token")
+    )
+    state, reason = judge_reach(facts)
     return Supervisor(user, tier, state, reason, delivered, pushes.get("opened"), refused)
 
 

@@ -12,7 +12,7 @@ from orgs import clock
 @shared_task(ignore_result=True, acks_late=True)
 def sweep_pushes() -> None:
     """Send what is due: on a kick after a commit, and every few seconds anyway."""
-    outbox.sweep()
+    outbox.sweep_outbox()
 
 
 @shared_task(ignore_result=True, acks_late=True)
@@ -23,7 +23,7 @@ def work_deliveries() -> None:
 
 
 @shared_task(ignore_result=True, acks_late=True)
-def sweep_timers() -> None:
+def run_timers() -> None:
     """Work the alerts whose due time has passed."""
     with scopes_disabled():
         actions.sweep_timers()
@@ -33,7 +33,7 @@ def sweep_timers() -> None:
 def watch_sources() -> None:
     """Say which sources fell silent or are refused, and let go of what is no longer shown."""
     with scopes_disabled():
-        watch.sweep()
+        watch.sweep_sources()
         traffic.tidy(clock.now())
 
 

@@ -18,7 +18,7 @@ class BadTime(Exception):
         self.message = message
 
 
-def judge(value: datetime, now: datetime) -> tuple[datetime, bool]:
+def judge_time(value: datetime, now: datetime) -> tuple[datetime, bool]:
     """The time in UTC, and whether the sender's clock is ahead: over 5 min in the future is clamped to `now`.
 
     Raises BadTime: without an offset, over 24 h in the future, over 30 days old.

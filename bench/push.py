@@ -168,7 +168,7 @@ def sweep_all(count: int) -> float:
             [Push(id=push_id, idempotency_key=key) for push_id, key in keys], ["idempotency_key"], batch_size=500
         )
         began = time.monotonic()
-        outbox.sweep(until=began + 600)
+        outbox.sweep_outbox(until=began + 600)
         took = time.monotonic() - began
         sent = Push.objects.filter(state="sent").count()
         Push.objects.update(state="cancelled")

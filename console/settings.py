@@ -167,7 +167,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "live"
 CELERY_BEAT_SCHEDULE = {
     "sweep pushes": {"task": "alerts.tasks.sweep_pushes", "schedule": 5.0, "options": {"expires": 5}},
-    "sweep timers": {"task": "alerts.tasks.sweep_timers", "schedule": 5.0, "options": {"expires": 5}},
+    "sweep timers": {"task": "alerts.tasks.run_timers", "schedule": 5.0, "options": {"expires": 5}},
     "work deliveries": {"task": "alerts.tasks.work_deliveries", "schedule": 5.0, "options": {"expires": 5}},
     "watch sources": {"task": "alerts.tasks.watch_sources", "schedule": 60.0, "options": {"expires": 60}},
     "ask push tokens": {

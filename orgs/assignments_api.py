@@ -16,7 +16,7 @@ from orgs.incoming import Field, Query, check_fields, read_body, read_list
 from orgs.models import Assignment, Org
 from orgs.others import confirm
 from orgs.plan import MOST_ROWS, Line
-from orgs.sync import Busy, Conflict, Outcome, sync
+from orgs.sync import Busy, SyncConflict, SyncOutcome, sync
 
 NAME = "assignments"
 FIELDS: Mapping[str, Field] = {
@@ -117,7 +117,7 @@ def _refused(errors: list[Error]) -> Response:
 # --- the answer ------------------------------------------------------------------------------------------------------
 
 
-def _answer(outcome: Outcome, dry_run: bool) -> dict[str, Any]:
+def _answer(outcome: SyncOutcome, dry_run: bool) -> dict[str, Any]:
     return {
         "added": [_added(line) for line in outcome.added],
         "changed": [_changed(line) for line in outcome.changed],
@@ -149,5 +149,5 @@ def _changed(line: Line) -> dict[str, Any]:
     return {"sso_id": line.row.sso_id, "role": line.row.role, "changes": changes} | _pending(line.assignment)
 
 
-def _conflict(conflict: Conflict) -> dict[str, Any]:
+def _conflict(conflict: SyncConflict) -> dict[str, Any]:
     return {"conflict": conflict.kind} | _one(conflict.assignment) | {"provenance": conflict.provenance}

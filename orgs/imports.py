@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from orgs.models import Assignment
-from orgs.plan import ADDED, CHANGED, COLUMNS, MOST_ROWS, REFUSED, REQUIRED, UNCHANGED, Line, Plan, Row
+from orgs.plan import ADDED, CHANGED, COLUMNS, MOST_ROWS, REFUSED, REQUIRED, UNCHANGED, AssignmentPlan, Line, PlannedRow
 
 MOST_BYTES = 1024 * 1024
 EXCEL = re.compile(r"\s*\"?sep=([,;\t])\"?[ ,;\t]*(?:\r\n|\n|\r|\Z)", re.IGNORECASE)
@@ -27,7 +27,7 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True)
-class Result:
+class ImportResult:
     """Every line of a file in its order."""
 
     lines: list[Line]
@@ -51,16 +51,16 @@ class Result:
         }
 
 
-def run(content: bytes, *, dry_run: bool) -> Result:
+def run(content: bytes, *, dry_run: bool) -> ImportResult:
     """Judge every line and, unless it is a dry run or a line is refused, write all of them.
 
     One transaction; the locks are the rows of the orgs the file names, in order. Raises Unreadable.
     """
-    rows = read(content)
+    rows = read_csv(content)
     try:
         with transaction.atomic():
-            plan = Plan(rows, Assignment.Provenance.CSV, place=_place)
-            result = Result([plan.judge(row) for row in rows])
+            plan = AssignmentPlan(rows, Assignment.Provenance.CSV, place=_place)
+            result = ImportResult([plan.judge(row) for row in rows])
             if not dry_run and not result.refused:
                 plan.write()
     except IntegrityError as error:
@@ -68,11 +68,11 @@ def run(content: bytes, *, dry_run: bool) -> Result:
     return result
 
 
-def _place(row: Row) -> str:
+def _place(row: PlannedRow) -> str:
     return _("line %(number)d") % {"number": row.number}
 
 
-def read(content: bytes) -> list[Row]:
+def read_csv(content: bytes) -> list[PlannedRow]:
     """The lines of a CSV file: UTF-8 with or without BOM; comma, semicolon or tab; any line ends.
 
     Raises Unreadable.
@@ -91,7 +91,7 @@ def read(content: bytes) -> list[Row]:
     return rows
 
 
-def _rows(text: str) -> Iterator[Row]:
+def _rows(text: str) -> Iterator[PlannedRow]:
     text, delimiter, skipped = _delimited(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] | None = None
@@ -106,7 +106,7 @@ def _rows(text: str) -> Iterator[Row]:
         if lines > MOST_ROWS:
             raise Unreadable(_("The file has more than %(most)d lines: split it.") % {"most": MOST_ROWS})
         cells = _as_long_as(header, cells, number)
-        yield Row.of(number, {column: _cell(cell) for column, cell in zip(header, cells, strict=True)})
+        yield PlannedRow.of(number, {column: _cell(cell) for column, cell in zip(header, cells, strict=True)})
 
 
 def _delimited(text: str) -> tuple[str, str, int]:
@@ -169,7 +169,7 @@ def safe(value: str) -> str:
     return f"'{value}" if value.startswith(FORMULA) else value
 
 
-def export(assignments: Iterable[Assignment]) -> Iterator[str]:
+def export_assignments(assignments: Iterable[Assignment]) -> Iterator[str]:
     """Lines of CSV that `run` reads again, header first. Wants org, role and user at hand."""
     yield ",".join(COLUMNS) + "\r\n"
     for one in assignments:

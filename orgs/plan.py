@@ -29,7 +29,7 @@ Changes = dict[str, tuple[str | int, str | int]]  # column -> before, after; a b
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PlannedRow:
     """One row as text; `number`: its line in a file, the header being line 1, or its place in a list, from 0."""
 
     number: int
@@ -42,7 +42,7 @@ class Row:
     locale: str = ""
 
     @classmethod
-    def of(cls, number: int, cells: Mapping[str, str]) -> "Row":
+    def of(cls, number: int, cells: Mapping[str, str]) -> "PlannedRow":
         """A row as its identifiers are spelled; one that cannot be an identifier stays, to be refused by name."""
         return cls(number, **{column: _spelled_cell(column, cell) for column, cell in cells.items()})
 
@@ -53,7 +53,7 @@ def _spelled_cell(column: str, cell: str) -> str:
     return locale_of(cell.strip(" ")) if column == "locale" else cell.strip(" ")
 
 
-COLUMNS = tuple(column.name for column in fields(Row) if column.name != "number")
+COLUMNS = tuple(column.name for column in fields(PlannedRow) if column.name != "number")
 
 
 class Wrong(NamedTuple):
@@ -71,7 +71,7 @@ class Line:
     `near_twin`: the sso_id of somebody else that a new person's is nearly the same as.
     """
 
-    row: Row
+    row: PlannedRow
     outcome: str
     said: str = ""
     changes: Changes = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Line:
         return self.row.number
 
 
-class Plan:
+class AssignmentPlan:
     """What rows would do to the database, judged one by one; `write` does it. The locks are the rows of the orgs.
 
     `place`: how a sentence names a row. `whole`: the org whose whole list this is: what the list does not name is left
@@ -96,10 +96,10 @@ class Plan:
 
     def __init__(
         self,
-        rows: list[Row],
+        rows: list[PlannedRow],
         provenance: str,
         *,
-        place: Callable[[Row], str],
+        place: Callable[[PlannedRow], str],
         whole: Org | None = None,
         others: Others | None = None,
         acquainted: QuerySet[User] | None = None,
@@ -115,14 +115,14 @@ class Plan:
         self._acquainted = acquainted
         known = Assignment.every.filter(org__in=orgs).select_related("org", "role", "user")
         self.assignments = {(one.org.external_id, one.role.name, one.user.sso_id): one for one in known}
-        self.said: dict[tuple[str, ...], tuple[str, Row]] = {}  # what the rows said about a thing, and where
+        self.said: dict[tuple[str, ...], tuple[str, PlannedRow]] = {}  # what the rows said about a thing, and where
         self.new: list[SupervisorRole | User | Assignment] = []
         self.old: dict[int, SupervisorRole | User | Assignment] = {}  # by identity
         self.named: set[tuple[str, str, str]] = set()  # known assignments that a row names
         self.twin_of: dict[str, str] = {}  # sso_id of a new person -> one that it is nearly the same as
         self.taken_over: list[int] = []  # those that become another's word and nothing else
 
-    def judge(self, row: Row) -> Line:
+    def judge(self, row: PlannedRow) -> Line:
         """Decide about one row, and remember what it would change for those that follow."""
         wrong = _wrong_cell(row) or self._unknown_org(row) or self._contradiction(row)
         if wrong:
@@ -165,12 +165,12 @@ class Plan:
             model._default_manager.bulk_update(old, changing, batch_size=BATCH)
         Assignment.every.filter(pk__in=self.taken_over).update(provenance=self.provenance)
 
-    def _unknown_org(self, row: Row) -> Wrong | None:
+    def _unknown_org(self, row: PlannedRow) -> Wrong | None:
         if row.org in self.orgs:
             return None
         return Wrong("unknown_org", "org", _("There is no org %(org)s.") % {"org": row.org})
 
-    def _contradiction(self, row: Row) -> Wrong | None:
+    def _contradiction(self, row: PlannedRow) -> Wrong | None:
         """A row may not repeat an earlier one, nor say something else about the same thing."""
         facts = [
             ("sso_id", ("assignment", row.org, row.role, row.sso_id), f"{row.number}"),
@@ -187,7 +187,7 @@ class Plan:
                 return self._said_before(column, thing, before, earlier)
         return None
 
-    def _said_before(self, column: str, thing: tuple[str, ...], before: str, earlier: Row) -> Wrong:
+    def _said_before(self, column: str, thing: tuple[str, ...], before: str, earlier: PlannedRow) -> Wrong:
         place = self.place(earlier)
         if thing[0] == "assignment":
             return Wrong("repeated", column, _("It is the same as %(place)s.") % {"place": place})
@@ -195,7 +195,7 @@ class Plan:
         said = _("%(what)s of %(thing)s is %(before)s in %(place)s.") % parts
         return Wrong("contradiction", column, said)
 
-    def _role(self, row: Row, made: list[str], changes: Changes) -> SupervisorRole:
+    def _role(self, row: PlannedRow, made: list[str], changes: Changes) -> SupervisorRole:
         role = self.roles.get((row.org, row.role))
         if role is None:
             twin = Twins(name for org, name in self.roles if org == row.org).of(row.role)
@@ -207,7 +207,7 @@ class Plan:
         self._change(role, "tier", int(row.tier), changes)
         return role
 
-    def _person(self, row: Row, made: list[str], changes: Changes) -> User:
+    def _person(self, row: PlannedRow, made: list[str], changes: Changes) -> User:
         person = self.people.get(row.sso_id)
         if person is None:
             person = User(sso_id=row.sso_id, name=row.name, locale=row.locale)
@@ -249,7 +249,7 @@ def _sentences(changes: Changes) -> list[str]:
     return [f"{column} {before or '–'} → {after}" for column, (before, after) in changes.items()]
 
 
-def _values(rows: list[Row], column: str) -> set[str]:
+def _values(rows: list[PlannedRow], column: str) -> set[str]:
     """The values of a column that the database can be asked for."""
     return {value for row in rows if not CONTROL.search(value := getattr(row, column))}
 
@@ -262,7 +262,7 @@ def _hidden(value: str) -> str:
     return ""
 
 
-def _wrong_cell(row: Row) -> Wrong | None:
+def _wrong_cell(row: PlannedRow) -> Wrong | None:
     """Why a row cannot be used, whatever the database says."""
     for column in COLUMNS:
         value = getattr(row, column)

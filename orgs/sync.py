@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from orgs.models import Assignment, Org, User
 from orgs.others import others_of
-from orgs.plan import ADDED, CHANGED, REFUSED, UNCHANGED, Line, Plan, Row
+from orgs.plan import ADDED, CHANGED, REFUSED, UNCHANGED, AssignmentPlan, Line, PlannedRow
 
 ATTEMPTS = 3
 SYNC = Assignment.Provenance.SYNC
@@ -21,7 +21,7 @@ class Busy(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class SyncConflict:
     """Two say different things. `changed`, `removed`: the list against whoever said it before; `shared_id`: an
     external_user_id that another person has too. `provenance`: whose word the assignment was before.
     """
@@ -32,12 +32,12 @@ class Conflict:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SyncOutcome:
     """What became of every item, in its order; and of what the list does not name."""
 
     lines: list[Line]
     removed: list[Assignment]
-    conflicts: list[Conflict]
+    conflicts: list[SyncConflict]
 
     def those(self, outcome: str) -> list[Line]:
         return [line for line in self.lines if line.outcome == outcome]
@@ -64,7 +64,7 @@ class Outcome:
         return [line.assignment for line in self.lines if line.assignment and line.assignment.pending]
 
 
-def sync(org: Org, items: Sequence[Mapping[str, Any]], *, dry_run: bool, trusted: bool) -> Outcome:
+def sync(org: Org, items: Sequence[Mapping[str, Any]], *, dry_run: bool, trusted: bool) -> SyncOutcome:
     """Make the assignments of the org what the items say; unless it is a dry run, or an item is refused.
 
     An item has `role`, `tier`, `sso_id`, and may have `external_user_id`, `name`, `locale`. One transaction; the lock
@@ -81,36 +81,36 @@ def sync(org: Org, items: Sequence[Mapping[str, Any]], *, dry_run: bool, trusted
     raise Busy
 
 
-def _row(number: int, org: Org, item: Mapping[str, Any]) -> Row:
+def _row(number: int, org: Org, item: Mapping[str, Any]) -> PlannedRow:
     cells = {column: str(value) for column, value in item.items()}
-    return replace(Row.of(number, cells), org=org.external_id)  # as it is stored: an older spelling stays its own
+    return replace(PlannedRow.of(number, cells), org=org.external_id)  # as it is stored: an old spelling stays its own
 
 
-def place(row: Row) -> str:
+def place(row: PlannedRow) -> str:
     """How the answer names an item."""
     return f"assignments[{row.number}]"
 
 
-def _sync(org: Org, rows: list[Row], dry_run: bool, trusted: bool) -> Outcome:
+def _sync(org: Org, rows: list[PlannedRow], dry_run: bool, trusted: bool) -> SyncOutcome:
     others = None if trusted else others_of(org, {row.sso_id for row in rows})
     acquainted = None if trusted else User.objects.filter(assignments__org=org)
-    plan = Plan(rows, SYNC, place=place, whole=org, others=others, acquainted=acquainted)
+    plan = AssignmentPlan(rows, SYNC, place=place, whole=org, others=others, acquainted=acquainted)
     lines = [plan.judge(row) for row in rows]
     removed = sorted(plan.left_over(), key=lambda one: (one.role.name, one.user.sso_id))
-    outcome = Outcome(lines, removed, list(_conflicts(lines, removed)))
+    outcome = SyncOutcome(lines, removed, list(_conflicts(lines, removed)))
     if not dry_run and not outcome.refused:
         Assignment.every.filter(pk__in=[one.pk for one in removed]).delete()
         plan.write()
     return outcome
 
 
-def _conflicts(lines: list[Line], removed: list[Assignment]) -> Iterable[Conflict]:
+def _conflicts(lines: list[Line], removed: list[Assignment]) -> Iterable[SyncConflict]:
     for line in lines:
         if line.outcome == CHANGED and line.assignment and line.before != SYNC:
-            yield Conflict("changed", line.assignment, line.before)
+            yield SyncConflict("changed", line.assignment, line.before)
     for one in removed:
         if one.provenance != SYNC:
-            yield Conflict("removed", one, one.provenance)
+            yield SyncConflict("removed", one, one.provenance)
     claims: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
         if line.assignment and line.assignment.external_user_id:
@@ -119,4 +119,4 @@ def _conflicts(lines: list[Line], removed: list[Assignment]) -> Iterable[Conflic
         if len({line.row.sso_id for line in claimants}) > 1:
             for line in claimants:
                 if line.assignment:
-                    yield Conflict("shared_id", line.assignment, line.before or SYNC)
+                    yield SyncConflict("shared_id", line.assignment, line.before or SYNC)

@@ -41,7 +41,7 @@ def create(
     return endpoint, _address(endpoint, token)
 
 
-def rotate(endpoint: WebhookEndpoint, overlap: timedelta = OVERLAP) -> str:
+def rotate_address(endpoint: WebhookEndpoint, overlap: timedelta = OVERLAP) -> str:
     """A new address; the present one works for `overlap` longer, each before it to its own end. The lock is the row."""
     token = _new_token()
     with transaction.atomic():
@@ -85,7 +85,7 @@ def find(kind: str, segment: str, now: datetime) -> WebhookEndpoint:
     return endpoint
 
 
-def is_allowed(endpoint: WebhookEndpoint, address: str) -> bool:
+def may_post(endpoint: WebhookEndpoint, address: str) -> bool:
     """Whether this address may post: any, where no address is listed."""
     if not endpoint.allowed_addresses:
         return True

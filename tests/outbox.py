@@ -17,7 +17,7 @@ class NoJitter(random.Random):
 
 
 def sweep() -> int:
-    return outbox.sweep(rng=NoJitter())
+    return outbox.sweep_outbox(rng=NoJitter())
 
 
 def fresh(push: Push) -> Push:

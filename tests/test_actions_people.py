@@ -45,7 +45,7 @@ def in_minutes(minutes):
 
 
 def conflict(act, *args):
-    with pytest.raises(actions.Conflict) as caught:
+    with pytest.raises(actions.ActConflict) as caught:
         act(*args)
     return caught.value
 
@@ -126,7 +126,7 @@ def test_of_two_supervisors_who_take_at_once_one_wins_and_the_other_gets_the_fre
             try:
                 start.wait(timeout=10)
                 return actions.take(alert.pk, person)
-            except actions.Conflict as refused:
+            except actions.ActConflict as refused:
                 return refused
             finally:
                 connection.close()
@@ -134,7 +134,7 @@ def test_of_two_supervisors_who_take_at_once_one_wins_and_the_other_gets_the_fre
     with ThreadPoolExecutor(2) as pool:
         outcomes = list(pool.map(take, scene.people))
     [winner] = [one for one in outcomes if isinstance(one, Alert)]
-    [loser] = [one for one in outcomes if isinstance(one, actions.Conflict)]
+    [loser] = [one for one in outcomes if isinstance(one, actions.ActConflict)]
     assert (loser.code, loser.alert.assigned_to) == ("already_taken", winner.assigned_to)
     assert loser.alert.version == winner.version == scene.alert().version
     assert Transition.objects.filter(change="acknowledged").count() == 1
@@ -292,7 +292,7 @@ def test_snooze_is_for_a_time_in_the_next_24_hours(scene, alert, rina, minutes):
 
 @pytest.mark.parametrize("minutes", [-1, 24 * 60 + 1])
 def test_a_snooze_into_the_past_or_for_longer_is_refused(scene, alert, rina, minutes):
-    with pytest.raises(actions.Invalid) as refused:
+    with pytest.raises(actions.ActInvalid) as refused:
         actions.snooze(alert.pk, rina, in_minutes(minutes))
     assert refused.value.field == "until"
     assert scene.alert().version == alert.version
@@ -335,7 +335,7 @@ def test_assigning_the_same_person_twice_changes_nothing_more(scene, alert, rina
     ids=["nobody", "of another org"],
 )
 def test_assign_to_an_outsider_is_refused(scene, alert, rina, outsider):
-    with pytest.raises(actions.Invalid) as refused:
+    with pytest.raises(actions.ActInvalid) as refused:
         actions.assign(alert.pk, rina, outsider())
     assert refused.value.field == "sso_id"
     assert scene.alert().assigned_to is None
@@ -344,7 +344,7 @@ def test_assign_to_an_outsider_is_refused(scene, alert, rina, outsider):
 def test_assign_to_a_person_who_left_is_refused(alert, rina, bob):
     bob.is_active = False
     bob.save()
-    with pytest.raises(actions.Invalid):
+    with pytest.raises(actions.ActInvalid):
         actions.assign(alert.pk, rina, bob)
 
 
@@ -363,7 +363,7 @@ def test_a_verdict_can_be_given_on_a_resolved_alert(alert, rina):
 
 
 def test_an_unknown_verdict_is_refused(alert, rina):
-    with pytest.raises(actions.Invalid) as refused:
+    with pytest.raises(actions.ActInvalid) as refused:
         actions.verdict(alert.pk, rina, "perhaps", "")
     assert refused.value.field == "verdict"
 

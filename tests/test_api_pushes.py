@@ -159,7 +159,7 @@ def test_each_hop_of_a_test_push_has_its_time_and_answer(
 
     def deliver() -> None:
         try:
-            wait_for(lambda: outbox.sweep() > 0, 10)
+            wait_for(lambda: outbox.sweep_outbox() > 0, 10)
         finally:
             connection.close()
 

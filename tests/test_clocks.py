@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from alerts import actions
-from alerts.api.shapes import alert_detail, alert_list, whole
+from alerts.api.shapes import alert_detail, alert_list, for_answer
 from alerts.models import Alert, FailureEvent, Push, Room, RoomActivity, Transition
 from alerts.times import heard
 from orgs.api import rfc3339
@@ -38,7 +38,7 @@ def later(clock):
 
 
 def shown(scene):
-    return alert_list([whole(Alert.objects).get(org=scene.org)])[0]
+    return alert_list([for_answer(Alert.objects).get(org=scene.org)])[0]
 
 
 def test_a_resolution_after_a_failure_of_a_fast_clock_stands_and_nobody_is_told_again(scene, later):
@@ -71,7 +71,7 @@ def test_what_the_sender_said_is_kept_and_shown(scene):
     event = scene.stored("e1")
     assert event.occurred_at == event.received_at == scene.alert().first_failure_at
     assert event.as_sent - event.received_at > timedelta(seconds=20)
-    assert alert_detail(whole(Alert.objects).get())["events"][0]["occurred_at"] == rfc3339(event.as_sent)
+    assert alert_detail(for_answer(Alert.objects).get())["events"][0]["occurred_at"] == rfc3339(event.as_sent)
 
 
 def test_items_of_one_request_keep_their_order_though_the_clock_is_ahead(scene):
@@ -162,7 +162,7 @@ def state_of(scene):
         named = ("_by_id", "_to_id", "human_id", "actor_id")
         return {k: people.get(v, v) if k.endswith(named) else v for k, v in row.items() if k not in ours}
 
-    alerts = whole(Alert.objects).order_by("opened_at", "episode")
+    alerts = for_answer(Alert.objects).order_by("opened_at", "episode")
     pushes = Push.objects.order_by("planned_at", "occurrence", "supervisor_id")
     return {
         "alerts": [plain(row) for row in Alert.objects.order_by("opened_at", "episode").values()],

@@ -109,7 +109,7 @@ def test_works_the_deliveries_that_nobody_kicked_and_one_it_was_killed_in(start:
     """A web process that died after its 200, and a dispatcher that dies in the middle: once each, nothing lost."""
     endpoint, _ = webhooks.create(OrgFactory(), "qontak")
     org = endpoint.org.external_id
-    inbox.store([inbox.read(endpoint, message(org=org, room="r1"), datetime.now(UTC))])
+    inbox.store([inbox.read_delivery(endpoint, message(org=org, room="r1"), datetime.now(UTC))])
     killed = start(TESTING="1", FAILPOINT="before_commit")
     assert killed.wait(STARTS_WITHIN) == -signal.SIGKILL
     assert not RoomActivity.objects.exists()

@@ -68,7 +68,7 @@ def person_acts(scene: Scene, which: int, act: str, verdict: str) -> None:
     if not alerts:
         return
     extra: list[Any] = {"snooze": [clock.now() + timedelta(minutes=10)], "verdict": [verdict]}.get(act, [])
-    with suppress(actions.Conflict):
+    with suppress(actions.ActConflict):
         getattr(actions, act)(alerts[which % len(alerts)].pk, scene.people[0], *extra)
 
 
@@ -250,7 +250,7 @@ def test_the_figures_are_those_of_a_plain_recount(
         transaction.set_rollback(True)
 
 
-def check_baselines(success: figures.Success, orgs: list[Org], now: datetime) -> None:
+def check_baselines(success: figures.SuccessFigures, orgs: list[Org], now: datetime) -> None:
     """The first 30 days from the first failure event that was not late."""
     recounts = []
     for org in orgs:
@@ -262,14 +262,14 @@ def check_baselines(success: figures.Success, orgs: list[Org], now: datetime) ->
     check(success.overall, by_hand(recounts), "baseline")
 
 
-def check_lists(success: figures.Success, orgs: list[Org], period: figures.Period, now: datetime) -> None:
+def check_lists(success: figures.SuccessFigures, orgs: list[Org], period: figures.Period, now: datetime) -> None:
     """What a number opens is what it counted, whole or in pieces of a day; its trend adds up to it."""
     span = figures.span_of(orgs, period, now)
     for figure in success.overall:
         if figure.metric is figures.COVERAGE:
             continue
         listed = figures.items(figure.metric, span)
-        assert Counter(item.outcome for item in listed) == figure.outcomes == figures.count(figure.metric, span)
+        assert Counter(item.outcome for item in listed) == figure.outcomes == figures.count_metric(figure.metric, span)
         assert figure.now.n == sum(item.outcome in figure.metric.counted for item in listed)
         in_pieces = [item for day in figures.days(span) for item in figures.items(figure.metric, day)]
         assert Counter(in_pieces) == Counter(listed)

@@ -4,23 +4,23 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerts.delivery.answers import Outcome, classify, seconds_to_wait
-from alerts.delivery.gate import Admission, admit, is_clear, learn, take
+from alerts.delivery.answers import PushOutcome, classify, seconds_to_wait
+from alerts.delivery.gate import Admission, admit, is_clear, learn, take_tokens
 from alerts.models import Gate
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 RATE, BURST = 50.0, 200.0
-SENT = Outcome("sent", "")
-FAILED = Outcome("retry", "503")
-REFUSED = Outcome("refused", "400")
-UNAUTHORIZED = Outcome("configuration", "401")
+SENT = PushOutcome("sent", "")
+FAILED = PushOutcome("retry", "503")
+REFUSED = PushOutcome("refused", "400")
+UNAUTHORIZED = PushOutcome("configuration", "401")
 
 
 def a_gate(**fields: object) -> Gate:
     return Gate(**{"tokens": BURST, "refilled_at": NOW, **fields})
 
 
-def after(gate: Gate, *outcomes: Outcome, probe: bool = False, at: datetime = NOW) -> Gate:
+def after(gate: Gate, *outcomes: PushOutcome, probe: bool = False, at: datetime = NOW) -> Gate:
     learn(gate, outcomes, probe, at, BURST)
     return gate
 
@@ -51,7 +51,7 @@ def test_it_never_holds_more_than_a_burst() -> None:
 
 def test_what_is_claimed_is_gone() -> None:
     gate = a_gate()
-    take(gate, Admission(200), 150, NOW)
+    take_tokens(gate, Admission(200), 150, NOW)
     assert admit(gate, NOW, RATE, BURST).limit == 50
 
 
@@ -91,7 +91,7 @@ def test_then_one_probe_and_nothing_beside_it() -> None:
     later = NOW + timedelta(seconds=6)
     admission = admit(gate, later, RATE, BURST)
     assert admission == Admission(1, probe=True)
-    take(gate, admission, 1, later)
+    take_tokens(gate, admission, 1, later)
     assert not admit(gate, later + timedelta(seconds=12), RATE, BURST).open
     assert admit(gate, later + timedelta(seconds=21), RATE, BURST).probe  # that probe died with its process
 
@@ -101,7 +101,7 @@ def test_every_failed_probe_doubles_the_pause_up_to_a_minute() -> None:
     for _ in range(6):
         at = gate.closed_until or at
         admission = admit(gate, at, RATE, BURST)
-        take(gate, admission, 1, at)
+        take_tokens(gate, admission, 1, at)
         after(gate, FAILED, probe=True, at=at)
         pauses.append(seconds_closed(gate, at))
     assert pauses == [10.0, 20.0, 40.0, 60.0, 60.0, 60.0]
@@ -125,12 +125,12 @@ def test_a_failure_while_it_recovers_does_not_double() -> None:
 
 
 def test_retry_after_pauses_everybody() -> None:
-    gate = after(a_gate(), Outcome("retry", "429", retry_after=120.0))
+    gate = after(a_gate(), PushOutcome("retry", "429", retry_after=120.0))
     assert (gate.reason, seconds_closed(gate)) == ("retry_after", 120.0)
 
 
 def test_a_shorter_pause_does_not_cut_a_longer_one() -> None:
-    gate = after(a_gate(), Outcome("retry", "", retry_after=120.0), Outcome("retry", "", retry_after=1.0))
+    gate = after(a_gate(), PushOutcome("retry", "", retry_after=120.0), PushOutcome("retry", "", retry_after=1.0))
     assert seconds_closed(gate) == 120.0
 
 
@@ -145,12 +145,12 @@ def test_the_probe_that_is_unauthorized_again_holds_it_again() -> None:
 
 
 def test_a_long_pause_does_not_hide_that_we_are_unauthorized() -> None:
-    gate = after(a_gate(), Outcome("retry", "", retry_after=3600.0), UNAUTHORIZED)
+    gate = after(a_gate(), PushOutcome("retry", "", retry_after=3600.0), UNAUTHORIZED)
     assert (gate.reason, seconds_closed(gate)) == ("configuration", 3600.0)
 
 
 def test_what_was_given_back_tells_nothing() -> None:
-    assert is_clear(after(a_gate(), *[Outcome("given_back", "")] * 9))
+    assert is_clear(after(a_gate(), *[PushOutcome("given_back", "")] * 9))
 
 
 # --- answers -------------------------------------------------------------------------------------------------------

@@ -117,14 +117,16 @@ def test_pages_find_orgs_and_agents_in_any_spelling() -> None:
 def test_a_webhook_names_the_same_room_in_any_spelling(org: Org) -> None:
     endpoint = WebhookEndpointFactory(org=org, organization_id=UPPER)
     for room in (UPPER, UPPER.lower(), f" {UPPER}"):
-        delivery = inbox.read(endpoint, message(org=UPPER, room=room, room_organization_id=UPPER), datetime.now(UTC))
+        delivery = inbox.read_delivery(
+            endpoint, message(org=UPPER, room=room, room_organization_id=UPPER), datetime.now(UTC)
+        )
         inbox.store([delivery])
     inbox.work()
     assert [room.room_id for room in Room.objects.all()] == [UPPER.lower()]
 
 
 def test_a_webhook_with_a_room_that_cannot_be_seen_is_not_understood(org: Org) -> None:
-    delivery = inbox.read(
+    delivery = inbox.read_delivery(
         WebhookEndpointFactory(org=org), message(org=org.external_id, room="r\u200b1"), datetime.now(UTC)
     )
     assert (delivery.outcome, delivery.reason, delivery.field) == ("not_understood", "bad_text", "room_id")
@@ -133,7 +135,7 @@ def test_a_webhook_with_a_room_that_cannot_be_seen_is_not_understood(org: Org) -
 # --- the list of an org ----------------------------------------------------------------------------------------------
 
 
-def run(text: str, dry_run: bool = False) -> imports.Result:
+def run(text: str, dry_run: bool = False) -> imports.ImportResult:
     return imports.run(text.encode(), dry_run=dry_run)
 
 

@@ -134,7 +134,7 @@ def test_an_export_is_read_again_unchanged_and_holds_no_formula(melati: Org) -> 
     AssignmentFactory(org=melati, role__name="@Leads", user=person, external_user_id="-5")
     rows = Assignment.objects.select_related("org", "role", "user")
 
-    text = "".join(imports.export(rows))
+    text = "".join(imports.export_assignments(rows))
 
     assert text == f'{",".join(imports.COLUMNS)}\r\nmelati,\'@Leads,1,\'=cmd,\'-5,"\'+1;""x"", y",id\r\n'
     assert outcome(text) == [(2, "unchanged")]

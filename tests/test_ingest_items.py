@@ -12,10 +12,10 @@ from tests.ingest_server import ACTIVITY, Sender, activities, activity, ago, eve
 CAP = {"signal": "message_cap", "message_count": 20, "message_cap": 20}
 
 
-def refused(sent: Any, kind: check.Kind = check.EVENTS) -> tuple[str, str]:
+def refused(sent: Any, kind: check.ItemKind = check.EVENTS) -> tuple[str, str]:
     """Code and field with which the lane refuses this item of an org source."""
-    with pytest.raises(check.Invalid) as caught:
-        check.check(sent, 0, kind, check.Sender({"org-1": 1}, "org-1"), datetime.now(UTC))
+    with pytest.raises(check.InvalidItem) as caught:
+        check.check(sent, 0, kind, check.ItemSender({"org-1": 1}, "org-1"), datetime.now(UTC))
     assert caught.value.message.endswith(".")
     return caught.value.code, caught.value.field
 

@@ -111,7 +111,7 @@ def test_what_is_refused_brings_no_personal_data_into_any_table(sender: Sender) 
 @pytest.mark.parametrize("field", ["webhook_event", "status", "text", "room_name", "room_channel", "room_status"])
 def test_no_text_of_a_webhook_brings_personal_data_into_any_table(system: None, org: Org, field: str) -> None:
     endpoint = WebhookEndpointFactory(org=org)
-    inbox.store([inbox.read(endpoint, message(org=org.external_id, **{field: CANARY}), datetime.now(UTC))])
+    inbox.store([inbox.read_delivery(endpoint, message(org=org.external_id, **{field: CANARY}), datetime.now(UTC))])
     assert WebhookDelivery.objects.count() == 1
     inbox.work()
     assert holds_canary(everything_stored()) == []

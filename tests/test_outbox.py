@@ -48,9 +48,9 @@ def test_leaves_what_is_not_due(standins: Any) -> None:
 
 def test_min_age_leaves_what_has_only_just_become_due(standins: Any, clock: Any) -> None:
     PushFactory()
-    assert outbox.sweep(min_age=2.0) == 0
+    assert outbox.sweep_outbox(min_age=2.0) == 0
     clock.advance(seconds=3)
-    assert outbox.sweep(min_age=2.0) == 1
+    assert outbox.sweep_outbox(min_age=2.0) == 1
 
 
 def test_no_phone_still_counts_as_sent(standins: Any) -> None:
@@ -306,5 +306,5 @@ def test_no_more_than_the_bucket_holds(standins: Any, settings: Any) -> None:
     settings.PUSH_RATE_PER_SECOND, settings.PUSH_BURST = 0.001, 3.0
     set_gate(tokens=3.0)
     PushFactory.create_batch(5)
-    assert outbox.sweep(until=time.monotonic() + 0.5) == 3
+    assert outbox.sweep_outbox(until=time.monotonic() + 0.5) == 3
     assert Push.objects.filter(state="pending").count() == 2

@@ -13,13 +13,13 @@ from alerts.delivery import notification_service, outbox
 from alerts.delivery import sender as sending
 from alerts.delivery.claim import claim
 from alerts.delivery.finish import finish
-from alerts.delivery.sender import Finished, Outcome
+from alerts.delivery.sender import Finished, PushOutcome
 from alerts.models import Gate, Push
 from tests.factories import PushFactory
 from tests.outbox import NoJitter, fresh, posts, set_gate, sweep
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("system", "gate")]
-SENT = Outcome("sent", "accepted", notification_id="ntf_zombie", push="queued")
+SENT = PushOutcome("sent", "accepted", notification_id="ntf_zombie", push="queued")
 
 
 def seconds_closed() -> float:
@@ -84,7 +84,7 @@ def test_what_its_process_may_have_sent_says_so_when_it_is_cancelled(standins: A
 def test_no_send_starts_long_after_its_claim(standins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "START_WITHIN", -1.0)
     push = PushFactory()
-    assert outbox.sweep(until=time.monotonic() + 0.2) == 0
+    assert outbox.sweep_outbox(until=time.monotonic() + 0.2) == 0
     assert (fresh(push).state, fresh(push).attempts) == ("pending", 0)
     assert posts(standins) == []
 
@@ -93,7 +93,7 @@ def test_told_to_stop_it_gives_back_what_it_has_not_begun(standins: Any, one_in_
     PushFactory.create_batch(3)
     stop = threading.Event()
     stop.set()
-    attempts = outbox.sweep(stop=stop)
+    attempts = outbox.sweep_outbox(stop=stop)
     assert attempts <= 1
     assert Push.objects.filter(state="pending", attempts=0).count() >= 2
     assert not Push.objects.filter(state="sending").exists()
@@ -106,7 +106,7 @@ def test_told_to_stop_it_does_not_wait_for_ever(standins: Any, monkeypatch: pyte
     stop = threading.Event()
     threading.Timer(0.2, stop.set).start()
     began = time.monotonic()
-    outbox.sweep(stop=stop)
+    outbox.sweep_outbox(stop=stop)
     assert time.monotonic() - began < 5
     assert fresh(push).state == "sending"  # the lease runs out, then the same key goes again
 
@@ -118,7 +118,7 @@ def test_sweeps_at_once_send_each_push_once(standins: Any) -> None:
 
     def one() -> None:
         try:
-            outbox.sweep()
+            outbox.sweep_outbox()
         finally:
             connection.close()
 

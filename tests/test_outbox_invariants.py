@@ -15,7 +15,7 @@ from alerts.delivery import sender as sending
 from alerts.delivery.claim import LEASE, claim
 from alerts.delivery.finish import finish
 from alerts.delivery.message import idempotency_key
-from alerts.delivery.sender import Finished, Outcome
+from alerts.delivery.sender import Finished, PushOutcome
 from alerts.items import Accepted, EventItem, Handoff
 from alerts.models import Alert, FailureEvent, Push, Room, Transition
 from orgs.models import Source
@@ -97,8 +97,8 @@ def test_i4_only_the_holder_of_the_lease_may_mark(standins: Any, clock: Any) -> 
     (zombie,) = claim().pushes
     clock.advance(seconds=LEASE.total_seconds() + 1)
     (holder,) = claim().pushes
-    accepted = Outcome("sent", "accepted", notification_id="ntf_1", push="queued")
-    finish([Finished(zombie, Outcome("refused", "400"), 0.0)], NoJitter())
+    accepted = PushOutcome("sent", "accepted", notification_id="ntf_1", push="queued")
+    finish([Finished(zombie, PushOutcome("refused", "400"), 0.0)], NoJitter())
     assert fresh(push).state == "sending"
     finish([Finished(holder, accepted, 0.0)], NoJitter())
     assert fresh(push).state == "sent"

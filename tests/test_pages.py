@@ -269,11 +269,11 @@ def test_every_icon_is_in_the_sprite() -> None:
 
 
 def test_health_is_never_green_without_data() -> None:
-    assert strip.judge(0, 100, True) == "healthy"
-    assert strip.judge(0, 100, False) == "no_data"
-    assert strip.judge(0, 19, True) == "no_data"
-    assert strip.judge(10, 21, False) == "degraded"
-    assert strip.judge(9, 21, True) == "healthy"
+    assert strip.judge_agent(0, 100, True) == "healthy"
+    assert strip.judge_agent(0, 100, False) == "no_data"
+    assert strip.judge_agent(0, 19, True) == "no_data"
+    assert strip.judge_agent(10, 21, False) == "degraded"
+    assert strip.judge_agent(9, 21, True) == "healthy"
 
 
 def test_tiles_compare_with_the_same_hour_of_the_days_before(scene: Scene, clock: Any) -> None:

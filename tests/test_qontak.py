@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.sources.qontak import Reading, read, short_name
+from alerts.sources.qontak import Reading, read, shortened_name
 from alerts.sources.sample import LIMIT, sample_of
 from tests.qontak import message
 
@@ -176,7 +176,7 @@ def test_only_the_customers_words_are_kept(who: str) -> None:
     ],
 )
 def test_a_name_is_shortened(name: str, short: str) -> None:
-    assert short_name(name) == short
+    assert shortened_name(name) == short
 
 
 # --- what is not understood ------------------------------------------------------------------------------------------

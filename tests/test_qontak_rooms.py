@@ -30,7 +30,7 @@ class Chat:
         for who, ago, fields in messages:
             at = database_clock.now() - timedelta(seconds=ago)
             payload = message(who, org=self.scene.org.external_id, room="r1", at=at, **fields)
-            inbox.store([inbox.read(self.endpoint, payload, database_clock.now())])
+            inbox.store([inbox.read_delivery(self.endpoint, payload, database_clock.now())])
             if not together:
                 inbox.work()
         inbox.work()

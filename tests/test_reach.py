@@ -8,7 +8,7 @@ from django_scopes import scope, scopes_disabled
 
 from alerts import reach
 from alerts.models import Transition
-from alerts.reach import Facts, judge
+from alerts.reach import ReachFacts, judge_reach
 from orgs.models import Agent, Org, User
 from tests.api_client import signed_in, supervisor_of, with_key
 from tests.factories import (
@@ -28,21 +28,21 @@ EARLIER, BEFORE = NOW - timedelta(hours=1), NOW - timedelta(days=1)
 @pytest.mark.parametrize(
     ("facts", "verdict"),
     [
-        (Facts(tokens=1, tokens_at=NOW, delivered_at=EARLIER), ("reachable", "")),
-        (Facts(tokens=None, delivered_at=EARLIER), ("reachable", "")),
-        (Facts(tokens=1, tokens_at=NOW), ("unproven", "never_delivered")),
-        (Facts(), ("unreachable", "never_asked")),
-        (Facts(tokens=0, tokens_at=NOW, delivered_at=EARLIER), ("unreachable", "no_phone")),
-        (Facts(tokens=1, tokens_at=BEFORE, no_token_at=EARLIER), ("unreachable", "no_phone")),
-        (Facts(tokens=1, tokens_at=NOW, no_token_at=EARLIER), ("unproven", "never_delivered")),
-        (Facts(tokens=1, tokens_at=NOW, delivered_at=BEFORE, refused_at=EARLIER), ("unreachable", "refused")),
-        (Facts(tokens=1, tokens_at=NOW, delivered_at=EARLIER, refused_at=BEFORE), ("reachable", "")),
-        (Facts(tokens=1, tokens_at=NOW, refused_at=BEFORE), ("unreachable", "refused")),
-        (Facts(active=False, tokens=1, delivered_at=EARLIER), ("unreachable", "inactive")),
+        (ReachFacts(tokens=1, tokens_at=NOW, delivered_at=EARLIER), ("reachable", "")),
+        (ReachFacts(tokens=None, delivered_at=EARLIER), ("reachable", "")),
+        (ReachFacts(tokens=1, tokens_at=NOW), ("unproven", "never_delivered")),
+        (ReachFacts(), ("unreachable", "never_asked")),
+        (ReachFacts(tokens=0, tokens_at=NOW, delivered_at=EARLIER), ("unreachable", "no_phone")),
+        (ReachFacts(tokens=1, tokens_at=BEFORE, no_token_at=EARLIER), ("unreachable", "no_phone")),
+        (ReachFacts(tokens=1, tokens_at=NOW, no_token_at=EARLIER), ("unproven", "never_delivered")),
+        (ReachFacts(tokens=1, tokens_at=NOW, delivered_at=BEFORE, refused_at=EARLIER), ("unreachable", "refused")),
+        (ReachFacts(tokens=1, tokens_at=NOW, delivered_at=EARLIER, refused_at=BEFORE), ("reachable", "")),
+        (ReachFacts(tokens=1, tokens_at=NOW, refused_at=BEFORE), ("unreachable", "refused")),
+        (ReachFacts(active=False, tokens=1, delivered_at=EARLIER), ("unreachable", "inactive")),
     ],
 )
-def test_the_newest_fact_decides(facts: Facts, verdict: tuple[str, str]) -> None:
-    assert judge(facts) == verdict
+def test_the_newest_fact_decides(facts: ReachFacts, verdict: tuple[str, str]) -> None:
+    assert judge_reach(facts) == verdict
 
 
 def person(org: Org, tier: int = 1, tokens: int | None = 1, **delivery: Any) -> User:
@@ -122,11 +122,11 @@ def test_coverage_counts_what_is_proven_and_says_what_is_missing(org: Org) -> No
     person(proven, delivered_at=EARLIER)
     person(hoped)
     person(lonely, tokens=0)
-    everything = reach.coverage(found(proven, hoped, lonely))
+    everything = reach.coverage_of(found(proven, hoped, lonely))
     assert (everything.covered, everything.unproven, everything.nobody) == (1, 1, 1)
     assert (everything.total, everything.missing, everything.percent) == (3, 2, 33)
-    assert [reach.coverage(found(one)).percent for one in (proven, hoped)] == [100, 0]
-    assert reach.coverage([]).percent is None
+    assert [reach.coverage_of(found(one)).percent for one in (proven, hoped)] == [100, 0]
+    assert reach.coverage_of([]).percent is None
 
 
 def entered(user: User, agent: Agent, at: datetime, change: str = "opened_room") -> None:

@@ -81,7 +81,7 @@ def test_the_lane_takes_it_with_what_it_needs_and_the_document_says_so(signal: s
     for name in check.NEEDS[item.signal]:
         without = {key: value for key, value in sent.items() if key != name}
         assert not validator.is_valid(without)
-        with pytest.raises(check.Invalid):
+        with pytest.raises(check.InvalidItem):
             check.convert(without, check.EVENTS, timezone.now())
 
 

@@ -14,7 +14,7 @@ from django_scopes import scope, scopes_disabled
 
 from alerts.models import Alert
 from alerts.sources import health
-from alerts.sources.health import Figures, SourceHealth, judge
+from alerts.sources.health import SourceFigures, SourceHealth, source_state
 from console.pages.sources import words
 from orgs import clock as database_clock
 from orgs import keys
@@ -90,10 +90,10 @@ def text(response: Any) -> str:
 
 def test_the_state_is_only_green_when_it_was_just_heard() -> None:
     ago = {minutes: NOW - timedelta(minutes=minutes) for minutes in (0, 15, 16)}
-    assert judge(None, False, NOW) == "no_data"
-    assert judge(ago[0], False, NOW) == judge(ago[15], False, NOW) == "heard"
-    assert judge(ago[16], False, NOW) == "quiet"
-    assert judge(ago[16], True, NOW) == judge(None, True, NOW) == "silent"
+    assert source_state(None, False, NOW) == "no_data"
+    assert source_state(ago[0], False, NOW) == source_state(ago[15], False, NOW) == "heard"
+    assert source_state(ago[16], False, NOW) == "quiet"
+    assert source_state(ago[16], True, NOW) == source_state(None, True, NOW) == "silent"
 
 
 def test_sums_rate_and_lag(source: Source) -> None:
@@ -182,12 +182,12 @@ def test_reasons_are_grouped_with_the_newest_sample(source: Source) -> None:
 
 
 def test_the_bars_of_a_day() -> None:
-    figures = Figures()
+    figures = SourceFigures()
     hour = NOW.replace(minute=0, second=0)
     figures.hours[hour].created = 1_000
     figures.hours[hour - timedelta(hours=23)].invalid = 1
     figures.hours[hour - timedelta(hours=24)].created = 9_000
-    day = words.day(figures, NOW)
+    day = words.day_bars(figures, NOW)
     assert (len(day.bars), day.most) == (24, 1_000)
     assert (day.bars[-1].height, day.bars[-1].y, day.bars[-1].refused) == (words.HEIGHT, 0, 0)
     assert (day.bars[0].height, day.bars[0].refused_height) == (1, 1)

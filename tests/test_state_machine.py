@@ -207,7 +207,7 @@ class Supervision(RuleBasedStateMachine):
         }.get(act, [])
         try:
             after = getattr(actions, act)(alert.pk, self.people[who], *extra)
-        except actions.Conflict as conflict:
+        except actions.ActConflict as conflict:
             stored = Alert.objects.get(pk=conflict.alert.pk)
             assert (stored.state, stored.version) == (conflict.alert.state, conflict.alert.version)
         else:
@@ -353,7 +353,7 @@ def test_many_at_once_on_two_rooms_keep_the_invariants():
         for pk in Alert.objects.exclude(state="resolved").values_list("pk", flat=True):
             try:
                 [actions.take, actions.release, actions.resolve][step % 3](pk, person)
-            except actions.Conflict as conflict:
+            except actions.ActConflict as conflict:
                 assert conflict.alert.pk
 
     with ThreadPoolExecutor(8) as pool:

@@ -10,7 +10,7 @@ from django_scopes import scopes_disabled
 
 from alerts.models import RejectedItem, SourceMinute
 from alerts.sources import traffic
-from alerts.sources.traffic import Counts, slot
+from alerts.sources.traffic import TrafficCounts, slot
 from console.ingest.tally import Tally
 from tests.factories import OrgFactory, SourceFactory
 from tests.ingest_server import ACTIVITY, Sender, activity, ago, event
@@ -77,12 +77,12 @@ def test_what_cannot_be_written_now_is_written_later(monkeypatch: pytest.MonkeyP
     source = SourceFactory()
     tally = Tally()
     place = slot(source.org_id, source.pk, None, AT)
-    tally.count(place, Counts(created=2, lag_most_ms=5))
+    tally.count(place, TrafficCounts(created=2, lag_most_ms=5))
     with monkeypatch.context() as away:
         away.setattr(traffic, "add", _away)
         with pytest.raises(OperationalError):
             tally.flush()
-    tally.count(place, Counts(created=1, lag_most_ms=3))
+    tally.count(place, TrafficCounts(created=1, lag_most_ms=3))
     with scopes_disabled():
         tally.flush()
         tally.flush()
@@ -102,7 +102,7 @@ def test_minutes_add_up_and_old_ones_go() -> None:
     source = SourceFactory()
     with scopes_disabled():
         for at in (AT, AT, AT - timedelta(days=9)):
-            traffic.add({slot(source.org_id, source.pk, None, at): Counts(created=1, invalid=2)})
+            traffic.add({slot(source.org_id, source.pk, None, at): TrafficCounts(created=1, invalid=2)})
         traffic.tidy(AT)
         assert SourceMinute.objects.values_list("created", "invalid").get() == (2, 4)
 
@@ -124,7 +124,7 @@ def test_an_org_deleted_meanwhile_takes_nothing_of_the_others_along() -> None:
     source, gone = SourceFactory(), SourceFactory()
     tally = Tally()
     for org_id in (source.org_id, gone.org_id):
-        tally.count(slot(org_id, source.pk, None, AT), Counts(created=1))
+        tally.count(slot(org_id, source.pk, None, AT), TrafficCounts(created=1))
     with scopes_disabled():
         gone.org.delete()
         tally.flush()
@@ -135,8 +135,8 @@ def test_an_org_deleted_meanwhile_takes_nothing_of_the_others_along() -> None:
 def test_a_minute_that_cannot_be_stored_takes_nothing_of_the_others_along() -> None:
     source, other = SourceFactory(), SourceFactory()
     tally = Tally()
-    tally.count(slot(source.org_id, source.pk, None, AT), Counts(created=2**40))
-    tally.count(slot(other.org_id, other.pk, None, AT), Counts(created=1))
+    tally.count(slot(source.org_id, source.pk, None, AT), TrafficCounts(created=2**40))
+    tally.count(slot(other.org_id, other.pk, None, AT), TrafficCounts(created=1))
     with scopes_disabled():
         tally.flush()
         assert SourceMinute.objects.values_list("source", flat=True).get() == other.pk

@@ -253,7 +253,7 @@ def test_a_failure_since_that_worsened_it_stays_worse_after_the_undo(scene, late
     actions.undo(scene.alert().pk, scene.people[0])
     alert = scene.alert()
     assert (alert.state, alert.severity, alert.snoozed_until) == ("open", "critical", None)
-    with pytest.raises(actions.Conflict):
+    with pytest.raises(actions.ActConflict):
         actions.undo(scene.alert().pk, scene.people[0])
 
 
@@ -286,7 +286,7 @@ def test_an_undo_is_for_who_acted_and_for_ten_minutes(scene, later, who):
     scene.fails("message_cap")
     actions.snooze(scene.alert().pk, scene.people[0], in_minutes(60))
     later(minutes=11 if who == 0 else 0)
-    with pytest.raises(actions.Conflict) as refused:
+    with pytest.raises(actions.ActConflict) as refused:
         actions.undo(scene.alert().pk, scene.people[who])
     assert refused.value.code == "nothing_to_undo"
     assert scene.alert().snoozed_until is not None
@@ -296,7 +296,7 @@ def test_an_undo_is_used_up(scene):
     scene.fails("agent_error")
     actions.take(scene.alert().pk, scene.people[0])
     actions.undo(scene.alert().pk, scene.people[0])
-    with pytest.raises(actions.Conflict):
+    with pytest.raises(actions.ActConflict):
         actions.undo(scene.alert().pk, scene.people[0])
 
 
@@ -305,7 +305,7 @@ def test_a_new_episode_knows_nothing_of_the_acts_before_it(scene, clock):
     actions.resolve(scene.alert().pk, scene.people[0])
     clock.advance(minutes=1)
     scene.fails("agent_error")
-    with pytest.raises(actions.Conflict) as refused:
+    with pytest.raises(actions.ActConflict) as refused:
         actions.undo(scene.alert().pk, scene.people[0])
     assert (refused.value.code, scene.alert().episode, scene.alert().state) == ("nothing_to_undo", 2, "open")
 
@@ -364,7 +364,7 @@ def act(scene, verb, by):
     extra = {"snooze": [in_minutes(45)], "assign": [by]}.get(verb, [])
     try:
         return getattr(actions, verb)(alert.pk, by, *extra).version > alert.version
-    except actions.Conflict:
+    except actions.ActConflict:
         return False
 
 
@@ -420,7 +420,7 @@ def test_act_and_undo_leave_all_as_if_the_act_had_not_been(db, first, steps, ver
             wait(now, seconds)
             if verb in ("acknowledge", "take") and Transition.objects.filter(change="expired", at__gt=now).exists():
                 return None  # it has ended by itself
-            with suppress(actions.Conflict):  # what came since has ended the act already
+            with suppress(actions.ActConflict):  # what came since has ended the act already
                 getattr(actions, UNDOABLE[verb])(alert.pk, rina)
             sweep()
             return state_of(scene)

@@ -12,7 +12,7 @@ from alerts.actions.sources import judge_source
 from alerts.delivery.claim import claim
 from alerts.models import Alert, Push, SourceMinute
 from alerts.sources import traffic, watch
-from alerts.sources.rules import Figures, is_rejected, is_silent
+from alerts.sources.rules import WatchFigures, is_rejected, is_silent
 from orgs import clock as database_clock
 from orgs.models import Org, Source, SourceHeard, User
 from tests.factories import AssignmentFactory, OrgFactory, SourceFactory, UserFactory
@@ -32,7 +32,7 @@ class Sends:
     def items(self, minutes: float, **counts: int) -> None:
         at = self.now - timedelta(minutes=minutes)
         place = traffic.slot(self.org.pk, self.source.pk, None, at)
-        traffic.add({place: traffic.Counts(**(counts or {"created": 1}))})
+        traffic.add({place: traffic.TrafficCounts(**(counts or {"created": 1}))})
         SourceHeard.objects.update_or_create(org=self.org, source=self.source, defaults={"at": at})
 
     def every_minute(self, start: float, end: float) -> None:
@@ -60,7 +60,7 @@ AT = datetime(2026, 11, 20, 3, 0).astimezone()
     [(14, 50, False), (15, 5, True), (15, 4.9, False), (600, 0, False), (1440, 900, True)],
 )
 def test_silent_is_nothing_where_something_was_usual(minutes: int, expected: float, silent: bool) -> None:
-    assert is_silent(Figures(AT - minutes * MINUTE, expected, 0, 0), AT) is silent
+    assert is_silent(WatchFigures(AT - minutes * MINUTE, expected, 0, 0), AT) is silent
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_silent_is_nothing_where_something_was_usual(minutes: int, expected: flo
 def test_a_fifth_refused_is_too_much_and_a_tenth_keeps_it(
     total: int, rejected: int, already: bool, alarm: bool
 ) -> None:
-    assert is_rejected(Figures(AT, 0, total, rejected), already) is alarm
+    assert is_rejected(WatchFigures(AT, 0, total, rejected), already) is alarm
 
 
 # --- silence ---------------------------------------------------------------------------------------------------------
@@ -88,13 +88,13 @@ def test_a_source_that_falls_silent_is_an_alert_to_the_specialists_alone(special
     sends = Sends()
     AssignmentFactory(org=sends.org)
     sends.every_minute(60, 20)
-    assert watch.sweep() == 1
+    assert watch.sweep_sources() == 1
     found = alert()
     assert found is not None
     assert (found.state, found.severity, found.source, found.room) == ("open", "critical", sends.source, None)
     assert [entry["signal"] for entry in found.signals] == ["silent_source"]
     assert [(push.supervisor, push.state) for push in Push.objects.all()] == [(specialist, "pending")]
-    assert watch.sweep() == 0  # looked at again, it is the same alert
+    assert watch.sweep_sources() == 0  # looked at again, it is the same alert
 
 
 def test_a_source_that_cannot_be_judged_leaves_the_others_watched(
@@ -110,7 +110,7 @@ def test_a_source_that_cannot_be_judged_leaves_the_others_watched(
         return judge_source(key, *args)
 
     monkeypatch.setattr(watch, "judge_source", judge)
-    watch.sweep()
+    watch.sweep_sources()
     assert list(Alert.objects.values_list("source", flat=True)) == [second.source.pk]
 
 
@@ -119,7 +119,7 @@ def test_a_quiet_night_is_no_silence(specialist: User) -> None:
     for day in range(1, 8):  # sends by day only: nothing at this time of the days before
         sends.every_minute(day * 1440 + 700, day * 1440 + 680)
     sends.every_minute(60, 40)
-    assert watch.sweep() == 0
+    assert watch.sweep_sources() == 0
 
 
 def test_the_same_hours_of_the_days_before_say_what_is_usual(specialist: User) -> None:
@@ -127,15 +127,15 @@ def test_the_same_hours_of_the_days_before_say_what_is_usual(specialist: User) -
     for day in range(1, 4):
         sends.every_minute(day * 1440 + 60, day * 1440)
     sends.items(30)  # one alone in the hour before would say nothing
-    assert watch.sweep() == 1
+    assert watch.sweep_sources() == 1
 
 
 def test_heard_again_it_recovers_by_itself(specialist: User) -> None:
     sends = Sends()
     sends.every_minute(60, 20)
-    watch.sweep()
+    watch.sweep_sources()
     sends.items(1)
-    assert watch.sweep() == 1
+    assert watch.sweep_sources() == 1
     found = alert()
     assert found is not None
     assert (found.state, found.resolved_kind) == ("resolved", "recovered")
@@ -146,35 +146,35 @@ def test_heard_again_it_recovers_by_itself(specialist: User) -> None:
 def test_resolved_by_a_human_it_stays_resolved_until_heard_and_silent_again(specialist: User, clock: Any) -> None:
     sends = Sends()
     sends.every_minute(60, 20)
-    watch.sweep()
+    watch.sweep_sources()
     found = alert()
     assert found is not None
     actions.resolve(found.pk, specialist)
-    assert watch.sweep() == 0
+    assert watch.sweep_sources() == 0
     clock.advance(minutes=90)
     sends.now += timedelta(minutes=90)
     sends.every_minute(60, 20)
-    assert watch.sweep() == 1
+    assert watch.sweep_sources() == 1
     assert Alert.objects.filter(scope="source").count() == 2
 
 
 def test_a_source_never_heard_is_no_data_and_no_alarm(specialist: User) -> None:
     SourceFactory()
-    assert watch.sweep() == 0
+    assert watch.sweep_sources() == 0
 
 
 def test_one_platform_source_silent_in_many_orgs_rings_once_for_each_specialist(specialist: User) -> None:
     source = SourceFactory(org=None)
     for _ in range(3):
         Sends(OrgFactory(), source).every_minute(60, 20)
-    assert watch.sweep() == 3
+    assert watch.sweep_sources() == 3
     states = sorted(Push.objects.values_list("state", "ended_reason"))
     assert states == [("pending", ""), ("skipped", "throttled"), ("skipped", "throttled")]
 
 
 def test_with_no_specialist_it_says_that_nobody_can_be_told() -> None:
     Sends().every_minute(60, 20)
-    watch.sweep()
+    watch.sweep_sources()
     found = alert()
     assert found is not None and found.last_reason == "unroutable"
 
@@ -182,7 +182,7 @@ def test_with_no_specialist_it_says_that_nobody_can_be_told() -> None:
 def test_its_row_and_page_name_the_source_and_offer_no_room(specialist: User, client: Client) -> None:
     sends = Sends()
     sends.every_minute(60, 20)
-    watch.sweep()
+    watch.sweep_sources()
     found = alert()
     assert found is not None
     client.force_login(specialist)
@@ -201,7 +201,7 @@ def test_its_row_and_page_name_the_source_and_offer_no_room(specialist: User, cl
 def test_refused_items_open_an_alert_and_join_a_silence(specialist: User) -> None:
     sends = Sends()
     sends.items(2, created=80, invalid=20)
-    assert watch.sweep() == 1
+    assert watch.sweep_sources() == 1
     found = alert()
     assert found is not None
     assert (found.severity, [entry["signal"] for entry in found.signals]) == ("warning", ["rejected_items"])
@@ -212,10 +212,10 @@ def test_silence_worsens_an_alert_of_refused_items(specialist: User, clock: Any)
     sends.every_minute(60, 16)
     sends.items(16, created=50, invalid=50)
     clock.advance(minutes=-10)
-    assert watch.sweep() == 1
+    assert watch.sweep_sources() == 1
     clock.advance(minutes=10)
     SourceMinute.objects.filter(invalid__gt=0).update(minute=F("minute") + timedelta(minutes=10))
-    assert watch.sweep() == 1
+    assert watch.sweep_sources() == 1
     found = alert()
     assert found is not None
     assert (found.severity, found.occurrence) == ("critical", 2)
@@ -227,11 +227,11 @@ def test_silence_worsens_an_alert_of_refused_items(specialist: User, clock: Any)
 
 def test_people_act_on_it_as_on_any_alert(specialist: User) -> None:
     Sends().every_minute(60, 20)
-    watch.sweep()
+    watch.sweep_sources()
     found = alert()
     assert found is not None
     assert actions.take(found.pk, specialist).assigned_to == specialist
-    with pytest.raises(actions.Conflict):
+    with pytest.raises(actions.ActConflict):
         actions.take(found.pk, UserFactory(is_specialist=True))
     assert actions.release(found.pk, specialist).state == "open"
     assert actions.resolve(found.pk, specialist).resolved_kind == "human"
@@ -244,7 +244,7 @@ def test_a_push_to_somebody_who_is_no_specialist_any_more_is_cancelled(
 ) -> None:
     settings.NOTIFICATION_SERVICE_URL = "http://127.0.0.1:9"
     Sends().every_minute(60, 20)
-    watch.sweep()
+    watch.sweep_sources()
     User.objects.filter(pk=specialist.pk).update(is_specialist=False)
     assert claim().pushes == []
     assert Push.objects.values_list("state", "ended_reason").get() == ("cancelled", "removed")

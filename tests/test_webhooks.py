@@ -224,9 +224,9 @@ def test_only_post_is_possible(hook: Hook) -> None:
 
 def test_a_rotated_address_works_beside_the_new_one_until_it_ends(hook: Hook) -> None:
     with scopes_disabled():
-        new = path_of(webhooks.rotate(hook.endpoint, timedelta(hours=1)))
+        new = path_of(webhooks.rotate_address(hook.endpoint, timedelta(hours=1)))
         assert [hook.send(b"{}", path).status for path in (hook.path, new)] == [200, 200]
-        newest = path_of(webhooks.rotate(hook.endpoint, timedelta(hours=1)))
+        newest = path_of(webhooks.rotate_address(hook.endpoint, timedelta(hours=1)))
     lane()._endpoints._live.clear()  # instead of waiting 5 s
     assert [hook.send(b"{}", path).status for path in (hook.path, new, newest)] == [200, 200, 200]
 
@@ -236,7 +236,7 @@ def test_each_address_works_to_its_own_end(hook: Hook, clock: Any) -> None:
     paths = [hook.path]
     for _ in range(3):
         with scopes_disabled():
-            paths.append(path_of(webhooks.rotate(hook.endpoint)))
+            paths.append(path_of(webhooks.rotate_address(hook.endpoint)))
         clock.advance(hours=6)
     found = []
     for _ in range(4):
@@ -248,14 +248,14 @@ def test_each_address_works_to_its_own_end(hook: Hook, clock: Any) -> None:
 
 def test_the_overlap_can_be_ended_at_once(hook: Hook) -> None:
     with scopes_disabled():
-        paths = [hook.path, *(path_of(webhooks.rotate(hook.endpoint)) for _ in range(2))]
+        paths = [hook.path, *(path_of(webhooks.rotate_address(hook.endpoint)) for _ in range(2))]
         webhooks.end_overlap(hook.endpoint)
     assert [hook.send(b"{}", path).status for path in paths] == [401, 401, 200]
 
 
 def test_the_address_before_is_refused_once_its_overlap_is_over(hook: Hook, clock: Any) -> None:
     with scopes_disabled():
-        webhooks.rotate(hook.endpoint, timedelta(hours=1))
+        webhooks.rotate_address(hook.endpoint, timedelta(hours=1))
     clock.advance(hours=2)
     assert hook.send(b"{}").status == 401
 
@@ -322,8 +322,8 @@ def test_one_orgs_flood_is_worked_in_turns_with_the_others(hook: Hook) -> None:
     mine = [message(org=hook.org.external_id, room=f"r{n}") for n in range(inbox.BATCH + 5)]
     with scopes_disabled():
         for one in mine:
-            inbox.store([inbox.read(hook.endpoint, one, datetime.now(UTC))])
-        inbox.store([inbox.read(other, message(org=other.org.external_id), datetime.now(UTC))])
+            inbox.store([inbox.read_delivery(hook.endpoint, one, datetime.now(UTC))])
+        inbox.store([inbox.read_delivery(other, message(org=other.org.external_id), datetime.now(UTC))])
         for endpoint in inbox._due():
             inbox._work(endpoint)
         waiting = WebhookDelivery.objects.filter(outcome="").values_list("endpoint", flat=True)
@@ -331,7 +331,7 @@ def test_one_orgs_flood_is_worked_in_turns_with_the_others(hook: Hook) -> None:
 
 
 def test_a_delivery_that_cannot_be_stored_holds_up_nobody(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
-    true = inbox.read
+    true = inbox.read_delivery
 
     def read(endpoint: Any, payload: Any, now: datetime) -> WebhookDelivery:
         delivery = true(endpoint, payload, now)
@@ -378,11 +378,11 @@ def test_a_delivery_that_cannot_be_worked_holds_up_nobody(
     assert deliveries()[1].facts  # they stay, to be worked again
     monkeypatch.undo()
     with scopes_disabled():
-        assert inbox.again(hook.endpoint) == 1
+        assert inbox.work_again(hook.endpoint) == 1
     assert work() == 1
     assert [one.outcome for one in deliveries()] == ["understood"] * 3
     with scopes_disabled():
-        assert inbox.again(hook.endpoint) == 0
+        assert inbox.work_again(hook.endpoint) == 0
     assert len(activities()) == 3
 
 
@@ -439,7 +439,7 @@ def test_only_the_last_deliveries_are_kept(hook: Hook) -> None:
     with scopes_disabled():
         for n in range(traffic.DELIVERIES_SHOWN + 5):
             told = message(org=hook.org.external_id, room=f"r{n}")
-            inbox.store([inbox.read(hook.endpoint, told, datetime.now(UTC))])
+            inbox.store([inbox.read_delivery(hook.endpoint, told, datetime.now(UTC))])
         work()
         RoomFactory(org=hook.org)
         traffic.tidy(datetime.now(UTC))

@@ -7,8 +7,8 @@ transaction first, sorted by (org, room id); everything else hangs on them.
 from alerts.actions.activity import record_activity
 from alerts.actions.events import record_events
 from alerts.actions.people import (
-    Conflict,
-    Invalid,
+    ActConflict,
+    ActInvalid,
     acknowledge,
     assign,
     open_room,
@@ -23,8 +23,8 @@ from alerts.actions.people import (
 from alerts.actions.timers import sweep_timers
 
 __all__ = [
-    "Conflict",
-    "Invalid",
+    "ActConflict",
+    "ActInvalid",
     "acknowledge",
     "assign",
     "open_room",

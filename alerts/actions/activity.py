@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from alerts.actions.book import Book, room_facts
-from alerts.actions.conversation import hear, hear_settled, of_activity, show_wait
+from alerts.actions.conversation import hear_moment, hear_settled, of_activity, show_wait
 from alerts.actions.events import ATTEMPTS, judge_repeat, known_hashes
 from alerts.actions.undelivered import undo_message
 from alerts.decide import PRESENCE, human_present
@@ -156,7 +156,7 @@ def _human(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) 
     """A human wrote, or was assigned: they hold the room, and the alarm stops without a button."""
     if room.settled_at is not None and activity.at < room.settled_at:
         return
-    hear(book, room, of_activity(activity))
+    hear_moment(book, room, of_activity(activity))
     if alert is None:
         return
     show_wait(book, room, alert)
@@ -210,14 +210,14 @@ def _tell_return(book: Book, activity: RoomActivity, alert: Alert | None) -> Non
 
 def _customer(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) -> None:
     """The customer wrote and waits, unless they were answered, or the room resolved, since."""
-    hear(book, room, of_activity(activity))
+    hear_moment(book, room, of_activity(activity))
     show_wait(book, room, alert)
 
 
 def _bot(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) -> None:
     """The bot wrote: it may have answered the customer, or have the room back."""
     held = room.human_since is not None
-    hear(book, room, of_activity(activity))
+    hear_moment(book, room, of_activity(activity))
     show_wait(book, room, alert)
     if held and room.human_since is None:
         _tell_return(book, activity, alert)

@@ -38,7 +38,7 @@ def _key(activity: RoomActivity) -> str:
 # --- one by one ------------------------------------------------------------------------------------------------------
 
 
-def hear(book: Book, room: Room, moment: Moment) -> None:
+def hear_moment(book: Book, room: Room, moment: Moment) -> None:
     """Let one moment change its locked room. What is older than its last resolution or return is over."""
     if room.settled_at is not None and moment.at < room.settled_at:
         return
@@ -70,7 +70,7 @@ def hear_settled(book: Book, room: Room, state: str, at: datetime) -> None:
         room.customer_waiting_since, room.heard_at = None, at
 
 
-def take_back(book: Book, activity: RoomActivity) -> None:
+def unsay(book: Book, activity: RoomActivity) -> None:
     """The message never reached the customer: the room is as if it had not been written."""
     room = activity.room
     told = book.moments.get(room.pk, [])

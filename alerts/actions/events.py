@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import IntegrityError, transaction
 
 from alerts.actions.book import Book, alert_facts, room_facts, worsen
-from alerts.actions.conversation import hear, of_event
+from alerts.actions.conversation import hear_moment, of_event
 from alerts.decide import Decision, EventFacts, PolicyFacts, decide, severity_of, threshold_of
 from alerts.items import Accepted, EventItem, Result, RoomNames
 from alerts.models import Alert, FailureEvent, Room, Signal
@@ -202,7 +202,7 @@ def _names(item: EventItem) -> RoomNames:
 def _hear(book: Book, event: FailureEvent, room: Room, alert: Alert | None) -> None:
     """Let the failure change its room; if the bot had recovered, the ladder goes on from where it stopped."""
     stopped = room.recovered_at if room_facts(room).recovered else None
-    hear(book, room, of_event(event))
+    hear_moment(book, room, of_event(event))
     if alert is not None and stopped is not None and not room_facts(room).recovered:
         alert.ladder_from += max(book.now - max(stopped, alert.ladder_from), timedelta(0))
 

@@ -38,7 +38,7 @@ SNOOZE_AT_MOST = timedelta(hours=24)
 NOTE = 2000  # characters
 
 
-class Conflict(Exception):
+class ActConflict(Exception):
     """Somebody was faster, or the alert is past this. `alert` is as it is now; `code` says which."""
 
     def __init__(self, code: str, alert: Alert) -> None:
@@ -47,7 +47,7 @@ class Conflict(Exception):
         self.alert = alert
 
 
-class Invalid(Exception):
+class ActInvalid(Exception):
     """The act does not make sense as asked; `message` says what to do."""
 
     def __init__(self, field: str, message: str) -> None:
@@ -79,14 +79,14 @@ def _holder(alert: Alert) -> int | None:
 
 def _refuse_resolved(alert: Alert) -> None:
     if alert.state == Alert.State.RESOLVED:
-        raise Conflict("already_resolved", alert)
+        raise ActConflict("already_resolved", alert)
 
 
 def _refuse_taken(alert: Alert, by: User) -> None:
     _refuse_resolved(alert)
     holder = alert.intervened_by_id if alert.state == Alert.State.INTERVENED else _holder(alert)
     if alert.state != Alert.State.OPEN and holder != by.pk:
-        raise Conflict("already_taken", alert)
+        raise ActConflict("already_taken", alert)
 
 
 def _acknowledge(alert: Alert, by: User, now: datetime) -> None:
@@ -167,7 +167,7 @@ def resolve(alert_id: UUID, by: User) -> Alert:
         if alert.state == Alert.State.RESOLVED:
             if alert.resolved_by_id == by.pk:
                 return alert
-            raise Conflict("already_resolved", alert)
+            raise ActConflict("already_resolved", alert)
         with undoable(book, alert, "resolve", by):
             end(alert, Alert.By.HUMAN, book.now, by)
             if alert.room is not None:
@@ -182,7 +182,7 @@ def reopen(alert_id: UUID, by: User) -> Alert:
     """It is not over. Raises Conflict other_open when the room has another open alert by now."""
     with _locked(alert_id) as (book, alert):
         if alert.state != Alert.State.RESOLVED:
-            raise Conflict("not_resolved", alert)
+            raise ActConflict("not_resolved", alert)
         _reopen(book, alert, by)
         return alert
 
@@ -190,7 +190,7 @@ def reopen(alert_id: UUID, by: User) -> Alert:
 def _reopen(book: Book, alert: Alert, by: User) -> None:
     other = book.open_alert(alert.room) if alert.room else None
     if other is not None:
-        raise Conflict("other_open", other)
+        raise ActConflict("other_open", other)
     mine = undoable_by(alert, by, book.now, ("resolve",))
     missed = ""
     if mine is not None and mine is standing_resolution(alert) and not _settled_again(alert):
@@ -252,7 +252,7 @@ def snooze(alert_id: UUID, by: User, until: datetime) -> Alert:
     with _locked(alert_id) as (book, alert):
         _refuse_resolved(alert)
         if not book.now < until <= book.now + SNOOZE_AT_MOST:
-            raise Invalid("until", _("Choose a time in the next 24 hours."))
+            raise ActInvalid("until", _("Choose a time in the next 24 hours."))
         with undoable(book, alert, "snooze", by):
             alert.snoozed_until = until
         book.record(alert, "snoozed", actor=by, detail={"until": until.isoformat()})
@@ -265,7 +265,7 @@ def assign(alert_id: UUID, by: User | None, to: User) -> Alert:
         _refuse_resolved(alert)
         orgs = visible_orgs(to)
         if orgs is not None and alert.org_id not in orgs:
-            raise Invalid("sso_id", _("This person does not back up the agents of this org."))
+            raise ActInvalid("sso_id", _("This person does not back up the agents of this org."))
         if alert.assigned_to_id != to.pk:
             with undoable(book, alert, "assign", by):
                 alert.assigned_to = to
@@ -278,20 +278,20 @@ def undo(alert_id: UUID, by: User) -> Alert:
     with _locked(alert_id) as (book, alert):
         mine = undoable_by(alert, by, book.now)
         if mine is None:
-            raise Conflict("nothing_to_undo", alert)
+            raise ActConflict("nothing_to_undo", alert)
         if mine["act"] != "resolve":
             _refuse_resolved(alert)
             _undo(book, alert, mine, by)
         elif alert.state == Alert.State.RESOLVED and mine is standing_resolution(alert):
             _reopen(book, alert, by)
         else:
-            raise Conflict("nothing_to_undo", alert)
+            raise ActConflict("nothing_to_undo", alert)
         return alert
 
 
 def _undo(book: Book, alert: Alert, mine: UndoableAct, by: User) -> None:
     if not take_back(alert, mine):
-        raise Conflict("nothing_to_undo", alert)
+        raise ActConflict("nothing_to_undo", alert)
     change = "snoozed" if mine["act"] == "snooze" else "released"
     missed = lost_telling(alert, acted_at(mine), book.now)
     book.record(alert, change, missed, actor=by, detail={"undo": True}, notify=bool(missed))
@@ -301,7 +301,7 @@ def verdict(alert_id: UUID, by: User, verdict: str, note: str = "") -> Alert:
     """A supervisor's word: `confirmed` or `false_alarm`; a later one replaces it. Raises Invalid."""
     with _locked(alert_id) as (book, alert):
         if verdict not in Alert.Verdict.values:
-            raise Invalid("verdict", _("Choose confirmed or false_alarm."))
+            raise ActInvalid("verdict", _("Choose confirmed or false_alarm."))
         note = mask_cut(note, NOTE)
         if (alert.verdict, alert.verdict_note) != (verdict, note):
             alert.verdict, alert.verdict_by, alert.verdict_note = verdict, by, note

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from alerts.actions.book import Book, alert_facts
-from alerts.actions.conversation import show_wait, take_back
+from alerts.actions.conversation import show_wait, unsay
 from alerts.decide import INFO, PRESENCE, acknowledge_lasts, repeats_passed
 from alerts.models import Alert, Room, RoomActivity
 
@@ -15,7 +15,7 @@ def undo_message(book: Book, activity: RoomActivity, told: Sequence[RoomActivity
     """The wait goes on; if it was a human's and no other came, so does the alarm. `told`: not stored yet."""
     room = activity.room
     book.changed_room(room)
-    take_back(book, activity)
+    unsay(book, activity)
     alert = book.open_alert(room)
     show_wait(book, room, alert)
     if alert is None or activity.kind != RoomActivity.Kind.HUMAN_MESSAGE:

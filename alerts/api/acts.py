@@ -25,7 +25,7 @@ CONFLICTS = {
     "other_open": "This room has another open alert by now.",
 }
 HUMAN = {"sso_id": Field()}
-Body = dict[str, Any]
+ActBody = dict[str, Any]
 
 
 class Act(ScopedAPIView):
@@ -44,14 +44,14 @@ class Act(ScopedAPIView):
             self.act(pk, self.human(request, body, org_id), body)
         except Alert.DoesNotExist:
             raise NotFound from None
-        except actions.Invalid as error:
+        except actions.ActInvalid as error:
             raise Refused(422, "invalid_field", error.message, error.field) from None
-        except actions.Conflict as error:
+        except actions.ActConflict as error:
             content = error_body(error.code, CONFLICTS[error.code]) | {"alert": _fresh(error.alert.pk)}
             return Response(content, status=409)
         return Response(_fresh(pk))
 
-    def human(self, request: Request, body: Body, org_id: int) -> User:
+    def human(self, request: Request, body: ActBody, org_id: int) -> User:
         """Who acts: the signed-in person, or whom a key names. Raises Refused (422)."""
         named = body.get("sso_id")
         if isinstance(request.user, KeyCaller):
@@ -72,51 +72,51 @@ class Act(ScopedAPIView):
             raise Refused(422, "unknown_person", "No supervisor of this org has this sso_id.", "sso_id")
         return person
 
-    def act(self, pk: UUID, by: User, body: Body) -> object:
+    def act(self, pk: UUID, by: User, body: ActBody) -> object:
         """Do it. Raises what alerts.actions raises."""
         raise AssertionError("each act says what it does")
 
 
 def _fresh(pk: UUID) -> dict[str, Any]:
-    return shapes.alert_list([shapes.whole(Alert.objects).get(pk=pk)])[0]
+    return shapes.alert_list([shapes.for_answer(Alert.objects).get(pk=pk)])[0]
 
 
 class Acknowledge(Act):
-    def act(self, pk: UUID, by: User, body: Body) -> object:
+    def act(self, pk: UUID, by: User, body: ActBody) -> object:
         return actions.acknowledge(pk, by)
 
 
 class Take(Act):
-    def act(self, pk: UUID, by: User, body: Body) -> object:
+    def act(self, pk: UUID, by: User, body: ActBody) -> object:
         return actions.take(pk, by)
 
 
 class Release(Act):
-    def act(self, pk: UUID, by: User, body: Body) -> object:
+    def act(self, pk: UUID, by: User, body: ActBody) -> object:
         return actions.release(pk, by)
 
 
 class Resolve(Act):
-    def act(self, pk: UUID, by: User, body: Body) -> object:
+    def act(self, pk: UUID, by: User, body: ActBody) -> object:
         return actions.resolve(pk, by)
 
 
 class Reopen(Act):
-    def act(self, pk: UUID, by: User, body: Body) -> object:
+    def act(self, pk: UUID, by: User, body: ActBody) -> object:
         return actions.reopen(pk, by)
 
 
 class Snooze(Act):
     fields: ClassVar[dict[str, Field]] = {"until": Field(required=True, time=True), **HUMAN}
 
-    def act(self, pk: UUID, by: User, body: Body) -> object:
+    def act(self, pk: UUID, by: User, body: ActBody) -> object:
         return actions.snooze(pk, by, body["until"])
 
 
-class Verdict(Act):
+class VerdictAct(Act):
     fields: ClassVar[dict[str, Field]] = {"verdict": Field(required=True), "note": Field(longest=TEXT), **HUMAN}
 
-    def act(self, pk: UUID, by: User, body: Body) -> object:
+    def act(self, pk: UUID, by: User, body: ActBody) -> object:
         return actions.verdict(pk, by, body["verdict"], body.get("note", ""))
 
 
@@ -125,10 +125,10 @@ class Assign(Act):
 
     fields: ClassVar[dict[str, Field]] = {"sso_id": Field(required=True)}
 
-    def human(self, request: Request, body: Body, org_id: int) -> Any:
+    def human(self, request: Request, body: ActBody, org_id: int) -> Any:
         return None if isinstance(request.user, KeyCaller) else request.user
 
-    def act(self, pk: UUID, by: User | None, body: Body) -> object:
+    def act(self, pk: UUID, by: User | None, body: ActBody) -> object:
         org_id = Alert.objects.values_list("org_id", flat=True).get(pk=pk)
         return actions.assign(pk, by, self.named(body["sso_id"], org_id))
 
@@ -141,5 +141,5 @@ ACTS: dict[str, type[Act]] = {
     "reopen": Reopen,
     "snooze": Snooze,
     "assign": Assign,
-    "verdict": Verdict,
+    "verdict": VerdictAct,
 }

@@ -13,7 +13,7 @@ from orgs.models import Agent
 from orgs.paging import PARAMETERS, Order, page
 
 
-class Reach(ScopedAPIView):
+class ReachView(ScopedAPIView):
     """GET /api/reach: every production agent of the orgs this caller may see, with its supervisors."""
 
     def get(self, request: Request) -> Response:

@@ -36,7 +36,7 @@ class Alerts(ScopedAPIView):
 
     def get(self, request: Request) -> Response:
         query = Query(request, (*FILTERS, *PARAMETERS))
-        rows = shapes.whole(self._filtered(query))
+        rows = shapes.for_answer(self._filtered(query))
         return Response(page(request, query, rows, NEWEST_ACTIVITY, shapes.alert_list))
 
     def _filtered(self, query: Query) -> QuerySet[Alert]:
@@ -71,7 +71,7 @@ class AlertDetail(ScopedAPIView):
 
     def get(self, request: Request, alert_id: str) -> Response:
         Query(request, ())
-        alert = shapes.whole(Alert.objects.filter(pk=as_id(alert_id))).first()
+        alert = shapes.for_answer(Alert.objects.filter(pk=as_id(alert_id))).first()
         if alert is None:
             raise NotFound
         return Response(shapes.alert_detail(alert))

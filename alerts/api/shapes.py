@@ -15,16 +15,16 @@ RELATED = ("org", "room", "agent", "source", "acknowledged_by", "intervened_by",
 SOMEBODY = "a human agent"  # acted in the room, and is nobody we know
 BY_HUMANS = ("human_opened", "human_message", "assigned")  # causes that only a human can be
 HISTORY = 1000  # events, transitions and pushes of one alert, the newest
-Person = dict[str, str | None]
+PersonShape = dict[str, str | None]
 
 
-def whole(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
+def for_answer(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
     """With everything that `alert_list` reads, so that any number of alerts costs two queries."""
     return alerts.select_related(*RELATED)
 
 
 def alert_list(alerts: Sequence[Alert]) -> list[dict[str, Any]]:
-    """One dict for each alert of `whole`."""
+    """One dict for each alert of `for_answer`."""
     return [_alert(alert) for alert in alerts]
 
 
@@ -98,14 +98,14 @@ def _time_to_intervene(alert: Alert) -> float | None:
 # --- people --------------------------------------------------------------------------------------------------------
 
 
-def _human(user: User | None) -> Person:
+def _human(user: User | None) -> PersonShape:
     """A person; somebody we cannot match has no name: an id in the chat product is none."""
     if user is None:
         return {"sso_id": None, "name": SOMEBODY, "kind": Alert.By.HUMAN}
     return {"sso_id": user.sso_id, "name": str(user), "kind": Alert.By.HUMAN}
 
 
-def _resolved_by(alert: Alert) -> Person | None:
+def _resolved_by(alert: Alert) -> PersonShape | None:
     if alert.resolved_at is None:
         return None
     if alert.resolved_kind in ("", Alert.By.HUMAN):
@@ -113,7 +113,7 @@ def _resolved_by(alert: Alert) -> Person | None:
     return _by(alert.resolved_kind, alert.resolved_by)
 
 
-def _by(kind: str, user: User | None) -> Person:
+def _by(kind: str, user: User | None) -> PersonShape:
     """What ended it; a room may tell who resolved it there."""
     return {"sso_id": user.sso_id if user else None, "name": str(user) if user else None, "kind": kind}
 
@@ -141,7 +141,7 @@ def _transition(transition: Transition) -> dict[str, Any]:
     }
 
 
-def _actor(transition: Transition) -> Person | None:
+def _actor(transition: Transition) -> PersonShape | None:
     """Who did it: a person, or what ended the alert; null for what the service did by itself."""
     if transition.change in (Transition.Change.RESOLVED, Transition.Change.ABANDONED) and transition.reason:
         return _by(transition.reason, transition.actor)

@@ -13,7 +13,7 @@ from orgs.incoming import Query
 from orgs.models import Org
 
 
-class Success(ScopedAPIView):
+class SuccessView(ScopedAPIView):
     """GET /api/success: the figures of all orgs this caller may see together, and of each; or of one of them."""
 
     def get(self, request: Request) -> Response:

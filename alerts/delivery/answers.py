@@ -15,50 +15,50 @@ MISCONFIGURED = frozenset({401, 403, 404, 405})  # wrong secret or wrong address
 NUMBER = re.compile(r"\d+(\.\d*)?([eE]\+?\d+)?", re.ASCII)
 SERVICE = "notification-service"
 
-Kind = Literal["sent", "retry", "refused", "configuration", "given_back"]
+PushOutcomeKind = Literal["sent", "retry", "refused", "configuration", "given_back"]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PushOutcome:
     """What became of one attempt.
 
     `answer` is for people, at most 300 characters. `retry_after` in seconds: the service asked everybody to wait.
     `given_back`: not sent at all, the claim was too old or sending was stopped.
     """
 
-    kind: Kind
+    kind: PushOutcomeKind
     answer: str
     retry_after: float | None = None
     notification_id: str = ""
     push: str = ""
 
 
-def no_answer(why: str) -> Outcome:
+def no_answer(why: str) -> PushOutcome:
     """The network failed, or the deadline passed: it may or may not have arrived, so the same key goes again."""
-    return Outcome("retry", f"no answer from {SERVICE}: {why}"[:300])
+    return PushOutcome("retry", f"no answer from {SERVICE}: {why}"[:300])
 
 
-GIVEN_BACK = Outcome("given_back", "")
+GIVEN_BACK = PushOutcome("given_back", "")
 
 
-def classify(status: int, retry_after: str | None, body: bytes | None, now: datetime) -> Outcome:
+def classify(status: int, retry_after: str | None, body: bytes | None, now: datetime) -> PushOutcome:
     """Judge an answer; `body` None means that it was longer than we read. `now` is the wall clock, UTC."""
     if 200 <= status < 300:
-        return _accepted(body) or Outcome("retry", f"{status} from {SERVICE}, but the answer is not the contract's")
+        return _accepted(body) or PushOutcome("retry", f"{status} from {SERVICE}, but the answer is not the contract's")
     answer = f"{status} from {SERVICE}"
     if status in MISCONFIGURED:
-        return Outcome("configuration", answer + _reason_given(body))
+        return PushOutcome("configuration", answer + _reason_given(body))
     if 300 <= status < 400 or status in RETRIED or status >= 500:
-        return Outcome("retry", answer, retry_after=seconds_to_wait(retry_after, now))
-    return Outcome("refused", answer + _reason_given(body))
+        return PushOutcome("retry", answer, retry_after=seconds_to_wait(retry_after, now))
+    return PushOutcome("refused", answer + _reason_given(body))
 
 
-def _accepted(body: bytes | None) -> Outcome | None:
+def _accepted(body: bytes | None) -> PushOutcome | None:
     match _decoded(body):
         case {"notification_id": str(given), "in_app": str(), "push": "queued" | "no_token" as push} if (
             given and given.isprintable()
         ):
-            return Outcome("sent", f"accepted by {SERVICE}", notification_id=given[:200], push=push)
+            return PushOutcome("sent", f"accepted by {SERVICE}", notification_id=given[:200], push=push)
     return None
 
 

@@ -40,7 +40,7 @@ class Claim:
         return bool(self.pushes or self.cancelled)
 
 
-class Row(NamedTuple):
+class DuePush(NamedTuple):
     """A due push with what is needed to check it again."""
 
     id: UUID
@@ -127,7 +127,7 @@ def _claim(gate: Gate, now: datetime, min_age: timedelta) -> Claim:
         rows = _due(now, now - min_age, looked_at) if admission.open else []
         wanted, cancelled = _check(rows, now, admission.limit)
         _cancel(cancelled, now)
-        gates.take(gate, admission, len(wanted), now)
+        gates.take_tokens(gate, admission, len(wanted), now)
         claimed = Claim(
             _take(wanted, now, admission.probe),
             sorted({row.alert_id for row, _ in cancelled if row.alert_id is not None}),
@@ -149,17 +149,17 @@ def locked_gate() -> Gate:
     return gate
 
 
-def _due(now: datetime, due_by: datetime, limit: int) -> list[Row]:
+def _due(now: datetime, due_by: datetime, limit: int) -> list[DuePush]:
     with connection.cursor() as cursor:
         cursor.execute(DUE, {"now": now, "due_by": due_by, "limit": limit})
-        return [Row(*row) for row in cursor.fetchall()]
+        return [DuePush(*row) for row in cursor.fetchall()]
 
 
-def _check(rows: list[Row], now: datetime, limit: int) -> tuple[list[Row], list[tuple[Row, str]]]:
+def _check(rows: list[DuePush], now: datetime, limit: int) -> tuple[list[DuePush], list[tuple[DuePush, str]]]:
     """The first `limit` rows that still make sense, and all rows that do not, each with its reason."""
     told = _still_told(rows)
-    wanted: list[Row] = []
-    cancelled: list[tuple[Row, str]] = []
+    wanted: list[DuePush] = []
+    cancelled: list[tuple[DuePush, str]] = []
     for row in rows:
         plan = recheck(_facts(row, row.active and row.id in told), now)
         if not plan.send:
@@ -169,7 +169,7 @@ def _check(rows: list[Row], now: datetime, limit: int) -> tuple[list[Row], list[
     return wanted, cancelled
 
 
-def _still_told(rows: Sequence[Row]) -> set[UUID]:
+def _still_told(rows: Sequence[DuePush]) -> set[UUID]:
     """Ids of the pushes whose supervisor routing would still choose; a test push asks nobody."""
     people = {
         key: {person.user_id for person in found}
@@ -178,13 +178,13 @@ def _still_told(rows: Sequence[Row]) -> set[UUID]:
     return {row.id for row in rows if _is_told(row, people)}
 
 
-def _is_told(row: Row, people: dict[tuple[int, int], set[int]]) -> bool:
+def _is_told(row: DuePush, people: dict[tuple[int, int], set[int]]) -> bool:
     if row.alert_scope == Alert.Scope.SOURCE:
         return row.specialist
     return row.agent_id is None or row.supervisor_id in people[(row.org_id, row.agent_id)]
 
 
-def _facts(row: Row, still_recipient: bool) -> PushFacts:
+def _facts(row: DuePush, still_recipient: bool) -> PushFacts:
     return PushFacts(
         reason=row.reason,
         planned_at=row.planned_at,
@@ -196,7 +196,7 @@ def _facts(row: Row, still_recipient: bool) -> PushFacts:
     )
 
 
-def _cancel(cancelled: list[tuple[Row, str]], now: datetime) -> None:
+def _cancel(cancelled: list[tuple[DuePush, str]], now: datetime) -> None:
     if not cancelled:
         return
     values: dict[str, Any] = {
@@ -208,7 +208,7 @@ def _cancel(cancelled: list[tuple[Row, str]], now: datetime) -> None:
         cursor.execute(CANCEL, values)
 
 
-def _take(wanted: list[Row], now: datetime, probe: bool) -> list[Claimed]:
+def _take(wanted: list[DuePush], now: datetime, probe: bool) -> list[Claimed]:
     if not wanted:
         return []
     token = uuid4()

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerts.delivery.answers import Outcome
+from alerts.delivery.answers import PushOutcome
 from alerts.models import Gate
 
 BATCH = 200  # pushes of one claim
@@ -51,7 +51,7 @@ def refill(gate: Gate, now: datetime, rate: float, burst: float) -> None:
     gate.refilled_at = now
 
 
-def take(gate: Gate, admission: Admission, count: int, now: datetime) -> None:
+def take_tokens(gate: Gate, admission: Admission, count: int, now: datetime) -> None:
     """`count` pushes were claimed. A probe closes the gate until it is answered or must have died."""
     gate.tokens -= count
     if admission.probe and count:
@@ -63,7 +63,7 @@ def is_clear(gate: Gate) -> bool:
     return not (gate.failures or gate.probing or gate.reason or gate.closed_until or gate.allowance is not None)
 
 
-def learn(gate: Gate, outcomes: Iterable[Outcome], probe: bool, now: datetime, burst: float) -> None:
+def learn(gate: Gate, outcomes: Iterable[PushOutcome], probe: bool, now: datetime, burst: float) -> None:
     """Take in what became of a batch (of one, if it was the probe), in the order it was answered."""
     failed = False
     for outcome in outcomes:

@@ -21,7 +21,7 @@ import structlog
 from django.conf import settings
 from yarl import URL
 
-from alerts.delivery.answers import Outcome, classify, no_answer
+from alerts.delivery.answers import PushOutcome, classify, no_answer
 
 DEADLINE = 10.0  # seconds for one request in total, however slowly the answer drips (I4)
 ANSWER_CAP = 64 * 1024  # bytes that are read of an answer
@@ -64,7 +64,7 @@ def open_session() -> aiohttp.ClientSession:
     )
 
 
-async def send(session: aiohttp.ClientSession, push: Sendable) -> Outcome:
+async def send(session: aiohttp.ClientSession, push: Sendable) -> PushOutcome:
     """One attempt to deliver one push. Never raises for anything the other side or the network does."""
     headers = {"Content-Type": "application/json", "Idempotency-Key": str(push.idempotency_key)}
     try:

@@ -20,7 +20,7 @@ from alerts import feed
 from alerts.delivery.claim import Claim, claim
 from alerts.delivery.finish import finish
 from alerts.delivery.message import idempotency_key, push_body
-from alerts.delivery.sender import Sender
+from alerts.delivery.sender import PushSender
 from alerts.models import Push
 from orgs import clock
 from orgs.models import Assignment, Org, Severity, User
@@ -40,7 +40,7 @@ class NotDead(Exception):
     """Only a dead push can be replayed."""
 
 
-def sweep(
+def sweep_outbox(
     *,
     until: float | None = None,
     min_age: float = 0.0,
@@ -70,7 +70,7 @@ class _Sweep:
         self.more = False  # something may still be due
 
     def run(self, first: Claim) -> int:
-        with Sender() as sender:
+        with PushSender() as sender:
             self._hand(sender, first)
             while (self.more or sender.unfinished) and not self._ends(sender):
                 if self.more and sender.unfinished < (1 if self.recovering else REFILL):
@@ -80,10 +80,10 @@ class _Sweep:
             self._drain(sender)
         return self.attempts
 
-    def _ends(self, sender: Sender) -> bool:
+    def _ends(self, sender: PushSender) -> bool:
         return sender.held or self.stop.is_set() or time.monotonic() >= self.until
 
-    def _drain(self, sender: Sender) -> None:
+    def _drain(self, sender: PushSender) -> None:
         """Wait for what is in flight; told to stop, not for ever: the lease runs out and the same key goes again."""
         stopping_at = None
         while sender.unfinished:
@@ -93,14 +93,14 @@ class _Sweep:
                 if time.monotonic() - stopping_at > STOP_PATIENCE:
                     return
 
-    def _hand(self, sender: Sender, claimed: Claim) -> None:
+    def _hand(self, sender: PushSender, claimed: Claim) -> None:
         self.more = claimed.more
         self.recovering = claimed.recovering  # then nothing more before these are answered
         sender.hand(claimed.pushes)
         if self.more and not claimed.worked:
             time.sleep(FLUSH)  # the bucket is empty; it fills by the second
 
-    def _finish(self, sender: Sender) -> None:
+    def _finish(self, sender: PushSender) -> None:
         batch = sender.results(first_within=FLUSH, gather=FLUSH)
         if not batch:
             return

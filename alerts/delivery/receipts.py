@@ -25,7 +25,7 @@ WHERE push.id = new.id
 
 
 @dataclass(slots=True)
-class Reach:
+class ReceiptReach:
     """How far a push got: each time is set once."""
 
     id: UUID
@@ -69,17 +69,17 @@ def record_receipts(items: Sequence[ReceiptItem]) -> list[Result]:
     return results
 
 
-def _locked(keys: set[UUID]) -> dict[UUID, Reach]:
+def _locked(keys: set[UUID]) -> dict[UUID, ReceiptReach]:
     rows = Push.objects.select_for_update().filter(idempotency_key__in=keys).order_by("id").defer("body")
     return {
-        row.idempotency_key: Reach(
+        row.idempotency_key: ReceiptReach(
             row.id, row.alert_id, row.delivered_at, row.opened_at, row.failed_at, row.failed_reason
         )
         for row in rows
     }
 
 
-def _result(index: int, item: ReceiptItem, known: dict[UUID, Reach], now: datetime) -> Result:
+def _result(index: int, item: ReceiptItem, known: dict[UUID, ReceiptReach], now: datetime) -> Result:
     reach = known.get(item.idempotency_key)
     if reach is None:
         error = {
@@ -91,7 +91,7 @@ def _result(index: int, item: ReceiptItem, known: dict[UUID, Reach], now: dateti
     return Result(index, str(item.idempotency_key), "updated" if reach.take(item, now) else "duplicate")
 
 
-def _write(changed: list[Reach]) -> None:
+def _write(changed: list[ReceiptReach]) -> None:
     if not changed:
         return
     values: dict[str, Any] = {

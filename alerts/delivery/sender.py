@@ -17,7 +17,7 @@ import structlog
 import uvloop
 
 from alerts.delivery import notification_service
-from alerts.delivery.answers import GIVEN_BACK, Outcome, no_answer
+from alerts.delivery.answers import GIVEN_BACK, PushOutcome, no_answer
 from alerts.delivery.gate import FAILURES
 from alerts.failpoints import failpoint
 
@@ -45,11 +45,11 @@ class Finished:
     """What became of it; `at` on the monotonic clock."""
 
     push: Claimed
-    outcome: Outcome
+    outcome: PushOutcome
     at: float
 
 
-class Sender:
+class PushSender:
     """A context manager around the thread. `hand()` in, `results()` out; leaving it cuts what is still in flight."""
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class Sender:
                 self.hold()  # at once: the gate, which tells every process, follows with the batch
             self._done.put(Finished(push, outcome, time.monotonic()))
 
-    async def _send(self, session: aiohttp.ClientSession, push: Claimed) -> Outcome:
+    async def _send(self, session: aiohttp.ClientSession, push: Claimed) -> PushOutcome:
         if self.held or time.monotonic() - push.claimed_at > START_WITHIN:
             return GIVEN_BACK
         try:

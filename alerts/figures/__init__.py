@@ -3,10 +3,10 @@
 `measure` counts everything for a page; `items` lists what is behind a number. docs/success.md has the definitions.
 """
 
-from alerts.figures.counting import Figure, Span, Success, count, measure, span_of, time_to_intervene
+from alerts.figures.counting import Figure, Span, SuccessFigures, count_metric, measure, span_of, time_to_intervene
 from alerts.figures.covered import Covered, coverage
 from alerts.figures.formulas import Estimate
-from alerts.figures.listing import Item, days, items
+from alerts.figures.listing import ListedThing, days, items
 from alerts.figures.metrics import BY_NAME, COVERAGE, METRICS, Metric
 from alerts.figures.periods import BadPeriod, Moment, Period, period
 
@@ -18,13 +18,13 @@ __all__ = [
     "Covered",
     "Estimate",
     "Figure",
-    "Item",
+    "ListedThing",
     "Metric",
     "Moment",
     "Period",
     "Span",
-    "Success",
-    "count",
+    "SuccessFigures",
+    "count_metric",
     "coverage",
     "days",
     "items",

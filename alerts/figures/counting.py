@@ -11,7 +11,7 @@ from django.db.models import OuterRef, Subquery
 
 from alerts.figures.covered import coverage
 from alerts.figures.formulas import Estimate
-from alerts.figures.metrics import COVERAGE, METRICS, TIME_TO_INTERVENE, Metric, Tally
+from alerts.figures.metrics import COVERAGE, METRICS, TIME_TO_INTERVENE, Metric, MetricTally
 from alerts.figures.periods import Period
 from alerts.figures.units import COUNT, FOLLOW_UP_WITHIN
 from alerts.models import FailureEvent
@@ -32,7 +32,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Success:
+class SuccessFigures:
     """All figures, in the order of METRICS: `overall` with their trend, and those of each org by its pk.
 
     `points` are the first days of the trend's points; `baseline_ends` is there for an org that has failed.
@@ -60,7 +60,7 @@ class Span:
         return arrays | limits | {"follow_up_within": FOLLOW_UP_WITHIN} | more
 
 
-def measure(orgs: Sequence[Org], period: Period, zone: str, now: datetime) -> Success:
+def measure(orgs: Sequence[Org], period: Period, zone: str, now: datetime) -> SuccessFigures:
     """Every figure of these orgs; run it inside a scope. `zone`: whose days the points of the trend are."""
     begun = _first_failures(orgs)
     span, first_days = _span(orgs, begun, period, now), _first_days(orgs, begun, now)
@@ -68,7 +68,7 @@ def measure(orgs: Sequence[Org], period: Period, zone: str, now: datetime) -> Su
     found, baseline = _count(METRICS, span, period.width), _count(METRICS, first_days)
     found[COVERAGE.name] = _coverage(orgs)
     columns = [(metric, found[metric.name], baseline[metric.name]) for metric in METRICS]
-    return Success(
+    return SuccessFigures(
         now,
         points,
         [_figure(*column, None, len(points)) for column in columns],
@@ -87,7 +87,7 @@ def span_of(orgs: Sequence[Org], period: Period, now: datetime) -> Span:
     return _span(orgs, _first_failures(orgs), period, now)
 
 
-def count(metric: Metric, span: Span) -> Mapping[str, int]:
+def count_metric(metric: Metric, span: Span) -> Mapping[str, int]:
     """How many things of the span have which outcome."""
     return _count_one(metric, span).of[None].outcomes
 
@@ -99,8 +99,8 @@ def count(metric: Metric, span: Span) -> Mapping[str, int]:
 class Tallies:
     """What was counted, by org (None: all together), and by point of the trend."""
 
-    of: dict[int | None, Tally] = field(default_factory=lambda: defaultdict(Tally))
-    at: dict[int, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    of: dict[int | None, MetricTally] = field(default_factory=lambda: defaultdict(MetricTally))
+    at: dict[int, MetricTally] = field(default_factory=lambda: defaultdict(MetricTally))
 
 
 def _first_failures(orgs: Sequence[Org]) -> dict[int, datetime | None]:

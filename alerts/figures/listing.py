@@ -16,7 +16,7 @@ DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ListedThing:
     """One thing that counts, or does not: `outcome` says as what. `seconds`: how long it took a human to come."""
 
     at: datetime
@@ -30,13 +30,13 @@ class Item:
     room_label: str
 
 
-def items(metric: Metric, span: Span, outcome: str = "", limit: int = EVERYTHING, offset: int = 0) -> list[Item]:
+def items(metric: Metric, span: Span, outcome: str = "", limit: int = EVERYTHING, offset: int = 0) -> list[ListedThing]:
     """The things of the span, or those of one outcome only."""
     if not span.rows:
         return []
     with connection.cursor() as cursor:
         cursor.execute(metric.sql + LIST, span.parameters(outcome=outcome, limit=limit, offset=offset))
-        return [Item(*row) for row in cursor.fetchall()]
+        return [ListedThing(*row) for row in cursor.fetchall()]
 
 
 def days(span: Span) -> Iterator[Span]:

@@ -9,7 +9,7 @@ from alerts.figures.formulas import Estimate, census, middle, share
 
 
 @dataclass
-class Tally:
+class MetricTally:
     """How many things there are by outcome, and the seconds that some of them took."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -47,7 +47,7 @@ class Metric:
     def counted(self) -> tuple[str, ...]:
         return (self.yes, self.no) if self.no else (self.yes,)
 
-    def estimate(self, tally: Tally) -> Estimate:
+    def estimate(self, tally: MetricTally) -> Estimate:
         """The figure of what was tallied; percentages as 0..100, times in seconds."""
         if not self.no:
             return middle(tally.seconds)

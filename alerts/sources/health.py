@@ -10,7 +10,7 @@ from django.db.models import Count, F, Max, Q, QuerySet, Sum, Window
 from django.db.models.functions import Coalesce, RowNumber, TruncHour
 
 from alerts.models import Alert, RejectedItem, Signal, SourceMinute, WebhookDelivery
-from alerts.sources.traffic import NAMES, Counts
+from alerts.sources.traffic import NAMES, TrafficCounts
 from orgs.models import ApiKey, Source, SourceHeard, WebhookEndpoint
 
 HEARD_WITHIN = timedelta(minutes=15)
@@ -18,11 +18,11 @@ RECENT = timedelta(minutes=5)  # complete minutes of which the present rate is t
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 STATUSES = ("created", "duplicate", "conflict", "invalid", "not_understood")
 
-State = Literal["silent", "no_data", "quiet", "heard"]
+SourceState = Literal["silent", "no_data", "quiet", "heard"]
 Orgs = Sequence[int] | None  # pks; None = all
 
 
-def judge(heard_at: datetime | None, silent: bool, now: datetime) -> State:
+def source_state(heard_at: datetime | None, silent: bool, now: datetime) -> SourceState:
     """What is known of a source; pure. Quiet: nothing for 15 min, and no alarm, so perhaps only a calm night."""
     if silent:
         return "silent"
@@ -31,7 +31,7 @@ def judge(heard_at: datetime | None, silent: bool, now: datetime) -> State:
     return "heard" if now - heard_at <= HEARD_WITHIN else "quiet"
 
 
-class Traffic(Counts):
+class Traffic(TrafficCounts):
     """The figures of some minutes together."""
 
     @property
@@ -54,7 +54,7 @@ class Traffic(Counts):
 
 
 @dataclass(slots=True)
-class Figures:
+class SourceFigures:
     """Of a source or one of its endpoints: `day` and `hour` end now; `hours`: start of each hour -> its traffic."""
 
     day: Traffic = field(default_factory=Traffic)
@@ -75,12 +75,12 @@ class Figures:
         self.recent += row["recent"]
 
 
-def _counts(row: Mapping[str, Any], prefix: str) -> Counts:
-    return Counts(**{name: row[prefix + name] for name in NAMES})
+def _counts(row: Mapping[str, Any], prefix: str) -> TrafficCounts:
+    return TrafficCounts(**{name: row[prefix + name] for name in NAMES})
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class RejectedReason:
     """Why `n` items were refused within the last day, of those that were kept; and the newest of them."""
 
     status: str
@@ -98,9 +98,9 @@ class EndpointHealth:
 
     endpoint: WebhookEndpoint
     heard_at: datetime | None
-    state: State
-    figures: Figures = field(default_factory=Figures)
-    reasons: list[Reason] = field(default_factory=list)
+    state: SourceState
+    figures: SourceFigures = field(default_factory=SourceFigures)
+    reasons: list[RejectedReason] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -109,11 +109,11 @@ class SourceHealth:
 
     source: Source
     heard_at: datetime | None
-    state: State
+    state: SourceState
     alarms: list[Alert]
-    figures: Figures = field(default_factory=Figures)
+    figures: SourceFigures = field(default_factory=SourceFigures)
     endpoints: list[EndpointHealth] = field(default_factory=list)
-    reasons: list[Reason] = field(default_factory=list)
+    reasons: list[RejectedReason] = field(default_factory=list)
     keys: list[ApiKey] = field(default_factory=list)
 
     @property
@@ -151,7 +151,7 @@ def of_sources(sources: Iterable[Source], orgs: Orgs, now: datetime) -> list[Sou
     for source in listed:
         silent = any(has_signal(alert, Signal.SILENT_SOURCE) for alert in alarms[source.pk])
         at = heard_at.get(source.pk)
-        found[source.pk] = SourceHealth(source, at, judge(at, silent, now), alarms[source.pk])
+        found[source.pk] = SourceHealth(source, at, source_state(at, silent, now), alarms[source.pk])
     _add_endpoints(found, orgs, now)
     _add_figures(found, orgs, now)
     return list(found.values())
@@ -172,7 +172,7 @@ def _add_endpoints(found: dict[int, SourceHealth], orgs: Orgs, now: datetime) ->
     heard = rows.annotate(heard_at=Max("deliveries__received_at", filter=welcome))
     for endpoint in heard.order_by("-active", "pk"):
         at = endpoint.heard_at
-        found[endpoint.source_id].endpoints.append(EndpointHealth(endpoint, at, judge(at, False, now)))
+        found[endpoint.source_id].endpoints.append(EndpointHealth(endpoint, at, source_state(at, False, now)))
 
 
 def _add_figures(found: dict[int, SourceHealth], orgs: Orgs, now: datetime) -> None:
@@ -208,12 +208,12 @@ def add_reasons(found: Iterable[SourceHealth], orgs: Orgs, now: datetime) -> Non
     endpoints = {one.endpoint.pk: one for source in sources.values() for one in source.endpoints}
     items = _in(RejectedItem.objects.filter(source__in=sources, at__gt=now - DAY), orgs)
     for row in _newest(items, ("source_id", "status", "code"), "-at"):
-        reason = Reason(row.status, row.code, row.n, row.at, row.field, row.message, row.sample)
+        reason = RejectedReason(row.status, row.code, row.n, row.at, row.field, row.message, row.sample)
         sources[row.source_id].reasons.append(reason)
     odd = (WebhookDelivery.Outcome.NOT_UNDERSTOOD, WebhookDelivery.Outcome.REFUSED)
     deliveries = WebhookDelivery.objects.filter(endpoint__in=endpoints, outcome__in=odd, received_at__gt=now - DAY)
     for row in _newest(deliveries, ("endpoint_id", "outcome", "reason"), "-id"):
-        reason = Reason(row.outcome, row.reason, row.n, row.received_at, row.field, "", row.sample)
+        reason = RejectedReason(row.outcome, row.reason, row.n, row.received_at, row.field, "", row.sample)
         endpoints[row.endpoint_id].reasons.append(reason)
 
 

@@ -21,7 +21,7 @@ from alerts.models import WebhookDelivery
 from alerts.sources import qontak, traffic
 from alerts.sources.qontak import Reading
 from alerts.sources.sample import sample_of
-from alerts.sources.traffic import Counts
+from alerts.sources.traffic import TrafficCounts
 from orgs import clock
 from orgs.identifiers import is_identifier, spelled
 from orgs.models import PersonalData, WebhookEndpoint
@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 # --- stored first ----------------------------------------------------------------------------------------------------
 
 
-def read(endpoint: WebhookEndpoint, payload: Any, now: datetime) -> WebhookDelivery:
+def read_delivery(endpoint: WebhookEndpoint, payload: Any, now: datetime) -> WebhookDelivery:
     """What a delivery tells, to be stored; nothing personal is in it."""
     reading = READERS[endpoint.kind](payload, endpoint.organization_id or endpoint.org.external_id, now)
     return _delivery(endpoint, reading, sample_of(payload), now)
@@ -178,7 +178,7 @@ def failed_on(endpoint: WebhookEndpoint) -> QuerySet[WebhookDelivery]:
     return WebhookDelivery.objects.filter(endpoint=endpoint, outcome=Outcome.NOT_UNDERSTOOD, reason=INTERNAL_ERROR)
 
 
-def again(endpoint: WebhookEndpoint) -> int:
+def work_again(endpoint: WebhookEndpoint) -> int:
     """Put what we failed on back in line, to be worked again; how many."""
     with transaction.atomic():
         count = failed_on(endpoint).update(outcome="", reason="")
@@ -210,9 +210,9 @@ class Batch:
                 self.accepted.append(one)
                 self._of.append(delivery)
 
-    def settle(self, results: Sequence[Result]) -> Counts:
+    def settle(self, results: Sequence[Result]) -> TrafficCounts:
         """Write into each delivery what was understood from it; the figures of the minute."""
-        counts = Counts()
+        counts = TrafficCounts()
         by_delivery: dict[Any, list[tuple[Accepted, Result]]] = defaultdict(list)
         for delivery, one, result in zip(self._of, self.accepted, results, strict=True):
             by_delivery[delivery.pk].append((one, result))

@@ -119,7 +119,7 @@ def _message(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact) ->
             activity_id=f"message:{message_id}",
             actor_external_id=_text(payload.get("sender_id"), NAME) if who == "agent" else "",
             undelivered=who != "customer" and _text(payload.get("status"), NAME).lower() == FAILED,
-            label=short_name(_text(room.get("name"), WHOLE)),
+            label=shortened_name(_text(room.get("name"), WHOLE)),
             channel=CHANNELS.get(channel, channel),
             text=mask_cut(_text(payload.get("text"), WHOLE), TEXT) if who == "customer" else "",
         )
@@ -193,7 +193,7 @@ def _time(payload: Mapping[str, Any], name: str, now: datetime) -> tuple[datetim
     Raises _NotUnderstood (too_old).
     """
     try:
-        return times.judge(msgspec.convert(payload.get(name), datetime), now)
+        return times.judge_time(msgspec.convert(payload.get(name), datetime), now)
     except (msgspec.ValidationError, OverflowError, ValueError):
         return None
     except times.BadTime as error:
@@ -221,7 +221,7 @@ def _text(value: Any, longest: int) -> str:
     return text.replace("\x00", "").encode(errors="replace").decode().strip()[:longest]
 
 
-def short_name(name: str) -> str:
+def shortened_name(name: str) -> str:
     """`Ibu Sari Dewi Hartono` -> `Ibu Sari D. H.`: enough to find the room again; phone numbers, addresses masked."""
     words = mask(name).split()
     kept = 2 if words and words[0].lower().rstrip(".") in TITLES else 1

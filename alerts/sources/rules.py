@@ -11,7 +11,7 @@ REJECTED, REJECTED_STILL = 0.2, 0.1  # shares at which the alarm begins, and bel
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class WatchFigures:
     """What is known of one source of an org.
 
     `expected`: minutes with items that are usual between `last_at` and now, from the same hours of the days before.
@@ -24,12 +24,12 @@ class Figures:
     rejected: int
 
 
-def is_silent(figures: Figures, now: datetime) -> bool:
+def is_silent(figures: WatchFigures, now: datetime) -> bool:
     """Nothing for 15 min where by now 5 minutes with items were usual: a quiet night is no silence."""
     return now - figures.last_at >= SILENT_AFTER and figures.expected >= EXPECTED
 
 
-def is_rejected(figures: Figures, already: bool) -> bool:
+def is_rejected(figures: WatchFigures, already: bool) -> bool:
     """A fifth of at least 20 items was refused; once alarmed until it is less than a tenth, of any number."""
     if already:
         return figures.rejected > 0 and figures.rejected >= REJECTED_STILL * figures.total

@@ -31,7 +31,7 @@ def slot(org_id: int | None, source_id: int, endpoint_id: int | None, at: dateti
 
 
 @dataclass(slots=True)
-class Counts:
+class TrafficCounts:
     """The figures of SourceMinute."""
 
     created: int = 0
@@ -45,7 +45,7 @@ class Counts:
     with_confidence: int = 0
     with_secret: int = 0
 
-    def add(self, other: "Counts") -> None:
+    def add(self, other: "TrafficCounts") -> None:
         """Sums, but the most of the most."""
         most = max(self.lag_most_ms, other.lag_most_ms)
         for one in fields(self):
@@ -60,7 +60,7 @@ class Counts:
         self.lag_most_ms = max(self.lag_most_ms, lag)
 
 
-NAMES = [one.name for one in fields(Counts)]
+NAMES = [one.name for one in fields(TrafficCounts)]
 # Sorted by the caller, so that two processes that add to the same minutes never wait for each other in a circle.
 ADD = f"""
 INSERT INTO alerts_sourceminute AS kept (org_id, source_id, endpoint_id, minute, {", ".join(NAMES)})
@@ -71,7 +71,7 @@ lag_most_ms = greatest(kept.lag_most_ms, excluded.lag_most_ms)
 """  # noqa: S608 - names of our own columns
 
 
-def add(counts: Mapping[Slot, Counts]) -> None:
+def add(counts: Mapping[Slot, TrafficCounts]) -> None:
     """Add these figures to the minutes. Own statement; raises what the database raises."""
     if not counts:
         return

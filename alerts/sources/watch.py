@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from alerts.actions.sources import SourceTrouble, judge_source
 from alerts.faults import PASSING, report
 from alerts.models import Alert, Signal, SourceMinute
-from alerts.sources.rules import SILENT_AFTER, WINDOW, Figures, is_rejected, is_silent
+from alerts.sources.rules import SILENT_AFTER, WINDOW, WatchFigures, is_rejected, is_silent
 from orgs import clock
 from orgs.models import SourceHeard
 
@@ -50,7 +50,7 @@ GROUP BY heard.org_id, heard.source_id, heard.at
 """
 
 
-def sweep() -> int:
+def sweep_sources() -> int:
     """Judge every source of every org; how many alerts changed. Run it with the tenant scope disabled."""
     with transaction.atomic():
         if not _locked():
@@ -66,7 +66,7 @@ def sweep() -> int:
         return sum(_judge(key, one, alerts.get(key), now) for key, one in sorted(figures(now).items()))
 
 
-def _judge(key: Key, one: Figures, newest: Alert | None, now: datetime) -> bool:
+def _judge(key: Key, one: WatchFigures, newest: Alert | None, now: datetime) -> bool:
     """One source in a savepoint of its own: one that cannot be judged leaves the others watched."""
     try:
         with transaction.atomic():
@@ -84,7 +84,7 @@ def _locked() -> bool:
         return cursor.fetchone()[0]
 
 
-def _troubles(one: Figures, alert: Alert | None, now: datetime) -> list[SourceTrouble]:
+def _troubles(one: WatchFigures, alert: Alert | None, now: datetime) -> list[SourceTrouble]:
     already = alert is not None and any(
         entry["signal"] == Signal.REJECTED_ITEMS and entry["episode"] == alert.episode for entry in alert.signals
     )
@@ -97,7 +97,7 @@ def _troubles(one: Figures, alert: Alert | None, now: datetime) -> list[SourceTr
     return found
 
 
-def figures(now: datetime) -> dict[Key, Figures]:
+def figures(now: datetime) -> dict[Key, WatchFigures]:
     """What is known of every source that was ever heard, by (org pk, source pk); four queries."""
     expected = _expected(now)
     counted: dict[Key, list[int]] = defaultdict(lambda: [0, 0])
@@ -110,7 +110,7 @@ def figures(now: datetime) -> dict[Key, Figures]:
         counted[(org_id, source_id)][1] += rejected
     heard = SourceHeard.objects.values_list("org_id", "source_id", "at")
     return {
-        (org, source): Figures(at, expected.get((org, source), 0.0), *counted[(org, source)])
+        (org, source): WatchFigures(at, expected.get((org, source), 0.0), *counted[(org, source)])
         for org, source, at in heard
     }
 

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from console.http import health
-from console.openapi.views import Docs, Schema
+from console.openapi.views import DocsView, SchemaView
 from console.pages import errors, join, preferences, pushes
 from console.pages.alert import view as alert
 from console.pages.board import view as board
@@ -19,27 +19,27 @@ urlpatterns = [
     path("", board.board, name="board"),
     path("alerts/<uuid:alert_id>", alert.alert, name="alert"),
     path("alerts/<uuid:alert_id>/room", alert.room, name="alert_room"),
-    path("alerts/<uuid:alert_id>/<slug:verb>", alert.act, name="alert_act"),
+    path("alerts/<uuid:alert_id>/<slug:verb>", alert.act_on_alert, name="alert_act"),
     path("reach", reach.reach, name="reach"),
-    path("reach.csv", reach.export, name="reach_csv"),
+    path("reach.csv", reach.export_reach, name="reach_csv"),
     path("reach/ask", reach.ask, name="reach_ask"),
     path("reach/test", reach.test_round, name="reach_test"),
     path("reach/<str:sso_id>/test-push", reach.test_push, name="test_push"),
     path("reach/<str:sso_id>/test-push/<uuid:push_id>", reach.test_hops, name="test_hops"),
-    path("setup/new", setup.new, name="setup_new"),
+    path("setup/new", setup.new_org, name="setup_new"),
     path("setup/<path:org_id>", setup.checklist, name="setup"),
     path("join/<path:org_id>", join.join, name="join"),
     path("pushes", pushes.pushes, name="pushes"),
     path("pushes/replay", pushes.replay_all, name="replay_all"),
     path("pushes/<uuid:push_id>/replay", pushes.replay_one, name="replay"),
     path("sources", sources.sources, name="sources"),
-    path("sources/webhooks/new", webhooks.new, name="webhook_new"),
+    path("sources/webhooks/new", webhooks.new_webhook, name="webhook_new"),
     path("sources/webhooks/<str:public_id>", webhooks.endpoint, name="webhook"),
     path("sources/webhooks/<str:public_id>/settings", webhooks.settings, name="webhook_settings"),
-    path("sources/webhooks/<str:public_id>/rotate", webhooks.rotate, name="webhook_rotate"),
-    path("sources/webhooks/<str:public_id>/end-overlap", webhooks.end_overlap, name="webhook_end_overlap"),
+    path("sources/webhooks/<str:public_id>/rotate", webhooks.rotate_webhook, name="webhook_rotate"),
+    path("sources/webhooks/<str:public_id>/end-overlap", webhooks.end_webhook_overlap, name="webhook_end_overlap"),
     path("sources/webhooks/<str:public_id>/switch", webhooks.switch, name="webhook_switch"),
-    path("sources/webhooks/<str:public_id>/again", webhooks.again, name="webhook_again"),
+    path("sources/webhooks/<str:public_id>/again", webhooks.retry_webhook, name="webhook_again"),
     path("success", success.success, name="success"),
     path("success.csv", success.success_csv, name="success_csv"),
     path("success/<slug:metric>", success.behind, name="success_behind"),
@@ -49,8 +49,8 @@ urlpatterns = [
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
-    path("api/schema", Schema.as_view(), name="api_schema"),
-    path("api/docs", Docs.as_view(), name="api_docs"),
+    path("api/schema", SchemaView.as_view(), name="api_schema"),
+    path("api/docs", DocsView.as_view(), name="api_docs"),
     path("api/", include("alerts.urls")),
     path("admin/", admin.site.urls),
     path("accounts/", include("orgs.urls")),

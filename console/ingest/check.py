@@ -14,7 +14,7 @@ import msgspec
 
 from alerts import times
 from alerts.items import Accepted, ActivityItem, ErrorInfo, EventItem, Handoff, Holds, ReceiptItem, SignalName
-from console.ingest.fields import BAD_TEXT, FIELDS, Invalid, as_id, judged
+from console.ingest.fields import BAD_TEXT, FIELDS, InvalidItem, id_text, judged
 from orgs.identifiers import BadIdentifier, identifier
 
 COUNT = 2**31
@@ -37,7 +37,7 @@ EXPECTED: Mapping[Any, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ItemKind:
     """What one endpoint takes."""
 
     struct: type[EventItem] | type[ActivityItem] | type[ReceiptItem]
@@ -47,14 +47,14 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class ItemSender:
     """Whose items these may be: org pk by external id. `own`: the org of an org source, else None."""
 
     orgs: Mapping[str, int]
     own: str | None
 
 
-def check(raw: Any, index: int, kind: Kind, sender: Sender, now: datetime) -> Accepted:
+def check(raw: Any, index: int, kind: ItemKind, sender: ItemSender, now: datetime) -> Accepted:
     """The item, clamped and masked, with the hash of what was sent. Raises Invalid."""
     org = _org(_object(raw), sender)
     item, flags = convert(raw, kind, now)
@@ -63,7 +63,7 @@ def check(raw: Any, index: int, kind: Kind, sender: Sender, now: datetime) -> Ac
     return Accepted(index, sender.orgs[org], item, _hash(raw, org), "clock" in flags, flags=texts)
 
 
-def convert(raw: Any, kind: Kind, now: datetime) -> tuple[EventItem | ActivityItem | ReceiptItem, set[str]]:
+def convert(raw: Any, kind: ItemKind, now: datetime) -> tuple[EventItem | ActivityItem | ReceiptItem, set[str]]:
     """The item, clamped and masked, and its flags: `clock` if its clock was ahead, and those of Accepted.
 
     Raises Invalid.
@@ -81,9 +81,9 @@ def convert(raw: Any, kind: Kind, now: datetime) -> tuple[EventItem | ActivityIt
     return item, flags
 
 
-def item_id(raw: Any, kind: Kind) -> str | None:
+def item_id(raw: Any, kind: ItemKind) -> str | None:
     """The id as sent, to name the item in its result; None if it is not usable as one."""
-    value = as_id(raw.get(kind.id_field)) if isinstance(raw, dict) else None
+    value = id_text(raw.get(kind.id_field)) if isinstance(raw, dict) else None
     holds = FIELDS[kind.struct][kind.id_field]
     longest = holds.longest if isinstance(holds, Holds) else len(str(UUID(int=0)))
     usable = isinstance(value, str) and len(value) <= longest and not BAD_TEXT.search(value)
@@ -92,7 +92,7 @@ def item_id(raw: Any, kind: Kind) -> str | None:
 
 def named_orgs(items: list[Any]) -> set[str]:
     """The org ids named by these items that could exist at all."""
-    return {name for raw in items if isinstance(raw, dict) and (name := org_named(raw))}
+    return {name for raw in items if isinstance(raw, dict) and (name := sender_org(raw))}
 
 
 # --- whose it is ---------------------------------------------------------------------------------------------
@@ -100,26 +100,26 @@ def named_orgs(items: list[Any]) -> set[str]:
 
 def _object(raw: Any) -> dict[str, Any]:
     if not isinstance(raw, dict):
-        raise Invalid("invalid_item", "Each item is a JSON object.")
+        raise InvalidItem("invalid_item", "Each item is a JSON object.")
     return raw
 
 
-def _org(raw: dict[str, Any], sender: Sender) -> str:
+def _org(raw: dict[str, Any], sender: ItemSender) -> str:
     """The external id. One message for an unknown org and another's: nobody learns which orgs there are."""
     named = raw.get("org_id")
     if named is None and sender.own is not None:
         return sender.own
     if named is None:
-        raise Invalid("missing_field", "A platform source names org_id in each item.", "org_id")
-    org = org_named(raw)
+        raise InvalidItem("missing_field", "A platform source names org_id in each item.", "org_id")
+    org = sender_org(raw)
     if org not in sender.orgs:
-        raise Invalid("unknown_org", "This key may not write for this org, or there is no such org.", "org_id")
+        raise InvalidItem("unknown_org", "This key may not write for this org, or there is no such org.", "org_id")
     return org
 
 
-def org_named(raw: Mapping[str, Any]) -> str:
+def sender_org(raw: Mapping[str, Any]) -> str:
     """The org id an item names, in its one spelling; empty: none that could exist."""
-    named = as_id(raw.get("org_id"))
+    named = id_text(raw.get("org_id"))
     try:
         return identifier(named) if isinstance(named, str) else ""
     except BadIdentifier:
@@ -157,13 +157,13 @@ def _check_shape(raw: dict[str, Any], struct: type, path: str) -> None:
     for name in raw:
         if name not in names:
             shown = path + _shown(name)
-            raise Invalid("unknown_field", f"There is no field {shown}. Free content goes under metadata.", shown)
+            raise InvalidItem("unknown_field", f"There is no field {shown}. Free content goes under metadata.", shown)
     for name in required:
         value = raw.get(name)
         if value is None:
-            raise Invalid("missing_field", f"{path}{name} is required.", path + name)
+            raise InvalidItem("missing_field", f"{path}{name} is required.", path + name)
         if isinstance(value, str) and not value.strip():
-            raise Invalid("missing_field", f"{path}{name} must not be blank.", path + name)
+            raise InvalidItem("missing_field", f"{path}{name} must not be blank.", path + name)
     for name, nested in NESTED.items():
         if name in names and isinstance(raw.get(name), dict):
             _check_shape(raw[name], nested, f"{name}.")
@@ -174,11 +174,11 @@ def _shown(name: str) -> str:
     return name[:100].encode(errors="replace").decode()
 
 
-def _wrong_type(error: msgspec.ValidationError, struct: type) -> Invalid:
+def _wrong_type(error: msgspec.ValidationError, struct: type) -> InvalidItem:
     path = str(error).rpartition(" - at `$")[2].strip(".`")
     if not path or path.partition(".")[0] not in SHAPES[struct][0]:
-        return Invalid("invalid_item", "This item is not what the contract says.")
-    return Invalid("invalid_item", f"{path} must be {_expected(struct, path)}.", path)
+        return InvalidItem("invalid_item", "This item is not what the contract says.")
+    return InvalidItem("invalid_item", f"{path} must be {_expected(struct, path)}.", path)
 
 
 def _expected(struct: type, path: str) -> str:
@@ -198,20 +198,20 @@ def check_event(item: EventItem) -> None:
     for name in ("confidence", "threshold"):
         value = getattr(item, name)
         if value is not None and not 0 <= value <= 1:
-            raise Invalid("invalid_item", f"{name} must be between 0 and 1.", name)
+            raise InvalidItem("invalid_item", f"{name} must be between 0 and 1.", name)
     for name in ("message_count", "message_cap"):
         count = getattr(item, name)
         if count is not None and not 0 <= count < COUNT:
-            raise Invalid("invalid_item", f"{name} must be a whole number from 0 to {COUNT - 1}.", name)
+            raise InvalidItem("invalid_item", f"{name} must be a whole number from 0 to {COUNT - 1}.", name)
     for name in NEEDS[item.signal]:
         if getattr(item, name) is None:
-            raise Invalid("missing_field", f"The signal {item.signal} needs {name}.", name)
+            raise InvalidItem("missing_field", f"The signal {item.signal} needs {name}.", name)
 
 
 # --- when it was ---------------------------------------------------------------------------------------------
 
 
-def _check_times(item: EventItem | ActivityItem | ReceiptItem, kind: Kind, now: datetime) -> bool:
+def _check_times(item: EventItem | ActivityItem | ReceiptItem, kind: ItemKind, now: datetime) -> bool:
     """Clamp the item's times to `now`, in UTC; True if one was more than 5 min ahead. Raises Invalid."""
     at, flagged = _time(getattr(item, kind.time_field), kind.time_field, now)
     setattr(item, kind.time_field, at)
@@ -224,12 +224,12 @@ def _check_times(item: EventItem | ActivityItem | ReceiptItem, kind: Kind, now: 
 
 def _time(value: datetime, name: str, now: datetime) -> tuple[datetime, bool]:
     try:
-        return times.judge(value, now)
+        return times.judge_time(value, now)
     except times.BadTime as error:
         code = "invalid_item" if error.code == "naive" else error.code
-        raise Invalid(code, f"{name} {error.message}", name) from None
+        raise InvalidItem(code, f"{name} {error.message}", name) from None
 
 
-EVENTS = Kind(EventItem, "event_id", "occurred_at", check_event)
-ACTIVITY = Kind(ActivityItem, "activity_id", "at")
-RECEIPTS = Kind(ReceiptItem, "idempotency_key", "at")
+EVENTS = ItemKind(EventItem, "event_id", "occurred_at", check_event)
+ACTIVITY = ItemKind(ActivityItem, "activity_id", "at")
+RECEIPTS = ItemKind(ReceiptItem, "idempotency_key", "at")

@@ -26,7 +26,7 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class ItemsBody:
     """The items of a request; `single` if one bare object was sent, which is answered with one bare result."""
 
     items: list[Any]
@@ -57,21 +57,21 @@ def unpack(body: bytes) -> bytes:
     return content
 
 
-def decode(body: bytes) -> Body:
+def decode(body: bytes) -> ItemsBody:
     """The items of a JSON body: one object, an array, or {"items": [...]}. Raises Refusal."""
-    value = parse(body)
+    value = parse_json(body)
     if isinstance(value, dict) and isinstance(value.get("items"), list):
         if len(value) > 1:
             other = next(name for name in value if name != "items")
             raise Refusal(400, "unknown_field", "Beside items there can be nothing else.", field=other[:200])
         value = value["items"]
     if isinstance(value, dict):
-        return Body([value], single=True)
+        return ItemsBody([value], single=True)
     if not isinstance(value, list):
         raise Refusal(400, "not_items", 'Send one object, an array of objects, or {"items": [...]}.')
     if len(value) > ITEM_LIMIT:
         raise Refusal(413, "too_many_items", f"Send at most {ITEM_LIMIT} items in one request.")
-    return Body(value, single=False)
+    return ItemsBody(value, single=False)
 
 
 class _DuplicateKey(ValueError):
@@ -94,7 +94,7 @@ def _no_constant(name: str) -> None:
 _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
 
 
-def parse(body: bytes) -> Any:
+def parse_json(body: bytes) -> Any:
     """The value of a JSON body in UTF-8, of bounded depth and without duplicate keys; a byte order mark in front is
     no part of it. Raises Refusal (400).
     """

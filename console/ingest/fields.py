@@ -22,7 +22,7 @@ ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 ITEMS = (EventItem, ActivityItem, ReceiptItem)
 
 
-class Invalid(Exception):
+class InvalidItem(Exception):
     """This item is refused; `field` within the item, empty for the item itself."""
 
     def __init__(self, code: str, message: str, name: str = "") -> None:
@@ -74,14 +74,14 @@ def judged(raw: Mapping[str, Any], struct: type, flags: set[str], path: str = ""
     return made
 
 
-def as_id(value: Any) -> Any:
+def id_text(value: Any) -> Any:
     """A whole number that stands for an id as text; everything else as it is."""
     return str(value) if type(value) is int else value
 
 
 def _string(value: Any, holds: Holds, path: str, flags: set[str]) -> Any:
     if holds.what in ("token", "identifier"):
-        value = as_id(value)
+        value = id_text(value)
     if not isinstance(value, str):
         return value  # of the wrong type: refused as such
     if holds.what == "text":
@@ -95,11 +95,11 @@ def _id(value: str, holds: Holds, path: str, flags: set[str]) -> str:
     try:
         made = identifier(value) if holds.what == "identifier" else value
     except BadIdentifier as bad:
-        raise Invalid("bad_text", f"{path} holds a character that cannot be seen ({bad}).", path) from None
+        raise InvalidItem("bad_text", f"{path} holds a character that cannot be seen ({bad}).", path) from None
     if BAD_TEXT.search(made):
-        raise Invalid("bad_text", f"{path} holds a NUL or half of a surrogate pair.", path)
+        raise InvalidItem("bad_text", f"{path} holds a NUL or half of a surrogate pair.", path)
     if len(made) > holds.longest:
-        raise Invalid("too_long", f"{path} is over {holds.longest} characters.", path)
+        raise InvalidItem("too_long", f"{path} is over {holds.longest} characters.", path)
     if not holds.masked:
         return made
     _tell(made, shown := mask(made), flags)
@@ -140,7 +140,7 @@ def check_number(value: Any, path: str) -> None:
     """Raise Invalid for a number that JSON can say and PostgreSQL cannot keep."""
     endless = isinstance(value, float) and not math.isfinite(value)
     if endless or (isinstance(value, int) and not -INTEGER <= value < INTEGER):
-        raise Invalid("bad_number", f"{path} is a number beyond every limit.", path)
+        raise InvalidItem("bad_number", f"{path} is a number beyond every limit.", path)
 
 
 def _metadata(value: dict[str, Any], flags: set[str]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from console.ingest.request import Request, is_packed
 from console.ingest.tally import tally
 from console.ingest.together import Together
 from orgs.errors import error_body
-from orgs.webhooks import is_allowed
+from orgs.webhooks import may_post
 
 T = TypeVar("T")
 
@@ -156,7 +156,7 @@ class Lane:
             endpoint = await self.pool.run(partial(work.in_database, partial(self._endpoints.look_up, asked)))
         request.caller = endpoint.public_id
         packed = request.headers.get("content-encoding", "").strip().lower() == "gzip"
-        allowed = is_allowed(endpoint, request.client)
+        allowed = may_post(endpoint, request.client)
         content = await request.read(self.of_webhooks, endpoint.public_id) if allowed else b""
         return await self._deliveries.run(webhooks.Posted(endpoint, request.client, content, packed))
 
@@ -167,7 +167,7 @@ class Lane:
         content = await request.read(self.of_strangers, site(request.client))
         receipts.verify(content, request.headers)
         request.caller = "notification-service"
-        return await self.pool.run(partial(receipts.write, content))
+        return await self.pool.run(partial(receipts.receive_receipts, content))
 
 
 def _account(request: Request, status: int) -> None:

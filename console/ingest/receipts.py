@@ -21,7 +21,7 @@ SIGNATURE_BYTES = 32
 log = structlog.get_logger(__name__)
 
 
-def write(body: bytes) -> Answer:
+def receive_receipts(body: bytes) -> Answer:
     """Record the receipts of a verified body. Raises Refusal."""
     return write_receipts(record_receipts, body)
 

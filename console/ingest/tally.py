@@ -17,10 +17,10 @@ from alerts.masking import mask_cut
 from alerts.models import RejectedItem
 from alerts.sources import traffic
 from alerts.sources.sample import sample_of
-from alerts.sources.traffic import Counts, Slot, slot
+from alerts.sources.traffic import Slot, TrafficCounts, slot
 from console.ingest import check
-from console.ingest.check import Kind
-from console.ingest.decode import Body
+from console.ingest.check import ItemKind
+from console.ingest.decode import ItemsBody
 from orgs.models import Source
 
 SLOTS, SAMPLES = 5_000, 200  # held at most; what comes beyond while the database is away is not counted
@@ -35,8 +35,8 @@ class Passed:
 
     source: Source
     path: str
-    kind: Kind
-    body: Body
+    kind: ItemKind
+    body: ItemsBody
     accepted: Sequence[Accepted]
     results: Sequence[Result]
     orgs: dict[str, int]  # pk by external id, of the orgs it could write for
@@ -48,17 +48,17 @@ class Tally:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counts: dict[Slot, Counts] = {}
+        self._counts: dict[Slot, TrafficCounts] = {}
         self._samples: list[RejectedItem] = []
 
     def __bool__(self) -> bool:
         return bool(self._counts or self._samples)
 
-    def count(self, place: Slot, counts: Counts) -> None:
+    def count(self, place: Slot, counts: TrafficCounts) -> None:
         """Add to a minute."""
         with self._lock:
             if place in self._counts or len(self._counts) < SLOTS:
-                self._counts.setdefault(place, Counts()).add(counts)
+                self._counts.setdefault(place, TrafficCounts()).add(counts)
 
     def request(self, passed: Passed) -> None:
         """Count the items of a request, and keep some of those that were refused."""
@@ -96,14 +96,14 @@ def _write(write: Callable[[Any], None], everything: Any, alone: Callable[[Any],
                 log.info("tally_of_what_is_gone", what=type(one).__name__)
 
 
-def _counted(passed: Passed) -> dict[Slot, Counts]:
+def _counted(passed: Passed) -> dict[Slot, TrafficCounts]:
     """Figures by the org of each item; items that name none of ours belong to no org."""
-    found: dict[Slot, Counts] = {}
+    found: dict[Slot, TrafficCounts] = {}
     items = {one.index: one for one in passed.accepted}
     for result in passed.results:
         one = items.get(result.index)
         org_id = one.org_id if one else _org_named(passed, result.index)
-        counts = found.setdefault(slot(org_id, passed.source.pk, None, passed.now), Counts())
+        counts = found.setdefault(slot(org_id, passed.source.pk, None, passed.now), TrafficCounts())
         if one is not None and result.status == "created":
             counts.stored(getattr(one.item, passed.kind.time_field), passed.now)
             if isinstance(one.item, EventItem):
@@ -121,7 +121,7 @@ def _org_named(passed: Passed, index: int) -> int | None:
     if passed.source.org_id is not None:
         return passed.source.org_id
     raw: Any = passed.body.items[index]
-    return passed.orgs.get(check.org_named(raw)) if isinstance(raw, dict) else None
+    return passed.orgs.get(check.sender_org(raw)) if isinstance(raw, dict) else None
 
 
 def _sample(passed: Passed, result: Result) -> RejectedItem:

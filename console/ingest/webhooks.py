@@ -20,11 +20,11 @@ from django.db import DataError, Error, IntegrityError
 from alerts.faults import PASSING, report
 from alerts.models import WebhookDelivery
 from alerts.sources import inbox
-from alerts.sources.traffic import Counts, slot
-from console.ingest.decode import Refusal, parse, unpack
+from alerts.sources.traffic import TrafficCounts, slot
+from console.ingest.decode import Refusal, parse_json, unpack
 from console.ingest.keys import CACHED_SECONDS, REMEMBERED
 from console.ingest.tally import tally
-from console.ingest.work import Answer, database, hear
+from console.ingest.work import Answer, database, note_heard
 from orgs import clock, webhooks
 from orgs.models import Source, WebhookEndpoint
 
@@ -104,22 +104,22 @@ def receive(batch: Sequence[Posted]) -> Sequence[Answer | Refusal]:
         deliveries = [_delivery(one, now) for one in batch]
         gone = _store(deliveries)
         for source, orgs in _heard(delivery for delivery in deliveries if delivery.pk not in gone).items():
-            hear(source, orgs, now)
+            note_heard(source, orgs, now)
     for delivery in deliveries:
         _count(delivery)
     return [unknown() if delivery.pk in gone else _answer(delivery) for delivery in deliveries]
 
 
 def _delivery(posted: Posted, now: datetime) -> WebhookDelivery:
-    if not webhooks.is_allowed(posted.endpoint, posted.client):
+    if not webhooks.may_post(posted.endpoint, posted.client):
         log.warning("webhook_address_refused", endpoint=posted.endpoint.public_id, client=posted.client)
         return inbox.unread(posted.endpoint, "address", now)
     try:
         content = unpack(posted.content) if posted.packed else posted.content
-        payload = parse(content.removeprefix(BOM_UTF8))  # some senders put one there; it says nothing
+        payload = parse_json(content.removeprefix(BOM_UTF8))  # some senders put one there; it says nothing
     except Refusal as error:
         return inbox.unread(posted.endpoint, error.code, now)
-    return inbox.read(posted.endpoint, payload, now)
+    return inbox.read_delivery(posted.endpoint, payload, now)
 
 
 def _store(deliveries: Sequence[WebhookDelivery]) -> set[UUID]:
@@ -167,4 +167,4 @@ def _count(delivery: WebhookDelivery) -> None:
     if delivery.outcome in (WebhookDelivery.Outcome.NOT_UNDERSTOOD, WebhookDelivery.Outcome.REFUSED):
         endpoint = delivery.endpoint
         place = slot(endpoint.org_id, endpoint.source_id, endpoint.pk, delivery.received_at)
-        tally.count(place, Counts(not_understood=1))
+        tally.count(place, TrafficCounts(not_understood=1))

@@ -22,8 +22,8 @@ from alerts import actions
 from alerts.failpoints import failpoint
 from alerts.items import Accepted, ReceiptItem, Result
 from console.ingest import check
-from console.ingest.check import Invalid, Kind, Sender
-from console.ingest.decode import Body, Refusal, decode, unpack
+from console.ingest.check import InvalidItem, ItemKind, ItemSender
+from console.ingest.decode import ItemsBody, Refusal, decode, unpack
 from console.ingest.tally import Passed, tally
 from orgs import clock
 from orgs.identifiers import spelled
@@ -59,7 +59,7 @@ class Endpoint:
     """One path of the lane: the kind of its items, and the action that stores them."""
 
     path: str
-    kind: Kind
+    kind: ItemKind
     record: Record
 
 
@@ -91,7 +91,7 @@ def write(endpoint: Endpoint, source: Source, content: bytes, *, packed: bool) -
         accepted, results = _check_all(body, endpoint.kind, sender, now)
         results += _in_tries(lambda: endpoint.record(source, accepted)) if accepted else []
         failpoint("ingest_committed")
-        hear(source, {one.org_id for one in accepted}, now)
+        note_heard(source, {one.org_id for one in accepted}, now)
     passed = Passed(source, endpoint.path, endpoint.kind, body, accepted, results, dict(sender.orgs), now)
     tally.request(passed)
     return answer(body, results)
@@ -109,7 +109,7 @@ def write_receipts(record: Callable[[list[ReceiptItem]], list[Result]], content:
                 item, _ = check.convert(raw, check.RECEIPTS, now)
                 assert isinstance(item, ReceiptItem)
                 items.append((index, item))
-            except Invalid as error:
+            except InvalidItem as error:
                 results.append(_invalid(body, index, raw, check.RECEIPTS, error))
         stored = _in_tries(lambda: record([item for _, item in items])) if items else []
     for (index, _), result in zip(items, stored, strict=True):
@@ -120,7 +120,7 @@ def write_receipts(record: Callable[[list[ReceiptItem]], list[Result]], content:
     return answer(body, results)
 
 
-def answer(body: Body, results: list[Result]) -> Answer:
+def answer(body: ItemsBody, results: list[Result]) -> Answer:
     """One bare result for one bare object, else 207 with all results in the order sent, and their counts."""
     results.sort(key=lambda result: result.index)
     counts: Counter[str] = Counter(result.status for result in results)
@@ -130,26 +130,28 @@ def answer(body: Body, results: list[Result]) -> Answer:
     return Answer(207, msgspec.json.encode(content), counts)
 
 
-def _sender(source: Source, body: Body) -> Sender:
+def _sender(source: Source, body: ItemsBody) -> ItemSender:
     if source.org is not None:
         own = spelled(source.org.external_id)
-        return Sender({own: source.org.pk}, own)
+        return ItemSender({own: source.org.pk}, own)
     named = check.named_orgs(body.items)
     orgs = dict(Org.objects.filter(external_id__in=named).values_list("external_id", "pk")) if named else {}
-    return Sender(orgs, None)
+    return ItemSender(orgs, None)
 
 
-def _check_all(body: Body, kind: Kind, sender: Sender, now: datetime) -> tuple[list[Accepted], list[Result]]:
+def _check_all(
+    body: ItemsBody, kind: ItemKind, sender: ItemSender, now: datetime
+) -> tuple[list[Accepted], list[Result]]:
     accepted, refused = [], []
     for index, raw in enumerate(body.items):
         try:
             accepted.append(check.check(raw, index, kind, sender, now))
-        except Invalid as error:
+        except InvalidItem as error:
             refused.append(_invalid(body, index, raw, kind, error))
     return accepted, refused
 
 
-def _invalid(body: Body, index: int, raw: object, kind: Kind, error: Invalid) -> Result:
+def _invalid(body: ItemsBody, index: int, raw: object, kind: ItemKind, error: InvalidItem) -> Result:
     described = {"code": error.code, "message": error.message}
     if field := body.field(index, error.field):
         described["field"] = field
@@ -168,7 +170,7 @@ def _in_tries(step: Callable[[], list[Result]]) -> list[Result]:
     raise AssertionError("unreachable")
 
 
-def hear(source: Source, orgs: Iterable[int], now: datetime) -> None:
+def note_heard(source: Source, orgs: Iterable[int], now: datetime) -> None:
     """Remember, at most every 10 s, that this source was heard for these orgs. Never fails the request."""
     heard = set(orgs) | ({source.org_id} if source.org_id else set())
     due = [org for org in sorted(heard) if _heard.get((org, source.pk), NEVER) + HEARD_EVERY <= now]

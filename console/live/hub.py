@@ -24,7 +24,7 @@ from django_scopes import scopes_disabled
 
 from alerts.feed import GROUP
 from alerts.models import Alert
-from console.live.rows import MARK, Row, render_rows
+from console.live.rows import MARK, FeedRow, render_rows
 from console.live.wire import Frame, PlainWire, Wire, encode
 from orgs.logs import described
 from orgs.models import Org
@@ -195,7 +195,7 @@ class Hub:
             raise
         finally:
             self._note(())
-        rows: dict[UUID, Row] = next(iter(rendered.values()), {})
+        rows: dict[UUID, FeedRow] = next(iter(rendered.values()), {})
         self._forget(ids - rows.keys())
         before = {row.org_id: self.checksum(row.org_id) for row in rows.values()}
         for alert_id, row in rows.items():
@@ -211,7 +211,7 @@ class Hub:
             for alert_id in gone & marks.keys():
                 del marks[alert_id]
 
-    def _send_rows(self, rendered: dict[str, dict[UUID, Row]], before: dict[int, str]) -> None:
+    def _send_rows(self, rendered: dict[str, dict[UUID, FeedRow]], before: dict[int, str]) -> None:
         frames: dict[Audience, Frame | None] = {}
         for client in list(self.clients):
             key = client.audience
@@ -221,7 +221,7 @@ class Hub:
                 client.offer(frame)
 
     def _rows_frame(
-        self, rows: dict[UUID, Row], org_ids: frozenset[int] | None, before: dict[int, str]
+        self, rows: dict[UUID, FeedRow], org_ids: frozenset[int] | None, before: dict[int, str]
     ) -> Frame | None:
         """One frame for all who may see the same orgs in the same language; None if it holds nothing for them."""
         seen = {pk: row for pk, row in rows.items() if org_ids is None or row.org_id in org_ids}
@@ -293,7 +293,7 @@ def _sums(org: str, org_ids: Iterable[int] | None = None) -> dict[Any, str]:
     return {key: f"{n}:{marks}" for key, n, marks in rows}
 
 
-def _render(ids: set[UUID], languages: set[str]) -> dict[str, dict[UUID, Row]]:
+def _render(ids: set[UUID], languages: set[str]) -> dict[str, dict[UUID, FeedRow]]:
     """Rows by language. An alert that cannot be rendered is left out, so that it does not hold up the others."""
     try:
         return render_rows(sorted(ids), languages)
@@ -304,7 +304,7 @@ def _render(ids: set[UUID], languages: set[str]) -> dict[str, dict[UUID, Row]]:
             log.exception("feed_row_broken", alert=str(*ids))
             return {}
         log.warning("feed_rows_one_by_one", alerts=len(ids))
-    rendered: dict[str, dict[UUID, Row]] = {language: {} for language in languages}
+    rendered: dict[str, dict[UUID, FeedRow]] = {language: {} for language in languages}
     for alert_id in ids:
         for language, rows in _render({alert_id}, languages).items():
             rendered[language] |= rows

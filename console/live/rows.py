@@ -46,7 +46,7 @@ MARK = Func("pk", "version", function="uuid_hash_extended", output_field=BigInte
 
 
 @dataclass(frozen=True)
-class Row:
+class FeedRow:
     """One alert as the hub sends it. `html` is one `<li>`; `mark` is MARK; `open` is False once it is resolved."""
 
     org_id: int
@@ -57,19 +57,19 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Facts:
+class RowFacts:
     """What the rows of some alerts need besides the alerts: loaded for all at once."""
 
     told: dict[UUID, list[Told]] = field(default_factory=dict)
     opened_by: dict[UUID, User] = field(default_factory=dict)
 
 
-def whole(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
+def for_rows(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
     """These alerts with everything that a row says."""
     return alerts.select_related(*RELATED).annotate(text=TEXT)
 
 
-def facts_of(alerts: Sequence[Alert]) -> Facts:
+def facts_of(alerts: Sequence[Alert]) -> RowFacts:
     """Two to three queries for any number of alerts: who was told last, who entered the room."""
     told: dict[UUID, list[Told]] = defaultdict(list)
     still_open = [alert for alert in alerts if alert.state == Alert.State.OPEN]
@@ -82,7 +82,7 @@ def facts_of(alerts: Sequence[Alert]) -> Facts:
     for push in pushes:
         one = Told(push.supervisor, push.state, push.ended_reason, before.get((push.room_id, push.supervisor_id)))
         told[push.alert_id].append(one)  # type: ignore[index]
-    return Facts(told, _opened_by(alerts))
+    return RowFacts(told, _opened_by(alerts))
 
 
 def told_before(pushes: Sequence[Push]) -> dict[tuple[int | None, int], datetime]:
@@ -116,7 +116,7 @@ def _opened_by(alerts: Sequence[Alert]) -> dict[UUID, User]:
 
 
 @dataclass(frozen=True)
-class Step:
+class LadderStep:
     """One signal of the failure ladder."""
 
     name: str
@@ -127,10 +127,10 @@ class Step:
     signal: str
 
 
-def ladder(alert: Alert) -> list[Step]:
+def ladder(alert: Alert) -> list[LadderStep]:
     """The signals of the current episode in order of arrival."""
     return [
-        Step(
+        LadderStep(
             name=sentences.signal_name(entry["signal"]),
             count=entry["count"],
             severity=entry.get("severity") or alert.severity,
@@ -142,7 +142,7 @@ def ladder(alert: Alert) -> list[Step]:
     ]
 
 
-def worst(steps: Sequence[Step]) -> Step | None:
+def worst(steps: Sequence[LadderStep]) -> LadderStep | None:
     """The signal that names the alert: the severest, of those the newest."""
     return max(steps, key=lambda step: (RANK.get(step.severity, 0), step.last_at), default=None)
 
@@ -202,7 +202,7 @@ class Who:
     initials: str = ""
 
 
-def who_of(alert: Alert, facts: Facts, now: datetime) -> Who:
+def who_of(alert: Alert, facts: RowFacts, now: datetime) -> Who:
     """Who is on the alert, and the last decision as a sentence."""
     zone = alert.org.zone
     if alert.state == Alert.State.RESOLVED:
@@ -218,7 +218,7 @@ def who_of(alert: Alert, facts: Facts, now: datetime) -> Who:
     return _who_open(alert, facts, now)
 
 
-def _who_open(alert: Alert, facts: Facts, now: datetime) -> Who:
+def _who_open(alert: Alert, facts: RowFacts, now: datetime) -> Who:
     why = sentences.last_decision(alert, facts.told.get(alert.pk, []), alert.org.zone, now)
     if alert.assigned_to is not None:
         line = sentences.whose(alert.assigned_to, _("Given to {name}"), _("Given to you"))
@@ -250,8 +250,8 @@ def _who_resolved(alert: Alert, now: datetime) -> Who:
     return Who("calm", "circle-check" if came or alert.source_id else "user-off", line, why)
 
 
-def view_of(alert: Alert, facts: Facts, now: datetime) -> dict[str, Any]:
-    """The context of `pages/board/_row.html` for one alert as `whole` loads it."""
+def view_of(alert: Alert, facts: RowFacts, now: datetime) -> dict[str, Any]:
+    """The context of `pages/board/_row.html` for one alert as `for_rows` loads it."""
     steps = ladder(alert)
     title = worst(steps)
     wait = wait_of(alert, now)
@@ -305,19 +305,19 @@ def views(alerts: Sequence[Alert], now: datetime) -> list[dict[str, Any]]:
     return [view_of(alert, facts, now) for alert in alerts]
 
 
-def render_rows(alert_ids: Sequence[UUID], languages: Iterable[str]) -> dict[str, dict[UUID, Row]]:
+def render_rows(alert_ids: Sequence[UUID], languages: Iterable[str]) -> dict[str, dict[UUID, FeedRow]]:
     """By language, the rows of these alerts as everybody who may see them gets them; an alert that is gone is left out.
 
     At most five queries for any number of ids and languages. The caller has entered a scope, or `scopes_disabled()`.
     """
-    alerts = list(whole(Alert.objects.filter(pk__in=alert_ids)).annotate(mark=MARK))
+    alerts = list(for_rows(Alert.objects.filter(pk__in=alert_ids)).annotate(mark=MARK))
     facts, now = facts_of(alerts), database_clock.now()
     template = get_template("pages/board/_row.html")
     rendered = {}
     for language in languages:
         with translation.override(language):
             rendered[language] = {
-                alert.pk: Row(
+                alert.pk: FeedRow(
                     org_id=alert.org_id,
                     version=alert.version,
                     mark=alert.mark,

@@ -8,12 +8,12 @@ import msgspec
 from alerts.items import ActivityItem, EventItem, Holds, ReceiptItem
 from console.ingest import check, fields
 from console.ingest.decode import ITEM_LIMIT
-from console.openapi.shapes import COUNT, ERROR, TEXT_OR_NULL, TIME, Schema, array, enum, record, ref
+from console.openapi.shapes import COUNT, ERROR, TEXT_OR_NULL, TIME, JsonSchema, array, enum, record, ref
 
 NAMES = {"EventItem": "FailureEvent", "ActivityItem": "RoomActivity", "ReceiptItem": "PushReceipt"}
 FROM_0_TO_1 = {"minimum": 0, "maximum": 1}
 FROM_0 = {"minimum": 0, "maximum": check.COUNT - 1}
-LIMITS: dict[str, Schema] = {
+LIMITS: dict[str, JsonSchema] = {
     "confidence": FROM_0_TO_1,
     "threshold": FROM_0_TO_1,
     "message_count": FROM_0,
@@ -32,7 +32,7 @@ KEPT = {
 }
 
 
-def item_schemas() -> dict[str, Schema]:
+def item_schemas() -> dict[str, JsonSchema]:
     """FailureEvent, RoomActivity, PushReceipt and what they hold."""
     _, found = msgspec.json.schema_components(
         [EventItem, ActivityItem, ReceiptItem], ref_template="#/components/schemas/{name}"
@@ -52,16 +52,16 @@ def item_schemas() -> dict[str, Schema]:
     return schemas
 
 
-def _item(schema: Schema, held: Mapping[str, Any]) -> Schema:
+def _item(schema: JsonSchema, held: Mapping[str, Any]) -> JsonSchema:
     required = schema["required"]
     made = {name: _field(name, field, held[name], name in required) for name, field in schema["properties"].items()}
     kept = {key: value for key, value in schema.items() if key != "title"}
     return kept | {"properties": made}
 
 
-def _field(name: str, field: Schema, holds: Any, required: bool) -> Schema:
+def _field(name: str, field: JsonSchema, holds: Any, required: bool) -> JsonSchema:
     options = [option for option in field.get("anyOf", [field]) if option != {"type": "null"}]
-    made: Schema = dict(options[0])
+    made: JsonSchema = dict(options[0])
     if "$ref" in made:
         return {"oneOf": [made, {"type": "null"}]}
     if isinstance(holds, Holds):
@@ -72,21 +72,21 @@ def _field(name: str, field: Schema, holds: Any, required: bool) -> Schema:
     return made
 
 
-def _string(holds: Holds) -> Schema:
+def _string(holds: Holds) -> JsonSchema:
     described = {"description": KEPT[holds.what].format(longest=holds.longest)}
     if holds.what in ("text", "link"):
         return described
     return described | {"type": ["string", "integer"], "maxLength": holds.longest}
 
 
-def body_of(name: str) -> Schema:
+def body_of(name: str) -> JsonSchema:
     """One item, an array of them, or {"items": [...]}."""
     many = {**array(ref(name)), "maxItems": ITEM_LIMIT}
     wrapped = {"type": "object", "properties": {"items": many}, "required": ["items"], "additionalProperties": False}
     return {"oneOf": [ref(name), many, wrapped]}
 
 
-def _result(description: str, *statuses: str, index: bool = True) -> Schema:
+def _result(description: str, *statuses: str, index: bool = True) -> JsonSchema:
     error = {"type": "object", "description": ERROR["description"], "properties": ERROR["properties"]}
     made = record(description, index=COUNT, id=TEXT_OR_NULL, status=enum(list(statuses)), error=error)
     made["required"] = ["index", "id", "status"]
@@ -94,7 +94,7 @@ def _result(description: str, *statuses: str, index: bool = True) -> Schema:
 
 
 STATUSES = ("created", "updated", "duplicate", "conflict", "invalid")
-RESULTS: dict[str, Schema] = {
+RESULTS: dict[str, JsonSchema] = {
     "ItemResult": _result("What became of one item.", *STATUSES),
     "BatchResult": record(
         "What became of each item, in the order sent, and how many of each.",

@@ -4,7 +4,7 @@ from typing import Any
 
 from alerts.models import Alert, Push, Signal
 from console.openapi.items import body_of
-from console.openapi.shapes import TEXT, TIME, Schema, array, enum, ref
+from console.openapi.shapes import TEXT, TIME, JsonSchema, array, enum, ref
 from orgs.incoming import STRING
 from orgs.incoming import TEXT as LONG
 from orgs.models import LOCALES, NAME, Severity
@@ -33,7 +33,7 @@ READS, WRITES, LANE = (404, 406, 422), (400, 404, 406, 408, 413, 415, 422, 429),
 RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
 
 
-def responses() -> dict[str, Schema]:
+def responses() -> dict[str, JsonSchema]:
     """The refusals, as components."""
     return {
         f"Error{status}": {
@@ -53,8 +53,8 @@ def _operation(
     refusals: tuple[int, ...],
     *,
     description: str = "",
-    parameters: tuple[Schema, ...] = (),
-    body: Schema | None = None,
+    parameters: tuple[JsonSchema, ...] = (),
+    body: JsonSchema | None = None,
     security: list[dict[str, list[str]]] | None = None,
 ) -> Operation:
     made: Operation = {"operationId": name, "summary": summary, "tags": [tag]}
@@ -76,18 +76,18 @@ def _operation(
 # --- parameters ------------------------------------------------------------------------------------------------------
 
 
-def _query(name: str, schema: Schema, description: str = "") -> Schema:
-    made: Schema = {"name": name, "in": "query", "schema": schema}
+def _query(name: str, schema: JsonSchema, description: str = "") -> JsonSchema:
+    made: JsonSchema = {"name": name, "in": "query", "schema": schema}
     if schema.get("type") == "array":
         made |= {"style": "form", "explode": False}
     return made | ({"description": description} if description else {})
 
 
-def _path(name: str, schema: Schema) -> Schema:
+def _path(name: str, schema: JsonSchema) -> JsonSchema:
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-ID: Schema = {"type": "string", "format": "uuid"}
+ID: JsonSchema = {"type": "string", "format": "uuid"}
 PAGING = (
     _query("cursor", TEXT, "From `next` or `previous`."),
     _query("limit", {"type": "integer", "minimum": 1, "maximum": MOST, "default": LIMIT}),
@@ -95,7 +95,7 @@ PAGING = (
 ORG = _query("org_id", TEXT, "One org; a foreign one is the same 404 as an unknown one.")
 
 
-def _some(name: str, values: list[str]) -> Schema:
+def _some(name: str, values: list[str]) -> JsonSchema:
     return _query(name, array(enum(values)), "Several: separated by commas, or given again.")
 
 
@@ -112,7 +112,7 @@ ALERT_FILTERS = (
 # --- reading and acting ----------------------------------------------------------------------------------------------
 
 
-def _list(name: str, path: str, summary: str, tag: str, *parameters: Schema) -> tuple[str, str, Operation]:
+def _list(name: str, path: str, summary: str, tag: str, *parameters: JsonSchema) -> tuple[str, str, Operation]:
     answers = {200: ("One page.", f"{name}Page")}
     return (
         path,
@@ -130,12 +130,12 @@ def _one(name: str, path: str, summary: str, tag: str, parameter: str) -> tuple[
     )
 
 
-def _fields(required: tuple[str, ...] = (), **fields: Schema) -> Schema:
+def _fields(required: tuple[str, ...] = (), **fields: JsonSchema) -> JsonSchema:
     schema = {"type": "object", "properties": fields, "required": list(required), "additionalProperties": False}
     return schema if required else {key: value for key, value in schema.items() if key != "required"}
 
 
-def _body(schema: Schema, example: Any, required: bool = False) -> Schema:
+def _body(schema: JsonSchema, example: Any, required: bool = False) -> JsonSchema:
     return {"required": required, "content": {"application/json": {"schema": schema, "example": example}}}
 
 
@@ -145,7 +145,7 @@ HUMAN = {
     "description": "With a key: the human who acts. Required then.",
 }
 HUMAN_ONLY = _body(_fields(sso_id=HUMAN), {"sso_id": "rina"})
-ACTS: dict[str, tuple[str, Schema]] = {
+ACTS: dict[str, tuple[str, JsonSchema]] = {
     "acknowledge": ("I have seen it: repeats stop until it expires", HUMAN_ONLY),
     "take": ("Acknowledge, and assign it to me", HUMAN_ONLY),
     "release": ("Nobody has it any more; open again. Within 10 min of what the same person did: its undo", HUMAN_ONLY),
@@ -249,7 +249,7 @@ def _test_push() -> tuple[str, str, Operation]:
     )
 
 
-def _flag(name: str, description: str) -> Schema:
+def _flag(name: str, description: str) -> JsonSchema:
     return _query(name, {**enum(["0", "1"]), "default": "0"}, description)
 
 

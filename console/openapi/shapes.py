@@ -4,41 +4,41 @@ from typing import Any, get_args
 
 from alerts import figures
 from alerts.models import Alert, Push, Signal, Transition, WebhookDelivery
-from alerts.reach import Reason
-from alerts.sources.health import STATUSES, State
+from alerts.reach import ReachReason
+from alerts.sources.health import STATUSES, SourceState
 from orgs.models import Assignment, Severity, WebhookEndpoint
 
-Schema = dict[str, Any]
+JsonSchema = dict[str, Any]
 
-TIME: Schema = {"type": "string", "format": "date-time"}
-TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
-UUID: Schema = {"type": "string", "format": "uuid"}
-TEXT: Schema = {"type": "string"}
-TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-COUNT_OR_NULL: Schema = {"type": ["integer", "null"], "minimum": 0}
-NUMBER_OR_NULL: Schema = {"type": ["number", "null"], "minimum": 0}
-URL_OR_NULL: Schema = {"type": ["string", "null"], "format": "uri"}
+TIME: JsonSchema = {"type": "string", "format": "date-time"}
+TIME_OR_NULL: JsonSchema = {"type": ["string", "null"], "format": "date-time"}
+UUID: JsonSchema = {"type": "string", "format": "uuid"}
+TEXT: JsonSchema = {"type": "string"}
+TEXT_OR_NULL: JsonSchema = {"type": ["string", "null"]}
+COUNT: JsonSchema = {"type": "integer", "minimum": 0}
+COUNT_OR_NULL: JsonSchema = {"type": ["integer", "null"], "minimum": 0}
+NUMBER_OR_NULL: JsonSchema = {"type": ["number", "null"], "minimum": 0}
+URL_OR_NULL: JsonSchema = {"type": ["string", "null"], "format": "uri"}
 
 
-def ref(name: str) -> Schema:
+def ref(name: str) -> JsonSchema:
     """A schema of the components."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def or_null(schema: Schema) -> Schema:
+def or_null(schema: JsonSchema) -> JsonSchema:
     return {"oneOf": [schema, {"type": "null"}]}
 
 
-def array(schema: Schema) -> Schema:
+def array(schema: JsonSchema) -> JsonSchema:
     return {"type": "array", "items": schema}
 
 
-def enum(values: list[Any]) -> Schema:
+def enum(values: list[Any]) -> JsonSchema:
     return {"type": "string", "enum": list(values)}
 
 
-def record(description: str, **fields: Schema) -> Schema:
+def record(description: str, **fields: JsonSchema) -> JsonSchema:
     """An object with exactly these fields, all of them always there."""
     return {
         "type": "object",
@@ -49,17 +49,17 @@ def record(description: str, **fields: Schema) -> Schema:
     }
 
 
-def sometimes(whole: Schema, *names: str) -> Schema:
+def sometimes(whole: JsonSchema, *names: str) -> JsonSchema:
     """The same record, where these fields may be absent."""
     return whole | {"required": [name for name in whole["required"] if name not in names]}
 
 
-def page_of(name: str) -> Schema:
+def page_of(name: str) -> JsonSchema:
     """One page of a list."""
     return record("One page.", next=URL_OR_NULL, previous=URL_OR_NULL, results=array(ref(name)))
 
 
-def both(first: Schema, description: str, **more: Schema) -> Schema:
+def both(first: JsonSchema, description: str, **more: JsonSchema) -> JsonSchema:
     """A record with more fields than another."""
     return record(description, **first["properties"], **more)
 
@@ -136,9 +136,9 @@ PUSH = both(
     last_answer={**TEXT_OR_NULL, "description": "What the last attempt got."},
 )
 
-PROVENANCE: Schema = {**enum(Assignment.Provenance.values), "description": "Who said so last."}
-ASSIGNMENT: dict[str, Schema] = {"sso_id": TEXT, "role": TEXT, "external_user_id": TEXT_OR_NULL}
-PENDING: Schema = {
+PROVENANCE: JsonSchema = {**enum(Assignment.Provenance.values), "description": "Who said so last."}
+ASSIGNMENT: dict[str, JsonSchema] = {"sso_id": TEXT, "role": TEXT, "external_user_id": TEXT_OR_NULL}
+PENDING: JsonSchema = {
     "const": True,
     "description": "Somebody who is known and has no role in this org: told nothing and shown nothing before a "
     "specialist confirms, or they do so themselves at `/join/{org_id}`. Absent: nobody's word is waited for.",
@@ -146,7 +146,7 @@ PENDING: Schema = {
 
 PAGED = ("Alert", "Push", "Org", "Agent", "Supervisor", "Source", "AgentReach")
 
-SCHEMAS: dict[str, Schema] = {
+SCHEMAS: dict[str, JsonSchema] = {
     "Delivery": record(
         "One delivery of a chat product: `stored` to be worked, or what it was at once.",
         delivery_id=UUID,
@@ -239,7 +239,7 @@ SCHEMAS: dict[str, Schema] = {
         kind=enum(["api", *WebhookEndpoint.Kind.values]),
         last_heard_at=TIME_OR_NULL,
         state={
-            **enum(list(get_args(State))),
+            **enum(list(get_args(SourceState))),
             "description": "`silent`: an alarm is open; `quiet`: nothing for 15 min, no alarm; `no_data`: never heard.",
         },
         rejecting={"type": "boolean", "description": "An alarm is open: too much of it is refused."},
@@ -337,7 +337,7 @@ SCHEMAS: dict[str, Schema] = {
                 },
                 reason={
                     "type": ["string", "null"],
-                    "enum": [*(reason for reason in get_args(Reason) if reason), None],
+                    "enum": [*(reason for reason in get_args(ReachReason) if reason), None],
                     "description": "Why not; `never_delivered`: there is a phone, and no proof yet.",
                 },
             )

@@ -26,14 +26,14 @@ class MayReadDocs(BasePermission):
         return settings.DEMO or bool(request.user and request.user.is_authenticated)
 
 
-class Schema(SpectacularJSONAPIView):
+class SchemaView(SpectacularJSONAPIView):
     """GET /api/schema."""
 
     generator_class = Document
     permission_classes = [MayReadDocs]
 
 
-class Docs(SpectacularSwaggerSplitView):
+class DocsView(SpectacularSwaggerSplitView):
     """GET /api/docs: its script is a request of its own, so that the page needs nothing inline."""
 
     url_name = "api_schema"

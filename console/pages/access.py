@@ -50,7 +50,7 @@ def sent_back(request: HttpRequest, url: str, otherwise: str) -> HttpResponseRed
     return HttpResponseRedirect(url if is_ours(request, url) else otherwise)
 
 
-def person(request: HttpRequest) -> User:
+def signed_in_user(request: HttpRequest) -> User:
     """The signed-in person; call it behind `signed_in`."""
     user = request.user
     if not isinstance(user, User):

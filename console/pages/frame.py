@@ -17,7 +17,7 @@ from django_scopes import scope
 from alerts import onboarding
 from alerts.models import BROKEN_TIMERS, Alert, Gate, Push
 from alerts.onboarding import Progress
-from alerts.reach import Coverage, coverage, production_agents, reach_of
+from alerts.reach import Coverage, coverage_of, production_agents, reach_of
 from alerts.sources.health import open_alarms
 from console.text.wording import decimal_mark
 from orgs import clock
@@ -114,7 +114,7 @@ class Shell:
         if self.me is None:
             return Coverage()
         with scope(org=self.org_ids):
-            return coverage(reach_of(production_agents(), rooms=False))
+            return coverage_of(reach_of(production_agents(), rooms=False))
 
     @cached_property
     def setups(self) -> list[Progress]:

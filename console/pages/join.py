@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 from django_scopes import scopes_disabled
 
-from console.pages.access import person, signed_in
+from console.pages.access import signed_in, signed_in_user
 from orgs.models import Assignment
 from orgs.others import confirm
 
@@ -16,7 +16,7 @@ from orgs.others import confirm
 @signed_in
 def join(request: HttpRequest, org_id: str) -> HttpResponse:
     """`/join/<external id>`: GET asks, POST says yes. The 404 of what does not exist, unless this org named me."""
-    me = person(request)
+    me = signed_in_user(request)
     with scopes_disabled():  # I see nothing of this org yet
         named = Assignment.every.filter(user=me, org__external_id=org_id)
         held = named.select_related("org", "role").order_by("-pending", "role__tier").first()

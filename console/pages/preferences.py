@@ -10,7 +10,7 @@ from django.utils.translation import check_for_language, gettext_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from console.pages.access import person, sent_back, signed_in
+from console.pages.access import sent_back, signed_in, signed_in_user
 from console.pages.frame import zones
 from orgs.models import THEMES, User
 
@@ -37,7 +37,7 @@ class PreferencesForm(forms.ModelForm):
 @signed_in
 def preferences(request: HttpRequest) -> HttpResponse:
     """`/preferences`: show and save."""
-    me = person(request)
+    me = signed_in_user(request)
     start = {
         "locale": me.locale or translation.get_language(),
         "zone": me.zone or timezone.get_current_timezone_name(),

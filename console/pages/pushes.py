@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from alerts.delivery.outbox import NotDead, replay
 from alerts.models import Push
-from console.pages.access import person, signed_in
+from console.pages.access import signed_in, signed_in_user
 from console.text.sentences import ENDED
 from orgs import clock
 from orgs.auth import leads
@@ -35,7 +35,7 @@ def _dead(me: User) -> QuerySet[Push]:
 @signed_in
 def pushes(request: HttpRequest) -> HttpResponse:
     """`/pushes`: what could not be delivered, and why nothing goes out if nothing does."""
-    dead = _dead(person(request))
+    dead = _dead(signed_in_user(request))
     rows = dead.select_related("org", "supervisor", "room", "alert").order_by("-planned_at")[:SHOWN]
     context = {
         "pushes": [(push, ENDED.get(push.ended_reason, push.ended_reason)) for push in rows],
@@ -50,7 +50,7 @@ def pushes(request: HttpRequest) -> HttpResponse:
 @signed_in
 def replay_one(request: HttpRequest, push_id: UUID) -> HttpResponse:
     """Put one dead push back in line."""
-    me = person(request)
+    me = signed_in_user(request)
     if not _dead(me).filter(pk=push_id).exists():
         raise Http404
     try:
@@ -66,7 +66,7 @@ def replay_one(request: HttpRequest, push_id: UUID) -> HttpResponse:
 @signed_in
 def replay_all(request: HttpRequest) -> HttpResponse:
     """Put every dead push on the page back in line."""
-    me = person(request)
+    me = signed_in_user(request)
     done = 0
     for push_id in _dead(me).order_by("-planned_at").values_list("pk", flat=True)[:SHOWN]:
         try:

@@ -33,8 +33,8 @@ def icon(name: str, size: str = "", label: str = "") -> SafeString:
     return format_html('<svg class="{}" aria-hidden="true"><use href="#i-{}"/></svg>', classes, name)
 
 
-@register.simple_tag
-def clock(at: datetime | None, seconds: bool = False) -> SafeString:
+@register.simple_tag(name="clock")
+def clock_tag(at: datetime | None, seconds: bool = False) -> SafeString:
     """A time of day in the reader's zone; nothing for None."""
     if at is None:
         return SafeString("")
@@ -49,8 +49,8 @@ def day(at: datetime | None) -> SafeString:
     return wording.day_clock(at, timezone.get_current_timezone_name())
 
 
-@register.simple_tag
-def ago(at: datetime | None, now: datetime) -> SafeString:
+@register.simple_tag(name="ago")
+def ago_tag(at: datetime | None, now: datetime) -> SafeString:
     """How long ago; nothing for None."""
     return wording.ago(at, now) if at is not None else SafeString("")
 
@@ -121,7 +121,7 @@ def unlocalise(value: float) -> str:
     return f"{value:g}"
 
 
-@register.filter
-def initials(user: User) -> str:
+@register.filter("initials")
+def initials_tag(user: User) -> str:
     """Two letters for somebody's avatar."""
     return wording.initials(str(user))

@@ -286,7 +286,9 @@ class AssignmentAdmin(TrackedAdmin):
         except IncorrectLookupParameters:
             raise BadRequest("no such filter") from None
         rows = rows.select_related(*self.list_select_related)
-        response = HttpResponse("".join(["\ufeff", *imports.export(rows)]), content_type="text/csv; charset=utf-8")
+        response = HttpResponse(
+            "".join(["\ufeff", *imports.export_assignments(rows)]), content_type="text/csv; charset=utf-8"
+        )
         response.headers["Content-Disposition"] = 'attachment; filename="assignments.csv"'
         return response
 

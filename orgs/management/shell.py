@@ -21,7 +21,7 @@ from orgs.models import Org
 NO_TABLES = "The database has not the tables of this version: run migrate first."
 
 
-class Refused(CommandError):
+class CommandRefused(CommandError):
     """What was asked cannot be done; the message is one sentence for the person at the keyboard."""
 
     def __init__(self, sentence: str) -> None:
@@ -33,7 +33,7 @@ class SentenceParser(CommandParser):
 
     def error(self, message: str) -> NoReturn:
         if not self.called_from_command_line:
-            raise Refused(message)
+            raise CommandRefused(message)
         self.exit(2, f"{self.prog}: {message} (see --help)\n")
 
 
@@ -74,11 +74,11 @@ class SentenceCommand(BaseCommand):
             with scopes_disabled(), pghistory.context(command=f"{name} {options.get('sub', '')}".strip()):
                 self.work(options)
         except (OperationalError, InterfaceError) as error:
-            raise Refused(_why(error)) from error
+            raise CommandRefused(_why(error)) from error
         except ProgrammingError as error:
             if not isinstance(error.__cause__, UndefinedTable):
                 raise
-            raise Refused(NO_TABLES) from error
+            raise CommandRefused(NO_TABLES) from error
 
     def say(self, line: str) -> None:
         """One line to stdout."""
@@ -119,7 +119,7 @@ def org_named(external_id: str) -> Org:
     """The org with this external id. Raises Refused."""
     org = Org.objects.filter(external_id=external_id).first()
     if org is None:
-        raise Refused(f"There is no org {external_id!r}.")
+        raise CommandRefused(f"There is no org {external_id!r}.")
     return org
 
 
@@ -129,7 +129,7 @@ def checked(instance: Any, options: dict[str, str]) -> None:
         instance.full_clean()
     except ValidationError as error:
         field, messages = next(iter(error.message_dict.items()))
-        raise Refused(f"{options.get(field, field)}: {' '.join(messages)}") from error
+        raise CommandRefused(f"{options.get(field, field)}: {' '.join(messages)}") from error
 
 
 def whole_number(text: str, least: int, most: int) -> int:

@@ -83,7 +83,7 @@ def every_question(user: User) -> list[dict[str, str]]:
     }
     combined = [dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
     combined += [{"q": search} for search in (*SEARCHES, str(Alert.objects.all()[0].pk).upper())]
-    return [board.asked(board.Filters(**{**asked, "mine": bool(asked.get("mine"))}), user) for asked in combined]
+    return [board.asked(board.BoardFilters(**{**asked, "mine": bool(asked.get("mine"))}), user) for asked in combined]
 
 
 MATCHING = """async ([rows, questions]) => {

@@ -44,7 +44,7 @@ class Command(BaseCommand):
             _turn(stop)
             if time.monotonic() - watched >= WATCH_EVERY:
                 watched = time.monotonic()
-                _survive("sources", watch.sweep)  # which fell silent, with Redis down too
+                _survive("sources", watch.sweep_sources)  # which fell silent, with Redis down too
             stop.wait(EVERY)
         log.info("dispatcher_ended")
 
@@ -53,7 +53,7 @@ def _turn(stop: threading.Event) -> None:
     """One look at what is due."""
 
     def push() -> int:
-        return outbox.sweep(until=time.monotonic() + SWEEP_LASTS, min_age=MIN_AGE, stop=stop)
+        return outbox.sweep_outbox(until=time.monotonic() + SWEEP_LASTS, min_age=MIN_AGE, stop=stop)
 
     swept = {
         "pushes": _survive("pushes", push),

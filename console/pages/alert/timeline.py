@@ -53,7 +53,7 @@ class Said:
 
 
 @dataclass
-class Item:
+class TimelineItem:
     """One entry: what happened (`title`, `note`), then what was decided (`said`)."""
 
     at: datetime
@@ -77,7 +77,7 @@ class History:
     older: int
 
 
-def load(alert: Alert) -> History:
+def load_history(alert: Alert) -> History:
     """Three queries; run it inside a scope."""
     events = list(FailureEvent.objects.filter(alert=alert).order_by("-received_at", "-pk")[:EVENTS_SHOWN])
     transitions = Transition.objects.filter(alert=alert).select_related("actor").order_by("-at", "-id")
@@ -93,7 +93,7 @@ def _older(alert: Alert, shown: int) -> int:
     return max(0, alert.event_count - shown) if alert.room_id else 0  # a source's alert has no failure events
 
 
-def timeline(history: History, part: str) -> list[Item]:
+def timeline(history: History, part: str) -> list[TimelineItem]:
     """The entries of one part (`all`, `failures`, `decisions`, `people`), newest first."""
     occasions = _occasions(history)
     by_event: dict[int, list[Transition]] = defaultdict(list)
@@ -136,7 +136,7 @@ def _last_told(history: History, at: datetime) -> tuple[list[Told], datetime | N
 
 def _event_item(
     event: FailureEvent, changes: Sequence[Transition], occasions: dict[int, list[Told]], history: History
-) -> Item:
+) -> TimelineItem:
     said: list[Said] = []
     if any(change.change == "opened" for change in changes):
         said.append(Said(_("Alert opened.")))
@@ -146,7 +146,7 @@ def _event_item(
         said += _decision(change.reason, change.occurrence, change.at, occasions, history)
     if not changes:
         said.append(Said(sentences.quietly(event.reason), event.reason))
-    return Item(
+    return TimelineItem(
         at=event.received_at,
         icon=EVENT_ICONS.get(event.signal, "help-circle"),
         node=NODE.get(event.severity, ""),
@@ -222,9 +222,9 @@ def _decision(
     return [Said(sentences.quietly(reason), reason)] if reason else []
 
 
-def _change_item(change: Transition, occasions: dict[int, list[Told]], history: History) -> Item:
+def _change_item(change: Transition, occasions: dict[int, list[Told]], history: History) -> TimelineItem:
     people = change.actor_id is not None or change.change in ("intervened", "opened_room")
-    return Item(
+    return TimelineItem(
         at=change.at,
         icon=CHANGE_ICONS.get(change.change, "history"),
         node="human" if people else "crit" if change.change == "worsened" else "",
@@ -314,9 +314,9 @@ def _verdict(change: Transition) -> str:
     return whose(change.actor, _("{name} called it a real failure"), _("You called it a real failure"))
 
 
-def _opened_item(push: Push) -> Item:
+def _opened_item(push: Push) -> TimelineItem:
     assert push.opened_at is not None
     after = span((push.opened_at - (push.sent_at or push.planned_at)).total_seconds())
     note = _("{span} after it was sent").format(span=after)
     title = whose(push.supervisor, _("{name} opened the push"), _("You opened the push"))
-    return Item(push.opened_at, "device-mobile", "human", title, note, parts={"people"})
+    return TimelineItem(push.opened_at, "device-mobile", "human", title, note, parts={"people"})

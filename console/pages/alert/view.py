@@ -19,8 +19,8 @@ from alerts import actions
 from alerts.links import room_url
 from alerts.models import Alert
 from console.live.hub import checksums
-from console.live.rows import facts_of, name_of, view_of, views, whole
-from console.pages.access import person, sent_back, signed_in
+from console.live.rows import facts_of, for_rows, name_of, view_of, views
+from console.pages.access import sent_back, signed_in, signed_in_user
 from console.pages.alert import timeline
 from console.pages.reach import words as reach
 from console.text.sentences import failures, taken_by
@@ -33,7 +33,7 @@ MORNING = 7  # o'clock, in the person's zone
 
 
 def _alert(alert_id: UUID) -> Alert:
-    alert = whole(Alert.objects.filter(pk=alert_id)).first()
+    alert = for_rows(Alert.objects.filter(pk=alert_id)).first()
     if alert is None:
         raise Http404
     return alert
@@ -47,7 +47,7 @@ def alert(request: HttpRequest, alert_id: UUID) -> HttpResponse:
 
 
 def _page(request: HttpRequest, found: Alert, status: int = 200) -> HttpResponse:
-    with read_by(person(request)):
+    with read_by(signed_in_user(request)):
         return _written(request, found, status)
 
 
@@ -55,7 +55,7 @@ def _written(request: HttpRequest, found: Alert, status: int) -> HttpResponse:
     now = clock.now()
     part = request.GET.get("t", "all")
     part = part if part in timeline.PARTS else "all"
-    history = timeline.load(found)
+    history = timeline.load_history(found)
     row = view_of(found, facts_of([found]), now)
     chains = reach.chains(found, history.pushes, history.transitions, now)
     entire = not request.GET.get("partial") and not request.headers.get("HX-Request")
@@ -74,7 +74,7 @@ def _written(request: HttpRequest, found: Alert, status: int) -> HttpResponse:
         "last_push": max((p.planned_at for p in history.pushes if p.state != "skipped"), default=None),
         "next_step": reach.next_step(found),
         "assignable": _assignable(found),
-        "mine": row["holder"] == person(request).sso_id,
+        "mine": row["holder"] == signed_in_user(request).sso_id,
         "moving": any(not chain.over for chain in chains),
         "room_url": room_url(found.org, found.room) if found.room else None,
         "page": "alert",
@@ -122,24 +122,24 @@ def _assignable(found: Alert) -> list[User]:
 
 @require_POST
 @signed_in
-def act(request: HttpRequest, alert_id: UUID, verb: str) -> HttpResponse:
+def act_on_alert(request: HttpRequest, alert_id: UUID, verb: str) -> HttpResponse:
     """`POST /alerts/<id>/<verb>`: one act of a person. Works with htmx and as a plain form."""
     if verb not in ACTS:
         raise Http404
     try:
-        said = ACTS[verb](request, alert_id, person(request))
+        said = ACTS[verb](request, alert_id, signed_in_user(request))
     except Alert.DoesNotExist:
         raise Http404 from None
-    except actions.Conflict as conflict:
+    except actions.ActConflict as conflict:
         return _answer(request, conflict.alert.pk, _conflict(conflict), "", 409)
-    except actions.Invalid as invalid:
+    except actions.ActInvalid as invalid:
         return _answer(request, alert_id, invalid.message, "", 422)
     return _answer(
         request, alert_id, said, reverse("alert_act", args=[alert_id, "undo"]) if verb in UNDONE else "", 200
     )
 
 
-def _conflict(conflict: actions.Conflict) -> str:
+def _conflict(conflict: actions.ActConflict) -> str:
     match conflict.code:
         case "already_resolved":
             return _("Already resolved.")
@@ -161,7 +161,7 @@ def _answer(request: HttpRequest, alert_id: UUID, said: str, undo: str, status: 
     if request.headers.get("HX-Target") == "alert":
         response = _page(request, found, status)
     else:
-        with read_by(person(request)):
+        with read_by(signed_in_user(request)):
             context = {"row": views([found], clock.now())[0]}
             response = render(request, "pages/board/_row.html", context, status=status)
     label = _("Undo") if undo else ""
@@ -199,7 +199,7 @@ def _assign(request: HttpRequest, alert_id: UUID, me: User) -> str:
     specialists = about.source_id is not None or request.org_ids is None  # type: ignore[attr-defined]
     to = find_supervisor(request.POST.get("sso_id", ""), about.org_id, specialists=specialists)
     if to is None:
-        raise actions.Invalid("sso_id", _("Choose a supervisor of this agent."))
+        raise actions.ActInvalid("sso_id", _("Choose a supervisor of this agent."))
     found = actions.assign(alert_id, me, to)
     return _("“{room}” is given to {name}.").format(room=name_of(found), name=short_name(str(to)))
 
@@ -248,7 +248,7 @@ def snooze_until(text: str, now: datetime) -> datetime:
     try:
         chosen = datetime.fromisoformat(text)
     except ValueError:
-        raise actions.Invalid("until", _("Choose a time in the next 24 hours.")) from None
+        raise actions.ActInvalid("until", _("Choose a time in the next 24 hours.")) from None
     return chosen if chosen.tzinfo else chosen.replace(tzinfo=local.tzinfo)
 
 
@@ -269,7 +269,7 @@ def room(request: HttpRequest, alert_id: UUID) -> HttpResponse:
     if _is_prefetch(request):
         return HttpResponse(status=204, headers={"Cache-Control": "no-store"})
     if request.method == "GET":
-        actions.open_room(alert_id, person(request))
+        actions.open_room(alert_id, signed_in_user(request))
     response = HttpResponseRedirect(url, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
     response.status_code = 303
     return response

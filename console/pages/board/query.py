@@ -15,7 +15,7 @@ from django.http import QueryDict
 
 from alerts.models import Alert, Signal
 from console.live.filters import folded, passing
-from console.live.rows import whole
+from console.live.rows import for_rows
 from orgs.identifiers import spelled
 from orgs.incoming import bounded_number
 from orgs.models import Org, Severity, User
@@ -30,7 +30,7 @@ ON_IT = (Alert.State.ACKNOWLEDGED, Alert.State.INTERVENED)
 
 
 @dataclass(frozen=True)
-class Filters:
+class BoardFilters:
     """The filters of the URL; an unknown value counts as none."""
 
     tab: str = "all"
@@ -55,10 +55,10 @@ class Filters:
         return {k: v for k, v in values.items() if v} | ({"mine": "1"} if self.mine else {})
 
 
-def parse(query: QueryDict) -> Filters:
+def board_filters(query: QueryDict) -> BoardFilters:
     """The filters of a request."""
     tab, severity, signal = query.get("tab", ""), query.get("severity", ""), query.get("signal", "")
-    return Filters(
+    return BoardFilters(
         tab=tab if tab in TABS else "all",
         severity=severity if severity in Severity.values else "",
         agent=spelled(_text(query, "agent")),
@@ -75,12 +75,12 @@ def _text(query: QueryDict, name: str) -> str:
     return query.get(name, "").strip()[:200]
 
 
-def matching(filters: Filters, user: User) -> QuerySet[Alert]:
+def matching_alerts(filters: BoardFilters, user: User) -> QuerySet[Alert]:
     """The alerts of the scope that pass the filters (the tab is no filter)."""
     return passing(Alert.objects.all(), asked(filters, user))
 
 
-def asked(filters: Filters, user: User) -> dict[str, str]:
+def asked(filters: BoardFilters, user: User) -> dict[str, str]:
     """What a row has to say to pass the filters, by filter; the page hands the same to its script."""
     values = filters.chosen()
     if filters.mine:
@@ -99,7 +99,7 @@ def _id(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Counts:
+class BoardCounts:
     """How many alerts there are, and since when the longest-waiting customer waits."""
 
     waiting: int = 0
@@ -113,7 +113,7 @@ class Counts:
         return self.waiting + self.on_it + self.resolved
 
 
-def count(alerts: QuerySet[Alert], now: datetime) -> Counts:
+def count_board(alerts: QuerySet[Alert], now: datetime) -> BoardCounts:
     """One query over what is open or has just been resolved."""
     is_open = ~Q(state=Alert.State.RESOLVED)
     untaken = Q(state=Alert.State.OPEN)
@@ -126,11 +126,11 @@ def count(alerts: QuerySet[Alert], now: datetime) -> Counts:
         customers=Count("pk", filter=waits),
         longest_since=Min("customer_waiting_since", filter=waits),
     )
-    return Counts(**row)
+    return BoardCounts(**row)
 
 
 @dataclass(frozen=True)
-class Group:
+class BoardGroup:
     """The rows of one group, in order; `more` are left out."""
 
     name: str
@@ -142,7 +142,7 @@ class Group:
         return max(0, self.total - len(self.alerts))
 
 
-def open_group(name: str, alerts: QuerySet[Alert], total: int, limit: int) -> Group:
+def open_group(name: str, alerts: QuerySet[Alert], total: int, limit: int) -> BoardGroup:
     """Waiting or on-it: the severest first, of those the longest wait."""
     states = [Alert.State.OPEN] if name == "waiting" else ON_IT
     severity = Case(
@@ -154,32 +154,32 @@ def open_group(name: str, alerts: QuerySet[Alert], total: int, limit: int) -> Gr
     since = Coalesce(F("customer_waiting_since"), F("first_failure_at"))
     order = (severity, since, "pk")
     if not total:
-        return Group(name)
+        return BoardGroup(name)
     # Narrow rows are sorted, then the few that are shown are read whole: 2,000 open alerts stay fast.
     ids = list(alerts.filter(state__in=states).order_by(*order).values_list("pk", flat=True)[:limit])
-    return Group(name, list(whole(Alert.objects.filter(pk__in=ids)).order_by(*order)), total)
+    return BoardGroup(name, list(for_rows(Alert.objects.filter(pk__in=ids)).order_by(*order)), total)
 
 
-def just_resolved(alerts: QuerySet[Alert], total: int, limit: int, now: datetime) -> Group:
+def just_resolved(alerts: QuerySet[Alert], total: int, limit: int, now: datetime) -> BoardGroup:
     """What was resolved in the last 15 min, newest first."""
-    rows = whole(alerts.filter(_just_resolved(now))).order_by(*NEWEST_END)
-    return Group("resolved", list(rows[:limit]) if total else [], total)
+    rows = for_rows(alerts.filter(_just_resolved(now))).order_by(*NEWEST_END)
+    return BoardGroup("resolved", list(rows[:limit]) if total else [], total)
 
 
 def _just_resolved(now: datetime) -> Q:
     return Q(state=Alert.State.RESOLVED, resolved_at__gt=now - FADES_AFTER)
 
 
-def resolved_page(alerts: QuerySet[Alert], cursor: str) -> tuple[Group, str]:
+def resolved_page(alerts: QuerySet[Alert], cursor: str) -> tuple[BoardGroup, str]:
     """A page of everything resolved, newest first, and the cursor of the next page ("" at the end)."""
     rows = alerts.filter(state=Alert.State.RESOLVED)
     after = decode_cursor(cursor)
     if after is not None:
         at, pk = after
         rows = rows.filter(resolved_at__lte=at).exclude(resolved_at=at, pk__gte=pk)
-    found = list(whole(rows).order_by(*NEWEST_END)[: PAGE + 1])
+    found = list(for_rows(rows).order_by(*NEWEST_END)[: PAGE + 1])
     following = encode_cursor(found[PAGE - 1]) if len(found) > PAGE else ""
-    return Group("resolved", found[:PAGE], min(len(found), PAGE)), following
+    return BoardGroup("resolved", found[:PAGE], min(len(found), PAGE)), following
 
 
 def encode_cursor(alert: Alert) -> str:
@@ -197,7 +197,7 @@ def decode_cursor(text: str) -> tuple[datetime, UUID] | None:
         return None
 
 
-def hidden(filters: Filters, orgs: Sequence[Org]) -> list[str]:
+def hidden(filters: BoardFilters, orgs: Sequence[Org]) -> list[str]:
     """The chosen filters in words, for the sentence that says what hides everything."""
     from console.text.sentences import severity_name, signal_name
 

@@ -18,7 +18,7 @@ ENOUGH = 20  # failure events in the same hour of the previous 7 days, to call t
 DEGRADED_ABOVE = 3
 SHOWN = 12  # tiles; the worst first
 
-State = Literal["degraded", "no_data", "healthy"]
+AgentState = Literal["degraded", "no_data", "healthy"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Tile:
     """An agent's state. `now_per_hour` and `usual_per_hour` are failure events per hour; `n`: events behind usual."""
 
     agent: Agent
-    state: State
+    state: AgentState
     now_per_hour: int
     usual_per_hour: float | None
     n: int
@@ -36,7 +36,7 @@ class Tile:
     blind: bool  # its source was not heard lately
 
 
-def judge(now_per_hour: int, n: int, heard: bool) -> State:
+def judge_agent(now_per_hour: int, n: int, heard: bool) -> AgentState:
     """What the figures of an agent mean; pure.
 
     >>> judge(10, 21, True), judge(9, 21, True), judge(0, 21, False), judge(0, 19, True)
@@ -67,7 +67,7 @@ def tiles(org_ids: Sequence[int] | None, now: datetime) -> list[Tile]:
         found.append(
             Tile(
                 agent=agent,
-                state=judge(current, n, is_heard),
+                state=judge_agent(current, n, is_heard),
                 now_per_hour=current,
                 usual_per_hour=n / DAYS if n >= ENOUGH else None,
                 n=n,

@@ -16,9 +16,9 @@ from alerts.figures import Period, time_to_intervene
 from alerts.models import Alert, Signal
 from console.live.hub import checksums, stored_checksums
 from console.live.rows import views
-from console.pages.access import person
+from console.pages.access import signed_in_user
 from console.pages.board import query, strip
-from console.pages.board.query import Counts, Filters, Group
+from console.pages.board.query import BoardCounts, BoardFilters, BoardGroup
 from console.text.wording import ago, read_by, span
 from orgs import clock
 from orgs.auth import orgs_of
@@ -30,12 +30,12 @@ PARTIALS = {"feed": "pages/board/_feed.html", "head": "pages/board/_head.html"}
 @login_required
 def board(request: HttpRequest) -> HttpResponse:
     """`/`: headline, health strip, failure feed. `?partial=feed|head` answers that part alone."""
-    filters = query.parse(request.GET)
+    filters = query.board_filters(request.GET)
     now = clock.now()
     partial = request.GET.get("partial", "")
     orgs = orgs_of(request.org_ids)  # type: ignore[attr-defined]
     context: dict[str, Any] = {"filters": filters, "now": now, "orgs": orgs}
-    with read_by(person(request)):
+    with read_by(signed_in_user(request)):
         context |= _feed(request, filters, now, orgs) if partial != "head" else {}
         context |= _head(request, now, orgs) if partial != "feed" else {}
         response = render(request, PARTIALS.get(partial, "pages/board/board.html"), context)
@@ -43,12 +43,12 @@ def board(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _feed(request: HttpRequest, filters: Filters, now: datetime, orgs: list[Org]) -> dict[str, Any]:
+def _feed(request: HttpRequest, filters: BoardFilters, now: datetime, orgs: list[Org]) -> dict[str, Any]:
     # The sums are read before the rows: a change in between makes the browser load once more, never miss one.
     sums = checksums([org.pk for org in orgs])
-    alerts = query.matching(filters, person(request))
-    counts = query.count(alerts, now)
-    total = query.count(Alert.objects.all(), now) if filters.chosen() else counts
+    alerts = query.matching_alerts(filters, signed_in_user(request))
+    counts = query.count_board(alerts, now)
+    total = query.count_board(Alert.objects.all(), now) if filters.chosen() else counts
     groups, following = _groups(filters, alerts, counts, now)
     return {
         "counts": counts,
@@ -58,9 +58,9 @@ def _feed(request: HttpRequest, filters: Filters, now: datetime, orgs: list[Org]
         "first_url": filters.url(cursor="") if filters.cursor else "",
         "more_urls": {group.name: filters.url(limit=filters.limit * 2) for group in groups if group.more},
         "checksums": json.dumps(sums),
-        "asked": json.dumps(query.asked(filters, person(request)), ensure_ascii=False),
+        "asked": json.dumps(query.asked(filters, signed_in_user(request)), ensure_ascii=False),
         "empty": _empty(filters, groups, total, orgs, now),
-        "clear_url": Filters(tab=filters.tab).url(),
+        "clear_url": BoardFilters(tab=filters.tab).url(),
         "mine_url": filters.url(mine="" if filters.mine else "1", cursor=""),
         "no_search_url": filters.url(q="", cursor=""),
         "org_name": next((org.name for org in orgs if org.external_id == filters.org), ""),
@@ -71,7 +71,7 @@ def _feed(request: HttpRequest, filters: Filters, now: datetime, orgs: list[Org]
     }
 
 
-def _groups(filters: Filters, alerts: Any, counts: Counts, now: datetime) -> tuple[list[Group], str]:
+def _groups(filters: BoardFilters, alerts: Any, counts: BoardCounts, now: datetime) -> tuple[list[BoardGroup], str]:
     if filters.tab == "resolved":
         group, following = query.resolved_page(alerts, filters.cursor)
         return [group], following
@@ -85,7 +85,7 @@ def _groups(filters: Filters, alerts: Any, counts: Counts, now: datetime) -> tup
     return groups, ""
 
 
-def _group_title(group: Group, tab: str) -> tuple[str, str]:
+def _group_title(group: BoardGroup, tab: str) -> tuple[str, str]:
     said = ngettext("{n} alert", "{n} alerts", group.total).format(n=group.total)
     match group.name:
         case "waiting":
@@ -97,7 +97,7 @@ def _group_title(group: Group, tab: str) -> tuple[str, str]:
     return _("Resolved in the last 15 min"), _("fades out by itself")
 
 
-def _tabs(filters: Filters, counts: Counts) -> list[dict[str, Any]]:
+def _tabs(filters: BoardFilters, counts: BoardCounts) -> list[dict[str, Any]]:
     figures = {"all": counts.all, "waiting": counts.waiting, "on-it": counts.on_it, "resolved": counts.resolved}
     names = {"all": _("All"), "waiting": _("Waiting"), "on-it": _("On it"), "resolved": _("Resolved")}
     return [
@@ -113,7 +113,9 @@ def _tabs(filters: Filters, counts: Counts) -> list[dict[str, Any]]:
     ]
 
 
-def _empty(filters: Filters, groups: list[Group], total: Counts, orgs: list[Org], now: datetime) -> dict[str, Any]:
+def _empty(
+    filters: BoardFilters, groups: list[BoardGroup], total: BoardCounts, orgs: list[Org], now: datetime
+) -> dict[str, Any]:
     """Which of the three kinds of nothing this is; {} if there is something."""
     if any(group.alerts for group in groups):
         return {}
@@ -138,7 +140,7 @@ def _head(request: HttpRequest, now: datetime, orgs: list[Org]) -> dict[str, Any
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     tiles = strip.tiles(request.org_ids, now)  # type: ignore[attr-defined]
     return {
-        "total": query.count(Alert.objects.all(), now),
+        "total": query.count_board(Alert.objects.all(), now),
         "stored": json.dumps(stored_checksums()),
         "tiles": tiles[: strip.SHOWN],
         "healthy": sum(tile.state == "healthy" for tile in tiles),

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from alerts.reach import AgentReach, Coverage, Supervisor, by_org, coverage
+from alerts.reach import AgentReach, Coverage, Supervisor, by_org, coverage_of
 from console.pages.reach.words import Chain
 from console.text.wording import bdi, short_name
 from orgs.api import rfc3339
@@ -33,7 +33,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Filters:
+class ReachFilters:
     """The filters of the URL; an unknown value counts as none."""
 
     tab: str = "all"
@@ -47,17 +47,17 @@ class Filters:
         return "?" + urlencode(kept) if kept else "?"
 
 
-def parse(query: QueryDict) -> Filters:
+def reach_filters(query: QueryDict) -> ReachFilters:
     """The filters of a request."""
     tab = query.get("tab", "")
-    return Filters(
+    return ReachFilters(
         tab=tab if tab in TABS else "all",
         org=spelled(query.get("org", ""))[:200],
         limit=bounded_number(query.get("limit", ""), SHOWN, SHOWN_MOST),
     )
 
 
-def matching(found: Sequence[AgentReach], tab: str) -> list[AgentReach]:
+def matching_agents(found: Sequence[AgentReach], tab: str) -> list[AgentReach]:
     """The agents of a tab, the worst first."""
     wanted = {"all": (0, 1, 2), "nobody": (0,), "one": (1,)}[tab]
     chosen = [one for one in found if min(one.reachable, 2) in wanted]
@@ -76,7 +76,7 @@ class Word:
     text: str
 
 
-def verdict(one: AgentReach) -> Word:
+def reach_word(one: AgentReach) -> Word:
     """Of an agent: how many of its people can be reached."""
     if one.reachable > 1:
         return Word("ok", "circle-check-f", _("{n} reachable").format(n=one.reachable))
@@ -164,7 +164,7 @@ def nobody_sentence(found: Sequence[AgentReach]) -> str:
 
 
 @dataclass
-class Row:
+class ReachRow:
     """A supervisor on the page; `tests`: whether the reader may send them a test push, `chain`: their newest one."""
 
     supervisor: Supervisor
@@ -175,23 +175,25 @@ class Row:
 
 
 @dataclass
-class Group:
+class ReachGroup:
     """An agent on the page."""
 
     agent: Agent
     verdict: Word
     advice: str
-    rows: list[Row]
+    rows: list[ReachRow]
 
 
-def groups(found: Sequence[AgentReach], led: list[int] | None, me: User, tests: dict[Any, Chain]) -> list[Group]:
+def groups(found: Sequence[AgentReach], led: list[int] | None, me: User, tests: dict[Any, Chain]) -> list[ReachGroup]:
     """The agents with their rows; a test push shows once, where its person stands first in its org."""
     shown: set[tuple[int, int]] = set()
     made = []
     for one in found:
         leads = led is None or one.agent.org_id in led
         rows = [
-            Row(person, now_word(person), phone_word(person), person.user.is_active and (leads or person.user == me))
+            ReachRow(
+                person, now_word(person), phone_word(person), person.user.is_active and (leads or person.user == me)
+            )
             for person in one.supervisors
         ]
         for row in rows:
@@ -199,7 +201,7 @@ def groups(found: Sequence[AgentReach], led: list[int] | None, me: User, tests: 
             if key not in shown:
                 shown.add(key)
                 row.chain = tests.get(key)
-        made.append(Group(one.agent, verdict(one), advice(one), rows))
+        made.append(ReachGroup(one.agent, reach_word(one), advice(one), rows))
     return made
 
 
@@ -217,7 +219,7 @@ class OrgTile:
 
 def org_tiles(found: Sequence[AgentReach]) -> list[OrgTile]:
     """One per org that has a production agent: the least covered first, of those the targeted ones."""
-    tiles = [OrgTile(agents[0].agent.org, coverage(agents)) for agents in by_org(found).values()]
+    tiles = [OrgTile(agents[0].agent.org, coverage_of(agents)) for agents in by_org(found).values()]
     return sorted(tiles, key=lambda one: (one.coverage.percent or 0, not one.org.targeted, one.org.name))
 
 

@@ -18,10 +18,10 @@ from django.views.decorators.http import require_POST, require_safe
 from alerts.delivery.outbox import send_test_push, send_test_round
 from alerts.delivery.tokens import AskedJustNow, OthersAsk, ask_on_demand
 from alerts.models import Push
-from alerts.reach import AgentReach, coverage, production_agents, reach_of
-from console.pages.access import person, signed_in
+from alerts.reach import AgentReach, coverage_of, production_agents, reach_of
+from console.pages.access import signed_in, signed_in_user
 from console.pages.reach import query
-from console.pages.reach.query import Filters
+from console.pages.reach.query import ReachFilters
 from console.pages.reach.words import Chain, chain
 from orgs import clock
 from orgs.auth import leads, orgs_of
@@ -36,18 +36,18 @@ TIER = 1
 @signed_in
 def reach(request: HttpRequest) -> HttpResponse:
     """`/reach`: the agents by tab and org, the worst first."""
-    me, now, filters = person(request), clock.now(), query.parse(request.GET)
+    me, now, filters = signed_in_user(request), clock.now(), query.reach_filters(request.GET)
     led, orgs = leads(me), orgs_of(request.org_ids)  # type: ignore[attr-defined]
     everything = reach_of(production_agents())
     found = [one for one in everything if filters.org in ("", one.agent.org.external_id)]
-    chosen = query.matching(found, filters.tab)
+    chosen = query.matching_agents(found, filters.tab)
     context = {
         "page": "reach",
         "now": now,
         "filters": filters,
         "orgs": orgs,
         "org_name": next((org.name for org in orgs if org.external_id == filters.org), ""),
-        "coverage": coverage(found),
+        "coverage": coverage_of(found),
         "tiles": [(tile, filters.url(org=tile.org.external_id, limit=0)) for tile in query.org_tiles(everything)],
         "nobody": query.nobody_sentence(found),
         "checked": _checked(found),
@@ -74,13 +74,13 @@ def _checked(found: list[AgentReach]) -> datetime | None:
     return max((at for at in times if at is not None), default=None)
 
 
-def _tabs(found: list[AgentReach], filters: Filters) -> list[dict[str, Any]]:
+def _tabs(found: list[AgentReach], filters: ReachFilters) -> list[dict[str, Any]]:
     names = {"all": _("All"), "nobody": _("Nobody"), "one": _("Only one")}
     return [
         {
             "title": names[tab],
             "url": filters.url(tab=tab, limit=0),
-            "count": len(query.matching(found, tab)),
+            "count": len(query.matching_agents(found, tab)),
             "current": tab == filters.tab,
             "hot": tab == "nobody",
         }
@@ -113,11 +113,11 @@ class StreamedCsv(StreamingHttpResponse):
 
 @require_safe
 @signed_in
-def export(request: HttpRequest) -> StreamingHttpResponse:
+def export_reach(request: HttpRequest) -> StreamingHttpResponse:
     """`/reach.csv`: exactly the agents of the page's filters, all of them."""
-    filters = query.parse(request.GET)
+    filters = query.reach_filters(request.GET)
     found = reach_of(_agents_of(filters.org))
-    content = query.lines(query.matching(found, filters.tab))
+    content = query.lines(query.matching_agents(found, filters.tab))
     headers = {"Content-Disposition": 'attachment; filename="reach.csv"', "Cache-Control": "no-store"}
     return StreamedCsv(content, content_type="text/csv; charset=utf-8", headers=headers)
 
@@ -134,7 +134,7 @@ def _agents_of(org: str) -> Any:
 @signed_in
 def ask(request: HttpRequest) -> HttpResponse:
     """`POST /reach/ask`: how many phones these people have, asked of notification-service now."""
-    me, filters = person(request), query.parse(request.POST)
+    me, filters = signed_in_user(request), query.reach_filters(request.POST)
     held = Assignment.objects.filter(user__is_active=True)
     held = held.filter(org__external_id=filters.org) if filters.org else held
     try:
@@ -163,7 +163,7 @@ def _say_answered(request: HttpRequest, answered: int) -> None:
 @signed_in
 def test_round(request: HttpRequest) -> HttpResponse:
     """`POST /reach/test`: a test push to everybody on tier 1 of the orgs that I look after."""
-    me, filters = person(request), query.parse(request.POST)
+    me, filters = signed_in_user(request), query.reach_filters(request.POST)
     led = leads(me)
     agents = _agents_of(filters.org)
     found = reach_of(agents if led is None else agents.filter(org__in=led))
@@ -196,7 +196,7 @@ def test_push(request: HttpRequest, sso_id: str) -> HttpResponse:
 
     `org` says in which org, where there are several.
     """
-    me = person(request)
+    me = signed_in_user(request)
     user, org = _target(me, sso_id, request.POST.get("org", ""))
     push = send_test_push(org, user, me)
     if not request.headers.get("HX-Request"):
@@ -222,7 +222,7 @@ def test_hops(request: HttpRequest, sso_id: str, push_id: UUID) -> HttpResponse:
     found = tests.select_related("supervisor", "org").first()
     if found is None:
         raise Http404
-    _target(person(request), sso_id, found.org.external_id)
+    _target(signed_in_user(request), sso_id, found.org.external_id)
     return _hops(request, found)
 
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from alerts.models import Push, Transition
-from alerts.onboarding import STEPS, Facts, Progress
+from alerts.onboarding import STEPS, Progress, SetupFacts
 from console.pages.reach.words import Chain, chain
 from console.text.sentences import signal_name
 from console.text.wording import bdi, clock, day_clock, short_name
@@ -30,7 +30,7 @@ PLACEHOLDER = "$KEY"
 
 
 @dataclass(frozen=True)
-class Step:
+class SetupStep:
     """One step; `state` is done, now (the first that is not) or todo; `fact` what proves it."""
 
     name: str
@@ -41,7 +41,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Person:
+class SetupPerson:
     """Somebody to send a test to; `no_phone`: notification-service knows none."""
 
     user: User
@@ -66,7 +66,7 @@ def answer_curl(room: str) -> str:
     return ANSWER.format(base=settings.BASE_URL, key=PLACEHOLDER, room=known)
 
 
-def steps(progress: Progress, facts: Facts) -> list[Step]:
+def steps(progress: Progress, facts: SetupFacts) -> list[SetupStep]:
     """All of them, in order."""
     current = next((step for step in STEPS if step not in progress.done), "")
     titles = {
@@ -78,7 +78,7 @@ def steps(progress: Progress, facts: Facts) -> list[Step]:
         "follow_up": _("A human answers the customer"),
     }
     return [
-        Step(
+        SetupStep(
             step,
             number,
             titles[step],
@@ -89,7 +89,7 @@ def steps(progress: Progress, facts: Facts) -> list[Step]:
     ]
 
 
-def _fact(step: str, facts: Facts) -> str:
+def _fact(step: str, facts: SetupFacts) -> str:
     zone = timezone.get_current_timezone_name()
     match step:
         case "source" if facts.source:
@@ -133,10 +133,10 @@ def key_of(source: Source | None, now: datetime) -> ApiKey | None:
     return live_keys(source, now).last() if source else None
 
 
-def people(org: Org) -> list[Person]:
+def setup_people(org: Org) -> list[SetupPerson]:
     """Whom to send a test, tier 1 first."""
     held = Assignment.objects.filter(org=org, user__is_active=True).select_related("user", "role")
-    found = {row.user_id: Person(row.user) for row in held.order_by("role__tier", "user__name", "pk")}
+    found = {row.user_id: SetupPerson(row.user) for row in held.order_by("role__tier", "user__name", "pk")}
     return list(found.values())[:TESTED]
 
 

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from alerts import onboarding
-from console.pages.access import person, signed_in
+from console.pages.access import signed_in, signed_in_user
 from console.pages.frame import zones
 from console.pages.setup import checklist as words
 from orgs import clock
@@ -73,9 +73,9 @@ class SetupForm(TwinForm):
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
-def new(request: HttpRequest) -> HttpResponse:
+def new_org(request: HttpRequest) -> HttpResponse:
     """`/setup/new`: GET the form; POST makes the org and shows its key, once, above its checklist. For specialists."""
-    if not person(request).is_specialist:
+    if not signed_in_user(request).is_specialist:
         raise PermissionDenied
     form = SetupForm(request.POST or None)
     made = form.make() if form.is_valid() else None
@@ -107,7 +107,7 @@ def checklist(request: HttpRequest, org_id: str) -> HttpResponse:
 
 
 def _led(request: HttpRequest, org_id: str) -> Org:
-    led = leads(person(request))
+    led = leads(signed_in_user(request))
     org = Org.objects.filter(external_id=org_id).first()
     if org is None or (led is not None and org.pk not in led):
         raise Http404
@@ -118,7 +118,7 @@ def _context(request: HttpRequest, org: Org) -> dict[str, Any]:
     now = clock.now()
     (progress,) = onboarding.progress(Org.objects.filter(pk=org.pk))
     facts = onboarding.facts(org)
-    others = [one for one in onboarding.unfinished(leads(person(request))) if one.org != org]
+    others = [one for one in onboarding.unfinished(leads(signed_in_user(request))) if one.org != org]
     source = words.source_of(org)
     return {
         "page": "setup",
@@ -132,7 +132,7 @@ def _context(request: HttpRequest, org: Org) -> dict[str, Any]:
         "steps": words.steps(progress, facts),
         "source": source,
         "key": words.key_of(source, now),
-        "people": words.people(org),
+        "people": words.setup_people(org),
         "push": words.newest_push(org, now),
         "event_curl": words.event_curl(),
         "answer_curl": words.answer_curl(facts.alert.room.room_id if facts.alert and facts.alert.room else ""),

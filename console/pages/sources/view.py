@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from alerts.sources import health
 from alerts.sources.health import Orgs, SourceHealth
-from console.pages.access import person, signed_in
+from console.pages.access import signed_in, signed_in_user
 from console.pages.sources import words
 from orgs import clock
 from orgs.auth import leads
@@ -31,7 +31,7 @@ def looked_after(me: User) -> Orgs:
 @signed_in
 def sources(request: HttpRequest) -> HttpResponse:
     """`/sources`: for leads, of their orgs; for specialists, all."""
-    orgs, now = looked_after(person(request)), clock.now()
+    orgs, now = looked_after(signed_in_user(request)), clock.now()
     found = sorted(health.of_sources(health.visible(orgs), orgs, now), key=words.worst_first)
     shown = found[:SHOWN]
     health.add_reasons(shown, orgs, now)
@@ -55,7 +55,7 @@ def _card(one: SourceHealth, zone: str, now: Any) -> dict[str, Any]:
     figures = one.figures
     return {
         "one": one,
-        "day": words.day(figures, now),
+        "day": words.day_bars(figures, now),
         "lag": words.milliseconds(figures.hour.lag_average_ms),
         "lag_most": words.milliseconds(figures.hour.lag_most_ms) if figures.hour.created else "",
         "alarms": [(alert, words.alarm(alert, zone)) for alert in one.alarms],

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from alerts.models import WebhookDelivery
 from alerts.sources import inbox
-from console.pages.access import person, signed_in
+from console.pages.access import signed_in, signed_in_user
 from console.pages.sources import words
 from console.pages.sources.view import looked_after
 from orgs import clock, webhooks
@@ -68,9 +68,9 @@ class NewEndpointForm(EndpointForm):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
-def new(request: HttpRequest) -> HttpResponse:
+def new_webhook(request: HttpRequest) -> HttpResponse:
     """`/sources/webhooks/new`: which org; then the address, once."""
-    orgs = orgs_of(looked_after(person(request)))  # type: ignore[arg-type]
+    orgs = orgs_of(looked_after(signed_in_user(request)))  # type: ignore[arg-type]
     form = NewEndpointForm(orgs, request.POST or None, initial={"org": request.GET.get("org", "")})
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data
@@ -109,15 +109,15 @@ def settings(request: HttpRequest, public_id: str) -> HttpResponse:
 
 @require_POST
 @signed_in
-def rotate(request: HttpRequest, public_id: str) -> HttpResponse:
+def rotate_webhook(request: HttpRequest, public_id: str) -> HttpResponse:
     """A new address, shown once; the present one works for a day longer, each before it to its own end."""
     found = _found(request, public_id)
-    return _address(request, found, webhooks.rotate(found), made=False)
+    return _address(request, found, webhooks.rotate_address(found), made=False)
 
 
 @require_POST
 @signed_in
-def end_overlap(request: HttpRequest, public_id: str) -> HttpResponse:
+def end_webhook_overlap(request: HttpRequest, public_id: str) -> HttpResponse:
     """The addresses before the present one end now, not at their time: one of them is known to somebody."""
     webhooks.end_overlap(_found(request, public_id))
     messages.success(request, _("Only the newest address works: the others are refused within 5 s."))
@@ -137,9 +137,9 @@ def switch(request: HttpRequest, public_id: str) -> HttpResponse:
 
 @require_POST
 @signed_in
-def again(request: HttpRequest, public_id: str) -> HttpResponse:
+def retry_webhook(request: HttpRequest, public_id: str) -> HttpResponse:
     """Work the deliveries again that we failed on."""
-    done = inbox.again(_found(request, public_id))
+    done = inbox.work_again(_found(request, public_id))
     said = ngettext("{n} delivery is in line again.", "{n} deliveries are in line again.", done).format(n=done)
     messages.success(request, said)
     return redirect("webhook", public_id)
@@ -147,7 +147,7 @@ def again(request: HttpRequest, public_id: str) -> HttpResponse:
 
 def _found(request: HttpRequest, public_id: str) -> WebhookEndpoint:
     """The endpoint, of an org this person looks after. Raises Http404, the same for unknown and foreign ones."""
-    orgs = looked_after(person(request))
+    orgs = looked_after(signed_in_user(request))
     rows = WebhookEndpoint.objects.select_related("org", "source")
     if orgs is not None:
         rows = rows.filter(org__in=orgs)

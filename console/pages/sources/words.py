@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from alerts.models import Alert, Signal, WebhookDelivery
-from alerts.sources.health import Figures, SourceHealth, has_signal
+from alerts.sources.health import SourceFigures, SourceHealth, has_signal
 from console.text.wording import bdi, clock, person, span
 from orgs.models import Assignment, User
 
@@ -110,7 +110,7 @@ class Day:
     most: int
 
 
-def day(figures: Figures, now: datetime) -> Day:
+def day_bars(figures: SourceFigures, now: datetime) -> Day:
     """The picture of a day; pure. An hour with anything in it shows at least one unit of height."""
     last = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     starts = [last - timedelta(hours=back) for back in range(HOURS - 1, -1, -1)]

@@ -18,9 +18,19 @@ from django.views.decorators.http import require_safe
 from django_scopes import scope
 
 from alerts import figures
-from alerts.figures import COVERAGE, BadPeriod, Figure, Item, Metric, Period, Span, Success
+from alerts.figures import COVERAGE, BadPeriod, Figure, ListedThing, Metric, Period, Span, SuccessFigures
 from console.pages.access import signed_in
-from console.pages.success.words import WORDS, Outcome, card, counted, left_out, say, span_words, today, verdict
+from console.pages.success.words import (
+    WORDS,
+    OutcomeWords,
+    card,
+    comparison_words,
+    counted,
+    left_out,
+    say,
+    span_words,
+    today,
+)
 from console.text import spreadsheet
 from orgs import clock
 from orgs.api import rfc3339
@@ -92,7 +102,7 @@ def _day(request: HttpRequest, name: str) -> date | None:
         return None
 
 
-def _measured(asked: Asked) -> Success:
+def _measured(asked: Asked) -> SuccessFigures:
     return figures.measure(asked.shown, asked.period, timezone.get_current_timezone_name(), asked.now)
 
 
@@ -149,7 +159,7 @@ def _row(org: Org, found: list[Figure], asked: Asked) -> dict[str, Any]:
             "metric": figure.metric.name,
             "said": say(figure.metric, figure.now.value),
             "n": figure.now.n,
-            "verdict": verdict(figure) if figure.metric.target is not None else None,
+            "verdict": comparison_words(figure) if figure.metric.target is not None else None,
             "url": asked.query(org=org.external_id),
         }
         for figure in found
@@ -170,7 +180,7 @@ def success_csv(request: HttpRequest) -> HttpResponse:
     return HttpResponse([spreadsheet.BOM, *lines], content_type=spreadsheet.TYPE, headers=headers)
 
 
-def _figure_rows(asked: Asked, measured: Success) -> Iterator[tuple[object, ...]]:
+def _figure_rows(asked: Asked, measured: SuccessFigures) -> Iterator[tuple[object, ...]]:
     whole = (asked.starts, asked.ends)
     together = asked.org.external_id if asked.org else None
     for figure in measured.overall:
@@ -215,7 +225,7 @@ def _metric(name: str) -> Metric:
 
 def _list(request: HttpRequest, asked: Asked, metric: Metric) -> dict[str, Any]:
     span = figures.span_of(asked.shown, asked.period, asked.now)
-    outcomes = figures.count(metric, span)
+    outcomes = figures.count_metric(metric, span)
     words = WORDS[metric.name].outcomes
     outcome = request.GET.get("outcome", "")
     outcome = outcome if outcome in words else ""
@@ -240,7 +250,7 @@ def _tab(asked: Asked, code: str, title: str, n: int, current: str) -> dict[str,
     return {"title": title, "n": n, "url": asked.query(outcome=code), "current": code == current}
 
 
-def _shown(item: Item, words: Mapping[str, Outcome]) -> dict[str, Any]:
+def _shown(item: ListedThing, words: Mapping[str, OutcomeWords]) -> dict[str, Any]:
     return {"item": item, "outcome": words[item.outcome]}
 
 
@@ -280,7 +290,7 @@ def _lines_of(metric: Metric, day: Span, org_ids: list[int] | None) -> str:
             close_old_connections()
 
 
-def _item_row(metric: Metric, item: Item) -> tuple[object, ...]:
+def _item_row(metric: Metric, item: ListedThing) -> tuple[object, ...]:
     where = (item.org_id, item.room_id, item.room_label, item.agent_name)
     is_counted = "yes" if item.outcome in metric.counted else "no"
     return (rfc3339(item.at), *where, item.outcome, is_counted, item.seconds, item.alert_id)

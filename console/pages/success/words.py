@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
-from alerts.figures import COVERAGE, Estimate, Figure, Metric, Success
+from alerts.figures import COVERAGE, Estimate, Figure, Metric, SuccessFigures
 from console.text.chart import PERCENT, SECONDS, Chart, line_chart
 from console.text.wording import day_of, duration
 from orgs.models import Org
@@ -20,7 +20,7 @@ CLOSE = 1e-9
 
 
 @dataclass(frozen=True)
-class Outcome:
+class OutcomeWords:
     """What a thing counted as; `why` it is not counted, if it is not."""
 
     name: Promise
@@ -36,7 +36,7 @@ class Words:
     short: Promise
     definition: Promise
     n: Promise
-    outcomes: Mapping[str, Outcome]
+    outcomes: Mapping[str, OutcomeWords]
 
 
 WORDS: dict[str, Words] = {
@@ -49,14 +49,16 @@ WORDS: dict[str, Words] = {
         ),
         ngettext_lazy("{n} episode", "{n} episodes"),
         {
-            "came": Outcome(gettext_lazy("A human came"), "human"),
-            "nobody": Outcome(
+            "came": OutcomeWords(gettext_lazy("A human came"), "human"),
+            "nobody": OutcomeWords(
                 gettext_lazy("Nobody came"),
                 "crit",
                 gettext_lazy("It ended without a human in the room, so there is no time to measure."),
             ),
-            "open": Outcome(gettext_lazy("Nobody yet"), "warn", gettext_lazy("It goes on, and nobody is there yet.")),
-            "human_present": Outcome(
+            "open": OutcomeWords(
+                gettext_lazy("Nobody yet"), "warn", gettext_lazy("It goes on, and nobody is there yet.")
+            ),
+            "human_present": OutcomeWords(
                 gettext_lazy("A human was there"),
                 why=gettext_lazy("A human was in the room when it began: there was nobody to wait for."),
             ),
@@ -72,14 +74,16 @@ WORDS: dict[str, Words] = {
         ),
         ngettext_lazy("{n} failure event", "{n} failure events"),
         {
-            "followed_up": Outcome(gettext_lazy("Followed up"), "human"),
-            "missed": Outcome(gettext_lazy("Nobody in 15 min"), "crit"),
-            "too_early": Outcome(gettext_lazy("15 min not over"), why=gettext_lazy("Its 15 minutes are not over yet.")),
-            "late": Outcome(
+            "followed_up": OutcomeWords(gettext_lazy("Followed up"), "human"),
+            "missed": OutcomeWords(gettext_lazy("Nobody in 15 min"), "crit"),
+            "too_early": OutcomeWords(
+                gettext_lazy("15 min not over"), why=gettext_lazy("Its 15 minutes are not over yet.")
+            ),
+            "late": OutcomeWords(
                 gettext_lazy("Told too late"),
                 why=gettext_lazy("It was received over 10 min after it happened, or after the room was done."),
             ),
-            "above_threshold": Outcome(
+            "above_threshold": OutcomeWords(
                 gettext_lazy("Confident enough"),
                 why=gettext_lazy("Its confidence was at or above the threshold, so it told nobody."),
             ),
@@ -95,9 +99,9 @@ WORDS: dict[str, Words] = {
         ),
         ngettext_lazy("{n} conversation", "{n} conversations"),
         {
-            "nobody": Outcome(gettext_lazy("No human came"), "crit"),
-            "came": Outcome(gettext_lazy("A human came"), "human"),
-            "open": Outcome(gettext_lazy("Not over"), why=gettext_lazy("It is not over yet.")),
+            "nobody": OutcomeWords(gettext_lazy("No human came"), "crit"),
+            "came": OutcomeWords(gettext_lazy("A human came"), "human"),
+            "open": OutcomeWords(gettext_lazy("Not over"), why=gettext_lazy("It is not over yet.")),
         },
     ),
     "coverage_pct": Words(
@@ -109,8 +113,8 @@ WORDS: dict[str, Words] = {
         ),
         ngettext_lazy("{n} agent", "{n} agents"),
         {
-            "reachable": Outcome(gettext_lazy("Reachable"), "ok"),
-            "unreachable": Outcome(gettext_lazy("Nobody"), "crit"),
+            "reachable": OutcomeWords(gettext_lazy("Reachable"), "ok"),
+            "unreachable": OutcomeWords(gettext_lazy("Nobody"), "crit"),
         },
     ),
     "muted_pct": Words(
@@ -119,8 +123,8 @@ WORDS: dict[str, Words] = {
         gettext_lazy("Of the episodes that began in this period: the share that somebody snoozed at some time."),
         ngettext_lazy("{n} episode", "{n} episodes"),
         {
-            "muted": Outcome(gettext_lazy("Snoozed"), "warn"),
-            "not_muted": Outcome(gettext_lazy("Never snoozed")),
+            "muted": OutcomeWords(gettext_lazy("Snoozed"), "warn"),
+            "not_muted": OutcomeWords(gettext_lazy("Never snoozed")),
         },
     ),
     "false_alarm_pct": Words(
@@ -129,8 +133,8 @@ WORDS: dict[str, Words] = {
         gettext_lazy("Of the alerts whose last verdict was given in this period: the share called a false alarm."),
         ngettext_lazy("{n} alert with a verdict", "{n} alerts with a verdict"),
         {
-            "false_alarm": Outcome(gettext_lazy("False alarm"), "warn"),
-            "confirmed": Outcome(gettext_lazy("Real")),
+            "false_alarm": OutcomeWords(gettext_lazy("False alarm"), "warn"),
+            "confirmed": OutcomeWords(gettext_lazy("Real")),
         },
     ),
     "with_confidence_pct": Words(
@@ -139,8 +143,8 @@ WORDS: dict[str, Words] = {
         gettext_lazy("Of all failure events of this period: the share that told how confident the agent was."),
         ngettext_lazy("{n} failure event", "{n} failure events"),
         {
-            "with": Outcome(gettext_lazy("With")),
-            "without": Outcome(gettext_lazy("Without")),
+            "with": OutcomeWords(gettext_lazy("With")),
+            "without": OutcomeWords(gettext_lazy("Without")),
         },
     ),
 }
@@ -176,7 +180,7 @@ def counted(metric: Metric, n: int) -> str:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ComparisonWords:
     """A comparison as icon, words and tone."""
 
     tone: str
@@ -194,7 +198,7 @@ def goal(metric: Metric) -> str:
     return text.format(value=say(metric, metric.target))
 
 
-def verdict(figure: Figure) -> Verdict | None:
+def comparison_words(figure: Figure) -> ComparisonWords | None:
     """The figure against its goal; without one against its baseline, if lower is better. None: nothing to say."""
     metric, value, baseline = figure.metric, figure.now.value, figure.baseline.value
     if value is None:
@@ -202,14 +206,16 @@ def verdict(figure: Figure) -> Verdict | None:
     if metric.target is not None:
         met = value <= metric.target if metric.low_is_good else value >= metric.target - CLOSE
         return (
-            Verdict("ok", "circle-check-f", goal(metric)) if met else Verdict("crit", "alert-octagon-f", goal(metric))
+            ComparisonWords("ok", "circle-check-f", goal(metric))
+            if met
+            else ComparisonWords("crit", "alert-octagon-f", goal(metric))
         )
     if not metric.low_is_good or baseline is None or abs(value - baseline) < CLOSE:
         return None
     was = say(metric, baseline)
     if value < baseline:
-        return Verdict("ok", "arrow-down-right", _("below the first 30 days, {value}").format(value=was))
-    return Verdict("warn", "arrow-up-right", _("above the first 30 days, {value}").format(value=was))
+        return ComparisonWords("ok", "arrow-down-right", _("below the first 30 days, {value}").format(value=was))
+    return ComparisonWords("warn", "arrow-up-right", _("above the first 30 days, {value}").format(value=was))
 
 
 def due(metric: Metric, org: Org | None) -> str:
@@ -219,7 +225,7 @@ def due(metric: Metric, org: Org | None) -> str:
     return _("due {day}").format(day=day_of(org.ga_date + timedelta(days=metric.days), year=True))
 
 
-def baseline(figure: Figure, success: Success, shown: list[Org]) -> str:
+def baseline(figure: Figure, success: SuccessFigures, shown: list[Org]) -> str:
     """The first 30 days of the org, and whether they are over; empty where there is no such thing."""
     estimate = figure.baseline
     if estimate.value is None:
@@ -263,7 +269,7 @@ class Card:
     metric: Metric
     number: str
     unit: str
-    verdict: Verdict | None
+    verdict: ComparisonWords | None
     due: str
     baseline: str
     interval: str
@@ -275,7 +281,7 @@ class Card:
     points: list[Point]
 
 
-def card(figure: Figure, success: Success, shown: list[Org]) -> Card:
+def card(figure: Figure, success: SuccessFigures, shown: list[Org]) -> Card:
     """A figure in words, with its trend. `shown`: the orgs it is of."""
     metric, words = figure.metric, WORDS[figure.metric.name]
     figure_number, figure_unit = _large(figure)
@@ -285,7 +291,7 @@ def card(figure: Figure, success: Success, shown: list[Org]) -> Card:
         metric=metric,
         number=figure_number,
         unit=figure_unit,
-        verdict=verdict(figure),
+        verdict=comparison_words(figure),
         due=due(metric, shown[0] if len(shown) == 1 else None),
         baseline=baseline(figure, success, shown),
         interval=interval(metric, figure.now),

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from orgs import auth, clock, keys, webhooks
-from orgs.management.shell import Refused, SentenceCommand
+from orgs.management.shell import CommandRefused, SentenceCommand
 from orgs.models import Agent, ApiKey, Assignment, Membership, Org, Source, SupervisorRole, User, WebhookEndpoint
 
 SOURCE = "chatbot back end"
@@ -65,12 +65,12 @@ class Command(SentenceCommand):
     def work(self, options: dict[str, Any]) -> None:
         """Print the log-ins as JSON. Raises Refused outside of demo mode, or if the file cannot be written."""
         if not settings.DEMO:
-            raise Refused("Demo data is made only in demo mode (DEMO=1).")
+            raise CommandRefused("Demo data is made only in demo mode (DEMO=1).")
         try:
             with transaction.atomic():
                 kept = set_up(settings.DATA_DIR / "demo.json")
         except OSError as error:
-            raise Refused(f"{error.filename} cannot be written: {error.strerror}.") from error
+            raise CommandRefused(f"{error.filename} cannot be written: {error.strerror}.") from error
         self.say(json.dumps({"logins": kept["logins"]}))
 
 
@@ -130,7 +130,7 @@ def _webhook(org: Org, kept: str) -> str:
         webhooks.find(kind, kept.rpartition("/")[2], clock.now())
     except webhooks.UnknownEndpoint:
         endpoint = WebhookEndpoint.objects.filter(org=org, kind=kind).first()
-        url = webhooks.rotate(endpoint) if endpoint else webhooks.create(org, kind)[1]
+        url = webhooks.rotate_address(endpoint) if endpoint else webhooks.create(org, kind)[1]
         return urlsplit(url).path
     return kept
 

@@ -5,7 +5,7 @@ import functools
 from typing import Any
 
 from orgs import keys
-from orgs.management.shell import Refused, ShellCommand, org_named, whole_number
+from orgs.management.shell import CommandRefused, ShellCommand, org_named, whole_number
 from orgs.models import Source
 
 LARGEST = 2**31 - 1  # what the column of the rate holds
@@ -38,9 +38,9 @@ class Command(ShellCommand):
                 rate_per_minute=options["rate"],
             )
         except keys.UnknownScope as error:
-            raise Refused(f"--scopes: {str(error) or 'nothing'!r} is not ingest, read or act.") from error
+            raise CommandRefused(f"--scopes: {str(error) or 'nothing'!r} is not ingest, read or act.") from error
         except keys.TooManyKeys as error:
-            raise Refused(f"Source {source.name!r} has two live keys: revoke one of them first.") from error
+            raise CommandRefused(f"Source {source.name!r} has two live keys: revoke one of them first.") from error
         self.say(secret)
 
 
@@ -51,7 +51,7 @@ def _source(options: dict[str, Any]) -> Source:
     elif options["platform"]:
         found = found.filter(org=None)
     if not found:
-        raise Refused(f"--source: there is no source {options['source']!r}.")
+        raise CommandRefused(f"--source: there is no source {options['source']!r}.")
     if len(found) > 1:
-        raise Refused(f"--source: several sources are called {options['source']!r}: say --org or --platform.")
+        raise CommandRefused(f"--source: several sources are called {options['source']!r}: say --org or --platform.")
     return found[0]

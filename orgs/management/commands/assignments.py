@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from orgs import imports
-from orgs.management.shell import Refused, ShellCommand
+from orgs.management.shell import CommandRefused, ShellCommand
 
 
 class Command(ShellCommand):
@@ -24,13 +24,13 @@ class Command(ShellCommand):
                 content = file.read(imports.MOST_BYTES + 1)
             result = imports.run(content, dry_run=options["dry_run"])
         except OSError as error:
-            raise Refused(f"{options['file']} cannot be read: {error.strerror}.") from error
+            raise CommandRefused(f"{options['file']} cannot be read: {error.strerror}.") from error
         except imports.Unreadable as error:
-            raise Refused(f"{options['file']}: {error}") from error
+            raise CommandRefused(f"{options['file']}: {error}") from error
         for line in result.lines:
             if line.outcome != imports.UNCHANGED:
                 column = f" (column {line.wrong.column})" if line.wrong else ""
                 self.say(f"line {line.number}: {line.outcome}: {line.said}{column}")
         self.say(f"{result.summary()}{' (dry run)' if options['dry_run'] else ''}")
         if result.refused:
-            raise Refused("Nothing was written: correct the refused lines first.")
+            raise CommandRefused("Nothing was written: correct the refused lines first.")

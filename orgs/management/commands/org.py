@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import IntegrityError
 
-from orgs.management.shell import Refused, ShellCommand, checked
+from orgs.management.shell import CommandRefused, ShellCommand, checked
 from orgs.models import LOCALES, Org, locale_of
 
 OPTIONS = {
@@ -38,7 +38,7 @@ class Command(ShellCommand):
     def create(self, options: dict[str, Any]) -> None:
         """Make the org. Raises Refused if the external id is taken or a value is wrong."""
         org = Org(**{field: options[field] for field in OPTIONS})
-        taken = Refused(f"There is an org {org.external_id!r} already.")
+        taken = CommandRefused(f"There is an org {org.external_id!r} already.")
         if Org.objects.filter(external_id=org.external_id).exists():
             raise taken
         checked(org, OPTIONS)

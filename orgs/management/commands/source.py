@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import IntegrityError
 
-from orgs.management.shell import Refused, ShellCommand, checked, org_named
+from orgs.management.shell import CommandRefused, ShellCommand, checked, org_named
 from orgs.models import Source
 
 
@@ -24,7 +24,7 @@ class Command(ShellCommand):
         """Make the source. Raises Refused if the org is unknown or has a source of this name."""
         org = org_named(options["org"]) if options["org"] is not None else None
         place = f"of org {org.external_id}" if org else "of the platform"
-        taken = Refused(f"There is a source {options['name']!r} {place} already.")
+        taken = CommandRefused(f"There is a source {options['name']!r} {place} already.")
         if Source.objects.filter(org=org, name=options["name"]).exists():
             raise taken
         source = Source(org=org, name=options["name"])

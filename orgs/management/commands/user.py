@@ -6,7 +6,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from orgs import invitations
-from orgs.management.shell import Refused, ShellCommand, checked
+from orgs.management.shell import CommandRefused, ShellCommand, checked
 from orgs.models import User
 
 
@@ -30,17 +30,17 @@ class Command(ShellCommand):
             with transaction.atomic():
                 self.say(invitations.invite(self._person(**options)))
         except invitations.CannotInvite as error:
-            raise Refused(str(error)) from error
+            raise CommandRefused(str(error)) from error
         except IntegrityError:
-            raise Refused(f"Somebody else made {options['sso_id']!r} at the same moment.") from None
+            raise CommandRefused(f"Somebody else made {options['sso_id']!r} at the same moment.") from None
 
     def _person(self, sso_id: str, email: str, specialist: bool, **_: Any) -> User:
         try:
             person = invitations.person_to_invite(sso_id, email)
         except invitations.WrongPerson as wrong:
-            raise Refused(f"--{wrong.field}: {wrong}") from wrong
+            raise CommandRefused(f"--{wrong.field}: {wrong}") from wrong
         if person.has_usable_password():
-            raise Refused(f"{sso_id!r} has a password already; `changepassword {person.email}` sets a new one.")
+            raise CommandRefused(f"{sso_id!r} has a password already; `changepassword {person.email}` sets a new one.")
         person.is_specialist = person.is_specialist or specialist
         checked(person, {"sso_id": "--sso-id", "email": "--email"})
         if person._state.adding:

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 
 from orgs import webhooks
 from orgs.identifiers import check_identifier
-from orgs.management.shell import Refused, ShellCommand, org_named
+from orgs.management.shell import CommandRefused, ShellCommand, org_named
 from orgs.models import NAME, WebhookEndpoint
 from orgs.models.sources import check_network
 
@@ -34,16 +34,16 @@ class Command(ShellCommand):
         """Print the address and the secret, which are shown once. Raises Refused if a value is wrong."""
         org = org_named(options["org"])
         if len(options["organization_id"]) > NAME:
-            raise Refused(f"--organization-id: at most {NAME} characters.")
+            raise CommandRefused(f"--organization-id: at most {NAME} characters.")
         try:
             check_identifier(options["organization_id"])
         except ValidationError as error:
-            raise Refused(f"--organization-id: {' '.join(error.messages)}") from error
+            raise CommandRefused(f"--organization-id: {' '.join(error.messages)}") from error
         for address in options["allow"]:
             try:
                 check_network(address)
             except ValidationError as error:
-                raise Refused(f"--allow: {' '.join(error.messages)}") from error
+                raise CommandRefused(f"--allow: {' '.join(error.messages)}") from error
         _, url = webhooks.create(
             org,
             options["kind"],
