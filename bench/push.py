@@ -215,7 +215,7 @@ async def post(session: aiohttp.ClientSession, body: str) -> int:
 def latency(running: Any, seconds: float, url: str) -> bool:
     """The whole chain against the bare one, at the same rate; prints both."""
     running.start("web", LOG_LEVEL="ERROR")
-    running.start("worker")
+    running.start("worker", LOG_LEVEL="INFO")  # it is known to be ready by its log
     key, org_id = make_source()
     count = int(RATE * seconds)
     bare = arrivals(running.standins, asyncio.run(bare_chain(count, url, org_id)))
