@@ -23,7 +23,7 @@ EXCEL = re.compile(r"\s*\"?sep=([,;\t])\"?[ ,;\t]*(?:\r\n|\n|\r|\Z)", re.IGNOREC
 
 
 class Unreadable(Exception):
-    """The file as a whole cannot be used; the message is one sentence for whoever chose it."""
+    """The file as a whole cannot be used; the message is one sentence for the person who chose it."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,15 @@ def run(content: bytes, *, dry_run: bool) -> ImportResult:
     rows = read_csv(content)
     try:
         with transaction.atomic():
-            plan = AssignmentPlan(rows, Assignment.Provenance.CSV, place=_place)
+            plan = AssignmentPlan(
+                rows, Assignment.Provenance.CSV, place=lambda row: _("line %(number)d") % {"number": row.number}
+            )
             result = ImportResult([plan.judge(row) for row in rows])
             if not dry_run and not result.refused:
                 plan.write()
     except IntegrityError as error:
         raise Unreadable(_("Somebody changed the same people at this moment: import it again.")) from error
     return result
-
-
-def _place(row: PlannedRow) -> str:
-    return _("line %(number)d") % {"number": row.number}
 
 
 def read_csv(content: bytes) -> list[PlannedRow]:
