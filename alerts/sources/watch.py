@@ -1,6 +1,7 @@
 """Blindness is visible: a source that fell silent, or whose items are refused, is an alert to the specialists."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import F, Sum
@@ -92,10 +93,11 @@ def _troubles(one: WatchFigures, alert: Alert | None, now: datetime) -> list[Sou
 
 def figures(now: datetime) -> dict[Key, WatchFigures]:
     """What is known of every source that was ever heard, by (org pk, source pk); four queries."""
+    values: dict[str, Any] = {"now": now, "longest": LONGEST, "silent": SILENT_AFTER, "days": DAYS}
     expected: dict[Key, float] = {}
     with connection.cursor() as cursor:
         for statement in (YOUNG, USUAL):  # the days before win, where there are any
-            cursor.execute(statement, {"now": now, "longest": LONGEST, "silent": SILENT_AFTER, "days": DAYS})
+            cursor.execute(statement, values)
             expected |= {(org, source): float(n) for org, source, n in cursor.fetchall()}
     rejected = F("conflict") + F("invalid") + F("not_understood")
     minutes = SourceMinute.objects.filter(minute__gt=now - WINDOW, org__isnull=False).order_by()
