@@ -129,7 +129,8 @@ def reach_of(agents: Iterable[Agent], *, rooms: bool = True) -> list[AgentReach]
     A role backs up all agents of its org unless it lists some.
     """
     agents = list(agents)
-    held = _assignments(agents)
+    rows = Assignment.objects.filter(org__in={agent.org_id for agent in agents}).select_related("user", "role")
+    held = list(rows.prefetch_related("role__agents").order_by("role__tier", "user__name", "user_id"))
     users = {row.user_id for row in held}
     pushes, entered = _pushes(users), _entered(agents, users) if rooms else {}
     found = []
@@ -141,11 +142,6 @@ def reach_of(agents: Iterable[Agent], *, rooms: bool = True) -> list[AgentReach]
             one.supervisors.append(supervisor)
         found.append(one)
     return found
-
-
-def _assignments(agents: Sequence[Agent]) -> list[Assignment]:
-    rows = Assignment.objects.filter(org__in={agent.org_id for agent in agents}).select_related("user", "role")
-    return list(rows.prefetch_related("role__agents").order_by("role__tier", "user__name", "user_id"))
 
 
 def _backing(agent: Agent, held: Sequence[Assignment]) -> list[tuple[User, int]]:

@@ -2,7 +2,7 @@ from django.apps import AppConfig
 
 
 class DemoConfig(AppConfig):
-    """Commands only; no models, nothing that production code imports."""
+    """Commands only, for a demo (DEMO=1): no models, nothing that production installs or imports."""
 
     name = "demo"
     verbose_name = "Demo"

@@ -1,4 +1,4 @@
-"""Where two say different things of an assignment: what the sync overruled, and ids that two people claim."""
+"""Disagreements about assignments: what the sync overruled, and ids that two people claim."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ def with_conflicts(assignments: QuerySet[Assignment]) -> QuerySet[Any]:
 
 
 def sentences(assignment: Any) -> list[str]:
-    """What is to be said of one of `with_conflicts`."""
+    """Why an assignment of `with_conflicts` is in dispute."""
     said = []
     if assignment.shared_id:
         said.append(_("Somebody else has the chat id %(id)s too") % {"id": assignment.external_user_id})
@@ -48,7 +48,7 @@ def sentences(assignment: Any) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """An assignment of which two say different things, in sentences; `removed_at`: it is there no more."""
+    """An assignment in dispute, and why, in sentences; `removed_at`: when the sync removed it."""
 
     user: User
     role: SupervisorRole
@@ -82,7 +82,7 @@ def _removed_by_sync(orgs: Sequence[int] | None, now: datetime) -> list[Any]:
     found = gone.objects.filter(
         ~Exists(back),
         pgh_label="delete",
-        pending=False,  # whoever never said yes is not named here
+        pending=False,  # people who never agreed are not named here
         pgh_created_at__gt=now - REMOVED_SHOWN,
         pgh_context__metadata__has_key="sync",
     ).exclude(provenance=SYNC)

@@ -48,20 +48,21 @@ def read_url(url: str) -> dict[str, Any]:
 
 
 def look() -> Schema:
-    """What the tables say about their version. Raises Unusable: nobody answers, and why.
+    """What the tables say about their version. Raises Unusable, which says why nobody answers.
 
     Goes past the pool, which hides the reason and must not be open when a worker forks.
     """
     try:
         with psycopg.connect(**connection.get_connection_params()) as direct:
-            return _schema(direct)
+            return _schema_of(direct)
     except psycopg.OperationalError as error:
         reason = PREAMBLE.sub("", str(error).partition("\n")[0])
         raise Unusable(f"The database does not answer: {reason.rstrip('.')}.") from None
 
 
-def _schema(direct: "psycopg.Connection[Any]") -> Schema:
-    newest = _newest()
+def _schema_of(direct: "psycopg.Connection[Any]") -> Schema:
+    kept = {app.label: Path(app.path) / "migrations" / "max_migration.txt" for app in apps.get_app_configs()}
+    newest = {label: file.read_text("utf-8").strip() for label, file in kept.items() if file.exists()}  # of ours
     try:
         rows = direct.execute("SELECT app, name FROM django_migrations WHERE app = ANY(%s)", [list(newest)]).fetchall()
     except psycopg.errors.UndefinedTable:
@@ -71,9 +72,3 @@ def _schema(direct: "psycopg.Connection[Any]") -> Schema:
         ahead=sorted(f"{app}.{name}" for app, name in applied if name > newest[app]),
         pending=sorted(f"{app}.{name}" for app, name in newest.items() if (app, name) not in applied),
     )
-
-
-def _newest() -> dict[str, str]:
-    """The newest migration of each app of ours, from the file that keeps them in one line."""
-    kept = {app.label: Path(app.path) / "migrations" / "max_migration.txt" for app in apps.get_app_configs()}
-    return {label: file.read_text("utf-8").strip() for label, file in kept.items() if file.exists()}

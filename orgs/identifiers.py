@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 
 UUID_TEXT = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 BLANK = re.compile(r"[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
-# Controls, line separators, halves of surrogate pairs, formats and whatever else is drawn as nothing. What joins or
-# colours the parts of one emoji may follow it.
+# Controls, line separators, halves of surrogate pairs, formats and everything else that is drawn as nothing. What
+# joins or colours the parts of one emoji may follow it.
 HIDDEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200c\u200e\u200f\u2028-\u202e"
     "\u2060-\u206f\u2800\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
@@ -50,7 +50,7 @@ def is_identifier(text: str) -> bool:
 
 
 def check_identifier(value: str) -> None:
-    """Raise ValidationError for what holds a character that cannot be seen."""
+    """Raise ValidationError if `value` holds a character that nobody can see."""
     try:
         identifier(value)
     except BadIdentifier as bad:
@@ -68,7 +68,7 @@ def spelled(text: str) -> str:
 
 
 def without_hidden(text: str) -> str:
-    """The one spelling of what an older version stored: without what cannot be seen."""
+    """The one spelling of a text that an older version stored: without its hidden characters."""
     return identifier(HIDDEN.sub("", text))
 
 

@@ -14,16 +14,16 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
+from orgs import spreadsheet
 from orgs.models import Assignment
 from orgs.plan import ADDED, CHANGED, COLUMNS, MOST_ROWS, REFUSED, REQUIRED, UNCHANGED, AssignmentPlan, Line, PlannedRow
 
 MOST_BYTES = 1024 * 1024
 EXCEL = re.compile(r"\s*\"?sep=([,;\t])\"?[ ,;\t]*(?:\r\n|\n|\r|\Z)", re.IGNORECASE)
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")
 
 
 class Unreadable(Exception):
-    """The file as a whole cannot be used; the message is one sentence for whoever chose it."""
+    """The file as a whole cannot be used; the message is one sentence for the person who chose it."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,15 @@ def run(content: bytes, *, dry_run: bool) -> ImportResult:
     rows = read_csv(content)
     try:
         with transaction.atomic():
-            plan = AssignmentPlan(rows, Assignment.Provenance.CSV, place=_place)
+            plan = AssignmentPlan(
+                rows, Assignment.Provenance.CSV, place=lambda row: _("line %(number)d") % {"number": row.number}
+            )
             result = ImportResult([plan.judge(row) for row in rows])
             if not dry_run and not result.refused:
                 plan.write()
     except IntegrityError as error:
         raise Unreadable(_("Somebody changed the same people at this moment: import it again.")) from error
     return result
-
-
-def _place(row: PlannedRow) -> str:
-    return _("line %(number)d") % {"number": row.number}
 
 
 def read_csv(content: bytes) -> list[PlannedRow]:
@@ -106,7 +104,9 @@ def _rows(text: str) -> Iterator[PlannedRow]:
         if lines > MOST_ROWS:
             raise Unreadable(_("The file has more than %(most)d lines: split it.") % {"most": MOST_ROWS})
         cells = _as_long_as(header, cells, number)
-        yield PlannedRow.of(number, {column: _cell(cell) for column, cell in zip(header, cells, strict=True)})
+        yield PlannedRow.of(
+            number, {column: spreadsheet.as_typed(cell) for column, cell in zip(header, cells, strict=True)}
+        )
 
 
 def _delimited(text: str) -> tuple[str, str, int]:
@@ -158,23 +158,9 @@ def _header(cells: list[str]) -> list[str]:
     return header
 
 
-def _cell(cell: str) -> str:
-    """A cell as it was before `safe` made it harmless for spreadsheets."""
-    cell = cell.strip(" ")
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
-
-
-def safe(value: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if value.startswith(FORMULA) else value
-
-
 def export_assignments(assignments: Iterable[Assignment]) -> Iterator[str]:
     """Lines of CSV that `run` reads again, header first. Wants org, role and user at hand."""
-    yield ",".join(COLUMNS) + "\r\n"
+    yield spreadsheet.line(COLUMNS)
     for one in assignments:
-        cells = (one.org.external_id, one.role.name, str(one.role.tier), one.user.sso_id)
-        line = io.StringIO()
-        optional = (one.external_user_id, one.user.name, one.user.locale)
-        csv.writer(line).writerow([safe(cell) for cell in (*cells, *optional)])
-        yield line.getvalue()
+        cells = (one.org.external_id, one.role.name, one.role.tier, one.user.sso_id)
+        yield spreadsheet.line((*cells, one.external_user_id, one.user.name, one.user.locale))

@@ -26,7 +26,7 @@ class CannotInvite(Exception):
 
 
 class InvalidInvitation(Exception):
-    """Unknown, used, replaced by a newer one, or older than 7 days: all the same to whoever holds it."""
+    """Unknown, used, replaced by a newer one, or older than 7 days: its holder is not told which."""
 
 
 class WrongPerson(Exception):
@@ -38,7 +38,7 @@ class WrongPerson(Exception):
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """People come by invitation; nobody signs up. Links in mails name our own address, whoever asked for them.
+    """People come by invitation; nobody signs up. Links in mails name our own address, not the request's.
 
     Wrong passwords are counted per account and address, and, with a higher limit, per account: a few from one place
     do not lock the owner out elsewhere, and many from many places are held back all the same.
@@ -99,7 +99,7 @@ def invite(user: User) -> str:
         raise CannotInvite(f"{user} has no e-mail address.")
     if not user.is_active:
         raise CannotInvite(f"{user} is not active.")
-    user.set_unusable_password()  # random each time: what the older links were bound to is gone
+    user.set_unusable_password()  # random each time: older links are bound to the value before
     user.save(update_fields=["password"])
     uid = urlsafe_base64_encode(str(user.pk).encode())
     token = _signer().sign(_state(user))

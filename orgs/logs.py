@@ -14,29 +14,17 @@ import structlog
 from django import db
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve
-from structlog.typing import EventDict, ExcInfo
+from structlog.typing import EventDict
 
 UNKNOWN = "unknown"
 LEFT_OUT = "…"
 PLACES = ("table_name", "column_name", "constraint_name")
 REPORTED = (
-    *(
-        "event_id",
-        "timestamp",
-        "level",
-        "logger",
-        "platform",
-        "release",
-        "environment",
-        "server_name",
-        "sdk",
-        "modules",
-    ),
+    "event_id", "timestamp", "level", "logger", "platform", "release", "environment", "server_name", "sdk", "modules",
     "exception",
-)
-TASK_FACTS = frozenset(
-    {"name", "id", "description"}
-)  # of what Celery says about a task; the rest quotes arguments and exceptions
+)  # fmt: skip
+# Of what Celery says about a task; the rest quotes arguments and exceptions.
+TASK_FACTS = frozenset({"name", "id", "description"})
 
 
 def route(request: HttpRequest) -> str:
@@ -109,15 +97,11 @@ def cut(logger: Any, method: str, event: EventDict) -> EventDict:
     return event
 
 
-def _rendered(exc_info: ExcInfo) -> str:
-    return traced(exc_info[1])
-
-
-told_exceptions = structlog.processors.ExceptionRenderer(_rendered)
+told_exceptions = structlog.processors.ExceptionRenderer(lambda exc_info: traced(exc_info[1]))
 
 
 def error_report(event: Any, hint: dict[str, Any]) -> Any:
-    """Sentry's `before_send`, event in, event out: what is named here leaves us, exceptions without their texts."""
+    """Sentry's `before_send`, event in, event out: only fields named here leave us, exceptions without texts."""
     kept = {name: event[name] for name in REPORTED if name in event}
     if (event.get("transaction_info") or {}).get("source") == "route":
         kept["transaction"] = event["transaction"]

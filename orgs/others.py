@@ -1,4 +1,4 @@
-"""Whose people they are: what an org may say of a person, and who gives their word before they stand behind it."""
+"""Whose people they are: whom an org may rename, and who must agree before they take a role in it."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from orgs.models import Assignment, Org, User
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """sso_ids of people who are not this org's own: `named`, their names are not its to say; `waiting`, they take no
-    role here before they or a specialist say so.
+    """sso_ids of people who are not this org's own. `named`: it cannot change their names; `waiting`: they take no
+    role here before they or a specialist agree.
     """
 
     named: frozenset[str] = frozenset()
@@ -20,10 +20,10 @@ class Others:
 
 
 def others_of(org: Org, sso_ids: Collection[str]) -> Others:
-    """What holds for these people where the org speaks for itself. Somebody nobody knew is its own.
+    """Who of these people is not the org's own, when the org itself sends a list. A person nobody knew is its own.
 
-    So is whoever has a role here, or had one and has none elsewhere: to be left out of one list by mistake must not
-    silence an org until a specialist comes. Four queries.
+    So is a person who has a role here, or had one and has none elsewhere: a list that left them out by mistake must
+    not silence the org until a specialist comes. Four queries.
     """
     people = User.objects.filter(sso_id__in=[sso_id for sso_id in sso_ids if "\0" not in sso_id])
     events = tracked()[Assignment]
@@ -43,6 +43,6 @@ def others_of(org: Org, sso_ids: Collection[str]) -> Others:
 
 
 def confirm(user: User, org: Org) -> int:
-    """The word is given: this person takes the roles that the org has named them for. How many waited for it."""
+    """The person takes the roles that the org named them for: they or a specialist agreed. Returns how many."""
     with scopes_disabled():  # the person sees nothing of the org yet
         return Assignment.every.filter(user=user, org=org, pending=True).update(pending=False)

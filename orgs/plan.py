@@ -1,7 +1,7 @@
 """Rows that say who stands behind which supervisor role: what each would change, and the writing of it.
 
 CSV files (`imports`) and permission systems (`sync`) make the rows. Roles and people that do not exist yet are made;
-an empty optional cell leaves what is there. Whoever names an assignment last is its provenance.
+an empty optional cell leaves what is there. The provenance of an assignment is who named it last.
 """
 
 import re
@@ -44,13 +44,10 @@ class PlannedRow:
     @classmethod
     def of(cls, number: int, cells: Mapping[str, str]) -> "PlannedRow":
         """A row as its identifiers are spelled; one that cannot be an identifier stays, to be refused by name."""
-        return cls(number, **{column: _spelled_cell(column, cell) for column, cell in cells.items()})
-
-
-def _spelled_cell(column: str, cell: str) -> str:
-    if column in IDENTIFYING:
-        return spelled(cell)
-    return locale_of(cell.strip(" ")) if column == "locale" else cell.strip(" ")
+        texts = {column: spelled(cell) if column in IDENTIFYING else cell.strip(" ") for column, cell in cells.items()}
+        if "locale" in texts:
+            texts["locale"] = locale_of(texts["locale"])
+        return cls(number, **texts)
 
 
 COLUMNS = tuple(column.name for column in fields(PlannedRow) if column.name != "number")
@@ -66,7 +63,7 @@ class Wrong(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What becomes of a row. `assignment`: as it will be; `before`: whose word it was, empty for a new one.
+    """What becomes of a row. `assignment`: as it will be; `before`: its provenance until now, empty for a new one.
 
     `near_twin`: the sso_id of somebody else that a new person's is nearly the same as.
     """
@@ -90,7 +87,7 @@ class AssignmentPlan:
 
     `place`: how a sentence names a row. `whole`: the org whose whole list this is: what the list does not name is left
     over, and a second claim on an external_user_id is no reason to refuse it. `others`: whose names these rows cannot
-    change, and who waits for a word; None: they come from somebody whose word it is. `acquainted`: the people of whom a
+    change, and who must agree first; None: the rows come from somebody who may. `acquainted`: the people of whom a
     near twin may be named, default all.
     """
 
@@ -120,11 +117,11 @@ class AssignmentPlan:
         self.old: dict[int, SupervisorRole | User | Assignment] = {}  # by identity
         self.named: set[tuple[str, str, str]] = set()  # known assignments that a row names
         self.twin_of: dict[str, str] = {}  # sso_id of a new person -> one that it is nearly the same as
-        self.taken_over: list[int] = []  # those that become another's word and nothing else
+        self.taken_over: list[int] = []  # pks of assignments of which only the provenance changes
 
     def judge(self, row: PlannedRow) -> Line:
         """Decide about one row, and remember what it would change for those that follow."""
-        wrong = _wrong_cell(row) or self._unknown_org(row) or self._contradiction(row)
+        wrong = _wrong_cell(row) or self._contradiction(row)
         if wrong:
             return Line(row, REFUSED, wrong.said, wrong=wrong)
         made: list[str] = []
@@ -153,7 +150,7 @@ class AssignmentPlan:
         return [one for key, one in self.assignments.items() if key not in self.named]
 
     def write(self) -> None:
-        """Write what was judged: roles and people first, then assignments and whose word they are."""
+        """Write what was judged: roles and people first, then assignments with their provenance."""
         columns: dict[Any, list[str]] = {
             SupervisorRole: ["tier"],
             User: ["name", "locale"],
@@ -165,13 +162,10 @@ class AssignmentPlan:
             model._default_manager.bulk_update(old, changing, batch_size=BATCH)
         Assignment.every.filter(pk__in=self.taken_over).update(provenance=self.provenance)
 
-    def _unknown_org(self, row: PlannedRow) -> Wrong | None:
-        if row.org in self.orgs:
-            return None
-        return Wrong("unknown_org", "org", _("There is no org %(org)s.") % {"org": row.org})
-
     def _contradiction(self, row: PlannedRow) -> Wrong | None:
-        """A row may not repeat an earlier one, nor say something else about the same thing."""
+        """The org is known, and a row may not repeat an earlier one, nor say something else about the same thing."""
+        if row.org not in self.orgs:
+            return Wrong("unknown_org", "org", _("There is no org %(org)s.") % {"org": row.org})
         facts = [
             ("sso_id", ("assignment", row.org, row.role, row.sso_id), f"{row.number}"),
             ("tier", ("tier", row.org, row.role), str(int(row.tier))),
@@ -254,16 +248,8 @@ def _values(rows: list[PlannedRow], column: str) -> set[str]:
     return {value for row in rows if not CONTROL.search(value := getattr(row, column))}
 
 
-def _hidden(value: str) -> str:
-    try:
-        identifier(value)
-    except BadIdentifier as bad:
-        return str(bad)
-    return ""
-
-
 def _wrong_cell(row: PlannedRow) -> Wrong | None:
-    """Why a row cannot be used, whatever the database says."""
+    """Why a row cannot be used, without asking the database."""
     for column in COLUMNS:
         value = getattr(row, column)
         if not value and column in REQUIRED:
@@ -271,9 +257,12 @@ def _wrong_cell(row: PlannedRow) -> Wrong | None:
         if CONTROL.search(value):
             said = _("%(column)s contains a control character such as NUL or a line break.")
             return Wrong("bad_text", column, said % {"column": column})
-        if column in IDENTIFYING and (character := _hidden(value)):
+        try:
+            if column in IDENTIFYING:
+                identifier(value)
+        except BadIdentifier as bad:
             said = _("%(column)s contains a character that cannot be seen (%(character)s).")
-            return Wrong("bad_text", column, said % {"column": column, "character": character})
+            return Wrong("bad_text", column, said % {"column": column, "character": str(bad)})
         if len(value) > NAME:
             said = _("%(column)s is longer than %(most)d characters.")
             return Wrong("too_long", column, said % {"column": column, "most": NAME})

@@ -22,8 +22,8 @@ class Busy(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SyncConflict:
-    """Two say different things. `changed`, `removed`: the list against whoever said it before; `shared_id`: an
-    external_user_id that another person has too. `provenance`: whose word the assignment was before.
+    """A disagreement. `changed`, `removed`: of the list with an earlier provenance; `shared_id`: an
+    external_user_id that another person has too. `provenance`: the assignment's before this list.
     """
 
     kind: Literal["changed", "removed", "shared_id"]
@@ -60,7 +60,7 @@ class SyncOutcome:
 
     @property
     def waiting(self) -> list[Assignment]:
-        """Of the list, those that wait for a word."""
+        """The assignments of the list that wait until somebody agrees."""
         return [line.assignment for line in self.lines if line.assignment and line.assignment.pending]
 
 
@@ -68,10 +68,12 @@ def sync(org: Org, items: Sequence[Mapping[str, Any]], *, dry_run: bool, trusted
     """Make the assignments of the org what the items say; unless it is a dry run, or an item is refused.
 
     An item has `role`, `tier`, `sso_id`, and may have `external_user_id`, `name`, `locale`. One transaction; the lock
-    is the org's row, so that two lists of an org come one after the other. Not `trusted`: whoever speaks for this org
-    alone cannot rename people of others, and whom it names of them waits for a word. Raises Busy.
+    is the org's row, so that two lists of an org come one after the other. Not `trusted`: a caller that speaks for
+    this org alone cannot rename people of others; those it names wait until somebody agrees. Raises Busy.
     """
-    rows = [_row(number, org, item) for number, item in enumerate(items)]
+    texts = [{column: str(value) for column, value in item.items()} for item in items]
+    # The org as it is stored: an old spelling stays its own.
+    rows = [replace(PlannedRow.of(number, cells), org=org.external_id) for number, cells in enumerate(texts)]
     for _attempt in range(ATTEMPTS):
         try:
             with pghistory.context(sync=True), transaction.atomic():  # `conflicts` looks for it
@@ -79,11 +81,6 @@ def sync(org: Org, items: Sequence[Mapping[str, Any]], *, dry_run: bool, trusted
         except IntegrityError:  # the same new person or assignment, made elsewhere meanwhile: judge anew
             continue
     raise Busy
-
-
-def _row(number: int, org: Org, item: Mapping[str, Any]) -> PlannedRow:
-    cells = {column: str(value) for column, value in item.items()}
-    return replace(PlannedRow.of(number, cells), org=org.external_id)  # as it is stored: an old spelling stays its own
 
 
 def place(row: PlannedRow) -> str:

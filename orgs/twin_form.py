@@ -23,14 +23,12 @@ class TwinForm(forms.ModelForm):
         cleaned = super().clean()
         value = self.cleaned_data.get(self.identifying)
         if value and self.identifying in self.changed_data:
-            self._name_twin(Twins(self.known()).of(spelled(value)))
+            twin, name = Twins(self.known()).of(spelled(value)), self.add_prefix("seen_twin")
+            if twin and self.data.get(name) != twin:
+                self.data = made = self.data.copy()  # type: ignore[attr-defined]
+                made[name] = twin
+                said = _(
+                    "%(twin)s is there already and nearly the same. Send the form again to make this one beside it."
+                )
+                self.add_error(self.identifying, said % {"twin": f"“{twin}”"})
         return cleaned
-
-    def _name_twin(self, twin: str) -> None:
-        name = self.add_prefix("seen_twin")
-        if not twin or self.data.get(name) == twin:
-            return
-        self.data = made = self.data.copy()  # type: ignore[attr-defined]
-        made[name] = twin
-        said = _("%(twin)s is there already and nearly the same. Send the form again to make this one beside it.")
-        self.add_error(self.identifying, said % {"twin": f"“{twin}”"})

@@ -17,7 +17,7 @@ NOBODY = bytes(32)
 
 
 class UnknownEndpoint(Exception):
-    """No such endpoint, a token that is not (or no longer) its own, or it was switched off: all the same outside."""
+    """No such endpoint, a token that is not (or no longer) its own, or switched off: the caller is not told which."""
 
 
 def create(

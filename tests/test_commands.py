@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import ManagementUtility
+from django.apps import apps
+from django.core.management import ManagementUtility, get_commands
 
 from orgs import auth
 from orgs.models import Agent, ApiKey, Assignment, Org, Source, User
@@ -306,6 +307,22 @@ def test_a_missing_database_is_one_sentence(arguments: tuple[str, ...]) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_only_a_demo_and_its_own_commands_have_the_demo() -> None:
+    assert not apps.is_installed("demo")
+    listed = {demo: shell("help", "--commands", DEMO=demo).stdout.split() for demo in ("0", "1")}
+    assert {"demo_setup", "simulate", "standins"} == set(listed["1"]) - set(listed["0"])
+    refused = shell("demo_setup", DEMO="0")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "only in demo mode" in refused.stderr
+
+
+@pytest.fixture
+def demo_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process of tests, which is no demo, as if the command line named it."""
+    monkeypatch.setitem(get_commands(), "demo_setup", "demo")
+
+
+@pytest.mark.usefixtures("demo_command")
 def test_demo_data_needs_demo_mode(manage: Any, settings: Any) -> None:
     settings.DEMO = False
     assert "only in demo mode" in refused(manage("demo_setup"))
@@ -313,7 +330,7 @@ def test_demo_data_needs_demo_mode(manage: Any, settings: Any) -> None:
 
 
 @pytest.fixture
-def demo(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def demo(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo_command: None) -> Path:
     settings.DEMO = True
     settings.DATA_DIR = tmp_path
     monkeypatch.setenv("STANDINS_URL", "http://127.0.0.1:9999")

@@ -1,4 +1,4 @@
-"""The invariants I1-I6 of the outbox (design.md "Pushes"). Each test names the one mutation that turns it red."""
+"""The invariants I1-I6 of the outbox. Each test names the one mutation that turns it red."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

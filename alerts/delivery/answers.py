@@ -44,22 +44,18 @@ GIVEN_BACK = PushOutcome("given_back", "")
 def classify(status: int, retry_after: str | None, body: bytes | None, now: datetime) -> PushOutcome:
     """Judge an answer; `body` None means that it was longer than we read. `now` is the wall clock, UTC."""
     if 200 <= status < 300:
-        return _accepted(body) or PushOutcome("retry", f"{status} from {SERVICE}, but the answer is not the contract's")
+        match _decoded(body):
+            case {"notification_id": str(given), "in_app": str(), "push": "queued" | "no_token" as push} if (
+                given and given.isprintable()
+            ):
+                return PushOutcome("sent", f"accepted by {SERVICE}", notification_id=given[:200], push=push)
+        return PushOutcome("retry", f"{status} from {SERVICE}, but the answer is not the contract's")
     answer = f"{status} from {SERVICE}"
     if status in MISCONFIGURED:
         return PushOutcome("configuration", answer + _reason_given(body))
     if 300 <= status < 400 or status in RETRIED or status >= 500:
         return PushOutcome("retry", answer, retry_after=seconds_to_wait(retry_after, now))
     return PushOutcome("refused", answer + _reason_given(body))
-
-
-def _accepted(body: bytes | None) -> PushOutcome | None:
-    match _decoded(body):
-        case {"notification_id": str(given), "in_app": str(), "push": "queued" | "no_token" as push} if (
-            given and given.isprintable()
-        ):
-            return PushOutcome("sent", f"accepted by {SERVICE}", notification_id=given[:200], push=push)
-    return None
 
 
 def _reason_given(body: bytes | None) -> str:

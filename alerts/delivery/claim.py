@@ -1,10 +1,9 @@
 """Claim: make due pushes ours for a minute, each one checked again, through the one gate. One short transaction."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -18,8 +17,8 @@ from alerts.models import Alert, Gate
 from orgs import clock
 from orgs.routing import recipients
 
-LEASE = timedelta(seconds=60)  # longer than the task limit of 30 s, which is longer than a deadline of 10 s (I4)
-SPARE = 50  # rows looked at while few or none may be sent, so that what expired ends all the same
+LEASE = timedelta(seconds=60)  # longer than the task limit of 30 s, which is longer than a deadline of 10 s
+SPARE = 50  # rows looked at while few or none may be sent, so that expired pushes still end
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +156,25 @@ def _due(now: datetime, due_by: datetime, limit: int) -> list[DuePush]:
 
 def _check(rows: list[DuePush], now: datetime, limit: int) -> tuple[list[DuePush], list[tuple[DuePush, str]]]:
     """The first `limit` rows that still make sense, and all rows that do not, each with its reason."""
-    told = _still_told(rows)
+    found = recipients({(row.org_id, row.agent_id) for row in rows if row.agent_id is not None})
+    routed = {(*key, person.user_id) for key, people in found.items() for person in people}
     wanted: list[DuePush] = []
     cancelled: list[tuple[DuePush, str]] = []
     for row in rows:
-        plan = recheck(_facts(row, row.active and row.id in told), now)
+        if row.alert_scope == Alert.Scope.SOURCE:
+            is_told = row.specialist
+        else:  # routing would still choose this person; a test push asks nobody
+            is_told = row.agent_id is None or (row.org_id, row.agent_id, row.supervisor_id) in routed
+        facts = PushFacts(
+            reason=row.reason,
+            planned_at=row.planned_at,
+            newer_planned=row.newer_planned,
+            still_recipient=row.active and is_told,
+            alert_state=row.alert_state or "open",
+            acknowledged_at=row.acknowledged_at,
+            snoozed_until=row.snoozed_until,
+        )
+        plan = recheck(facts, now)
         if not plan.send:
             cancelled.append((row, plan.reason))
         elif len(wanted) < limit:
@@ -169,43 +182,12 @@ def _check(rows: list[DuePush], now: datetime, limit: int) -> tuple[list[DuePush
     return wanted, cancelled
 
 
-def _still_told(rows: Sequence[DuePush]) -> set[UUID]:
-    """Ids of the pushes whose supervisor routing would still choose; a test push asks nobody."""
-    people = {
-        key: {person.user_id for person in found}
-        for key, found in recipients({(row.org_id, row.agent_id) for row in rows if row.agent_id is not None}).items()
-    }
-    return {row.id for row in rows if _is_told(row, people)}
-
-
-def _is_told(row: DuePush, people: dict[tuple[int, int], set[int]]) -> bool:
-    if row.alert_scope == Alert.Scope.SOURCE:
-        return row.specialist
-    return row.agent_id is None or row.supervisor_id in people[(row.org_id, row.agent_id)]
-
-
-def _facts(row: DuePush, still_recipient: bool) -> PushFacts:
-    return PushFacts(
-        reason=row.reason,
-        planned_at=row.planned_at,
-        newer_planned=row.newer_planned,
-        still_recipient=still_recipient,
-        alert_state=row.alert_state or "open",
-        acknowledged_at=row.acknowledged_at,
-        snoozed_until=row.snoozed_until,
-    )
-
-
 def _cancel(cancelled: list[tuple[DuePush, str]], now: datetime) -> None:
     if not cancelled:
         return
-    values: dict[str, Any] = {
-        "ids": [row.id for row, _ in cancelled],
-        "reasons": [reason for _, reason in cancelled],
-        "now": now,
-    }
+    ids, reasons = [row.id for row, _ in cancelled], [reason for _, reason in cancelled]
     with connection.cursor() as cursor:
-        cursor.execute(CANCEL, values)
+        cursor.execute(CANCEL, {"ids": ids, "reasons": reasons, "now": now})
 
 
 def _take(wanted: list[DuePush], now: datetime, probe: bool) -> list[Claimed]:

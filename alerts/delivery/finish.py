@@ -1,10 +1,9 @@
-"""Finish: write down what became of claimed pushes. Only whoever still holds the lease may (fencing)."""
+"""Finish: write down what became of claimed pushes. Only the holder of the lease may (fencing)."""
 
 import json
 import random
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from itertools import groupby
 from uuid import UUID
 
@@ -33,9 +32,9 @@ COLUMNS = {
     "delay": "float8",
     "age": "float8",
 }
-# A row is ours only while it carries our token: whoever comes back after the lease ran out changes nothing.
+# A row is ours only while it carries our token: a process that comes back too late changes nothing.
 # Rows are locked in the order of their ids, as by receipts. A push whose next attempt would come after it expired
-# dies (gave_up) if others get through meanwhile; while nobody's does, it waits and ends as expired.
+# dies (gave_up) if others get through meanwhile; while none does, it waits and ends as expired.
 FINISH = f"""
 UPDATE alerts_push push
 SET state = CASE WHEN done.dies THEN 'dead' ELSE done.state END,
@@ -77,16 +76,12 @@ def finish(batch: Sequence[Finished], rng: random.Random) -> tuple[list[UUID], b
     """
     gate_was = Gate.objects.get()
     others_pass = gate_was.failures < gates.FAILURES and not gate_was.probing
-    changed = _write(batch, others_pass, rng)
-    return changed, _learn(gate_was, batch)
-
-
-def _write(batch: Sequence[Finished], others_pass: bool, rng: random.Random) -> list[UUID]:
     now = time.monotonic()
     rows = json.dumps([_row(done, now, rng) for done in batch])  # one text: ten arrays cost three times as much
     with connection.cursor() as cursor:
         cursor.execute(FINISH, {"rows": rows, "others_pass": others_pass, "expires": PUSH_EXPIRES.total_seconds()})
-        return list({alert_id for (alert_id,) in cursor.fetchall() if alert_id is not None})
+        changed = {alert_id for (alert_id,) in cursor.fetchall() if alert_id is not None}
+    return list(changed), _learn(gate_was, batch)
 
 
 def _row(done: Finished, now: float, rng: random.Random) -> dict[str, str | float]:
@@ -117,6 +112,7 @@ def _row(done: Finished, now: float, rng: random.Random) -> dict[str, str | floa
 
 
 def _learn(gate_was: Gate, batch: Sequence[Finished]) -> bool:
+    """Tell the gate what became of the batch; whether it is closed now."""
     if gates.is_clear(gate_was) and all(done.outcome.kind in ("sent", "given_back") for done in batch):
         return False
     with transaction.atomic(durable=True):
@@ -125,8 +121,4 @@ def _learn(gate_was: Gate, batch: Sequence[Finished]) -> bool:
         for probe, group in groupby(batch, key=lambda done: done.push.probe):
             gates.learn(gate, [done.outcome for done in group], probe, now, settings.PUSH_BURST)
         gate.save()
-        return _is_closed(gate, now)
-
-
-def _is_closed(gate: Gate, now: datetime) -> bool:
-    return gate.closed_until is not None and gate.closed_until > now
+        return gate.closed_until is not None and gate.closed_until > now

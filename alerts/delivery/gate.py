@@ -45,7 +45,7 @@ def admit(gate: Gate, now: datetime, rate: float, burst: float) -> Admission:
 
 
 def refill(gate: Gate, now: datetime, rate: float, burst: float) -> None:
-    """Add what came in since the last time; a clock that went back adds nothing."""
+    """Add the tokens of the time that passed; a clock that went back adds none."""
     passed = max((now - gate.refilled_at).total_seconds(), 0.0)
     gate.tokens = min(burst, gate.tokens + passed * rate)
     gate.refilled_at = now
@@ -67,25 +67,19 @@ def learn(gate: Gate, outcomes: Iterable[PushOutcome], probe: bool, now: datetim
     """Take in what became of a batch (of one, if it was the probe), in the order it was answered."""
     failed = False
     for outcome in outcomes:
-        if outcome.kind == "configuration":
-            _close(gate, CONFIGURATION, CONFIGURATION_PAUSE, now, over=probe)
-        elif outcome.kind == "retry":
-            _failed(gate, outcome.retry_after, probe, now)
-        elif outcome.kind in ("sent", "refused"):  # refused: it is there, it is only this push
-            _answered(gate, probe)
-            continue
-        else:
-            continue
-        failed = True
+        failed |= outcome.kind in ("configuration", "retry")
+        match outcome.kind:
+            case "configuration":
+                _close(gate, CONFIGURATION, CONFIGURATION_PAUSE, now, over=probe)
+            case "retry":
+                _failed(gate, outcome.retry_after, probe, now)
+            case "sent" | "refused":  # refused: it is there, it is only this push
+                gate.failures = 0
+                if probe:
+                    gate.probing, gate.closed_until, gate.reason, gate.allowance = False, None, "", float(SLOW_START)
     if not failed and gate.allowance is not None and not probe:
         doubled = gate.allowance * 2
         gate.allowance = doubled if doubled < min(burst, BATCH) else None
-
-
-def _answered(gate: Gate, probe: bool) -> None:
-    gate.failures = 0
-    if probe:
-        gate.probing, gate.closed_until, gate.reason, gate.allowance = False, None, "", float(SLOW_START)
 
 
 def _failed(gate: Gate, retry_after: float | None, probe: bool, now: datetime) -> None:

@@ -23,7 +23,7 @@ from yarl import URL
 
 from alerts.delivery.answers import PushOutcome, classify, no_answer
 
-DEADLINE = 10.0  # seconds for one request in total, however slowly the answer drips (I4)
+DEADLINE = 10.0  # seconds for one request in total, however slowly the answer drips
 ANSWER_CAP = 64 * 1024  # bytes that are read of an answer
 IN_FLIGHT = 50
 NOTIFICATIONS, PUSH_TOKENS = "/v1/notifications", "/v1/push-tokens"
@@ -109,17 +109,15 @@ def _queries(sso_ids: list[str]) -> Iterator[str]:
 
 
 def _tokens(body: bytes | None) -> dict[str, int]:
-    match json.loads(body or b""):
-        case {"data": [*people]}:
-            return {person["sso_id"]: person["tokens"] for person in people if _is_count(person)}
-    raise ValueError("the answer is not the contract's")
-
-
-def _is_count(person: object) -> bool:
-    match person:
-        case {"sso_id": str(), "tokens": int(tokens)}:
-            return 0 <= tokens < 2**31
-    return False
+    decoded = json.loads(body or b"")
+    if not isinstance(decoded, dict) or not isinstance(decoded.get("data"), list):
+        raise ValueError("the answer is not the contract's")
+    found: dict[str, int] = {}
+    for person in decoded["data"]:
+        match person:
+            case {"sso_id": str(sso_id), "tokens": int(tokens)} if 0 <= tokens < 2**31:
+                found[sso_id] = tokens
+    return found
 
 
 def _request(

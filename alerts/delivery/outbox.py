@@ -1,4 +1,4 @@
-"""The outbox: sweep() claims due pushes, sends them and writes down what became of them (design.md I1-I6).
+"""The outbox: a sweep claims due pushes, sends them and writes down what became of them.
 
 The rows are the truth; a kick, a beat or the dispatcher only says "look now", and any number of sweeps may run at
 once.
@@ -27,7 +27,7 @@ from orgs.models import Assignment, Org, Severity, User
 from orgs.routing import Recipient
 
 TESTS_AT_ONCE = 25  # people: a round shows each hop of each, and every one of them is looked at again and again
-TESTED_WITHIN = timedelta(seconds=30)  # who was tested since is left out of a round: a double click tells nobody twice
+TESTED_WITHIN = timedelta(seconds=30)  # a round leaves out people tested since: a double click tells nobody twice
 SWEEP_LASTS = 18.0  # seconds; with a deadline of 10 it ends before the task limit of 30
 FLUSH = 0.1  # seconds between two writes of results
 STOP_PATIENCE = 8.0  # seconds for what is in flight when the process is told to end
@@ -72,7 +72,9 @@ class _Sweep:
     def run(self, first: Claim) -> int:
         with PushSender() as sender:
             self._hand(sender, first)
-            while (self.more or sender.unfinished) and not self._ends(sender):
+            while (self.more or sender.unfinished) and not (
+                sender.held or self.stop.is_set() or time.monotonic() >= self.until
+            ):
                 if self.more and sender.unfinished < (1 if self.recovering else REFILL):
                     self._hand(sender, _claim(self.min_age))
                 self._finish(sender)
@@ -80,11 +82,8 @@ class _Sweep:
             self._drain(sender)
         return self.attempts
 
-    def _ends(self, sender: PushSender) -> bool:
-        return sender.held or self.stop.is_set() or time.monotonic() >= self.until
-
     def _drain(self, sender: PushSender) -> None:
-        """Wait for what is in flight; told to stop, not for ever: the lease runs out and the same key goes again."""
+        """Wait for what is in flight; once told to stop, 8 s at most: leases run out, the same keys go again."""
         stopping_at = None
         while sender.unfinished:
             self._finish(sender)

@@ -21,7 +21,7 @@ from alerts.delivery.answers import GIVEN_BACK, PushOutcome, no_answer
 from alerts.delivery.gate import FAILURES
 from alerts.failpoints import failpoint
 
-START_WITHIN = 15.0  # seconds after the claim: lease 60 > task limit 30 > 15 + deadline 10 (I4)
+START_WITHIN = 15.0  # seconds after the claim: lease 60 > task limit 30 > 15 + deadline 10
 
 log = structlog.get_logger(__name__)
 
@@ -80,11 +80,11 @@ class PushSender:
         self._loop.call_soon_threadsafe(self._wake.set)
 
     def hold(self) -> None:
-        """Start no further send: what still waits comes back as given back."""
+        """Start no further send: pushes that still wait come back as given back."""
         self.held = True
 
     def results(self, first_within: float, gather: float) -> list[Finished]:
-        """What finished: waits `first_within` seconds for one, then gathers for `gather` seconds or until all is in."""
+        """The finished pushes: waits `first_within` seconds for one, then `gather` for more, or until all is in."""
         found: list[Finished] = []
         until = time.monotonic() + first_within
         while self.unfinished:

@@ -1,7 +1,6 @@
 """Who has a phone: push tokens, asked of notification-service and kept on the person (proof of reach)."""
 
 import threading
-from collections import defaultdict
 from collections.abc import Iterable
 
 import aiohttp
@@ -39,7 +38,10 @@ def ask_tokens_of(users: Iterable[User]) -> int:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             log.warning("push_tokens_not_asked", error=type(error).__name__)
             break
-        _write(found)
+        now = clock.now()
+        for tokens in set(found.values()):
+            sso_ids = [sso_id for sso_id, n in found.items() if n == tokens]
+            User.objects.filter(sso_id__in=sso_ids).update(push_tokens=tokens, push_tokens_at=now)
         answered += len(found)
     return answered
 
@@ -68,12 +70,3 @@ def ask_everybody() -> int:
     """The same for everybody with an assignment."""
     with scopes_disabled():
         return ask_tokens_of(User.objects.filter(is_active=True, pk__in=Assignment.objects.values("user")))
-
-
-def _write(found: dict[str, int]) -> None:
-    by_count: dict[int, list[str]] = defaultdict(list)
-    for sso_id, tokens in found.items():
-        by_count[tokens].append(sso_id)
-    now = clock.now()
-    for tokens, sso_ids in by_count.items():
-        User.objects.filter(sso_id__in=sso_ids).update(push_tokens=tokens, push_tokens_at=now)

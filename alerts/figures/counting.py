@@ -63,7 +63,9 @@ class Span:
 def measure(orgs: Sequence[Org], period: Period, zone: str, now: datetime) -> SuccessFigures:
     """Every figure of these orgs; run it inside a scope. `zone`: whose days the points of the trend are."""
     begun = _first_failures(orgs)
-    span, first_days = _span(orgs, begun, period, now), _first_days(orgs, begun, now)
+    span = _span(orgs, begun, period, now)
+    firsts = [(org, begun.get(org.pk)) for org in orgs]  # the baseline: of each org its own first 30 days
+    first_days = Span([(org.pk, at, at + BASELINE, org.zone) for org, at in firsts if at is not None], now)
     points = max((period.points(name, now) for name in [zone, *{org.zone for org in orgs}]), key=len)
     found, baseline = _count(METRICS, span, period.width), _count(METRICS, first_days)
     found[COVERAGE.name] = _coverage(orgs)
@@ -124,12 +126,6 @@ def _span(orgs: Sequence[Org], begun: Mapping[int, datetime | None], period: Per
     return Span([(org.pk, *period.window(org.zone), org.zone) for org in orgs if org.pk in begun], now)
 
 
-def _first_days(orgs: Sequence[Org], begun: Mapping[int, datetime | None], now: datetime) -> Span:
-    """The baseline: of each org its own first 30 days."""
-    found = [(org, begun.get(org.pk)) for org in orgs]
-    return Span([(org.pk, at, at + BASELINE, org.zone) for org, at in found if at is not None], now)
-
-
 def _count_one(metric: Metric, span: Span) -> Tallies:
     return _count([metric], span)[metric.name]
 
@@ -139,8 +135,10 @@ def _count(metrics: Sequence[Metric], span: Span, width: int = 1) -> dict[str, T
     found = {metric.name: Tallies() for metric in metrics}
     for stands_on in dict.fromkeys(metric.stands_on for metric in metrics if metric.unit and span.rows):
         together = [metric for metric in metrics if metric.stands_on == stands_on]
+        tables = "".join(metric.unit.format(unit=f"unit_{n}") for n, metric in enumerate(together))
+        counts = " UNION ALL ".join(COUNT.format(n=n, unit=f"unit_{n}") for n in range(len(together)))
         with connection.cursor() as cursor:
-            cursor.execute(_statement(stands_on, together), span.parameters(width=width))
+            cursor.execute(stands_on + tables + counts, span.parameters(width=width))
             for n, org_id, point, outcome, count, seconds in cursor.fetchall():
                 tallies = found[together[n].name]
                 for tally in (tallies.of[None], tallies.of[org_id], tallies.at[point]):
@@ -148,13 +146,8 @@ def _count(metrics: Sequence[Metric], span: Span, width: int = 1) -> dict[str, T
     return found
 
 
-def _statement(stands_on: str, metrics: Sequence[Metric]) -> str:
-    tables = "".join(metric.unit.format(unit=f"unit_{n}") for n, metric in enumerate(metrics))
-    return stands_on + tables + " UNION ALL ".join(COUNT.format(n=n, unit=f"unit_{n}") for n in range(len(metrics)))
-
-
 def _coverage(orgs: Sequence[Org]) -> Tallies:
-    """Of now, whatever the period."""
+    """Coverage is of now: the period does not matter."""
     tallies = Tallies()
     for one in coverage(orgs):
         for tally in (tallies.of[None], tallies.of[one.agent.org_id]):

@@ -1,4 +1,4 @@
-"""From when to when: what a reader asks for, as a stretch of time in each org's own zone. Pure."""
+"""The period that a reader asks for, as a stretch of time in each org's own zone. Pure."""
 
 import math
 from dataclasses import dataclass
@@ -60,16 +60,13 @@ def period(starts: Moment | None, ends: Moment | None, now: datetime) -> Period:
             raise BadPeriod(field, f"{field} must be in the years {FIRST_YEAR} to {LAST_YEAR}.")
     ends = now if ends is None else ends
     starts = ends - USUAL if starts is None else starts
-    if not _in_order(starts, ends):
+    if isinstance(starts, datetime) == isinstance(ends, datetime):
+        is_in_order = starts < ends
+    else:  # a day against an instant: in order if it is so in any zone; elsewhere the period is empty
+        is_in_order = instant(starts, EASTERNMOST) < instant(ends, WESTERNMOST)
+    if not is_in_order:
         raise BadPeriod("to", "to must be later than from.")
     made = Period(starts, ends)
     if instant(ends, "UTC") - instant(starts, "UTC") > LONGEST + timedelta(days=1):
         raise BadPeriod("from", f"from must be at most {LONGEST.days} days before to.")
     return made
-
-
-def _in_order(starts: Moment, ends: Moment) -> bool:
-    """A day against an instant: in order if it is so in any zone; elsewhere the period is empty."""
-    if isinstance(starts, datetime) == isinstance(ends, datetime):
-        return starts < ends
-    return instant(starts, EASTERNMOST) < instant(ends, WESTERNMOST)

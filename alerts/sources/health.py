@@ -44,12 +44,12 @@ class Traffic(TrafficCounts):
 
     @property
     def lag_average_ms(self) -> float | None:
-        """Occurred -> stored, of what was created; None: nothing was."""
+        """The mean from occurred to stored, of created items; None: no item was created."""
         return self.lag_ms / self.created if self.created else None
 
     @property
     def with_confidence_pct(self) -> float | None:
-        """Of the failure events created; None: there were none."""
+        """The share of created failure events that carry a confidence; None: no event was created."""
         return 100 * self.with_confidence / self.events if self.events else None
 
 

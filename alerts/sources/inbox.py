@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 def read_delivery(endpoint: WebhookEndpoint, payload: Any, now: datetime) -> WebhookDelivery:
-    """What a delivery tells, to be stored; nothing personal is in it."""
+    """A delivery as it is stored: the facts of its payload, and nothing personal."""
     reading = READERS[endpoint.kind](payload, endpoint.organization_id or endpoint.org.external_id, now)
     return _delivery(endpoint, reading, sample_of(payload), now)
 
@@ -53,7 +53,7 @@ def unread(endpoint: WebhookEndpoint, reason: str, now: datetime) -> WebhookDeli
 
 
 def store(deliveries: Sequence[WebhookDelivery]) -> None:
-    """Keep them, to be worked after the answer: one statement. Raises IntegrityError if an endpoint is gone."""
+    """Store deliveries, to be worked after the answer: one statement. Raises IntegrityError if an endpoint is gone."""
     WebhookDelivery.objects.bulk_create(deliveries)
     if any(delivery.facts for delivery in deliveries):
         transaction.on_commit(lambda: feed.kick(feed.DELIVERIES), robust=True)
@@ -62,6 +62,11 @@ def store(deliveries: Sequence[WebhookDelivery]) -> None:
 def _delivery(endpoint: WebhookEndpoint, reading: Reading, sample: Any, now: datetime) -> WebhookDelivery:
     if not all(is_identifier(fact.room_id) for fact in reading.facts):
         reading = Reading(reason="bad_text", field="room_id", status=reading.status)
+    outcome = ""
+    if reading.refused:
+        outcome = Outcome.REFUSED
+    elif not reading.facts:
+        outcome = Outcome.NOT_UNDERSTOOD if reading.reason else Outcome.UNDERSTOOD
     facts = [_kept_fact(fact.as_json()) for fact in reading.facts]
     if endpoint.org.personal_data == PersonalData.DROP:
         facts = [{name: value for name, value in fact.items() if name not in ("label", "text")} for fact in facts]
@@ -69,7 +74,7 @@ def _delivery(endpoint: WebhookEndpoint, reading: Reading, sample: Any, now: dat
         org=endpoint.org,
         endpoint=endpoint,
         received_at=now,
-        outcome=_outcome(reading),
+        outcome=outcome,
         reason=reading.reason,
         field=mask_cut(reading.field, 200),
         understood=[{"status": mask(reading.status)}] if reading.status else [],
@@ -87,19 +92,11 @@ def _kept_fact(fact: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _outcome(reading: Reading) -> str:
-    if reading.refused:
-        return Outcome.REFUSED
-    if reading.facts:
-        return ""
-    return Outcome.NOT_UNDERSTOOD if reading.reason else Outcome.UNDERSTOOD
-
-
 # --- then worked -----------------------------------------------------------------------------------------------------
 
 
 def work(until: float | None = None) -> int:
-    """Work every delivery that is stored, each endpoint in its turn; how many. Run it with the tenant scope disabled.
+    """Work all stored deliveries, each endpoint in its turn; returns how many. Run it with the tenant scope disabled.
 
     `until` is on `time.monotonic()`, default 18 s from now: an endpoint that never stops may not keep the worker.
     """
@@ -155,9 +152,11 @@ def _work_batch(endpoint_id: int, limit: int) -> int:
 
 
 def _oldest(endpoint_id: int, limit: int) -> list[WebhookDelivery]:
-    """What waits to be worked, with the endpoint locked until the transaction ends; nothing if others have it."""
-    if not _locked(endpoint_id):
-        return []
+    """The deliveries that wait, with the endpoint locked until the transaction ends; none if another process has it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [LOCK, endpoint_id % 2**31])
+        if not cursor.fetchone()[0]:
+            return []
     rows = WebhookDelivery.objects.filter(endpoint=endpoint_id, outcome="").select_related("endpoint__source")
     return list(rows.order_by("id")[:limit])
 
@@ -179,18 +178,12 @@ def failed_on(endpoint: WebhookEndpoint) -> QuerySet[WebhookDelivery]:
 
 
 def work_again(endpoint: WebhookEndpoint) -> int:
-    """Put what we failed on back in line, to be worked again; how many."""
+    """Put the deliveries that we failed on back in line; returns how many."""
     with transaction.atomic():
         count = failed_on(endpoint).update(outcome="", reason="")
         if count:
             transaction.on_commit(lambda: feed.kick(feed.DELIVERIES), robust=True)
     return count
-
-
-def _locked(endpoint_id: int) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [LOCK, endpoint_id % 2**31])
-        return cursor.fetchone()[0]
 
 
 @dataclass
@@ -244,7 +237,7 @@ def _accepted(index: int, org_id: int, fact: dict[str, Any]) -> Accepted:
         at=datetime.fromisoformat(fact["at"]),
         actor_external_id=fact.get("actor_external_id"),
     )
-    # The same message with another status may name another time: it is the same message all the same.
+    # With another status the same message may name another time: it is still the same message.
     same = sha256(json.dumps([item.activity_id, item.room_id, item.kind]).encode()).digest()
     names = RoomNames(fact.get("label", ""), fact.get("channel", ""), "", fact.get("text", ""))
     flagged, undelivered = fact.get("clock_flagged", False), fact.get("undelivered", False)

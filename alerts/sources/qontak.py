@@ -6,6 +6,7 @@ the room. Who wrote is never guessed: an outgoing message that is not plainly th
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -52,9 +53,9 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a payload says. `reason`, a code: why its message was not understood, `field` what that is about.
+    """What a payload says. `reason`: a code, why its message was not understood; `field`: the field it is about.
 
-    `refused`: it is not ours.
+    `refused`: the payload belongs to another org.
     """
 
     facts: list[Fact] = field(default_factory=list)
@@ -108,7 +109,8 @@ def _message(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact) ->
     message_id = _text(payload.get("id"), ID - len("message:"))
     if not message_id:
         raise _NotUnderstood("no_id", "id")
-    if _is_true(payload.get("is_campaign")):
+    is_campaign = payload.get("is_campaign")
+    if is_campaign is True or _text(is_campaign, NAME).lower() in ("true", "1", "yes"):
         return []
     who = _sender(payload)
     channel = _text(room.get("channel"), NAME)
@@ -124,10 +126,6 @@ def _message(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact) ->
             text=mask_cut(_text(payload.get("text"), WHOLE), TEXT) if who == "customer" else "",
         )
     ]
-
-
-def _is_true(value: Any) -> bool:
-    return value is True or _text(value, NAME).lower() in ("true", "1", "yes")
 
 
 def _sender(payload: Mapping[str, Any]) -> str:
@@ -150,7 +148,9 @@ def _of_room(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact, no
     status = _text(room.get("status"), NAME)
     if status == "assigned":
         session = _text(room.get("session_at") or room.get("created_at"), MOMENT)
-        human = _text(payload.get("sender_id"), NAME) if _is_human(payload) else ""
+        human = ""
+        with suppress(_NotUnderstood):
+            human = _text(payload.get("sender_id"), NAME) if _sender(payload) == "agent" else ""
         since = None if human else _time_of(room, "updated_at", now)
         return [_told_by_room(base, "assigned", session, since, human)]
     if status == "resolved":
@@ -169,22 +169,11 @@ def _told_by_room(base: Fact, kind: str, moment: str, time: tuple[datetime, bool
     return replace(
         base,
         kind=kind,
-        activity_id=_id(kind, base.room_id, moment),
+        activity_id=f"{kind}:{base.room_id[: ID - len(kind) - len(moment) - 2]}:{moment}",
         at=at,
         clock_flagged=flagged,
         actor_external_id=actor,
     )
-
-
-def _is_human(payload: Mapping[str, Any]) -> bool:
-    try:
-        return _sender(payload) == "agent"
-    except _NotUnderstood:
-        return False
-
-
-def _id(kind: str, room_id: str, moment: str) -> str:
-    return f"{kind}:{room_id[: ID - len(kind) - len(moment) - 2]}:{moment}"
 
 
 def _time(payload: Mapping[str, Any], name: str, now: datetime) -> tuple[datetime, bool] | None:
@@ -225,8 +214,5 @@ def shortened_name(name: str) -> str:
     """`Ibu Sari Dewi Hartono` -> `Ibu Sari D. H.`: enough to find the room again; phone numbers, addresses masked."""
     words = mask(name).split()
     kept = 2 if words and words[0].lower().rstrip(".") in TITLES else 1
-    return " ".join([*words[:kept], *(_initial(word) for word in words[kept:])])[:NAME]
-
-
-def _initial(word: str) -> str:
-    return f"{word[0]}." if word[0].isalpha() else word
+    initials = (f"{word[0]}." if word[0].isalpha() else word for word in words[kept:])
+    return " ".join([*words[:kept], *initials])[:NAME]

@@ -7,7 +7,7 @@ from typing import Any
 
 from alerts.masking import mask, secret_key
 
-# Values that say what happened, not to whom. Everything else is replaced by what kind of value it was.
+# These fields say what happened, not to whom. Every other value is replaced by its kind.
 SHOWN = {
     "activity_id", "at", "channel", "confidence", "created_at", "data_event", "event_id", "id", "is_campaign", "kind",
     "message_cap", "message_count", "occurred_at", "org_id", "organization_id", "participant_type", "resolved_at",
@@ -35,7 +35,7 @@ def sanitised(value: Any, name: str = "", depth: int = DEPTH) -> Any:
         if depth == 0:
             return f"[object, {len(value)}]"
         kept = list(value.items())[:FIELDS]
-        return {_name(key): sanitised(inner, str(key), depth - 1) for key, inner in kept}
+        return {_name(_text(str(key))[:LONGEST]): sanitised(inner, str(key), depth - 1) for key, inner in kept}
     if isinstance(value, list):
         return f"[list, {len(value)}]"
     if value is None or isinstance(value, bool):
@@ -46,13 +46,9 @@ def sanitised(value: Any, name: str = "", depth: int = DEPTH) -> Any:
     return f"[text, {len(value)}]" if isinstance(value, str) else "[number]"
 
 
-def _name(key: Any) -> str:
-    return _shown_name(_text(str(key))[:LONGEST])
-
-
 @lru_cache(maxsize=1024)  # the same few names come all day
-def _shown_name(text: str) -> str:
-    """A name the sender chose: it could be a phone number or a token, too."""
+def _name(text: str) -> str:
+    """A name that the sender chose, as it may be shown: it could be a phone number or a token, too."""
     return "[secret]" if secret_key(text) else mask(text)
 
 

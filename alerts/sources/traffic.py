@@ -72,7 +72,7 @@ lag_most_ms = greatest(kept.lag_most_ms, excluded.lag_most_ms)
 
 
 def add(counts: Mapping[Slot, TrafficCounts]) -> None:
-    """Add these figures to the minutes. Own statement; raises what the database raises."""
+    """Add these figures to the minutes. One statement of its own; raises the errors of the database."""
     if not counts:
         return
     rows = sorted(counts.items(), key=lambda pair: (pair[0].org_id or 0, pair[0].source_id, pair[0].minute))
@@ -86,7 +86,7 @@ def keep_samples(samples: Iterable[RejectedItem]) -> None:
     RejectedItem.objects.bulk_create(samples)
 
 
-# The newest of each endpoint or source stay, whatever comes: a sender that posts nonsense all day fills no disk.
+# However much comes, the newest of each endpoint or source stay: a sender that posts nonsense all day fills no disk.
 TIDY = """
 DELETE FROM alerts_sourceminute WHERE minute < %(minutes)s;
 DELETE FROM alerts_rejecteditem WHERE at < %(samples)s OR id IN (
@@ -106,7 +106,7 @@ DELETE FROM alerts_webhookdelivery WHERE outcome <> '' AND id IN (
 
 
 def tidy(now: datetime) -> None:
-    """Let go of what is no longer shown."""
+    """Delete what no page shows any more."""
     values: dict[str, Any] = {
         "minutes": now - MINUTES_KEPT,
         "samples": now - SAMPLES_KEPT,

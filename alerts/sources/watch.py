@@ -1,14 +1,15 @@
 """Blindness is visible: a source that fell silent, or whose items are refused, is an alert to the specialists."""
 
-from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import F, Sum
 
 from alerts.actions.sources import SourceTrouble, judge_source
 from alerts.faults import PASSING, report
 from alerts.models import Alert, Signal, SourceMinute
+from alerts.sources.health import has_signal
 from alerts.sources.rules import SILENT_AFTER, WINDOW, WatchFigures, is_rejected, is_silent
 from orgs import clock
 from orgs.models import SourceHeard
@@ -53,8 +54,10 @@ GROUP BY heard.org_id, heard.source_id, heard.at
 def sweep_sources() -> int:
     """Judge every source of every org; how many alerts changed. Run it with the tenant scope disabled."""
     with transaction.atomic():
-        if not _locked():
-            return 0
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+            if not cursor.fetchone()[0]:
+                return 0
         now = clock.now()
         alerts = {
             (alert.org_id, alert.source_id): alert
@@ -78,48 +81,32 @@ def _judge(key: Key, one: WatchFigures, newest: Alert | None, now: datetime) -> 
         return False
 
 
-def _locked() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
-        return cursor.fetchone()[0]
-
-
 def _troubles(one: WatchFigures, alert: Alert | None, now: datetime) -> list[SourceTrouble]:
-    already = alert is not None and any(
-        entry["signal"] == Signal.REJECTED_ITEMS and entry["episode"] == alert.episode for entry in alert.signals
-    )
-    is_open = alert is not None and alert.state != Alert.State.RESOLVED
+    already = alert is not None and alert.state != Alert.State.RESOLVED and has_signal(alert, Signal.REJECTED_ITEMS)
     found = []
     if is_silent(one, now):
         found.append(SourceTrouble(Signal.SILENT_SOURCE, one.last_at))
-    if is_rejected(one, already and is_open):
+    if is_rejected(one, already):
         found.append(SourceTrouble(Signal.REJECTED_ITEMS, now))
     return found
 
 
 def figures(now: datetime) -> dict[Key, WatchFigures]:
     """What is known of every source that was ever heard, by (org pk, source pk); four queries."""
-    expected = _expected(now)
-    counted: dict[Key, list[int]] = defaultdict(lambda: [0, 0])
-    rows = SourceMinute.objects.filter(minute__gt=now - WINDOW, org__isnull=False).values_list(
-        "org_id", "source_id", "created", "duplicate", "conflict", "invalid", "not_understood"
+    values: dict[str, Any] = {"now": now, "longest": LONGEST, "silent": SILENT_AFTER, "days": DAYS}
+    expected: dict[Key, float] = {}
+    with connection.cursor() as cursor:
+        for statement in (YOUNG, USUAL):  # the days before win, where there are any
+            cursor.execute(statement, values)
+            expected |= {(org, source): float(n) for org, source, n in cursor.fetchall()}
+    rejected = F("conflict") + F("invalid") + F("not_understood")
+    minutes = SourceMinute.objects.filter(minute__gt=now - WINDOW, org__isnull=False).order_by()
+    sums = minutes.values("org_id", "source_id").annotate(
+        total=Sum(F("created") + F("duplicate") + rejected), rejected=Sum(rejected)
     )
-    for org_id, source_id, created, duplicate, conflict, invalid, not_understood in rows:
-        rejected = conflict + invalid + not_understood
-        counted[(org_id, source_id)][0] += created + duplicate + rejected
-        counted[(org_id, source_id)][1] += rejected
+    counted = {(row["org_id"], row["source_id"]): (row["total"], row["rejected"]) for row in sums}
     heard = SourceHeard.objects.values_list("org_id", "source_id", "at")
     return {
-        (org, source): WatchFigures(at, expected.get((org, source), 0.0), *counted[(org, source)])
+        (org, source): WatchFigures(at, expected.get((org, source), 0.0), *counted.get((org, source), (0, 0)))
         for org, source, at in heard
     }
-
-
-def _expected(now: datetime) -> dict[Key, float]:
-    values: dict[str, Any] = {"now": now, "longest": LONGEST, "silent": SILENT_AFTER, "days": DAYS}
-    found: dict[Key, float] = {}
-    with connection.cursor() as cursor:
-        for statement in (YOUNG, USUAL):  # what the days before say counts, where there are any
-            cursor.execute(statement, values)
-            found |= {(org, source): float(n) for org, source, n in cursor.fetchall()}
-    return found

@@ -18,7 +18,7 @@ SHOWN = 500  # changes on a history page
 
 
 class TrackedAdmin(admin.ModelAdmin):
-    """Its History page shows what the database kept, so also what the shell changed and what is deleted."""
+    """Its History page shows what the database recorded: changes by the shell and deletions too."""
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """What the address suggests for a new row; a reference that cannot be one is left out."""

@@ -13,7 +13,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from orgs import conflicts, history, imports
+from orgs import conflicts, history, imports, spreadsheet
 from orgs.admin.base import SHOWN, OfOrg, Rows, TrackedAdmin
 from orgs.admin.importing import import_page
 from orgs.identifiers import Twins
@@ -286,11 +286,9 @@ class AssignmentAdmin(TrackedAdmin):
         except IncorrectLookupParameters:
             raise BadRequest("no such filter") from None
         rows = rows.select_related(*self.list_select_related)
-        response = HttpResponse(
-            "".join(["\ufeff", *imports.export_assignments(rows)]), content_type="text/csv; charset=utf-8"
-        )
-        response.headers["Content-Disposition"] = 'attachment; filename="assignments.csv"'
-        return response
+        content = [spreadsheet.BOM, *imports.export_assignments(rows)]
+        headers = spreadsheet.attachment("assignments.csv")
+        return HttpResponse(content, content_type=spreadsheet.TYPE, headers=headers)
 
     @admin.action(description=gettext_lazy("Confirm: they may take the roles this org named them for"))
     def confirm_selected(self, request: HttpRequest, queryset: QuerySet[Assignment]) -> None:

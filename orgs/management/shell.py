@@ -1,4 +1,4 @@
-"""What the set-up commands share: sub-commands, and one clear sentence with exit code 2 for whatever is refused."""
+"""What the set-up commands share: sub-commands, and one clear sentence with exit code 2 for every refusal."""
 
 import argparse
 import logging
@@ -74,7 +74,11 @@ class SentenceCommand(BaseCommand):
             with scopes_disabled(), pghistory.context(command=f"{name} {options.get('sub', '')}".strip()):
                 self.work(options)
         except (OperationalError, InterfaceError) as error:
-            raise CommandRefused(_why(error)) from error
+            try:
+                look()
+            except Unusable as unusable:
+                raise CommandRefused(str(unusable)) from error
+            raise CommandRefused(f"The database failed: {described(error)}.") from error
         except ProgrammingError as error:
             if not isinstance(error.__cause__, UndefinedTable):
                 raise
@@ -88,15 +92,6 @@ class SentenceCommand(BaseCommand):
         """Say on stderr, before it is made, that something known is nearly the same."""
         if twin := Twins(known.values_list(what, flat=True)).of(spelled(value)):
             self.stderr.write(f"Note: {value!r} is nearly the same as {twin!r}, which is there already.")
-
-
-def _why(error: Exception) -> str:
-    """Why a command lost the database, in one sentence."""
-    try:
-        look()
-    except Unusable as unusable:
-        return str(unusable)
-    return f"The database failed: {described(error)}."
 
 
 class ShellCommand(SentenceCommand):

@@ -1,7 +1,5 @@
 """What the reach page says: each agent with its verdict and what to do, each supervisor with theirs."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +14,9 @@ from django.utils.translation import ngettext
 from alerts.reach import AgentReach, Coverage, Supervisor, by_org, coverage_of
 from console.pages.reach.words import Chain
 from console.text.wording import bdi, short_name
+from orgs import spreadsheet
 from orgs.api import rfc3339
 from orgs.identifiers import spelled
-from orgs.imports import safe
 from orgs.incoming import bounded_number
 from orgs.models import Agent, Org, User
 
@@ -228,23 +226,16 @@ def org_tiles(found: Sequence[AgentReach]) -> list[OrgTile]:
 
 def lines(found: Sequence[AgentReach]) -> Iterator[str]:
     """The same rows as CSV, header first; an agent without supervisors is one line."""
-    yield _line(COLUMNS)
+    yield spreadsheet.line(COLUMNS)
     for one in found:
         people: Sequence[Supervisor | None] = one.supervisors or [None]
-        yield from (_line(_cells(one.agent, person)) for person in people)
+        yield from (spreadsheet.line(_cells(one.agent, person)) for person in people)
 
 
-def _cells(agent: Agent, one: Supervisor | None) -> list[str]:
+def _cells(agent: Agent, one: Supervisor | None) -> list[object]:
     start = [agent.org.external_id, agent.name]
     if one is None:
-        return [*start, *[""] * (len(COLUMNS) - len(start))]
+        return [*start, *[None] * (len(COLUMNS) - len(start))]
     times = (one.user.push_tokens_at, one.delivered_at, one.opened_at, one.entered_at)
-    known = "" if one.user.push_tokens is None else str(one.user.push_tokens)
-    who = [str(one.tier), one.user.sso_id, str(one.user), "yes" if one.reachable else "no", one.reason, known]
-    return [*start, *who, *[rfc3339(at) or "" for at in times]]
-
-
-def _line(cells: Sequence[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow([safe(cell) for cell in cells])
-    return line.getvalue()
+    person = [one.tier, one.user.sso_id, one.user, "yes" if one.reachable else "no", one.reason, one.user.push_tokens]
+    return [*start, *person, *map(rfc3339, times)]

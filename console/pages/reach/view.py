@@ -23,7 +23,7 @@ from console.pages.access import signed_in, signed_in_user
 from console.pages.reach import query
 from console.pages.reach.query import ReachFilters
 from console.pages.reach.words import Chain, chain
-from orgs import clock
+from orgs import clock, spreadsheet
 from orgs.auth import leads, orgs_of
 from orgs.conflicts import disputes
 from orgs.models import Assignment, Org, User
@@ -118,8 +118,7 @@ def export_reach(request: HttpRequest) -> StreamingHttpResponse:
     filters = query.reach_filters(request.GET)
     found = reach_of(_agents_of(filters.org))
     content = query.lines(query.matching_agents(found, filters.tab))
-    headers = {"Content-Disposition": 'attachment; filename="reach.csv"', "Cache-Control": "no-store"}
-    return StreamedCsv(content, content_type="text/csv; charset=utf-8", headers=headers)
+    return StreamedCsv(content, content_type=spreadsheet.TYPE, headers=spreadsheet.attachment("reach.csv"))
 
 
 def _agents_of(org: str) -> Any:

@@ -31,8 +31,7 @@ from console.pages.success.words import (
     span_words,
     today,
 )
-from console.text import spreadsheet
-from orgs import clock
+from orgs import clock, spreadsheet
 from orgs.api import rfc3339
 from orgs.auth import orgs_of
 from orgs.identifiers import spelled

@@ -35,15 +35,13 @@ class Command(ShellCommand):
         org = org_named(options["org"])
         if len(options["organization_id"]) > NAME:
             raise CommandRefused(f"--organization-id: at most {NAME} characters.")
-        try:
-            check_identifier(options["organization_id"])
-        except ValidationError as error:
-            raise CommandRefused(f"--organization-id: {' '.join(error.messages)}") from error
-        for address in options["allow"]:
+        values = [("--organization-id", check_identifier, options["organization_id"])]
+        values += [("--allow", check_network, address) for address in options["allow"]]
+        for option, check, value in values:
             try:
-                check_network(address)
+                check(value)
             except ValidationError as error:
-                raise CommandRefused(f"--allow: {' '.join(error.messages)}") from error
+                raise CommandRefused(f"{option}: {' '.join(error.messages)}") from error
         _, url = webhooks.create(
             org,
             options["kind"],
