@@ -179,6 +179,25 @@ def test_a_long_list_has_pages_without_gap_or_repeat(scene: Scene, monkeypatch: 
     assert client.get("/success/muted_pct?page=999999999999").status_code == 200
 
 
+def test_a_list_reads_the_same_backwards_also_what_has_no_alert(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, clock: Any
+) -> None:
+    monkeypatch.setattr(success, "PAGE", 2)
+    for n in range(3):
+        scene.fails("low_confidence", room=f"fine{n}", confidence=0.9, threshold=0.5)
+    client, path, seen = signed_in(scene.people[0]), "", {"Older": [], "Newer": []}
+    for way, pages in seen.items():
+        while True:
+            html = client.get(f"/success/follow_up_15min_pct{path}").content.decode()
+            pages.append(re.findall(r"<bdi>([^<]+)</bdi></(?:td|a)>", html))
+            link = re.search(rf'href="(\?[^"]*)">{way}', html)
+            if link is None:
+                break
+            path = link[1].replace("&amp;", "&")
+    assert sum(map(len, seen["Older"])) == 12  # of six things, the room and the agent
+    assert seen["Newer"] == seen["Older"][::-1]
+
+
 def test_the_csv_of_the_figures_is_what_is_shown(scene: Scene) -> None:
     Scene(OrgFactory(external_id="=HYPERLINK(1)")).fails()
     lines = rows(signed_in(UserFactory(is_specialist=True)).get("/success.csv?days=7"))

@@ -1,10 +1,9 @@
 """What the live board shows: filters from the URL, counts, groups, pages. A page reads it; nothing here writes."""
 
-import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -19,13 +18,14 @@ from console.live.rows import for_rows
 from orgs.identifiers import spelled
 from orgs.incoming import bounded_number
 from orgs.models import Org, Severity, User
+from orgs.paging import Order, cut_page
 
 GROUP_LIMIT = 50  # rows of a group on a page; "show more" doubles it
 GROUP_LIMIT_MOST = 400
 PAGE = 50  # resolved alerts on a page
 FADES_AFTER = timedelta(minutes=15)  # resolved rows stay on the board that long
 TABS = ("all", "waiting", "on-it", "resolved")
-NEWEST_END = ("-resolved_at", "-pk")
+NEWEST_END = Order((("resolved_at", datetime), ("pk", UUID)), descending=True)
 ON_IT = (Alert.State.ACKNOWLEDGED, Alert.State.INTERVENED)
 
 
@@ -162,7 +162,7 @@ def open_group(name: str, alerts: QuerySet[Alert], total: int, limit: int) -> Bo
 
 def just_resolved(alerts: QuerySet[Alert], total: int, limit: int, now: datetime) -> BoardGroup:
     """What was resolved in the last 15 min, newest first."""
-    rows = for_rows(alerts.filter(_just_resolved(now))).order_by(*NEWEST_END)
+    rows = for_rows(alerts.filter(_just_resolved(now))).order_by(*NEWEST_END.names())
     return BoardGroup("resolved", list(rows[:limit]) if total else [], total)
 
 
@@ -172,29 +172,9 @@ def _just_resolved(now: datetime) -> Q:
 
 def resolved_page(alerts: QuerySet[Alert], cursor: str) -> tuple[BoardGroup, str]:
     """A page of everything resolved, newest first, and the cursor of the next page ("" at the end)."""
-    rows = alerts.filter(state=Alert.State.RESOLVED)
-    after = decode_cursor(cursor)
-    if after is not None:
-        at, pk = after
-        rows = rows.filter(resolved_at__lte=at).exclude(resolved_at=at, pk__gte=pk)
-    found = list(for_rows(rows).order_by(*NEWEST_END)[: PAGE + 1])
-    following = encode_cursor(found[PAGE - 1]) if len(found) > PAGE else ""
-    return BoardGroup("resolved", found[:PAGE], min(len(found), PAGE)), following
-
-
-def encode_cursor(alert: Alert) -> str:
-    """Where a page ended, for the address of the next."""
-    at = alert.resolved_at or alert.updated_at
-    return base64.urlsafe_b64encode(f"{at.isoformat()} {alert.pk}".encode()).decode()
-
-
-def decode_cursor(text: str) -> tuple[datetime, UUID] | None:
-    """The place a cursor names; None for none, or for one that is not ours."""
-    try:
-        at, pk = base64.urlsafe_b64decode(text.encode()).decode().split(" ")
-        return datetime.fromisoformat(at).astimezone(UTC), UUID(pk)
-    except (ValueError, binascii.Error, OverflowError):
-        return None
+    rows = for_rows(alerts.filter(state=Alert.State.RESOLVED))
+    found = cut_page(NEWEST_END, NEWEST_END.place(cursor), PAGE, partial(NEWEST_END.fetch, rows))
+    return BoardGroup("resolved", found.rows, len(found.rows)), found.next
 
 
 def hidden(filters: BoardFilters, orgs: Sequence[Org]) -> list[str]:

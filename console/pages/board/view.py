@@ -124,7 +124,7 @@ def _empty(
     heard = list(SourceHeard.objects.order_by("-at")[:1])
     if not heard:
         return {"kind": "blind", "orgs": ", ".join(org.name for org in orgs[:3])}
-    last = Alert.objects.filter(state=Alert.State.RESOLVED).order_by(*query.NEWEST_END).first()
+    last = Alert.objects.filter(state=Alert.State.RESOLVED).order_by(*query.NEWEST_END.names()).first()
     return {
         "kind": "calm",
         "tab": filters.tab,

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -36,13 +37,12 @@ from orgs import clock
 from orgs.api import rfc3339
 from orgs.auth import orgs_of
 from orgs.identifiers import spelled
-from orgs.incoming import bounded_number
 from orgs.models import Org
+from orgs.paging import cut_page
 
 RANGES = (7, 30, 90)  # days
 USUAL = 30
 PAGE = 50
-MOST_PAGES = 10_000
 FIGURE_COLUMNS = ("org", "metric", "from", "to", "value", "n", "low", "high", "target", "baseline")
 ITEM_COLUMNS = ("at", "org", "room", "label", "agent", "outcome", "counted", "seconds", "alert")
 
@@ -229,20 +229,19 @@ def _list(request: HttpRequest, asked: Asked, metric: Metric) -> dict[str, Any]:
     words = WORDS[metric.name].outcomes
     outcome = request.GET.get("outcome", "")
     outcome = outcome if outcome in words else ""
-    page = bounded_number(request.GET.get("page", ""), 1, MOST_PAGES)
-    found = figures.items(metric, span, outcome, PAGE + 1, PAGE * (page - 1))
-    kept: dict[str, Any] = {"outcome": outcome}
+    place = figures.THINGS.place(request.GET.get("cursor", ""))
+    found = cut_page(figures.THINGS, place, PAGE, partial(figures.items, metric, span, outcome))
     return {
         "tabs": [_tab(asked, "", _("All"), sum(outcomes.values()), outcome)]
         + [
             _tab(asked, code, str(one.name), outcomes[code], outcome) for code, one in words.items() if code in outcomes
         ],
-        "items": [_shown(item, words) for item in found[:PAGE]],
+        "items": [_shown(item, words) for item in found.rows],
         "counted": counted(metric, sum(outcomes.get(code, 0) for code in metric.counted)),
         "left_out": left_out(metric, outcomes),
         "timed": not metric.no,
-        "newer": asked.query(**kept, page=page - 1 if page > 2 else "") if page > 1 else "",
-        "older": asked.query(**kept, page=page + 1) if len(found) > PAGE else "",
+        "newer": asked.query(outcome=outcome, cursor=found.previous) if found.previous else "",
+        "older": asked.query(outcome=outcome, cursor=found.next) if found.next else "",
     }
 
 
