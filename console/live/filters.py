@@ -54,13 +54,11 @@ TRAITS = {
     "agent": Trait(lambda alert: [alert.agent.name] if alert.agent else [], lambda value: Q(agent__name=value)),
     "signal": Trait(lambda alert: [entry["signal"] for entry in alert.signals_now], signalling),
     "org": Trait(lambda alert: [alert.org.external_id], lambda value: Q(org__external_id=value)),
-    "mine": Trait(lambda alert: _name(holder_of(alert)), lambda value: Q(Exact(HOLDER, value))),
+    "mine": Trait(
+        lambda alert: [holder.sso_id] if (holder := holder_of(alert)) else [], lambda value: Q(Exact(HOLDER, value))
+    ),
     "q": Trait(lambda alert: alert.text, lambda value: Q(Contains(TEXT, value))),  # type: ignore[attr-defined]
 }
-
-
-def _name(holder: User | None) -> list[str]:
-    return [holder.sso_id] if holder else []
 
 
 def traits_of(alert: Alert) -> dict[str, list[str] | str]:

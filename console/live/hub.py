@@ -91,7 +91,7 @@ class Hub:
             with suppress(TimeoutError):  # without Redis the poll has to do
                 async with asyncio.timeout(LISTEN_SECONDS):
                     await self._listening.wait()
-            self.names, self.open = await self.in_thread(_load)
+            self.names, self.open = await self.in_thread(_names), await self.in_thread(_open_alerts)
 
     async def in_thread(self, work: Callable[..., Any], *args: Any) -> Any:
         """Run database work, outside any org's scope, in the hub's one thread."""
@@ -273,10 +273,6 @@ def _open_alerts(org_ids: Iterable[int] | None = None) -> dict[int, dict[UUID, i
     for org_id, alert_id, mark in _open(org_ids).values_list("org_id", "id", MARK):
         found[org_id][alert_id] = mark
     return found
-
-
-def _load() -> tuple[dict[int, str], dict[int, dict[UUID, int]]]:
-    return _names(), _open_alerts()
 
 
 def _differences(ours: dict[int, str]) -> tuple[dict[int, str], dict[int, dict[UUID, int]]]:

@@ -12,7 +12,6 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
-from orgs.auth import leads
 from orgs.models import User
 
 View = Callable[Concatenate[HttpRequest, ...], HttpResponseBase]
@@ -25,19 +24,13 @@ def signed_in(view: View) -> View:
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.user.is_authenticated:
             return view(request, *args, **kwargs)
-        back = request.get_full_path() if request.method == "GET" else "/"
         if request.headers.get("HX-Request"):
-            back = _page_of(request)
-            address = f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': back})}"
-            return HttpResponse(status=401, headers={"HX-Redirect": address})
-        return redirect_to_login(back)
+            page = request.headers.get("HX-Current-URL", "/")
+            query = urlencode({"next": page if is_ours(request, page) else "/"})
+            return HttpResponse(status=401, headers={"HX-Redirect": f"{resolve_url(settings.LOGIN_URL)}?{query}"})
+        return redirect_to_login(request.get_full_path() if request.method == "GET" else "/")
 
     return guarded
-
-
-def _page_of(request: HttpRequest) -> str:
-    url = request.headers.get("HX-Current-URL", "/")
-    return url if is_ours(request, url) else "/"
 
 
 def is_ours(request: HttpRequest, url: str) -> bool:
@@ -56,9 +49,3 @@ def signed_in_user(request: HttpRequest) -> User:
     if not isinstance(user, User):
         raise PermissionDenied
     return user
-
-
-def may_replay(user: User, org_id: int) -> bool:
-    """Specialists and the org's leads look after pushes and people."""
-    led = leads(user)
-    return led is None or org_id in led

@@ -52,7 +52,7 @@ ENDED = {
     "refused": gettext_lazy("Not sent: notification-service refused it."),
     "gave_up": gettext_lazy("Not sent: notification-service could not be reached."),
 }
-# The changes after which nobody needs telling; "": its reason says more, if somebody did not just resolve it.
+# The changes after which nobody needs a push; "": the reason of the change says more, unless a person resolved it.
 ENDINGS = {"resolved": "", "abandoned": "abandoned"} | dict.fromkeys(
     ("acknowledged", "assigned", "snoozed", "opened_room", "intervened"), "no_longer_needed"
 )
@@ -60,7 +60,7 @@ ENDINGS = {"resolved": "", "abandoned": "abandoned"} | dict.fromkeys(
 
 @dataclass(frozen=True)
 class Told:
-    """What became of one person's push: its state, and when they were last told about the room before it."""
+    """What became of one person's push: its state, and when this person was last told about the room before it."""
 
     user: User
     state: str
@@ -69,7 +69,7 @@ class Told:
 
 
 def why_ended(push: Push, transitions: Iterable[Transition]) -> str:
-    """The key in ENDED of why a push ended: an alert may have ended by itself. `transitions` are its alert's."""
+    """The key in ENDED that says why a push ended; an alert may have ended by itself. `transitions` are the alert's."""
     if push.ended_reason == "no_longer_needed":
         ends = [t for t in transitions if t.change in ENDINGS and t.at <= (push.ended_at or t.at)]
         if ends:
@@ -90,14 +90,13 @@ def severity_name(severity: str) -> str:
 
 def pushed(reason: str, told: Sequence[Told], at: datetime | None, now: datetime) -> SafeString:
     """`Pushed to Rina and Bayu 58 s ago: first failure in this room.`; `at` None leaves the time out."""
-    users = [one.user for one in told]
-    because = BECAUSE.get(reason, "")
     again = reason in ("worsened", "repeat_due", "rearmed")
+    parts = {"people": people([one.user for one in told]), "because": BECAUSE.get(reason, "")}
     if at is None:
         text = _("Pushed again to {people}: {because}") if again else _("Pushed to {people}: {because}")
-        return format_html(text, people=people(users), because=because)
+        return format_html(text, **parts)
     text = _("Pushed again to {people} {ago}: {because}") if again else _("Pushed to {people} {ago}: {because}")
-    return format_html(text, people=people(users), ago=ago(at, now), because=because)
+    return format_html(text, ago=ago(at, now), **parts)
 
 
 def not_pushed(users: Sequence[User], when: SafeString | None) -> SafeString:
@@ -105,17 +104,12 @@ def not_pushed(users: Sequence[User], when: SafeString | None) -> SafeString:
     if not users or when is None:
         return format_html("{}", QUIETLY["attached"])
     if len(users) == 1:
-        return whose(
-            users[0],
-            _("Not pushed: {name} was told {ago}."),
-            _("Not pushed: you were told {ago}."),
-            ago=when,
-        )
+        return whose(users[0], _("Not pushed: {name} was told {ago}."), _("Not pushed: you were told {ago}."), ago=when)
     return format_html(_("Not pushed: {people} were told {ago}."), people=people(users), ago=when)
 
 
 def telling(reason: str, told: Sequence[Told], at: datetime | None, now: datetime) -> list[tuple[SafeString, bool]]:
-    """The sentences of one occasion to tell people, each with whether it says that somebody was told.
+    """The sentences of one occasion to tell people, and for each whether it says that somebody was told.
 
     With `at` the times are seen from `now`; without it (a timeline) from the occasion itself, which was at `now`.
     """

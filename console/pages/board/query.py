@@ -1,4 +1,4 @@
-"""What the live board shows: filters from the URL, counts, groups, pages. A page reads it; nothing here writes."""
+"""What the live board shows: filters from the URL, counts, groups, pages. Reads only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from django.http import QueryDict
 from alerts.models import Alert, Signal
 from console.live.filters import folded, passing
 from console.live.rows import for_rows
+from console.text.sentences import severity_name, signal_name
 from orgs.identifiers import spelled
 from orgs.incoming import bounded_number
 from orgs.models import Org, Severity, User
@@ -179,22 +180,11 @@ def resolved_page(alerts: QuerySet[Alert], cursor: str) -> tuple[BoardGroup, str
 
 def hidden(filters: BoardFilters, orgs: Sequence[Org]) -> list[str]:
     """The chosen filters in words, for the sentence that says what hides everything."""
-    from console.text.sentences import severity_name, signal_name
-
     names = {org.external_id: org.name for org in orgs}
-    words = []
-    for name, value in filters.chosen().items():
-        match name:
-            case "severity":
-                words.append(severity_name(value))
-            case "signal":
-                words.append(signal_name(value))
-            case "org":
-                words.append(names.get(value, value))
-            case "mine":
-                continue
-            case "q":
-                words.append(f"“{value}”")
-            case _:
-                words.append(value)
-    return words
+    say = {
+        "severity": severity_name,
+        "signal": signal_name,
+        "org": lambda value: names.get(value, value),
+        "q": lambda value: f"“{value}”",
+    }
+    return [say.get(name, str)(value) for name, value in filters.chosen().items() if name != "mine"]

@@ -20,9 +20,10 @@ from alerts.delivery.tokens import AskedJustNow, OthersAsk, ask_on_demand
 from alerts.models import Push
 from alerts.reach import AgentReach, coverage_of, production_agents, reach_of
 from console.pages.access import signed_in, signed_in_user
-from console.pages.reach import query
+from console.pages.reach import query, words
 from console.pages.reach.query import ReachFilters
-from console.pages.reach.words import Chain, chain
+from console.text import spreadsheet
+from console.text.hops import Chain, chain
 from orgs import clock
 from orgs.auth import leads, orgs_of
 from orgs.conflicts import disputes
@@ -41,6 +42,7 @@ def reach(request: HttpRequest) -> HttpResponse:
     everything = reach_of(production_agents())
     found = [one for one in everything if filters.org in ("", one.agent.org.external_id)]
     chosen = query.matching_agents(found, filters.tab)
+    asked = [person.user.push_tokens_at for one in found for person in one.supervisors]
     context = {
         "page": "reach",
         "now": now,
@@ -49,29 +51,20 @@ def reach(request: HttpRequest) -> HttpResponse:
         "org_name": next((org.name for org in orgs if org.external_id == filters.org), ""),
         "coverage": coverage_of(found),
         "tiles": [(tile, filters.url(org=tile.org.external_id, limit=0)) for tile in query.org_tiles(everything)],
-        "nobody": query.nobody_sentence(found),
-        "checked": _checked(found),
+        "nobody": words.nobody_sentence(found),
+        "checked": max((at for at in asked if at is not None), default=None),
         "tabs": _tabs(found, filters),
         "groups": query.groups(chosen[: filters.limit], led, me, _tests(now)),
         "rest": chosen[filters.limit :],
         "more_url": filters.url(limit=filters.limit * 2),
         "all_url": filters.url(tab=""),
         "csv_url": reverse("reach_csv") + filters.url(limit=0).rstrip("?"),
-        "disputes": disputes(_pks(orgs, filters.org), now),
+        "disputes": disputes([org.pk for org in orgs if filters.org in ("", org.external_id)], now),
         "may_test": led is None or bool(led),
     }
     response = render(request, "pages/reach/reach.html", context)
     response["Cache-Control"] = "no-store"
     return response
-
-
-def _pks(orgs: list[Org], external_id: str) -> list[int]:
-    return [org.pk for org in orgs if external_id in ("", org.external_id)]
-
-
-def _checked(found: list[AgentReach]) -> datetime | None:
-    times = [person.user.push_tokens_at for one in found for person in one.supervisors]
-    return max((at for at in times if at is not None), default=None)
 
 
 def _tabs(found: list[AgentReach], filters: ReachFilters) -> list[dict[str, Any]]:
@@ -118,8 +111,7 @@ def export_reach(request: HttpRequest) -> StreamingHttpResponse:
     filters = query.reach_filters(request.GET)
     found = reach_of(_agents_of(filters.org))
     content = query.lines(query.matching_agents(found, filters.tab))
-    headers = {"Content-Disposition": 'attachment; filename="reach.csv"', "Cache-Control": "no-store"}
-    return StreamedCsv(content, content_type="text/csv; charset=utf-8", headers=headers)
+    return StreamedCsv(content, content_type=spreadsheet.TYPE, headers=spreadsheet.attachment("reach.csv"))
 
 
 def _agents_of(org: str) -> Any:
@@ -144,16 +136,12 @@ def ask(request: HttpRequest) -> HttpResponse:
     except OthersAsk:
         messages.info(request, _("Others are asking at this moment. Try again in some seconds."))
     else:
-        _say_answered(request, answered)
+        if answered:
+            text = ngettext("Asked about the phones of {n} person.", "Asked about the phones of {n} people.", answered)
+            messages.success(request, text.format(n=answered))
+        else:
+            messages.warning(request, _("notification-service gave no answer: the phones are as they were."))
     return redirect(reverse("reach") + filters.url())
-
-
-def _say_answered(request: HttpRequest, answered: int) -> None:
-    if not answered:
-        messages.warning(request, _("notification-service gave no answer: the phones are as they were."))
-        return
-    text = ngettext("Asked about the phones of {n} person.", "Asked about the phones of {n} people.", answered)
-    messages.success(request, text.format(n=answered))
 
 
 # --- tests -----------------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ def milliseconds(value: float | None) -> str:
 
 
 def worst_first(one: SourceHealth) -> tuple[int, int, str]:
-    """For sorting."""
+    """For sorting: alarms, then sources without data, then those that send."""
     order = ("silent", "no_data", "quiet", "heard")
     return (0 if one.alarms else 1, order.index(one.state), one.source.name.lower())
 
@@ -120,14 +120,10 @@ def day_bars(figures: SourceFigures, now: datetime) -> Day:
     bars = []
     for place, (start, hour) in enumerate(zip(starts, hours, strict=True)):
         received, refused = (hour.received, hour.refused) if hour else (0, 0)
-        height, red = _height(received, most), _height(refused, most)
+        height, red = (max(1.0, round(HEIGHT * n / most, 1)) if n else 0.0 for n in (received, refused))
         x = round(place * step, 1)
         bars.append(Bar(x, HEIGHT - height, height, HEIGHT - red, red, start, received, refused))
     return Day(bars, round(step - GAP, 1), most)
-
-
-def _height(value: int, most: int) -> float:
-    return max(1.0, round(HEIGHT * value / most, 1)) if value else 0.0
 
 
 # --- a delivery -----------------------------------------------------------------------------------------------------
@@ -136,7 +132,7 @@ People = Mapping[str, User]  # by external_user_id
 
 
 def people_of(deliveries: Iterable[WebhookDelivery]) -> People:
-    """Whoever acted in these deliveries of one org and has an assignment. One query."""
+    """The people who acted in these deliveries of one org and have an assignment. One query."""
     listed = list(deliveries)
     acted = {entry["actor"] for delivery in listed for entry in delivery.understood if entry.get("actor")}
     orgs = {delivery.org_id for delivery in listed}
@@ -145,11 +141,11 @@ def people_of(deliveries: Iterable[WebhookDelivery]) -> People:
 
 
 def told(delivery: WebhookDelivery, people: People) -> list[SafeString]:
-    """What was understood from a delivery, or why its message was not: a sentence for each thing."""
+    """A sentence for each thing that a delivery told, or the reason why we did not understand it."""
     if not delivery.outcome:
         return [format_html("{}", _("Stored, not worked yet"))]
     status = next((entry["status"] for entry in delivery.understood if "kind" not in entry), "")
-    said = [_qualified(_fact(entry, people), entry) for entry in delivery.understood if "kind" in entry]
+    said = [_fact(entry, people) for entry in delivery.understood if "kind" in entry]
     if delivery.reason:
         return [format_html("{}", reason(delivery.reason)), *said]
     if not said:
@@ -173,19 +169,12 @@ def _fact(entry: Mapping[str, Any], people: People) -> SafeString:
         "returned_to_agent": _("Room {room} returned to the agent"),
         "human_opened": _("Room {room} opened by {who}"),
     }.get(entry["kind"])
-    if sentence is None:
-        return format_html("{}", entry["kind"])
-    return format_html(sentence, room=_room(entry.get("room_id", "")), who=who)
-
-
-def _qualified(said: SafeString, entry: Mapping[str, Any]) -> SafeString:
+    room_id = entry.get("room_id", "")
+    shown = room_id if len(room_id) <= ROOM_SHOWN else f"{room_id[: ROOM_SHOWN - 4]}…"
+    room = format_html('<bdi title="{}">{}</bdi>', room_id, shown)
+    said = format_html(sentence, room=room, who=who) if sentence else format_html("{}", entry["kind"])
     if entry.get("undelivered"):
         said = format_html(_("{what}; it did not reach the customer"), what=said)
     if entry.get("clock_flagged"):
         said = format_html(_("{what}; its time is not to be trusted: that of the receipt counts"), what=said)
     return said
-
-
-def _room(room_id: str) -> SafeString:
-    shown = room_id if len(room_id) <= ROOM_SHOWN else f"{room_id[: ROOM_SHOWN - 4]}…"
-    return format_html('<bdi title="{}">{}</bdi>', room_id, shown)

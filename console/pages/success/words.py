@@ -205,11 +205,8 @@ def comparison_words(figure: Figure) -> ComparisonWords | None:
         return None
     if metric.target is not None:
         met = value <= metric.target if metric.low_is_good else value >= metric.target - CLOSE
-        return (
-            ComparisonWords("ok", "circle-check-f", goal(metric))
-            if met
-            else ComparisonWords("crit", "alert-octagon-f", goal(metric))
-        )
+        tone, icon = ("ok", "circle-check-f") if met else ("crit", "alert-octagon-f")
+        return ComparisonWords(tone, icon, goal(metric))
     if not metric.low_is_good or baseline is None or abs(value - baseline) < CLOSE:
         return None
     was = say(metric, baseline)
@@ -286,6 +283,8 @@ def card(figure: Figure, success: SuccessFigures, shown: list[Org]) -> Card:
     metric, words = figure.metric, WORDS[figure.metric.name]
     figure_number, figure_unit = _large(figure)
     days = [day_of(day) for day in success.points]
+    steps = PERCENT if metric.no else SECONDS
+    rules = [("target", metric.target, _("goal")), ("baseline", figure.baseline.value, _("baseline"))]
     return Card(
         name=str(words.name),
         metric=metric,
@@ -298,7 +297,7 @@ def card(figure: Figure, success: SuccessFigures, shown: list[Org]) -> Card:
         n=counted(metric, figure.now.n),
         left_out=left_out(metric, figure.outcomes),
         definition=str(words.definition),
-        chart=_chart(figure, days),
+        chart=line_chart([point.value for point in figure.trend], days, rules, steps, partial(number, metric)),
         chart_label=_chart_label(figure, days),
         points=[
             Point(day, say(metric, point.value), point.n, interval(metric, point))
@@ -325,16 +324,6 @@ def left_out(metric: Metric, outcomes: Mapping[str, int]) -> list[str]:
         for outcome, n in sorted(outcomes.items())
         if outcome not in metric.counted and n
     ]
-
-
-def _chart(figure: Figure, days: list[str]) -> Chart | None:
-    metric = figure.metric
-    rules = [
-        ("target", metric.target, _("goal")),
-        ("baseline", figure.baseline.value, _("baseline")),
-    ]
-    values = [point.value for point in figure.trend]
-    return line_chart(values, days, rules, PERCENT if metric.no else SECONDS, partial(number, metric))
 
 
 def _chart_label(figure: Figure, days: list[str]) -> str:
