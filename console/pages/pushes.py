@@ -56,9 +56,9 @@ def replay_one(request: HttpRequest, push_id: UUID) -> HttpResponse:
     try:
         replay(push_id, me)
     except NotDead:
-        messages.info(request, _("It is not dead any more."))
+        messages.info(request, _("This push is no longer dead."))
     else:
-        messages.success(request, _("In line again."))
+        messages.success(request, _("The push is in line again."))
     return redirect("pushes")
 
 

@@ -22,9 +22,9 @@ BECAUSE = {
     "worsened": gettext_lazy("it got worse."),
     "repeat_due": gettext_lazy("nobody has acted yet."),
     "rearmed": gettext_lazy("it failed again."),
-    "silent_source": gettext_lazy("nothing is heard from it."),
+    "silent_source": gettext_lazy("it sends no data."),
     "rejected_items": gettext_lazy("much of what it sends is refused."),
-    "escalated": gettext_lazy("nobody of the tier before has acted."),
+    "escalated": gettext_lazy("nobody on the tier before has acted."),
     "test": gettext_lazy("a test."),
 }
 

@@ -161,7 +161,7 @@ def event_note(event: FailureEvent, zone: str) -> str:
                 _("{count} of {cap} messages used").format(count=event.message_count or 0, cap=event.message_cap)
             )
         case "unexpected_handoff":
-            notes.append(_("taken over by nobody") if event.handoff_completed is False else _("handed over"))
+            notes.append(_("nobody took over") if event.handoff_completed is False else _("handed over"))
             notes += _theirs(event.handoff_reason)
         case "agent_error":
             notes += _theirs(event.error_type, event.error_message)
@@ -170,7 +170,7 @@ def event_note(event: FailureEvent, zone: str) -> str:
     if event.clock_flagged:
         notes.append(_("the sender's clock is ahead"))
     if "truncated" in event.flags:
-        notes.append(_("a text of it was cut or cleaned"))
+        notes.append(_("some of its text was cut or cleaned"))
     if "secret" in event.flags:
         notes.append(_("a secret in it was replaced"))
     return commas(note for note in notes if note)
@@ -269,7 +269,7 @@ def change_title(change: Transition, alert: Alert) -> str:
                 _("You wrote, but the message did not reach the customer"),
             )
         case "expired":
-            return _("{name} did not come: it is open again").format(name=named or _("Whoever took it"))
+            return _("{name} did not come: it is open again").format(name=named or _("The person who took it"))
         case "repeated":
             return _("Nobody acted for {span}").format(span=span((change.at - alert.ladder_from).total_seconds()))
         case "worsened" if detail.get("cause") == "handed_off":
@@ -279,7 +279,7 @@ def change_title(change: Transition, alert: Alert) -> str:
 
 def _resolved(change: Transition) -> str:
     if change.reason == "recovered":
-        return _("Recovered: it is heard again, and what it sends is taken")
+        return _("Recovered: it sends data again, and we accept it")
     if change.reason == "quiet":
         return _("Closed: quiet for 30 min, and nobody waited")
     if change.reason == "room":

@@ -1,6 +1,6 @@
 """What the live board shows: filters from the URL, counts, groups, pages. Reads only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -181,7 +181,7 @@ def resolved_page(alerts: QuerySet[Alert], cursor: str) -> tuple[BoardGroup, str
 def hidden(filters: BoardFilters, orgs: Sequence[Org]) -> list[str]:
     """The chosen filters in words, for the sentence that says what hides everything."""
     names = {org.external_id: org.name for org in orgs}
-    say = {
+    say: dict[str, Callable[[str], str]] = {
         "severity": severity_name,
         "signal": signal_name,
         "org": lambda value: names.get(value, value),

@@ -134,7 +134,7 @@ def ask(request: HttpRequest) -> HttpResponse:
     except AskedJustNow:
         messages.info(request, _("Asked less than 30 s ago: the page shows the answer."))
     except OthersAsk:
-        messages.info(request, _("Others are asking at this moment. Try again in some seconds."))
+        messages.info(request, _("Other people are asking right now. Try again in a few seconds."))
     else:
         if answered:
             text = ngettext("Asked about the phones of {n} person.", "Asked about the phones of {n} people.", answered)

@@ -31,7 +31,7 @@ from orgs.twin_form import TwinForm
 HTMX_STOPS_POLLING = 286
 TESTED = 3  # people who can be sent a test from here
 
-PRINTABLE = RegexValidator(r"^[^\x00-\x1f\x7f]*$", gettext_lazy("No control characters here."))
+PRINTABLE = RegexValidator(r"^[^\x00-\x1f\x7f]*$", gettext_lazy("Control characters are not allowed here."))
 
 
 class SetupForm(TwinForm):

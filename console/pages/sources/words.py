@@ -25,7 +25,7 @@ ROOM_SHOWN = 12  # characters of a room's id
 REASONS: dict[str, str | Promise] = {
     "missing_field": gettext_lazy("A required field is missing"),
     "unknown_field": gettext_lazy("A field that the contract does not know"),
-    "unknown_org": gettext_lazy("No org of ours, or one this key may not write for"),
+    "unknown_org": gettext_lazy("An org we do not know, or one this key may not write for"),
     "invalid_item": gettext_lazy("Not what the contract says"),
     "bad_text": gettext_lazy("Text that cannot be stored"),
     "bad_number": gettext_lazy("A number beyond every limit"),
@@ -41,7 +41,7 @@ REASONS: dict[str, str | Promise] = {
     "too_large": gettext_lazy("Larger than 2 MiB"),
     "bad_gzip": gettext_lazy("Not gzip, though it says so"),
     "not_an_object": gettext_lazy("Not one JSON object"),
-    "unknown_event": gettext_lazy("An event that tells nothing of a room"),
+    "unknown_event": gettext_lazy("An event that says nothing about a room"),
     "unknown_sender": gettext_lazy("It does not say who wrote"),
     "no_room": gettext_lazy("No room"),
     "no_id": gettext_lazy("No id of the message"),
@@ -49,7 +49,7 @@ REASONS: dict[str, str | Promise] = {
     "bad_time": gettext_lazy("A time that cannot be read"),
     "wrong_org": gettext_lazy("It is about another organization"),
     "address": gettext_lazy("From an address that is not allowed"),
-    "internal_error": gettext_lazy("We failed on it; it is kept, to be worked again"),
+    "internal_error": gettext_lazy("We failed to process it; we keep it and can process it again"),
 }
 
 
@@ -143,13 +143,13 @@ def people_of(deliveries: Iterable[WebhookDelivery]) -> People:
 def told(delivery: WebhookDelivery, people: People) -> list[SafeString]:
     """A sentence for each thing that a delivery told, or the reason why we did not understand it."""
     if not delivery.outcome:
-        return [format_html("{}", _("Stored, not worked yet"))]
+        return [format_html("{}", _("Stored, not processed yet"))]
     status = next((entry["status"] for entry in delivery.understood if "kind" not in entry), "")
     said = [_fact(entry, people) for entry in delivery.understood if "kind" in entry]
     if delivery.reason:
         return [format_html("{}", reason(delivery.reason)), *said]
     if not said:
-        return [format_html("{}", _("Nothing that changes a room"))]
+        return [format_html("{}", _("It changes no room"))]
     if delivery.outcome == WebhookDelivery.Outcome.REPEATED and status:
         said[0] = format_html(_("{what}, now with status {status}"), what=said[0], status=status)
     return said
@@ -176,5 +176,5 @@ def _fact(entry: Mapping[str, Any], people: People) -> SafeString:
     if entry.get("undelivered"):
         said = format_html(_("{what}; it did not reach the customer"), what=said)
     if entry.get("clock_flagged"):
-        said = format_html(_("{what}; its time is not to be trusted: that of the receipt counts"), what=said)
+        said = format_html(_("{what}; its time cannot be trusted, so the time of receipt counts"), what=said)
     return said

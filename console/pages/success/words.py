@@ -56,7 +56,7 @@ WORDS: dict[str, Words] = {
                 gettext_lazy("It ended without a human in the room, so there is no time to measure."),
             ),
             "open": OutcomeWords(
-                gettext_lazy("Nobody yet"), "warn", gettext_lazy("It goes on, and nobody is there yet.")
+                gettext_lazy("Nobody yet"), "warn", gettext_lazy("It is still going on, and nobody is there yet.")
             ),
             "human_present": OutcomeWords(
                 gettext_lazy("A human was there"),
