@@ -100,7 +100,7 @@ class Hub:
     # --- sockets -----------------------------------------------------------------------------------------------------
 
     def add(self, client: Client) -> None:
-        """Subscribe a socket; its first frame says where the chain of checksums stands."""
+        """Subscribe a socket; its first frame holds the present checksums."""
         self.clients.add(client)
         client.wire.on_drain = partial(self._catch_up, client)
         client.offer(self._state("hello", client.org_ids))
@@ -116,7 +116,7 @@ class Hub:
             client.offer(self._state("beat", org_ids))
 
     def _catch_up(self, client: Client) -> None:
-        """It has read what it was sent. If it missed a frame, the beat's checksum tells it so."""
+        """The client has read what we sent. If it missed a frame, the checksum of the beat tells it."""
         if client.behind and client in self.clients:
             client.behind = False
             client.offer(self._state("beat", client.org_ids))
@@ -148,13 +148,13 @@ class Hub:
                 self._note(UUID(alert_id) for alert_id in message["ids"])
 
     def _note(self, ids: Iterable[UUID]) -> None:
-        """These alerts are to be sent."""
+        """Remember to send these alerts."""
         self.changed.update(ids)
         if self.changed:
             self._news.set()
 
     async def _flush_often(self) -> None:
-        """The first change goes out at once, what comes within the next 100 ms goes together."""
+        """Send the first change at once, and the changes of the next 100 ms together."""
         while True:
             await self._news.wait()
             self._news.clear()
@@ -241,7 +241,7 @@ class Hub:
 
 
 async def _forever(loop: Callable[[], Awaitable[None]]) -> None:
-    """Run a loop for ever: Redis or the database away costs latency, never the loop."""
+    """Run a loop for ever: an outage of Redis or the database delays rows and never ends the loop."""
     while True:
         try:
             await loop()
@@ -311,7 +311,7 @@ hub = Hub()
 
 
 def checksums(org_ids: Iterable[int] | None) -> dict[str, str]:
-    """What a page carries: the checksums as this process's hub last sent them (while nobody watches: as stored)."""
+    """The checksums for a page: as this process's hub last sent them, or while nobody watches as stored."""
     return hub.checksums(org_ids) if hub.clients else stored_checksums(org_ids)
 
 

@@ -12,13 +12,14 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
+from orgs.auth import leads
 from orgs.models import User
 
 View = Callable[Concatenate[HttpRequest, ...], HttpResponseBase]
 
 
 def signed_in(view: View) -> View:
-    """For people who are signed in; a part asked for by htmx sends the whole page to the log-in."""
+    """For people who are signed in; when htmx asks for a part, the whole page goes to the log-in."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -34,12 +35,12 @@ def signed_in(view: View) -> View:
 
 
 def is_ours(request: HttpRequest, url: str) -> bool:
-    """Whether this address is a page of this very site: nobody is sent elsewhere."""
+    """Whether this address is a page of this site: we send nobody elsewhere."""
     return url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
 
 
 def sent_back(request: HttpRequest, url: str, otherwise: str) -> HttpResponseRedirect:
-    """To an address that the browser named, if it is one of ours; `redirect` would take it for the name of a view."""
+    """Redirect to an address that the browser named, if it is ours; `redirect` would read it as the name of a view."""
     return HttpResponseRedirect(url if is_ours(request, url) else otherwise)
 
 
@@ -49,3 +50,11 @@ def signed_in_user(request: HttpRequest) -> User:
     if not isinstance(user, User):
         raise PermissionDenied
     return user
+
+
+def looked_after(me: User) -> list[int] | None:
+    """The orgs whose sources and pushes this person looks after (None: all). Raises PermissionDenied for none."""
+    led = leads(me)
+    if led == []:
+        raise PermissionDenied
+    return led

@@ -16,7 +16,7 @@ def _answer(
     """JSON for the API; else the page, made from the request alone: person, session or database may be missing."""
     if request.path.startswith("/api/"):
         return JsonResponse(error_body(code, message, field), status=status)
-    user = getattr(request, "_cached_user", None)  # there if somebody has asked for the person before us
+    user = getattr(request, "_cached_user", None)  # set if other code has loaded the person before
     theme = getattr(user, "theme", "auto")
     values = {"theme": theme if theme != "auto" else "", **context}
     with translation.override(getattr(request, "LANGUAGE_CODE", "") or get_language_from_request(request)):

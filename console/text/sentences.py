@@ -38,7 +38,7 @@ QUIETLY = {
     "attached": gettext_lazy("Not pushed: the alert is no worse than before."),
 }
 
-# Why one person's push was skipped, cancelled or is dead; `no_longer_needed` also by how its alert ended.
+# Why one person's push was skipped, cancelled or is dead; for `no_longer_needed` also how its alert ended.
 ENDED = {
     "throttled": gettext_lazy("Not pushed: told about this less than 5 min before."),
     "superseded": gettext_lazy("Not sent: a newer push took its place."),
@@ -130,12 +130,12 @@ def telling(reason: str, told: Sequence[Told], at: datetime | None, now: datetim
 
 
 def unroutable(agent: str) -> SafeString:
-    """Nobody is assigned: on screen and to specialists, never silence."""
+    """No supervisor is assigned, so the screen and the specialists are told."""
     return format_html(_("Nobody can be told: no supervisor backs up {agent}."), agent=bdi(agent))
 
 
 def quietly(reason: str) -> SafeString:
-    """Why an event that was added told nobody."""
+    """Why nobody was told about an event that joined an alert."""
     return format_html("{}", QUIETLY.get(reason, QUIETLY["attached"]))
 
 

@@ -33,7 +33,7 @@ from orgs.auth import find_supervisor
 from orgs.models import Assignment, User
 
 MORNING = 7  # o'clock, in the person's zone
-PageAct = Callable[[HttpRequest, UUID, User], str]  # what it says afterwards
+PageAct = Callable[[HttpRequest, UUID, User], str]  # answers what the toast says
 
 
 def _alert(alert_id: UUID) -> Alert:
@@ -92,7 +92,7 @@ def _context(request: HttpRequest, found: Alert) -> dict[str, Any]:
 
 
 def _rungs(history: timeline.History) -> list[dict[str, object]]:
-    """The failure ladder with what each signal said last."""
+    """The failure ladder, with what the newest event of each signal said."""
     rungs = []
     for step in ladder(history.alert):
         events = [e for e in history.events if e.signal == step.signal]
@@ -105,7 +105,7 @@ def _rungs(history: timeline.History) -> list[dict[str, object]]:
 
 
 def _assignable(found: Alert) -> list[User]:
-    """Everybody who backs up this agent, whatever their tier; of a source's alert the specialists."""
+    """The people of every tier who back up this agent; for the alert of a source, the specialists."""
     if found.source_id is not None:
         return list(User.objects.filter(is_specialist=True, is_active=True).order_by("name")[:50])
     covers = Q(role__agents__isnull=True) | Q(role__agents=found.agent_id)
@@ -165,7 +165,7 @@ def _answer(request: HttpRequest, alert_id: UUID, said: str, undo: str, status: 
 
 
 def _plainly(act: Callable[[UUID, User], Alert], said: Promise) -> PageAct:
-    """An act that takes the alert and the person alone."""
+    """An act that needs only the alert and the person."""
     return lambda request, alert_id, me: str(said).format(room=name_of(act(alert_id, me)))
 
 
@@ -228,7 +228,7 @@ def snooze_until(text: str, now: datetime) -> datetime:
 @require_safe
 @signed_in
 def room(request: HttpRequest, alert_id: UUID) -> HttpResponse:
-    """`/alerts/<id>/room`: writes down that this person enters the room, then sends them there (303).
+    """`/alerts/<id>/room`: records that this person enters the room, then sends them there (303).
 
     A HEAD, a prefetch or a request that is no navigation writes nothing down.
     """

@@ -82,7 +82,7 @@ def matching_alerts(filters: BoardFilters, user: User) -> QuerySet[Alert]:
 
 
 def asked(filters: BoardFilters, user: User) -> dict[str, str]:
-    """What a row has to say to pass the filters, by filter; the page hands the same to its script."""
+    """The value that a row needs to pass each filter; the page gives the same to its script."""
     values = filters.chosen()
     if filters.mine:
         values["mine"] = user.sso_id
@@ -92,7 +92,7 @@ def asked(filters: BoardFilters, user: User) -> dict[str, str]:
 
 
 def _id(text: str) -> str:
-    """An alert's id, however it is written, as it is stored; other text as it is."""
+    """An alert's id in any spelling becomes the stored one; other text stays as it is."""
     try:
         return str(UUID(text))
     except ValueError:
@@ -101,7 +101,7 @@ def _id(text: str) -> str:
 
 @dataclass(frozen=True)
 class BoardCounts:
-    """How many alerts there are, and since when the longest-waiting customer waits."""
+    """How many alerts there are, and when the customer who waits longest began to wait."""
 
     waiting: int = 0
     on_it: int = 0

@@ -33,7 +33,7 @@ class Tile:
     open_alerts: int
     last_event_at: datetime | None
     heard_at: datetime | None
-    blind: bool  # its source was not heard lately
+    blind: bool  # its source has sent nothing lately
 
 
 def judge_agent(now_per_hour: int, n: int, heard: bool) -> AgentState:

@@ -116,7 +116,7 @@ def _tabs(filters: BoardFilters, counts: BoardCounts) -> list[dict[str, Any]]:
 def _empty(
     filters: BoardFilters, groups: list[BoardGroup], total: BoardCounts, orgs: list[Org], now: datetime
 ) -> dict[str, Any]:
-    """Which of the three kinds of nothing this is; {} if there is something."""
+    """Why the list is empty: one of three kinds; {} if it is not."""
     if any(group.alerts for group in groups):
         return {}
     if filters.chosen():

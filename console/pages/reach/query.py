@@ -1,4 +1,4 @@
-"""What the reach page shows: its filters, the agents with their supervisors, the orgs, the same as CSV."""
+"""What the reach page shows: its filters, the agents with their supervisors, the orgs; and the same as CSV."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

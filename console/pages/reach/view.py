@@ -82,7 +82,7 @@ def _tabs(found: list[AgentReach], filters: ReachFilters) -> list[dict[str, Any]
 
 
 def _tests(now: datetime) -> dict[tuple[int, int], Chain]:
-    """(org, person) -> the newest test push, while it is worth showing."""
+    """(org, person) -> the newest test push of the last hour."""
     rows = (
         Push.objects.filter(kind=Push.Kind.TEST, planned_at__gt=now - TEST_SHOWN)
         .select_related("supervisor")
@@ -96,7 +96,7 @@ def _tests(now: datetime) -> dict[tuple[int, int], Chain]:
 
 
 class StreamedCsv(StreamingHttpResponse):
-    """Lines as they are made, also under ASGI, where Django would collect them all first."""
+    """Sends each line as soon as it is made; under ASGI Django would collect them all first."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         parts: Iterator[bytes] = iter(self.streaming_content)  # type: ignore[arg-type]
@@ -107,7 +107,7 @@ class StreamedCsv(StreamingHttpResponse):
 @require_safe
 @signed_in
 def export_reach(request: HttpRequest) -> StreamingHttpResponse:
-    """`/reach.csv`: exactly the agents of the page's filters, all of them."""
+    """`/reach.csv`: all agents that pass the page's filters."""
     filters = query.reach_filters(request.GET)
     found = reach_of(_agents_of(filters.org))
     content = query.lines(query.matching_agents(found, filters.tab))

@@ -1,4 +1,4 @@
-"""The setup checklist of an org in words: each step with its fact, or with what to do next."""
+"""The words of the setup page: each step with its fact, and the commands to send with."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +27,7 @@ PLACEHOLDER = "$KEY"
 
 @dataclass(frozen=True)
 class SetupStep:
-    """One step; `state` is done, now (the first that is not) or todo; `fact` what proves it."""
+    """One step; `state` is done, now (the first that is not done) or todo; `fact` proves it."""
 
     name: str
     number: int
@@ -57,7 +57,7 @@ def event_curl(key: str = PLACEHOLDER) -> str:
 
 
 def answer_curl(room: str) -> str:
-    """The command that tells of a human's message in a room."""
+    """The command that reports a human's message in a room."""
     known = room if room.isascii() and room.replace("-", "").replace("_", "").isalnum() else "ROOM"
     return ANSWER.format(base=settings.BASE_URL, key=PLACEHOLDER, room=known)
 

@@ -13,9 +13,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from alerts.models import WebhookDelivery
 from alerts.sources import inbox
-from console.pages.access import signed_in, signed_in_user
+from console.pages.access import looked_after, signed_in, signed_in_user
 from console.pages.sources import words
-from console.pages.sources.view import looked_after
 from orgs import clock, webhooks
 from orgs.auth import orgs_of
 from orgs.identifiers import check_identifier
@@ -70,7 +69,7 @@ class NewEndpointForm(EndpointForm):
 @signed_in
 def new_webhook(request: HttpRequest) -> HttpResponse:
     """`/sources/webhooks/new`: which org; then the address, once."""
-    orgs = orgs_of(looked_after(signed_in_user(request)))  # type: ignore[arg-type]
+    orgs = orgs_of(looked_after(signed_in_user(request)))
     form = NewEndpointForm(orgs, request.POST or None, initial={"org": request.GET.get("org", "")})
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data

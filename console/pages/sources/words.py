@@ -54,7 +54,7 @@ REASONS: dict[str, str | Promise] = {
 
 
 def reason(code: str) -> str:
-    """A code as a sentence; one that has none as it is."""
+    """The sentence for a code; a code without one stays as it is."""
     return str(REASONS.get(code, code))
 
 
@@ -77,7 +77,7 @@ def worst_first(one: SourceHealth) -> tuple[int, int, str]:
 
 
 def alarm(alert: Alert, zone: str) -> SafeString:
-    """What is wrong, since when, for which org."""
+    """Says what is wrong, since when, and for which org."""
     sentences = {
         Signal.SILENT_SOURCE: _("Silent for {org}: alarm since {time}."),
         Signal.REJECTED_ITEMS: _("Much of it is refused for {org}: alarm since {time}."),

@@ -1,4 +1,4 @@
-"""What success is, in figures: per org and overall, and the alerts behind each of them."""
+"""The success figures, per org and overall, and the things behind each of them."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -61,7 +61,7 @@ class Asked:
     now: datetime
 
     def query(self, **changes: Any) -> str:
-        """The same as an address that stays what it is tomorrow, some of it changed."""
+        """The query of a page that shows the same tomorrow, with these changes."""
         values = {
             "org": self.org.external_id if self.org else "",
             "from": self.period.starts,

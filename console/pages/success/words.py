@@ -21,7 +21,7 @@ CLOSE = 1e-9
 
 @dataclass(frozen=True)
 class OutcomeWords:
-    """What a thing counted as; `why` it is not counted, if it is not."""
+    """What a thing counted as; for a thing that is not counted, `why`."""
 
     name: Promise
     tone: str = "none"
@@ -165,7 +165,7 @@ def number(metric: Metric, value: float) -> str:
 
 
 def unit(metric: Metric, value: float) -> str:
-    """The unit after it; an hour or more has its own within."""
+    """The unit after the number; a time of an hour or more has its units within."""
     if metric.no:
         return "%"
     return _("min") if value < 3600 else ""
@@ -199,7 +199,7 @@ def goal(metric: Metric) -> str:
 
 
 def comparison_words(figure: Figure) -> ComparisonWords | None:
-    """The figure against its goal; without one against its baseline, if lower is better. None: nothing to say."""
+    """Compares the figure with its goal, or without one with its baseline if lower is better; None where neither is."""
     metric, value, baseline = figure.metric, figure.now.value, figure.baseline.value
     if value is None:
         return None
@@ -223,7 +223,7 @@ def due(metric: Metric, org: Org | None) -> str:
 
 
 def baseline(figure: Figure, success: SuccessFigures, shown: list[Org]) -> str:
-    """The first 30 days of the org, and whether they are over; empty where there is no such thing."""
+    """The figure of the org's first 30 days, and whether they are over; empty without one."""
     estimate = figure.baseline
     if estimate.value is None:
         return ""
@@ -279,7 +279,7 @@ class Card:
 
 
 def card(figure: Figure, success: SuccessFigures, shown: list[Org]) -> Card:
-    """A figure in words, with its trend. `shown`: the orgs it is of."""
+    """A figure of the orgs `shown` in words, with its trend."""
     metric, words = figure.metric, WORDS[figure.metric.name]
     figure_number, figure_unit = _large(figure)
     days = [day_of(day) for day in success.points]
@@ -307,7 +307,7 @@ def card(figure: Figure, success: SuccessFigures, shown: list[Org]) -> Card:
 
 
 def _large(figure: Figure) -> tuple[str, str]:
-    """The figure and what stands small after it; of agents, whom one can count, `5` `of 6`. Empty: no data."""
+    """The large figure and the small text after it; for agents, which one can count, `5` `of 6`. Empty: no data."""
     metric, value = figure.metric, figure.now.value
     if value is None:
         return "", ""
