@@ -64,8 +64,8 @@ class Served:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, ws: Any = None) -> None:
         self.hub, self.watch = Hub(), sockets.Watch()
-        for name, value in (("live.hub", self.hub), ("sockets.hub", self.hub), ("sockets.watch", self.watch)):
-            monkeypatch.setattr(f"console.{name}", value)
+        for name, value in (("hub.hub", self.hub), ("sockets.hub", self.hub), ("sockets.watch", self.watch)):
+            monkeypatch.setattr(f"console.live.{name}", value)
         config = _config(workers=1)
         config.lifespan = "off"
         config.ws = ws or config.ws

@@ -266,7 +266,7 @@ def test_the_api_and_the_timeline_say_what_was_done(system: None, sender: Sender
     (told,) = client.get(f"/api/alerts/{alert.pk}").json()["events"]
     assert told["flags"] == ["masked", "secret", "truncated"]
     page = client.get(f"/alerts/{alert.pk}").content.decode()
-    assert "a text of it was cut or cleaned, a secret in it was replaced" in page
+    assert "some of its text was cut or cleaned, a secret in it was replaced" in page
 
 
 # --- ids -------------------------------------------------------------------------------------------------------------

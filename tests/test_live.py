@@ -32,15 +32,15 @@ pytestmark = pytest.mark.usefixtures("transactional_db", "system")
 def every(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """`every(poll=0.1)` sets how often a loop of the hub or the watch runs, before the first socket starts it."""
     names = {
-        "poll": "live.POLL_SECONDS",
-        "beat": "live.BEAT_SECONDS",
+        "poll": "hub.POLL_SECONDS",
+        "beat": "hub.BEAT_SECONDS",
         "authorise": "sockets.AUTHORISE_SECONDS",
-        "restart": "live.RESTART_SECONDS",
+        "restart": "hub.RESTART_SECONDS",
     }
 
     def patch(**seconds: float) -> None:
         for name, value in seconds.items():
-            monkeypatch.setattr(f"console.{names[name]}", value)
+            monkeypatch.setattr(f"console.live.{names[name]}", value)
 
     return patch
 

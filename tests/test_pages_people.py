@@ -57,7 +57,7 @@ def test_dead_pushes_are_shown_and_replayed_by_leads(org: Org) -> None:
     with scopes_disabled():
         assert Push.objects.get(pk=mine.pk).state == "pending"
         assert Push.objects.get(pk=foreign.pk).state == "dead"
-    assert "It is not dead any more." not in text(client.get("/pushes"))
+    assert "This push is no longer dead." not in text(client.get("/pushes"))
     client.post("/pushes/replay")
     assert "No push is dead" in text(client.get("/pushes"))
 

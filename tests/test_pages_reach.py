@@ -252,7 +252,7 @@ def test_while_two_ask_a_third_is_told_to_wait(reached: Client, standins: Any, m
     """Each one that asks holds a slot of the pages until notification-service answers."""
     monkeypatch.setattr(tokens, "_asking", threading.BoundedSemaphore(1))
     with tokens._asking:
-        assert "Others are asking at this moment" in said(reached.post("/reach/ask"))
+        assert "Other people are asking right now" in said(reached.post("/reach/ask"))
     assert standins.log() == []
     assert "Asked about the phones of 2 people." in said(reached.post("/reach/ask"))
 

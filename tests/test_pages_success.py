@@ -15,6 +15,7 @@ from alerts import actions
 from alerts.figures import METRICS
 from console.pages.success import view as success
 from console.text.chart import PERCENT, line_chart
+from orgs import clock
 from orgs.models import Org
 from tests.api_client import signed_in, supervisor_of
 from tests.factories import AgentFactory, OrgFactory, UserFactory, reach
@@ -177,6 +178,26 @@ def test_a_long_list_has_pages_without_gap_or_repeat(scene: Scene, monkeypatch: 
         path = f"/success/muted_pct{older[1].replace('&amp;', '&')}" if older else ""
     assert len(listed) == len(set(listed)) == 7
     assert client.get("/success/muted_pct?page=999999999999").status_code == 200
+
+
+def test_a_list_reads_the_same_backwards_also_at_one_moment_and_without_alerts(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(success, "PAGE", 2)
+    at = clock.now()
+    for n in range(3):
+        scene.fails("low_confidence", room=f"fine{n}", confidence=0.9, threshold=0.5, occurred_at=at)
+    client, path, seen = signed_in(scene.people[0]), "", {"Older": [], "Newer": []}
+    for way, pages in seen.items():
+        while True:
+            html = client.get(f"/success/follow_up_15min_pct{path}").content.decode()
+            pages.append(re.findall(r"<bdi>([^<]+)</bdi></(?:td|a)>", html))
+            link = re.search(rf'href="(\?[^"]*)">{way}', html)
+            if link is None:
+                break
+            path = link[1].replace("&amp;", "&")
+    assert sum(map(len, seen["Older"])) == 12  # of six things, the room and the agent
+    assert seen["Newer"] == seen["Older"][::-1]
 
 
 def test_the_csv_of_the_figures_is_what_is_shown(scene: Scene) -> None:

@@ -127,7 +127,7 @@ def test_rotation_shows_a_new_address_and_the_old_one_works_on(org: Org, client_
     after = address_in(answer)
     assert "for 24 h" in text(answer)
     assert opens(before) and opens(after) and before != after
-    assert "the address before works until" in text(client_of.get(page_of(endpoint)))
+    assert "the previous address works until" in text(client_of.get(page_of(endpoint)))
     clock.advance(hours=25)
     assert opens(after) and not opens(before)
 
@@ -211,8 +211,8 @@ def delivered(endpoint: WebhookEndpoint, *understood: dict[str, str], **fields: 
         ([], {"outcome": "not_understood", "reason": "no_room", "field": "room_id"}, "No room room_id"),
         ([], {"outcome": "refused", "reason": "address"}, "From an address that is not allowed"),
         ([], {"outcome": "not_understood", "reason": "brand_new"}, "brand_new"),
-        ([], {"outcome": ""}, "Stored, not worked yet"),
-        ([{"status": "sent"}], {}, "Nothing that changes a room"),
+        ([], {"outcome": ""}, "Stored, not processed yet"),
+        ([{"status": "sent"}], {}, "It changes no room"),
         ([fact("surprise")], {}, "surprise"),
     ],
 )

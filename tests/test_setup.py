@@ -88,8 +88,8 @@ def test_the_key_is_shown_once(specialist: Client) -> None:
     [
         ({"name": ""}, "This field is required."),
         ({"external_id": "x" * 201}, "Ensure this value has at most 200 characters"),
-        ({"external_id": "a\nb"}, "No control characters here."),
-        ({"sso_id": "a\x01b"}, "No control characters here."),
+        ({"external_id": "a\nb"}, "Control characters are not allowed here."),
+        ({"sso_id": "a\x01b"}, "Control characters are not allowed here."),
         ({"zone": "Mars/Base"}, "Select a valid choice."),
         ({"locale": "xx"}, "Select a valid choice."),
         ({"room_url_template": "javascript:alert(1)"}, "A room link starts with https://."),

@@ -190,7 +190,7 @@ def test_its_row_and_page_name_the_source_and_offer_no_room(specialist: User, cl
         text = client.get(page).content.decode()
         assert "Silent source" in text and sends.source.name in text
         assert f"/alerts/{found.pk}/room" not in text
-        assert "nothing is heard from it." in text
+        assert "it sends no data." in text
     answer = client.get(f"/api/alerts/{found.pk}").json()
     assert (answer["scope"], answer["source_name"], answer["agent_name"]) == ("source", sends.source.name, None)
 

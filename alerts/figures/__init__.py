@@ -6,7 +6,7 @@
 from alerts.figures.counting import Figure, Span, SuccessFigures, count_metric, measure, span_of, time_to_intervene
 from alerts.figures.covered import Covered, coverage
 from alerts.figures.formulas import Estimate
-from alerts.figures.listing import ListedThing, days, items
+from alerts.figures.listing import THINGS, ListedThing, days, items
 from alerts.figures.metrics import BY_NAME, COVERAGE, METRICS, Metric
 from alerts.figures.periods import BadPeriod, Moment, Period, period
 
@@ -14,6 +14,7 @@ __all__ = [
     "BY_NAME",
     "COVERAGE",
     "METRICS",
+    "THINGS",
     "BadPeriod",
     "Covered",
     "Estimate",

@@ -9,10 +9,13 @@ from django.db import connection
 
 from alerts.figures.counting import Span
 from alerts.figures.metrics import Metric
-from alerts.figures.units import LIST
+from alerts.figures.units import BEYOND, LIST
+from orgs.paging import Order, Place
 
 EVERYTHING = 2**31  # more than there are
 DAY = timedelta(days=1)
+NO_ALERT = UUID(int=2**128 - 1)  # the place of things without an alert: after all others, as NULL has it
+THINGS = Order((("at", datetime), ("alert_place", UUID), ("n", int)))  # for cursors; LIST sorts
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +31,27 @@ class ListedThing:
     agent_name: str
     room_id: str
     room_label: str
+    n: int
+
+    @property
+    def alert_place(self) -> UUID:
+        return self.alert_id or NO_ALERT
 
 
-def items(metric: Metric, span: Span, outcome: str = "", limit: int = EVERYTHING, offset: int = 0) -> list[ListedThing]:
-    """The things of the span, or those of one outcome only."""
+def items(
+    metric: Metric, span: Span, outcome: str = "", place: Place | None = None, limit: int = EVERYTHING
+) -> list[ListedThing]:
+    """The things of the span, or those of one outcome only; beyond `place`, the nearest first."""
     if not span.rows:
         return []
+    at, alert, n = place.values if place else (None, None, None)
+    words = {"less": "<", "more": ">", "down": "DESC", "up": "ASC"}
+    if place and place.backward:
+        words = {"less": ">", "more": "<", "down": "ASC", "up": "DESC"}
+    sql = metric.sql + LIST.format(beyond=BEYOND.format(**words) if place else "", **words)
+    values = {"at": at, "alert": alert, "n": n, "no_alert": NO_ALERT, "outcome": outcome, "limit": limit}
     with connection.cursor() as cursor:
-        cursor.execute(metric.sql + LIST, span.parameters(outcome=outcome, limit=limit, offset=offset))
+        cursor.execute(sql, span.parameters(**values))
         return [ListedThing(*row) for row in cursor.fetchall()]
 
 

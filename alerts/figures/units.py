@@ -188,12 +188,16 @@ SELECT {n} AS metric, org_id,
        array_agg(seconds) FILTER (WHERE seconds IS NOT NULL)
   FROM {unit} GROUP BY org_id, point, outcome"""
 
+# `{beyond}` is empty or BEYOND; the other words turn the list around.
 LIST = """
 SELECT unit.at, unit.outcome, unit.seconds, unit.alert_id, org.external_id, org.name, agent.name,
-       room.room_id, room.label
+       room.room_id, room.label, unit.n
   FROM unit
   JOIN orgs_org org ON org.id = unit.org_id
   JOIN orgs_agent agent ON agent.id = unit.agent_id
   JOIN alerts_room room ON room.id = unit.room_id
- WHERE %(outcome)s = '' OR unit.outcome = %(outcome)s
- ORDER BY unit.at DESC, unit.alert_id, unit.n LIMIT %(limit)s OFFSET %(offset)s"""
+ WHERE (%(outcome)s = '' OR unit.outcome = %(outcome)s){beyond}
+ ORDER BY unit.at {down}, unit.alert_id {up}, unit.n {up} LIMIT %(limit)s"""
+
+BEYOND = """ AND (unit.at {less} %(at)s OR unit.at = %(at)s
+        AND (coalesce(unit.alert_id, %(no_alert)s), unit.n) {more} (%(alert)s, %(n)s))"""

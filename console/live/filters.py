@@ -1,4 +1,4 @@
-"""What the board can be filtered by: for each filter what an alert's row says of itself, beside which alerts say so.
+"""The filters of the board: for each, the value that an alert's row carries, and the condition that finds such alerts.
 
 The page asks the database, the script asks the rows (static/js/filters.js); both must come to the same list.
 """
@@ -14,11 +14,11 @@ from django.db.models.lookups import Contains, Exact
 from alerts.models import Alert, signalling
 from orgs.models import User
 
-HELD = (Alert.State.INTERVENED, Alert.State.RESOLVED)  # whoever came has it, or had it
+HELD = (Alert.State.INTERVENED, Alert.State.RESOLVED)  # the person who came has it, or had it
 HOLDER = Coalesce(
     Case(When(state__in=HELD, then=F("intervened_by__sso_id"))), F("assigned_to__sso_id"), F("acknowledged_by__sso_id")
 )
-# What a search looks through, folded by the database, which folds what is searched for too.
+# What a search looks through. The database folds capitals both here and in the search text.
 TEXT = Lower(
     Func(
         Value("\n"),
@@ -30,7 +30,7 @@ TEXT = Lower(
 
 
 def folded(text: str) -> str:
-    """As TEXT is: capitals and small letters are the same."""
+    """The text as TEXT has it: capitals and small letters are the same."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT lower(%s)", [text])
         return str(cursor.fetchone()[0])
@@ -54,13 +54,11 @@ TRAITS = {
     "agent": Trait(lambda alert: [alert.agent.name] if alert.agent else [], lambda value: Q(agent__name=value)),
     "signal": Trait(lambda alert: [entry["signal"] for entry in alert.signals_now], signalling),
     "org": Trait(lambda alert: [alert.org.external_id], lambda value: Q(org__external_id=value)),
-    "mine": Trait(lambda alert: _name(holder_of(alert)), lambda value: Q(Exact(HOLDER, value))),
+    "mine": Trait(
+        lambda alert: [holder.sso_id] if (holder := holder_of(alert)) else [], lambda value: Q(Exact(HOLDER, value))
+    ),
     "q": Trait(lambda alert: alert.text, lambda value: Q(Contains(TEXT, value))),  # type: ignore[attr-defined]
 }
-
-
-def _name(holder: User | None) -> list[str]:
-    return [holder.sso_id] if holder else []
 
 
 def traits_of(alert: Alert) -> dict[str, list[str] | str]:
@@ -69,7 +67,7 @@ def traits_of(alert: Alert) -> dict[str, list[str] | str]:
 
 
 def passing(alerts: QuerySet[Alert], asked: dict[str, str]) -> QuerySet[Alert]:
-    """Those of the alerts whose rows say all of what is asked, by the filter's name."""
+    """The alerts that pass every filter in `asked`, which has a value by filter name."""
     for name, value in asked.items():
         alerts = alerts.filter(TRAITS[name].where(value))
     return alerts

@@ -91,7 +91,7 @@ class Hub:
             with suppress(TimeoutError):  # without Redis the poll has to do
                 async with asyncio.timeout(LISTEN_SECONDS):
                     await self._listening.wait()
-            self.names, self.open = await self.in_thread(_load)
+            self.names, self.open = await self.in_thread(_names), await self.in_thread(_open_alerts)
 
     async def in_thread(self, work: Callable[..., Any], *args: Any) -> Any:
         """Run database work, outside any org's scope, in the hub's one thread."""
@@ -100,7 +100,7 @@ class Hub:
     # --- sockets -----------------------------------------------------------------------------------------------------
 
     def add(self, client: Client) -> None:
-        """Subscribe a socket; its first frame says where the chain of checksums stands."""
+        """Subscribe a socket; its first frame holds the present checksums."""
         self.clients.add(client)
         client.wire.on_drain = partial(self._catch_up, client)
         client.offer(self._state("hello", client.org_ids))
@@ -116,7 +116,7 @@ class Hub:
             client.offer(self._state("beat", org_ids))
 
     def _catch_up(self, client: Client) -> None:
-        """It has read what it was sent. If it missed a frame, the beat's checksum tells it so."""
+        """The client has read what we sent. If it missed a frame, the checksum of the beat tells it."""
         if client.behind and client in self.clients:
             client.behind = False
             client.offer(self._state("beat", client.org_ids))
@@ -148,13 +148,13 @@ class Hub:
                 self._note(UUID(alert_id) for alert_id in message["ids"])
 
     def _note(self, ids: Iterable[UUID]) -> None:
-        """These alerts are to be sent."""
+        """Remember to send these alerts."""
         self.changed.update(ids)
         if self.changed:
             self._news.set()
 
     async def _flush_often(self) -> None:
-        """The first change goes out at once, what comes within the next 100 ms goes together."""
+        """Send the first change at once, and the changes of the next 100 ms together."""
         while True:
             await self._news.wait()
             self._news.clear()
@@ -241,7 +241,7 @@ class Hub:
 
 
 async def _forever(loop: Callable[[], Awaitable[None]]) -> None:
-    """Run a loop for ever: Redis or the database away costs latency, never the loop."""
+    """Run a loop for ever: an outage of Redis or the database delays rows and never ends the loop."""
     while True:
         try:
             await loop()
@@ -273,10 +273,6 @@ def _open_alerts(org_ids: Iterable[int] | None = None) -> dict[int, dict[UUID, i
     for org_id, alert_id, mark in _open(org_ids).values_list("org_id", "id", MARK):
         found[org_id][alert_id] = mark
     return found
-
-
-def _load() -> tuple[dict[int, str], dict[int, dict[UUID, int]]]:
-    return _names(), _open_alerts()
 
 
 def _differences(ours: dict[int, str]) -> tuple[dict[int, str], dict[int, dict[UUID, int]]]:
@@ -315,7 +311,7 @@ hub = Hub()
 
 
 def checksums(org_ids: Iterable[int] | None) -> dict[str, str]:
-    """What a page carries: the checksums as this process's hub last sent them (while nobody watches: as stored)."""
+    """The checksums for a page: as this process's hub last sent them, or while nobody watches as stored."""
     return hub.checksums(org_ids) if hub.clients else stored_checksums(org_ids)
 
 

@@ -25,22 +25,11 @@ from console.text.wording import clock, duration, initials
 from orgs import clock as database_clock
 from orgs.models import User
 
-TARGET = timedelta(minutes=5)  # brief.md: median time to intervene; beyond it with nobody on it the row turns solid
+TARGET = timedelta(minutes=5)  # of the median time to intervene; past it, with nobody on it, the row turns solid
 GROUPS = {"open": "waiting", "acknowledged": "on-it", "intervened": "on-it", "resolved": "resolved"}
 ICONS = {"critical": "alert-octagon-f", "warning": "alert-triangle-f", "info": "info-circle-f"}
 TONES = {"critical": "crit", "warning": "warn", "info": "info"}
-RELATED = (
-    "org",
-    "room",
-    "room__human",
-    "agent",
-    "source",
-    "acknowledged_by",
-    "intervened_by",
-    "resolved_by",
-    "assigned_to",
-    "verdict_by",
-)
+ACTORS = ("acknowledged_by", "intervened_by", "resolved_by", "assigned_to", "verdict_by")
 # What a feed's checksum sums up: 64 bits of an alert's id and version, by PostgreSQL's hash of a uuid with a seed.
 MARK = Func("pk", "version", function="uuid_hash_extended", output_field=BigIntegerField())
 
@@ -66,7 +55,7 @@ class RowFacts:
 
 def for_rows(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
     """These alerts with everything that a row says."""
-    return alerts.select_related(*RELATED).annotate(text=TEXT)
+    return alerts.select_related("org", "room", "room__human", "agent", "source", *ACTORS).annotate(text=TEXT)
 
 
 def facts_of(alerts: Sequence[Alert]) -> RowFacts:
@@ -234,16 +223,12 @@ def _who_resolved(alert: Alert, now: datetime) -> Who:
     line = sentences.ended(alert, now)
     why: str
     came = alert.human_acted_at is not None or alert.resolved_by_id is not None
-    if alert.verdict:
-        said = (
-            _("{name} called it a real failure.")
-            if alert.verdict == "confirmed"
-            else _("{name} called it a false alarm.")
-        )
-        yours = (
-            _("You called it a real failure.") if alert.verdict == "confirmed" else _("You called it a false alarm.")
-        )
-        why = sentences.whose(alert.verdict_by, said, yours)
+    if alert.verdict == "confirmed":
+        theirs, yours = _("{name} called it a real failure."), _("You called it a real failure.")
+        why = sentences.whose(alert.verdict_by, theirs, yours)
+    elif alert.verdict:
+        theirs, yours = _("{name} called it a false alarm."), _("You called it a false alarm.")
+        why = sentences.whose(alert.verdict_by, theirs, yours)
     else:
         asked = _("Was this a real failure?")
         why = asked if came or alert.source_id else _("No human came. {question}").format(question=asked)

@@ -30,7 +30,7 @@ AUTHORISE_SECONDS = 5.0
 LONGEST_SECONDS = 8 * 3600
 PER_USER = 20
 PER_ADDRESS = 200
-MESSAGES_A_MINUTE = 30  # feed.js sends none; anybody who talks more than this is not feed.js
+MESSAGES_A_MINUTE = 30  # our script sends none; a client that sends more is not our script
 PORTS = {"http": 80, "https": 443}
 
 SIGNED_OUT, TOO_MANY, TALKS_TOO_MUCH = 4401, 4429, 1008
@@ -41,7 +41,7 @@ sockets_per_address: Counter[str] = Counter()
 
 
 def _parts(url: str) -> tuple[str, str, int | None] | None:
-    """Scheme, host and port of an origin, the port of the scheme where none is named; None for what is no origin."""
+    """Scheme, host and port of an origin (by default the port of the scheme); None for a text that is no origin."""
     try:
         parts = urlsplit(url.lower())
         return (parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme]) if parts.hostname else None
@@ -50,8 +50,10 @@ def _parts(url: str) -> tuple[str, str, int | None] | None:
 
 
 def is_our_origin(scope: dict[str, Any]) -> bool:
-    """The Origin header is this very site by our own word, whatever Host the request names: an allowed host with the
-    scheme and port of BASE_URL, or a trusted origin. None, `null` and foreign ones are refused.
+    """Whether the Origin header names this site as we configured it; the Host header does not count.
+
+    It must be an allowed host with the scheme and port of BASE_URL, or a trusted origin. None, `null` and foreign
+    ones are refused.
     """
     given = _parts(dict(scope["headers"]).get(b"origin", b"").decode("latin1"))
     base = urlsplit(settings.BASE_URL)
@@ -95,7 +97,7 @@ def allowed_now(logins: Collection[Login]) -> dict[Login, frozenset[int] | None]
 
 
 class Watch:
-    """Asks every 5 s what the people behind all sockets may see; who may see nothing any more is signed out."""
+    """Asks every 5 s what the people behind all sockets may see, and signs out those who may see nothing any more."""
 
     def __init__(self) -> None:
         self.consumers: set[FeedConsumer] = set()

@@ -1,4 +1,4 @@
-"""The wires of the feed: a frame is encoded once and written to each; one whose client does not read is cut off.
+"""The wires of the feed: we encode a frame once, write it to each, and cut off a client that does not read.
 
 ASGI's `send` encodes anew for every socket, and waits for ever for a client that does not read.
 """
@@ -66,7 +66,7 @@ class Wire(WebSocketsSansIOProtocol):
             self.transport.write(frame.data)
 
     def end(self, code: int) -> None:
-        """Close without waiting; who has not answered 10 s later is cut off."""
+        """Close without waiting; a client that has not answered 10 s later is cut off."""
         if self.close_sent or self.transport.is_closing():
             return
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": ""})
@@ -123,7 +123,7 @@ class PlainWire:
         self._begin({"type": "websocket.send", "text": frame.text.decode()})
 
     def end(self, code: int) -> None:
-        """Begin to close; what is still being sent is given up."""
+        """Begin to close, and give up the frame that is still on its way."""
         if self._sending is not None:
             self._sending.cancel()
         self._begin({"type": "websocket.close", "code": code})

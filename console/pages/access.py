@@ -19,34 +19,28 @@ View = Callable[Concatenate[HttpRequest, ...], HttpResponseBase]
 
 
 def signed_in(view: View) -> View:
-    """For people who are signed in; a part asked for by htmx sends the whole page to the log-in."""
+    """For people who are signed in; when htmx asks for a part, the whole page goes to the log-in."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.user.is_authenticated:
             return view(request, *args, **kwargs)
-        back = request.get_full_path() if request.method == "GET" else "/"
         if request.headers.get("HX-Request"):
-            back = _page_of(request)
-            address = f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': back})}"
-            return HttpResponse(status=401, headers={"HX-Redirect": address})
-        return redirect_to_login(back)
+            page = request.headers.get("HX-Current-URL", "/")
+            query = urlencode({"next": page if is_ours(request, page) else "/"})
+            return HttpResponse(status=401, headers={"HX-Redirect": f"{resolve_url(settings.LOGIN_URL)}?{query}"})
+        return redirect_to_login(request.get_full_path() if request.method == "GET" else "/")
 
     return guarded
 
 
-def _page_of(request: HttpRequest) -> str:
-    url = request.headers.get("HX-Current-URL", "/")
-    return url if is_ours(request, url) else "/"
-
-
 def is_ours(request: HttpRequest, url: str) -> bool:
-    """Whether this address is a page of this very site: nobody is sent elsewhere."""
+    """Whether this address is a page of this site: we send nobody elsewhere."""
     return url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
 
 
 def sent_back(request: HttpRequest, url: str, otherwise: str) -> HttpResponseRedirect:
-    """To an address that the browser named, if it is one of ours; `redirect` would take it for the name of a view."""
+    """Redirect to an address that the browser named, if it is ours; `redirect` would read it as the name of a view."""
     return HttpResponseRedirect(url if is_ours(request, url) else otherwise)
 
 
@@ -58,7 +52,9 @@ def signed_in_user(request: HttpRequest) -> User:
     return user
 
 
-def may_replay(user: User, org_id: int) -> bool:
-    """Specialists and the org's leads look after pushes and people."""
-    led = leads(user)
-    return led is None or org_id in led
+def looked_after(me: User) -> list[int] | None:
+    """The orgs whose sources and pushes this person looks after (None: all). Raises PermissionDenied for none."""
+    led = leads(me)
+    if led == []:
+        raise PermissionDenied
+    return led

@@ -1,4 +1,4 @@
-"""What every page's frame shows. Lazy: the admin and the log-in pages use little of it."""
+"""What the frame of every page shows. Lazy: the admin and the log-in pages use little of it."""
 
 import zoneinfo
 from datetime import datetime
@@ -118,7 +118,7 @@ class Shell:
 
     @cached_property
     def setups(self) -> list[Progress]:
-        """The orgs this person looks after whose setup is not through, the newest first."""
+        """The orgs this person looks after whose setup is not finished, the newest first."""
         if self.led == []:
             return []
         with scope(org=self.led):
@@ -126,12 +126,12 @@ class Shell:
 
     @property
     def setup(self) -> Progress | None:
-        """The newest of them."""
+        """The newest org whose setup is not finished."""
         return next(iter(self.setups), None)
 
     @cached_property
     def trouble(self) -> Gate | None:
-        """For specialists: why no push goes out, if none does."""
+        """For specialists: the gate that holds every push back; None while pushes go out."""
         if self.me is None or not self.me.is_specialist:
             return None
         held = Q(reason="configuration") | Q(reason__in=["breaker", "retry_after"], closed_until__gt=self.now)
@@ -139,13 +139,13 @@ class Shell:
 
     @cached_property
     def held_pushes(self) -> int:
-        """Pushes that wait while none goes out."""
+        """How many pushes wait to go out."""
         with scope(org=self.org_ids):
             return Push.objects.filter(state=Push.State.PENDING).count()
 
     @cached_property
     def words(self) -> dict[str, str | tuple[str, str]]:
-        """What the scripts say, in the page's language; what is counted in both its forms."""
+        """The texts of the scripts in the page's language; a counted one in both its forms."""
         return {
             "mark": decimal_mark(),
             "hours": _("{hours} h {minutes}"),
@@ -184,7 +184,7 @@ class Shell:
 
     @cached_property
     def languages(self) -> list[tuple[str, str, bool]]:
-        """Code, own name, whether it is the page's."""
+        """Code and own name of each language, and whether the page is in it."""
         return [(code, str(name), code == translation.get_language()) for code, name in settings.LANGUAGES]
 
 

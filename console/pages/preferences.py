@@ -54,7 +54,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def set_language(request: HttpRequest) -> HttpResponse:
-    """`POST /language`: for somebody signed out a cookie, for a person their own setting."""
+    """`POST /language`: sets a cookie, and for somebody who is signed in their own setting too."""
     response = sent_back(request, request.POST.get("next", "/"), "/")
     language = request.POST.get("language", "")
     if language not in dict(settings.LANGUAGES) or not check_for_language(language):

@@ -3,7 +3,6 @@
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -13,10 +12,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from alerts.delivery.outbox import NotDead, replay
 from alerts.models import Push
-from console.pages.access import signed_in, signed_in_user
+from console.pages.access import looked_after, signed_in, signed_in_user
 from console.text.sentences import ENDED
 from orgs import clock
-from orgs.auth import leads
 from orgs.models import User
 
 SHOWN = 100
@@ -24,9 +22,7 @@ SHOWN = 100
 
 def _dead(me: User) -> QuerySet[Push]:
     """The dead pushes this person looks after. Raises PermissionDenied for those who look after none."""
-    led = leads(me)
-    if led is not None and not led:
-        raise PermissionDenied
+    led = looked_after(me)
     dead = Push.objects.filter(state=Push.State.DEAD)
     return dead if led is None else dead.filter(org__in=led)
 
@@ -56,9 +52,9 @@ def replay_one(request: HttpRequest, push_id: UUID) -> HttpResponse:
     try:
         replay(push_id, me)
     except NotDead:
-        messages.info(request, _("It is not dead any more."))
+        messages.info(request, _("This push is no longer dead."))
     else:
-        messages.success(request, _("In line again."))
+        messages.success(request, _("The push is in line again."))
     return redirect("pushes")
 
 

@@ -14,7 +14,8 @@ def field(bound: BoundField, label: str = "", hint: bool = True) -> dict[str, An
     """A field with its label, hint and errors, tied together for screen readers. `label` replaces its own."""
     if not hint:
         bound.help_text = ""
-    described = [f"{bound.auto_id}-{what}" for what in ("error", "hint") if _has(bound, what)]
+    parts = {"error": bound.errors, "hint": bound.help_text}
+    described = [f"{bound.auto_id}-{what}" for what, text in parts.items() if text]
     kind = "form-select" if isinstance(bound.field.widget, Select) else "form-control"
     attributes: dict[str, Any] = {"class": f"{kind} is-invalid" if bound.errors else kind}
     if described:
@@ -27,7 +28,3 @@ def field(bound: BoundField, label: str = "", hint: bool = True) -> dict[str, An
 def sends_mail() -> bool:
     """Whether this installation can send e-mail."""
     return bool(settings.EMAIL_CONFIGURED)
-
-
-def _has(bound: BoundField, what: str) -> bool:
-    return bool(bound.errors if what == "error" else bound.help_text)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 WIDTH, HEIGHT = 360, 168
-LEFT, RIGHT, TOP, BOTTOM = 40.0, 300.0, 20.0, 138.0  # what is right of it says what the lines are
+LEFT, RIGHT, TOP, BOTTOM = 40.0, 300.0, 20.0, 138.0  # the words beside the lines stand right of it
 APART = 14  # two labels closer than this would cover each other
 PERCENT = (1, 2, 5, 10, 20, 50, 100)
 SECONDS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 604800, 2592000)
@@ -13,7 +13,7 @@ SECONDS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 8640
 
 @dataclass(frozen=True)
 class Dot:
-    """A point of the line; `label` is told on hover."""
+    """A point of the line; `label` shows on hover."""
 
     x: float
     y: float

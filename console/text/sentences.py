@@ -22,9 +22,9 @@ BECAUSE = {
     "worsened": gettext_lazy("it got worse."),
     "repeat_due": gettext_lazy("nobody has acted yet."),
     "rearmed": gettext_lazy("it failed again."),
-    "silent_source": gettext_lazy("nothing is heard from it."),
+    "silent_source": gettext_lazy("it sends no data."),
     "rejected_items": gettext_lazy("much of what it sends is refused."),
-    "escalated": gettext_lazy("nobody of the tier before has acted."),
+    "escalated": gettext_lazy("nobody on the tier before has acted."),
     "test": gettext_lazy("a test."),
 }
 
@@ -38,7 +38,7 @@ QUIETLY = {
     "attached": gettext_lazy("Not pushed: the alert is no worse than before."),
 }
 
-# Why one person's push was skipped, cancelled or is dead; `no_longer_needed` also by how its alert ended.
+# Why one person's push was skipped, cancelled or is dead; for `no_longer_needed` also how its alert ended.
 ENDED = {
     "throttled": gettext_lazy("Not pushed: told about this less than 5 min before."),
     "superseded": gettext_lazy("Not sent: a newer push took its place."),
@@ -52,7 +52,7 @@ ENDED = {
     "refused": gettext_lazy("Not sent: notification-service refused it."),
     "gave_up": gettext_lazy("Not sent: notification-service could not be reached."),
 }
-# The changes after which nobody needs telling; "": its reason says more, if somebody did not just resolve it.
+# The changes after which nobody needs a push; "": the reason of the change says more, unless a person resolved it.
 ENDINGS = {"resolved": "", "abandoned": "abandoned"} | dict.fromkeys(
     ("acknowledged", "assigned", "snoozed", "opened_room", "intervened"), "no_longer_needed"
 )
@@ -60,7 +60,7 @@ ENDINGS = {"resolved": "", "abandoned": "abandoned"} | dict.fromkeys(
 
 @dataclass(frozen=True)
 class Told:
-    """What became of one person's push: its state, and when they were last told about the room before it."""
+    """What became of one person's push: its state, and when this person was last told about the room before it."""
 
     user: User
     state: str
@@ -69,7 +69,7 @@ class Told:
 
 
 def why_ended(push: Push, transitions: Iterable[Transition]) -> str:
-    """The key in ENDED of why a push ended: an alert may have ended by itself. `transitions` are its alert's."""
+    """The key in ENDED that says why a push ended; an alert may have ended by itself. `transitions` are the alert's."""
     if push.ended_reason == "no_longer_needed":
         ends = [t for t in transitions if t.change in ENDINGS and t.at <= (push.ended_at or t.at)]
         if ends:
@@ -90,14 +90,13 @@ def severity_name(severity: str) -> str:
 
 def pushed(reason: str, told: Sequence[Told], at: datetime | None, now: datetime) -> SafeString:
     """`Pushed to Rina and Bayu 58 s ago: first failure in this room.`; `at` None leaves the time out."""
-    users = [one.user for one in told]
-    because = BECAUSE.get(reason, "")
     again = reason in ("worsened", "repeat_due", "rearmed")
+    parts = {"people": people([one.user for one in told]), "because": BECAUSE.get(reason, "")}
     if at is None:
         text = _("Pushed again to {people}: {because}") if again else _("Pushed to {people}: {because}")
-        return format_html(text, people=people(users), because=because)
+        return format_html(text, **parts)
     text = _("Pushed again to {people} {ago}: {because}") if again else _("Pushed to {people} {ago}: {because}")
-    return format_html(text, people=people(users), ago=ago(at, now), because=because)
+    return format_html(text, ago=ago(at, now), **parts)
 
 
 def not_pushed(users: Sequence[User], when: SafeString | None) -> SafeString:
@@ -105,17 +104,12 @@ def not_pushed(users: Sequence[User], when: SafeString | None) -> SafeString:
     if not users or when is None:
         return format_html("{}", QUIETLY["attached"])
     if len(users) == 1:
-        return whose(
-            users[0],
-            _("Not pushed: {name} was told {ago}."),
-            _("Not pushed: you were told {ago}."),
-            ago=when,
-        )
+        return whose(users[0], _("Not pushed: {name} was told {ago}."), _("Not pushed: you were told {ago}."), ago=when)
     return format_html(_("Not pushed: {people} were told {ago}."), people=people(users), ago=when)
 
 
 def telling(reason: str, told: Sequence[Told], at: datetime | None, now: datetime) -> list[tuple[SafeString, bool]]:
-    """The sentences of one occasion to tell people, each with whether it says that somebody was told.
+    """The sentences of one occasion to tell people, and for each whether it says that somebody was told.
 
     With `at` the times are seen from `now`; without it (a timeline) from the occasion itself, which was at `now`.
     """
@@ -136,12 +130,12 @@ def telling(reason: str, told: Sequence[Told], at: datetime | None, now: datetim
 
 
 def unroutable(agent: str) -> SafeString:
-    """Nobody is assigned: on screen and to specialists, never silence."""
+    """No supervisor is assigned, so the screen and the specialists are told."""
     return format_html(_("Nobody can be told: no supervisor backs up {agent}."), agent=bdi(agent))
 
 
 def quietly(reason: str) -> SafeString:
-    """Why an event that was added told nobody."""
+    """Why nobody was told about an event that joined an alert."""
     return format_html("{}", QUIETLY.get(reason, QUIETLY["attached"]))
 
 

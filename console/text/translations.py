@@ -1,4 +1,4 @@
-"""Which texts are to be translated, and which are: read from the sources, without gettext's tools."""
+"""Which texts need a translation, and which have one: read from the sources, without gettext's tools."""
 
 import ast
 import gettext
@@ -28,7 +28,7 @@ def wanted(base: Path) -> set[str]:
         for path in (base / folder).rglob("*.*"):
             if path.suffix in (".html", ".txt"):
                 blanked = templatize(path.read_text(), origin=str(path))  # all but the texts is X-ed out
-                found |= {_value(literal) for literal in IN_TEMPLATE.findall(blanked)}
+                found |= {str(ast.literal_eval(literal)) for literal in IN_TEMPLATE.findall(blanked)}
     return found - {""}
 
 

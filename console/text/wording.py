@@ -5,13 +5,14 @@ name for "you" and writes every time in one's own zone. A page is written for it
 """
 
 import zoneinfo
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from django.utils import timezone, translation
-from django.utils.html import format_html
+from django.utils.dates import MONTHS_3
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -25,7 +26,7 @@ _reader: ContextVar[str] = ContextVar("reader", default="")
 
 @contextmanager
 def read_by(user: User) -> Iterator[None]:
-    """What is worded inside is for this person alone: "you" for their name, the current time zone for every time."""
+    """Word texts for this person alone: "you" for their name, the current time zone for every time."""
     token = _reader.set(user.sso_id)
     try:
         yield
@@ -33,13 +34,14 @@ def read_by(user: User) -> Iterator[None]:
         _reader.reset(token)
 
 
-def _zone(zone: str) -> zoneinfo.ZoneInfo:
-    return zoneinfo.ZoneInfo(timezone.get_current_timezone_name() if _reader.get() else zone)
+def _local(at: datetime, zone: str) -> datetime:
+    """In the zone of the one reader, if there is one, else in `zone`."""
+    return at.astimezone(zoneinfo.ZoneInfo(timezone.get_current_timezone_name() if _reader.get() else zone))
 
 
-def decimal_mark(separator: str = ":") -> str:
+def decimal_mark() -> str:
     """The mark between hours and minutes: a colon, in Indonesian a full stop."""
-    return "." if translation.get_language() == "id" else separator
+    return "." if translation.get_language() == "id" else ":"
 
 
 def duration(seconds: float) -> str:
@@ -69,34 +71,27 @@ def ago(at: datetime, now: datetime) -> SafeString:
 
 
 def before(at: datetime, then: datetime) -> SafeString:
-    """`2 min before`: how long before `then`, which the sentence stands beside; it does not change any more."""
+    """`2 min before`: how long before `then`, which stands beside the sentence; the browser leaves it as it is."""
     return format_html("{}", _("{span} before").format(span=span((then - at).total_seconds())))
 
 
 def clock(at: datetime, zone: str, *, seconds: bool = False) -> SafeString:
     """`02:13` in the zone, rewritten by the browser in the reader's zone."""
-    local = at.astimezone(_zone(zone))
     mark = decimal_mark()
-    text = local.strftime(f"%H{mark}%M{mark}%S" if seconds else f"%H{mark}%M")
+    text = _local(at, zone).strftime(f"%H{mark}%M{mark}%S" if seconds else f"%H{mark}%M")
     return format_html('<time datetime="{}" data-clock="{}">{}</time>', at.isoformat(), "s" if seconds else "m", text)
 
 
 def day_clock(at: datetime, zone: str) -> SafeString:
     """`14 Nov 19:02`: day and time, for what may be older than today."""
-    local = at.astimezone(_zone(zone))
-    text = f"{local.day} {_month(local.month)} {local:%H}{decimal_mark()}{local:%M}"
+    local = _local(at, zone)
+    text = f"{day_of(local)} {local:%H}{decimal_mark()}{local:%M}"
     return format_html('<time datetime="{}" data-clock="d">{}</time>', at.isoformat(), text)
 
 
 def day_of(day: date, *, year: bool = False) -> str:
     """`14 Nov`, `14 Nov 2026`: a day of the calendar, which is the same in every zone."""
-    return f"{day.day} {_month(day.month)}" + (f" {day.year}" if year else "")
-
-
-def _month(number: int) -> str:
-    from django.utils.dates import MONTHS_3
-
-    return str(MONTHS_3[number]).capitalize()
+    return f"{day.day} {str(MONTHS_3[day.month]).capitalize()}" + (f" {day.year}" if year else "")
 
 
 def short_name(name: str) -> str:
@@ -114,7 +109,7 @@ def initials(name: str) -> str:
 
 
 def bdi(text: object) -> SafeString:
-    """What others wrote, standing alone: in another script it turns none of the words around it."""
+    """What others wrote, isolated: a name in a right-to-left script turns none of the words around it."""
     return format_html("<bdi>{}</bdi>", text)
 
 
@@ -130,18 +125,17 @@ def person(user: User | None, *, start: bool = False) -> SafeString:
 
 def people(users: Sequence[User]) -> SafeString:
     """`Rina`, `Rina and Bayu`, `Rina, Bayu and Sinta`, `Rina, Bayu, Sinta and 4 more`."""
-    names = [person(user) for user in users[:NAMED]]
-    more = len(users) - len(names)
-    if more:
-        last: SafeString | str = _("{n} more").format(n=more)
-    else:
-        last = names.pop() if names else ""
-    if not names:
-        return format_html("{}", last)
-    listed = names[0]
-    for name in names[1:]:
-        listed = format_html("{}, {}", listed, name)
-    return format_html(_("{first} and {last}"), first=listed, last=last)
+    names: list[str] = [person(user) for user in users[:NAMED]]
+    if more := users[NAMED:]:
+        names.append(_("{n} more").format(n=len(more)))
+    if len(names) < 2:
+        return format_html("{}", names[0] if names else "")
+    return format_html(_("{first} and {last}"), first=commas(names[:-1]), last=names[-1])
+
+
+def commas(texts: Iterable[str]) -> SafeString:
+    """`Rina, Bayu, Sinta`"""
+    return format_html_join(", ", "{}", ((text,) for text in texts))
 
 
 def whose(user: User | None, theirs: str, yours: str, **parts: object) -> SafeString:
@@ -149,20 +143,14 @@ def whose(user: User | None, theirs: str, yours: str, **parts: object) -> SafeSt
 
     `theirs` has `{name}`; `yours` has not. The browser shows the second to its bearer.
     """
-    if user is not None and user.sso_id == _reader.get():
-        return format_html(yours, **parts) if parts else format_html("{}", yours)
-    name = bdi(short_name(str(user))) if user is not None else _("A human agent")
-    said = format_html(theirs, name=name, **parts)
     if user is None:
-        return said
+        return format_html(theirs, name=_("A human agent"), **parts)
+    own = format_html(yours, **parts) if parts else format_html("{}", yours)
+    if user.sso_id == _reader.get():
+        return own
     return format_html(
         '<span data-person="{}"><span data-theirs>{}</span><span data-yours hidden>{}</span></span>',
         user.sso_id,
-        said,
-        format_html(yours, **parts) if parts else yours,
+        format_html(theirs, name=bdi(short_name(str(user))), **parts),
+        own,
     )
-
-
-def since(start: datetime, end: datetime) -> timedelta:
-    """Time from start to end, never below zero (clocks of senders differ)."""
-    return max(end - start, timedelta(0))

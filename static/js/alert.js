@@ -1,4 +1,4 @@
-// An alert's page: whatever the feed says about this alert, or while a push is on its way, its part is asked for again.
+// An alert's page loads its part again when the feed sends this alert, and every few seconds while a push is on its way.
 
 import { personalise } from "./words.js";
 

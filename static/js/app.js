@@ -27,5 +27,5 @@ if (follow) {
   follow(feed);
   feed.start();
 }
-// Until here the page counts as dead: after a few seconds its banner says so (live.css), whichever file failed to come.
+// Until here the page counts as dead: if any file fails to load, its banner says so after a few seconds (live.css).
 if (window.htmx) document.documentElement.dataset.alive = "true";

@@ -20,7 +20,7 @@ let feed; // the section in the page
 let asked = {}; // the filters
 let sums = {};
 let counts = {}; // per group, of what passes the filters
-let waiting = 0; // in all my orgs, whatever the filters
+let waiting = 0; // in all my orgs, without the filters
 let known = new Map(); // id -> {version, group, counted}
 let pending = new Map(); // id -> row that is not in the list yet
 let paused = false;
@@ -38,7 +38,7 @@ export function start(socket) {
   setInterval(settle, SETTLE_EVERY);
 }
 
-// What the server lists belongs here, whatever the script would say: the two can never send each other in circles.
+// A row that the server lists belongs here, even if the script disagrees: so the two never send each other in circles.
 function believe(section) {
   for (const row of section.querySelectorAll(".lm-row")) row.dataset.listed = "";
   return section;
@@ -116,7 +116,7 @@ function count(row, before, version) {
   showCounts();
 }
 
-// The row changes in place: same height, same focus, whatever it says now.
+// The row changes in place and keeps its height and focus.
 function replace(old, row) {
   const focus = old.contains(document.activeElement) ? document.activeElement.dataset.key || "open" : "";
   if (old.classList.contains("is-cursor")) row.classList.add("is-cursor");
@@ -153,7 +153,7 @@ function faded(row) {
   return feed.dataset.tab === "all" && old(row);
 }
 
-// Once a second, and after every frame: let in what waits if nobody reads, else say how much waits.
+// Once a second, and after every frame: show the rows that wait if nobody reads, else say how many wait.
 function settle() {
   headDue -= SETTLE_EVERY;
   if (headDue <= 0 && document.visibilityState === "visible") loadHead();
@@ -165,7 +165,7 @@ function settle() {
   pill();
 }
 
-// What was kept at its height for a reader finds its own again, if it is not that.
+// A row that kept its old height for a reader takes its own height again.
 function cramped() {
   return [...feed.querySelectorAll(".is-kept")].some((kept) => {
     const { height } = kept.style;
@@ -181,7 +181,7 @@ function loosen(kept) {
   kept.classList.remove("is-kept");
 }
 
-// A new section with every row in its place takes the place of the old one.
+// Build a new section with every row in its place, and replace the old one.
 function rebuild(moved) {
   if (feed.querySelector("[data-empty]") && pending.size) feed.querySelector("[data-empty]").remove();
   const made = feed.cloneNode(true);

@@ -1,4 +1,4 @@
-// A log-in in another tab makes this page's token worthless. Who is signed in now is looked up, and the act repeated once.
+// A log-in in another tab makes this page's token worthless: look up who is signed in now, and repeat the act once.
 
 import { answeredStale, onAnswer, toast, toastAfterLoading } from "./toast.js";
 import { fill, me, words } from "./words.js";

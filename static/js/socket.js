@@ -1,4 +1,4 @@
-// The one socket to the feed: opens, listens, comes back. Says nothing itself.
+// The one socket to the feed: opens, listens, reconnects. It sends nothing.
 
 import { look } from "./session.js";
 import { clock, fill, now, span, words } from "./words.js";
@@ -92,7 +92,7 @@ export class Feed extends EventTarget {
   }
 
   show() {
-    const waits = !this.opened && Date.now() - this.tried < 2000; // nothing is said of a socket that opens at once
+    const waits = !this.opened && Date.now() - this.tried < 2000; // a socket that opens at once needs no notice
     const state = this.staleSince !== null ? "stale" : this.opened ? "live" : waits ? "" : "connecting";
     if (state && this.link.dataset.state !== state) this.word(state);
     const age = this.link.querySelector("[data-link-age]");
@@ -101,7 +101,7 @@ export class Feed extends EventTarget {
     this.say();
   }
 
-  // A fresh element in the place of the old one: whatever its width, nothing has moved.
+  // A fresh element replaces the old one: however wide it is, nothing counts as moved.
   word(state) {
     const link = this.link.cloneNode(true);
     link.dataset.state = state;

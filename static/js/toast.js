@@ -1,4 +1,4 @@
-// What an act answered, with its undo. Stays 8 s, and for as long as the pointer or focus is on it.
+// The answer to an act, with its undo. It stays 8 s, and as long as the pointer or focus is on it.
 
 import { words } from "./words.js";
 
@@ -55,7 +55,7 @@ export function start() {
 // The page's token is not the session's: there has been another log-in.
 export const answeredStale = (xhr) => xhr.status === 403 && xhr.getResponseHeader("X-Refused") === "csrf";
 
-// Said by the page that is loaded next.
+// The page that is loaded next says this.
 export const toastAfterLoading = (text) => sessionStorage.setItem("lm-toast", text);
 
 // Every answer to htmx, and what was asked. Not by htmx's own event: the row that asked may have been replaced by then, and hears nothing.

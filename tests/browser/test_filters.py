@@ -129,7 +129,7 @@ def test_an_older_page_of_the_resolved_stands(site: Site) -> None:
     page = site.page(site.scene.people[0])
     page.clock.install()
     asked = feed_loads(page)
-    cursor = board.encode_cursor(Alert(resolved_at=datetime.now(UTC), pk="ffffffff-ffff-7fff-bfff-ffffffffffff"))
+    cursor = board.NEWEST_END.cursor(Alert(resolved_at=datetime.now(UTC), pk="ffffffff-ffff-7fff-bfff-ffffffffffff"))
     page.goto(f"/?tab=resolved&cursor={cursor}")
     live(page)
     page.clock.fast_forward(10_000)

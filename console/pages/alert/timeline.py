@@ -4,19 +4,24 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
+from alerts.actions.book import alert_facts, room_facts
+from alerts.decide import REPEATS, next_timer
 from alerts.models import SOURCE_SIGNALS, Alert, FailureEvent, Push, Transition
 from console.text import sentences
 from console.text.sentences import Told, signal_name, telling, why_ended
-from console.text.wording import bdi, before, clock, person, span, whose
+from console.text.wording import bdi, before, clock, commas, people, person, span, whose
+from orgs.models import User
+from orgs.routing import recipients
 
 EVENTS_SHOWN = 200
 TRANSITIONS_SHOWN = 400
 OF_AN_EVENT = frozenset({"opened", "attached", "worsened", "rearmed"})
-PARTS = ("all", "failures", "decisions", "people")
+SENT = ("pending", "sending", "sent")  # pushes that tell somebody
 EVENT_ICONS = {
     "agent_error": "alert-octagon-f",
     "unexpected_handoff": "arrows-right-left",
@@ -68,41 +73,49 @@ class TimelineItem:
 
 @dataclass(frozen=True)
 class History:
-    """The rows behind an alert's page; `older` events are left out."""
+    """The rows behind an alert's page."""
 
     alert: Alert
     events: list[FailureEvent]
     transitions: list[Transition]
     pushes: list[Push]
-    older: int
+
+    @property
+    def older(self) -> int:
+        """How many events are left out; the alert of a source has none."""
+        return max(0, self.alert.event_count - len(self.events)) if self.alert.room_id else 0
+
+    @cached_property
+    def occasions(self) -> dict[int, list[Told]]:
+        """Who was to be told, by occurrence, with the time when each was told before it."""
+        told: dict[int, list[Told]] = defaultdict(list)
+        last: dict[int, datetime] = {}
+        for push in self.pushes:
+            why = why_ended(push, self.transitions)
+            told[push.occurrence].append(Told(push.supervisor, push.state, why, last.get(push.supervisor_id)))
+            if push.state in SENT:
+                last[push.supervisor_id] = push.planned_at
+        return told
 
 
 def load_history(alert: Alert) -> History:
     """Three queries; run it inside a scope."""
-    events = list(FailureEvent.objects.filter(alert=alert).order_by("-received_at", "-pk")[:EVENTS_SHOWN])
+    events = FailureEvent.objects.filter(alert=alert).order_by("-received_at", "-pk")
     transitions = Transition.objects.filter(alert=alert).select_related("actor").order_by("-at", "-id")
-    pushes = (
-        Push.objects.filter(alert=alert)
-        .select_related("supervisor")
-        .order_by("planned_at", "tier", "supervisor__name", "pk")
-    )
-    return History(alert, events, list(transitions[:TRANSITIONS_SHOWN]), list(pushes), _older(alert, len(events)))
-
-
-def _older(alert: Alert, shown: int) -> int:
-    return max(0, alert.event_count - shown) if alert.room_id else 0  # a source's alert has no failure events
+    pushes = Push.objects.filter(alert=alert).select_related("supervisor")
+    pushes = pushes.order_by("planned_at", "tier", "supervisor__name", "pk")
+    return History(alert, list(events[:EVENTS_SHOWN]), list(transitions[:TRANSITIONS_SHOWN]), list(pushes))
 
 
 def timeline(history: History, part: str) -> list[TimelineItem]:
     """The entries of one part (`all`, `failures`, `decisions`, `people`), newest first."""
-    occasions = _occasions(history)
     by_event: dict[int, list[Transition]] = defaultdict(list)
     for transition in history.transitions:
         if transition.event_id is not None:
             by_event[transition.event_id].append(transition)
-    items = [_event_item(event, by_event.get(event.pk, []), occasions, history) for event in history.events]
+    items = [_event_item(event, by_event.get(event.pk, []), history) for event in history.events]
     items += [
-        _change_item(transition, occasions, history)
+        _change_item(transition, history)
         for transition in history.transitions
         if transition.event_id is None and (transition.change != "attached" or history.alert.source_id is not None)
     ]
@@ -111,39 +124,14 @@ def timeline(history: History, part: str) -> list[TimelineItem]:
     return [item for item in items if part == "all" or part in item.parts]
 
 
-def _occasions(history: History) -> dict[int, list[Told]]:
-    """Who was to be told, by occurrence, with the time each was told before it."""
-    told: dict[int, list[Told]] = defaultdict(list)
-    last: dict[int, datetime] = {}
-    for push in history.pushes:
-        why = why_ended(push, history.transitions)
-        one = Told(push.supervisor, push.state, why, last.get(push.supervisor_id))
-        told[push.occurrence].append(one)
-        if push.state in ("pending", "sending", "sent"):
-            last[push.supervisor_id] = push.planned_at
-    return told
-
-
-def _last_told(history: History, at: datetime) -> tuple[list[Told], datetime | None]:
-    """The newest occasion before `at` on which somebody was told."""
-    earlier = [p for p in history.pushes if p.planned_at <= at and p.state in ("pending", "sending", "sent")]
-    if not earlier:
-        return [], None
-    newest = max(push.occurrence for push in earlier)
-    found = [push for push in earlier if push.occurrence == newest]
-    return [Told(push.supervisor, push.state) for push in found], found[0].planned_at
-
-
-def _event_item(
-    event: FailureEvent, changes: Sequence[Transition], occasions: dict[int, list[Told]], history: History
-) -> TimelineItem:
+def _event_item(event: FailureEvent, changes: Sequence[Transition], history: History) -> TimelineItem:
     said: list[Said] = []
     if any(change.change == "opened" for change in changes):
         said.append(Said(_("Alert opened.")))
     for change in changes:
         if change.change == "worsened":
             said.append(Said(_worse(change)))
-        said += _decision(change.reason, change.occurrence, change.at, occasions, history)
+        said += _decision(change, history)
     if not changes:
         said.append(Said(sentences.quietly(event.reason), event.reason))
     return TimelineItem(
@@ -173,7 +161,7 @@ def event_note(event: FailureEvent, zone: str) -> str:
                 _("{count} of {cap} messages used").format(count=event.message_count or 0, cap=event.message_cap)
             )
         case "unexpected_handoff":
-            notes.append(_("taken over by nobody") if event.handoff_completed is False else _("handed over"))
+            notes.append(_("nobody took over") if event.handoff_completed is False else _("handed over"))
             notes += _theirs(event.handoff_reason)
         case "agent_error":
             notes += _theirs(event.error_type, event.error_message)
@@ -182,14 +170,10 @@ def event_note(event: FailureEvent, zone: str) -> str:
     if event.clock_flagged:
         notes.append(_("the sender's clock is ahead"))
     if "truncated" in event.flags:
-        notes.append(_("a text of it was cut or cleaned"))
+        notes.append(_("some of its text was cut or cleaned"))
     if "secret" in event.flags:
         notes.append(_("a secret in it was replaced"))
-    kept = [note for note in notes if note]
-    line = format_html("{}", kept[0]) if kept else format_html("{}", "")
-    for note in kept[1:]:
-        line = format_html("{}, {}", line, note)
-    return line
+    return commas(note for note in notes if note)
 
 
 def _theirs(*texts: str) -> list[str]:
@@ -205,41 +189,38 @@ def _worse(change: Transition) -> str:
     )
 
 
-def _decision(
-    reason: str, occurrence: int, at: datetime, occasions: dict[int, list[Told]], history: History
-) -> list[Said]:
+def _decision(change: Transition, history: History) -> list[Said]:
+    reason, at = change.reason, change.at
     if reason == "unroutable":
         agent = history.alert.agent.name if history.alert.agent else ""
         return [Said(sentences.unroutable(agent), reason)]
-    if occurrence:
-        said = telling(reason, occasions.get(occurrence, []), None, at)
+    if change.occurrence:
+        said = telling(reason, history.occasions.get(change.occurrence, []), None, at)
         return [Said(text, "" if n else reason, push) for n, (text, push) in enumerate(said)]
-    if reason in ("attached", "acknowledged", "snoozed"):
-        told, told_at = _last_told(history, at)
-        if told and reason == "attached" and told_at is not None:
-            users = [one.user for one in told]
-            return [Said(sentences.not_pushed(users, before(told_at, at)), reason)]
+    earlier = [push for push in history.pushes if push.planned_at <= at and push.state in SENT]
+    if reason == "attached" and earlier:
+        newest = max(push.occurrence for push in earlier)
+        told = [push for push in earlier if push.occurrence == newest]
+        when = before(told[0].planned_at, at)
+        return [Said(sentences.not_pushed([push.supervisor for push in told], when), reason)]
     return [Said(sentences.quietly(reason), reason)] if reason else []
 
 
-def _change_item(change: Transition, occasions: dict[int, list[Told]], history: History) -> TimelineItem:
-    people = change.actor_id is not None or change.change in ("intervened", "opened_room")
+def _change_item(change: Transition, history: History) -> TimelineItem:
+    note = change.detail.get("note", "")
+    said = [Said(format_html("“{}”", bdi(note)))] if note else []
+    if change.occurrence or change.reason == "unroutable":
+        said = _decision(change, history)
+    human = change.actor_id is not None or change.change in ("intervened", "opened_room")
     return TimelineItem(
         at=change.at,
         icon=CHANGE_ICONS.get(change.change, "history"),
-        node="human" if people else "crit" if change.change == "worsened" else "",
+        node="human" if human else "crit" if change.change == "worsened" else "",
         title=change_title(change, history.alert),
-        said=_decision(change.reason, change.occurrence, change.at, occasions, history)
-        if change.occurrence or change.reason == "unroutable"
-        else _note(change),
-        parts={"people"} if people else {"decisions"},
+        said=said,
+        parts={"people"} if human else {"decisions"},
         order=change.pk,
     )
-
-
-def _note(change: Transition) -> list[Said]:
-    note = change.detail.get("note", "")
-    return [Said(format_html("“{}”", bdi(note)))] if note else []
 
 
 def change_title(change: Transition, alert: Alert) -> str:
@@ -265,8 +246,10 @@ def change_title(change: Transition, alert: Alert) -> str:
             return whose(who, _("{name} snoozed it until {time}"), _("You snoozed it until {time}"), time=time)
         case "opened_room":
             return whose(who, _("{name} opened the room"), _("You opened the room"))
+        case "intervened" if detail.get("cause") == "assigned":
+            return whose(who, _("{name} was assigned the room"), _("You were assigned the room"))
         case "intervened":
-            return _intervened(change)
+            return whose(who, _("{name} wrote in the room"), _("You wrote in the room"))
         case "returned":
             return _("The bot has the room back")
         case "resolved":
@@ -275,8 +258,10 @@ def change_title(change: Transition, alert: Alert) -> str:
             return _("Closed after 24 h: nobody came")
         case "reopened":
             return whose(who, _("{name} opened it again"), _("You opened it again"))
+        case "verdict" if detail.get("to") == "false_alarm":
+            return whose(who, _("{name} called it a false alarm"), _("You called it a false alarm"))
         case "verdict":
-            return _verdict(change)
+            return whose(who, _("{name} called it a real failure"), _("You called it a real failure"))
         case "expired" if detail.get("cause") == "undelivered":
             return whose(
                 who,
@@ -284,7 +269,7 @@ def change_title(change: Transition, alert: Alert) -> str:
                 _("You wrote, but the message did not reach the customer"),
             )
         case "expired":
-            return _("{name} did not come: it is open again").format(name=named or _("Whoever took it"))
+            return _("{name} did not come: it is open again").format(name=named or _("The person who took it"))
         case "repeated":
             return _("Nobody acted for {span}").format(span=span((change.at - alert.ladder_from).total_seconds()))
         case "worsened" if detail.get("cause") == "handed_off":
@@ -292,26 +277,14 @@ def change_title(change: Transition, alert: Alert) -> str:
     return _worse(change) if change.change == "worsened" else _("It failed again")
 
 
-def _intervened(change: Transition) -> str:
-    if change.detail.get("cause") == "assigned":
-        return whose(change.actor, _("{name} was assigned the room"), _("You were assigned the room"))
-    return whose(change.actor, _("{name} wrote in the room"), _("You wrote in the room"))
-
-
 def _resolved(change: Transition) -> str:
     if change.reason == "recovered":
-        return _("Recovered: it is heard again, and what it sends is taken")
+        return _("Recovered: it sends data again, and we accept it")
     if change.reason == "quiet":
         return _("Closed: quiet for 30 min, and nobody waited")
     if change.reason == "room":
         return whose(change.actor, _("{name} resolved the room"), _("You resolved the room"))
     return whose(change.actor, _("{name} resolved it"), _("You resolved it"))
-
-
-def _verdict(change: Transition) -> str:
-    if change.detail.get("to") == "false_alarm":
-        return whose(change.actor, _("{name} called it a false alarm"), _("You called it a false alarm"))
-    return whose(change.actor, _("{name} called it a real failure"), _("You called it a real failure"))
 
 
 def _opened_item(push: Push) -> TimelineItem:
@@ -320,3 +293,26 @@ def _opened_item(push: Push) -> TimelineItem:
     note = _("{span} after it was sent").format(span=after)
     title = whose(push.supervisor, _("{name} opened the push"), _("You opened the push"))
     return TimelineItem(push.opened_at, "device-mobile", "human", title, note, parts={"people"})
+
+
+def next_step(alert: Alert) -> str:
+    """What time alone will do next, and when; empty for a resolved alert. One query."""
+    if alert.room is None:
+        return ""
+    timer = next_timer(alert_facts(alert), room_facts(alert.room))
+    if timer is None:
+        return ""
+    at = format_html("<b>{}</b>", format_html(_("Next at {time}"), time=clock(timer[0], alert.org.zone, seconds=True)))
+    match timer[1]:
+        case "quiet":
+            return format_html(_("{at}, if nothing more happens and nobody waits: it closes by itself."), at=at)
+        case "abandoned":
+            return format_html(_("{at}, if nobody comes: it closes as abandoned."), at=at)
+    key = (alert.org_id, alert.agent_id or 0)
+    users = [User(sso_id=one.sso_id, name=one.name) for one in recipients({key})[key]]
+    told = people(users) if users else _("nobody can be told: no supervisor is assigned")
+    sentence = {
+        "expired": _("{at}, unless somebody writes in the room: it opens again; told: {people}."),
+        "handed_off": _("{at}, unless a human writes: it becomes critical; told: {people}."),
+    }.get(timer[1], _("{at}, unless somebody acts: repeat {n} of {all}; told: {people}."))
+    return format_html(sentence, at=at, people=told, n=alert.repeats_done + 1, all=len(REPEATS))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -12,17 +13,19 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from alerts import actions
 from alerts.links import room_url
 from alerts.models import Alert
 from console.live.hub import checksums
-from console.live.rows import facts_of, for_rows, name_of, view_of, views
+from console.live.rows import facts_of, for_rows, ladder, name_of, view_of, views
 from console.pages.access import sent_back, signed_in, signed_in_user
 from console.pages.alert import timeline
-from console.pages.reach import words as reach
+from console.text import hops
 from console.text.sentences import failures, taken_by
 from console.text.wording import read_by, short_name
 from orgs import clock
@@ -30,6 +33,7 @@ from orgs.auth import find_supervisor
 from orgs.models import Assignment, User
 
 MORNING = 7  # o'clock, in the person's zone
+PageAct = Callable[[HttpRequest, UUID, User], str]  # answers what the toast says
 
 
 def _alert(alert_id: UUID) -> Alert:
@@ -47,19 +51,24 @@ def alert(request: HttpRequest, alert_id: UUID) -> HttpResponse:
 
 
 def _page(request: HttpRequest, found: Alert, status: int = 200) -> HttpResponse:
+    entire = not request.GET.get("partial") and not request.headers.get("HX-Request")
+    template = "pages/alert/alert.html" if entire else "pages/alert/_alert.html"
     with read_by(signed_in_user(request)):
-        return _written(request, found, status)
+        context = _context(request, found) | {"checksums": json.dumps(checksums([found.org_id])) if entire else ""}
+        response = render(request, template, context, status=status)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
-def _written(request: HttpRequest, found: Alert, status: int) -> HttpResponse:
+def _context(request: HttpRequest, found: Alert) -> dict[str, Any]:
     now = clock.now()
     part = request.GET.get("t", "all")
-    part = part if part in timeline.PARTS else "all"
+    names = {"all": _("All"), "failures": _("Failures"), "decisions": _("Decisions"), "people": _("People")}
+    part = part if part in names else "all"
     history = timeline.load_history(found)
     row = view_of(found, facts_of([found]), now)
-    chains = reach.chains(found, history.pushes, history.transitions, now)
-    entire = not request.GET.get("partial") and not request.headers.get("HX-Request")
-    context = {
+    chains = hops.chains(found, history.pushes, history.transitions, now)
+    return {
         "alert": found,
         "row": row,
         "now": now,
@@ -67,36 +76,23 @@ def _written(request: HttpRequest, found: Alert, status: int) -> HttpResponse:
         "items": timeline.timeline(history, part),
         "older": history.older,
         "part": part,
-        "parts": _parts(part),
+        "parts": [(name, title, name == part) for name, title in names.items()],
         "rungs": _rungs(history),
         "failures": failures(found.event_count),
         "chains": chains,
         "last_push": max((p.planned_at for p in history.pushes if p.state != "skipped"), default=None),
-        "next_step": reach.next_step(found),
+        "next_step": timeline.next_step(found),
         "assignable": _assignable(found),
         "mine": row["holder"] == signed_in_user(request).sso_id,
         "moving": any(not chain.over for chain in chains),
         "room_url": room_url(found.org, found.room) if found.room else None,
         "page": "alert",
         "live": True,
-        "checksums": json.dumps(checksums([found.org_id])) if entire else "",
     }
-    response = render(
-        request, "pages/alert/alert.html" if entire else "pages/alert/_alert.html", context, status=status
-    )
-    response["Cache-Control"] = "no-store"
-    return response
-
-
-def _parts(part: str) -> list[tuple[str, str, bool]]:
-    names = {"all": _("All"), "failures": _("Failures"), "decisions": _("Decisions"), "people": _("People")}
-    return [(name, names[name], name == part) for name in timeline.PARTS]
 
 
 def _rungs(history: timeline.History) -> list[dict[str, object]]:
-    """The failure ladder with what each signal said last."""
-    from console.live.rows import ladder
-
+    """The failure ladder, with what the newest event of each signal said."""
     rungs = []
     for step in ladder(history.alert):
         events = [e for e in history.events if e.signal == step.signal]
@@ -109,7 +105,7 @@ def _rungs(history: timeline.History) -> list[dict[str, object]]:
 
 
 def _assignable(found: Alert) -> list[User]:
-    """Everybody who backs up this agent, whatever their tier; of a source's alert the specialists."""
+    """The people of every tier who back up this agent; for the alert of a source, the specialists."""
     if found.source_id is not None:
         return list(User.objects.filter(is_specialist=True, is_active=True).order_by("name")[:50])
     covers = Q(role__agents__isnull=True) | Q(role__agents=found.agent_id)
@@ -134,9 +130,8 @@ def act_on_alert(request: HttpRequest, alert_id: UUID, verb: str) -> HttpRespons
         return _answer(request, conflict.alert.pk, _conflict(conflict), "", 409)
     except actions.ActInvalid as invalid:
         return _answer(request, alert_id, invalid.message, "", 422)
-    return _answer(
-        request, alert_id, said, reverse("alert_act", args=[alert_id, "undo"]) if verb in UNDONE else "", 200
-    )
+    undo = reverse("alert_act", args=[alert_id, "undo"]) if verb in UNDONE else ""
+    return _answer(request, alert_id, said, undo, 200)
 
 
 def _conflict(conflict: actions.ActConflict) -> str:
@@ -169,29 +164,9 @@ def _answer(request: HttpRequest, alert_id: UUID, said: str, undo: str, status: 
     return response
 
 
-def _acknowledge(request: HttpRequest, alert_id: UUID, me: User) -> str:
-    found = actions.acknowledge(alert_id, me)
-    return _("You have seen “{room}”.").format(room=name_of(found))
-
-
-def _take(request: HttpRequest, alert_id: UUID, me: User) -> str:
-    found = actions.take(alert_id, me)
-    return _("You took “{room}”.").format(room=name_of(found))
-
-
-def _release(request: HttpRequest, alert_id: UUID, me: User) -> str:
-    found = actions.release(alert_id, me)
-    return _("“{room}” is open again.").format(room=name_of(found))
-
-
-def _resolve(request: HttpRequest, alert_id: UUID, me: User) -> str:
-    found = actions.resolve(alert_id, me)
-    return _("You resolved “{room}”.").format(room=name_of(found))
-
-
-def _reopen(request: HttpRequest, alert_id: UUID, me: User) -> str:
-    found = actions.reopen(alert_id, me)
-    return _("“{room}” is open again.").format(room=name_of(found))
+def _plainly(act: Callable[[UUID, User], Alert], said: Promise) -> PageAct:
+    """An act that needs only the alert and the person."""
+    return lambda request, alert_id, me: str(said).format(room=name_of(act(alert_id, me)))
 
 
 def _assign(request: HttpRequest, alert_id: UUID, me: User) -> str:
@@ -209,11 +184,6 @@ def _snooze(request: HttpRequest, alert_id: UUID, me: User) -> str:
     return _("“{room}” is snoozed.").format(room=name_of(found))
 
 
-def _undo(request: HttpRequest, alert_id: UUID, me: User) -> str:
-    found = actions.undo(alert_id, me)
-    return _("“{room}” is as it was before.").format(room=name_of(found))
-
-
 def _verdict(request: HttpRequest, alert_id: UUID, me: User) -> str:
     note = request.POST.get("note", "").strip()
     actions.verdict(alert_id, me, request.POST.get("verdict", ""), note)
@@ -221,15 +191,15 @@ def _verdict(request: HttpRequest, alert_id: UUID, me: User) -> str:
 
 
 UNDONE = ("acknowledge", "take", "assign", "snooze", "resolve")  # those whose answer offers an undo
-ACTS: dict[str, Callable[[HttpRequest, UUID, User], str]] = {
-    "acknowledge": _acknowledge,
-    "take": _take,
-    "release": _release,
-    "resolve": _resolve,
-    "reopen": _reopen,
+ACTS: dict[str, PageAct] = {
+    "acknowledge": _plainly(actions.acknowledge, gettext_lazy("You have seen “{room}”.")),
+    "take": _plainly(actions.take, gettext_lazy("You took “{room}”.")),
+    "release": _plainly(actions.release, gettext_lazy("“{room}” is open again.")),
+    "resolve": _plainly(actions.resolve, gettext_lazy("You resolved “{room}”.")),
+    "reopen": _plainly(actions.reopen, gettext_lazy("“{room}” is open again.")),
+    "undo": _plainly(actions.undo, gettext_lazy("“{room}” is as it was before.")),
     "assign": _assign,
     "snooze": _snooze,
-    "undo": _undo,
     "verdict": _verdict,
 }
 
@@ -237,7 +207,7 @@ ACTS: dict[str, Callable[[HttpRequest, UUID, User], str]] = {
 def snooze_until(text: str, now: datetime) -> datetime:
     """`15` and `60` are minutes, `morning` the next 07:00, else a local time as of `<input type=datetime-local>`.
 
-    All in the person's zone. Raises actions.Invalid for anything else.
+    All in the person's zone. Raises actions.ActInvalid for anything else.
     """
     local = now.astimezone(ZoneInfo(timezone.get_current_timezone_name()))
     if text.isdecimal() and len(text) < 5:
@@ -258,7 +228,7 @@ def snooze_until(text: str, now: datetime) -> datetime:
 @require_safe
 @signed_in
 def room(request: HttpRequest, alert_id: UUID) -> HttpResponse:
-    """`/alerts/<id>/room`: writes down that this person enters the room, then sends them there (303).
+    """`/alerts/<id>/room`: records that this person enters the room, then sends them there (303).
 
     A HEAD, a prefetch or a request that is no navigation writes nothing down.
     """
@@ -266,16 +236,11 @@ def room(request: HttpRequest, alert_id: UUID) -> HttpResponse:
     url = room_url(found.org, found.room) if found.room else None
     if url is None:
         return render(request, "pages/alert/room_refused.html", {"alert": found, "page": "alert"}, status=409)
-    if _is_prefetch(request):
+    purpose = request.headers.get("Sec-Purpose") or request.headers.get("Purpose", "")
+    if purpose.strip() or request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
         return HttpResponse(status=204, headers={"Cache-Control": "no-store"})
     if request.method == "GET":
         actions.open_room(alert_id, signed_in_user(request))
     response = HttpResponseRedirect(url, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
     response.status_code = 303
     return response
-
-
-def _is_prefetch(request: HttpRequest) -> bool:
-    """Not a person who goes there now: a prefetch, or a script or picture that asks for the address."""
-    purpose = f"{request.headers.get('Sec-Purpose', '')} {request.headers.get('Purpose', '')}"
-    return bool(purpose.strip()) or request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate"

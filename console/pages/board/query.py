@@ -1,10 +1,9 @@
-"""What the live board shows: filters from the URL, counts, groups, pages. A page reads it; nothing here writes."""
+"""What the live board shows: filters from the URL, counts, groups, pages. Reads only."""
 
-import base64
-import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -16,16 +15,18 @@ from django.http import QueryDict
 from alerts.models import Alert, Signal
 from console.live.filters import folded, passing
 from console.live.rows import for_rows
+from console.text.sentences import severity_name, signal_name
 from orgs.identifiers import spelled
 from orgs.incoming import bounded_number
 from orgs.models import Org, Severity, User
+from orgs.paging import Order, cut_page
 
 GROUP_LIMIT = 50  # rows of a group on a page; "show more" doubles it
 GROUP_LIMIT_MOST = 400
 PAGE = 50  # resolved alerts on a page
 FADES_AFTER = timedelta(minutes=15)  # resolved rows stay on the board that long
 TABS = ("all", "waiting", "on-it", "resolved")
-NEWEST_END = ("-resolved_at", "-pk")
+NEWEST_END = Order((("resolved_at", datetime), ("pk", UUID)), descending=True)
 ON_IT = (Alert.State.ACKNOWLEDGED, Alert.State.INTERVENED)
 
 
@@ -81,7 +82,7 @@ def matching_alerts(filters: BoardFilters, user: User) -> QuerySet[Alert]:
 
 
 def asked(filters: BoardFilters, user: User) -> dict[str, str]:
-    """What a row has to say to pass the filters, by filter; the page hands the same to its script."""
+    """The value that a row needs to pass each filter; the page gives the same to its script."""
     values = filters.chosen()
     if filters.mine:
         values["mine"] = user.sso_id
@@ -91,7 +92,7 @@ def asked(filters: BoardFilters, user: User) -> dict[str, str]:
 
 
 def _id(text: str) -> str:
-    """An alert's id, however it is written, as it is stored; other text as it is."""
+    """An alert's id in any spelling becomes the stored one; other text stays as it is."""
     try:
         return str(UUID(text))
     except ValueError:
@@ -100,7 +101,7 @@ def _id(text: str) -> str:
 
 @dataclass(frozen=True)
 class BoardCounts:
-    """How many alerts there are, and since when the longest-waiting customer waits."""
+    """How many alerts there are, and when the customer who waits longest began to wait."""
 
     waiting: int = 0
     on_it: int = 0
@@ -162,7 +163,7 @@ def open_group(name: str, alerts: QuerySet[Alert], total: int, limit: int) -> Bo
 
 def just_resolved(alerts: QuerySet[Alert], total: int, limit: int, now: datetime) -> BoardGroup:
     """What was resolved in the last 15 min, newest first."""
-    rows = for_rows(alerts.filter(_just_resolved(now))).order_by(*NEWEST_END)
+    rows = for_rows(alerts.filter(_just_resolved(now))).order_by(*NEWEST_END.names())
     return BoardGroup("resolved", list(rows[:limit]) if total else [], total)
 
 
@@ -172,49 +173,18 @@ def _just_resolved(now: datetime) -> Q:
 
 def resolved_page(alerts: QuerySet[Alert], cursor: str) -> tuple[BoardGroup, str]:
     """A page of everything resolved, newest first, and the cursor of the next page ("" at the end)."""
-    rows = alerts.filter(state=Alert.State.RESOLVED)
-    after = decode_cursor(cursor)
-    if after is not None:
-        at, pk = after
-        rows = rows.filter(resolved_at__lte=at).exclude(resolved_at=at, pk__gte=pk)
-    found = list(for_rows(rows).order_by(*NEWEST_END)[: PAGE + 1])
-    following = encode_cursor(found[PAGE - 1]) if len(found) > PAGE else ""
-    return BoardGroup("resolved", found[:PAGE], min(len(found), PAGE)), following
-
-
-def encode_cursor(alert: Alert) -> str:
-    """Where a page ended, for the address of the next."""
-    at = alert.resolved_at or alert.updated_at
-    return base64.urlsafe_b64encode(f"{at.isoformat()} {alert.pk}".encode()).decode()
-
-
-def decode_cursor(text: str) -> tuple[datetime, UUID] | None:
-    """The place a cursor names; None for none, or for one that is not ours."""
-    try:
-        at, pk = base64.urlsafe_b64decode(text.encode()).decode().split(" ")
-        return datetime.fromisoformat(at).astimezone(UTC), UUID(pk)
-    except (ValueError, binascii.Error, OverflowError):
-        return None
+    rows = for_rows(alerts.filter(state=Alert.State.RESOLVED))
+    found = cut_page(NEWEST_END, NEWEST_END.place(cursor), PAGE, partial(NEWEST_END.fetch, rows))
+    return BoardGroup("resolved", found.rows, len(found.rows)), found.next
 
 
 def hidden(filters: BoardFilters, orgs: Sequence[Org]) -> list[str]:
     """The chosen filters in words, for the sentence that says what hides everything."""
-    from console.text.sentences import severity_name, signal_name
-
     names = {org.external_id: org.name for org in orgs}
-    words = []
-    for name, value in filters.chosen().items():
-        match name:
-            case "severity":
-                words.append(severity_name(value))
-            case "signal":
-                words.append(signal_name(value))
-            case "org":
-                words.append(names.get(value, value))
-            case "mine":
-                continue
-            case "q":
-                words.append(f"“{value}”")
-            case _:
-                words.append(value)
-    return words
+    say: dict[str, Callable[[str], str]] = {
+        "severity": severity_name,
+        "signal": signal_name,
+        "org": lambda value: names.get(value, value),
+        "q": lambda value: f"“{value}”",
+    }
+    return [say.get(name, str)(value) for name, value in filters.chosen().items() if name != "mine"]

@@ -33,14 +33,14 @@ class Tile:
     open_alerts: int
     last_event_at: datetime | None
     heard_at: datetime | None
-    blind: bool  # its source was not heard lately
+    blind: bool  # its source has sent nothing lately
 
 
 def judge_agent(now_per_hour: int, n: int, heard: bool) -> AgentState:
     """What the figures of an agent mean; pure.
 
-    >>> judge(10, 21, True), judge(9, 21, True), judge(0, 21, False), judge(0, 19, True)
-    ('degraded', 'healthy', 'no_data', 'no_data')
+    >>> [judge_agent(*figures) for figures in ((10, 21, True), (9, 21, True), (0, 21, False), (0, 19, True))]
+    ['degraded', 'healthy', 'no_data', 'no_data']
     """
     if n >= ENOUGH and now_per_hour > DEGRADED_ABOVE * n / DAYS:
         return "degraded"
@@ -57,7 +57,9 @@ def tiles(org_ids: Sequence[int] | None, now: datetime) -> list[Tile]:
         (row.org_id, row.source_id): row.at
         for row in SourceHeard.objects.filter(org__in={agent.org_id for agent in agents})
     }
-    newest = _newest_by_org(heard)
+    newest: dict[int, datetime] = {}  # by org
+    for (org, _source), at in heard.items():
+        newest[org] = max(at, newest.get(org, at))
     figures = _figures([agent.pk for agent in agents], now)
     found = []
     for agent in agents:
@@ -77,11 +79,8 @@ def tiles(org_ids: Sequence[int] | None, now: datetime) -> list[Tile]:
                 blind=not is_heard,
             )
         )
-    return sorted(found, key=_worst_first)
-
-
-def _worst_first(tile: Tile) -> tuple[int, int, str]:
-    return (("degraded", "no_data", "healthy").index(tile.state), -tile.open_alerts, tile.agent.name)
+    worst_first = ("degraded", "no_data", "healthy")
+    return sorted(found, key=lambda tile: (worst_first.index(tile.state), -tile.open_alerts, tile.agent.name))
 
 
 def _agents(org_ids: Sequence[int] | None):  # type: ignore[no-untyped-def]
@@ -103,13 +102,6 @@ def _agents(org_ids: Sequence[int] | None):  # type: ignore[no-untyped-def]
         last_source=Subquery(events.values("source")[:1], output_field=IntegerField()),
         open_alerts=Coalesce(Subquery(still_open, output_field=IntegerField()), 0),
     )
-
-
-def _newest_by_org(heard: dict[tuple[int, int], datetime]) -> dict[int, datetime]:
-    newest: dict[int, datetime] = {}
-    for (org, _source), at in heard.items():
-        newest[org] = max(at, newest.get(org, at))
-    return newest
 
 
 def _figures(agents: Sequence[int], now: datetime) -> dict[int, tuple[int, int]]:

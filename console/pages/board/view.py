@@ -116,7 +116,7 @@ def _tabs(filters: BoardFilters, counts: BoardCounts) -> list[dict[str, Any]]:
 def _empty(
     filters: BoardFilters, groups: list[BoardGroup], total: BoardCounts, orgs: list[Org], now: datetime
 ) -> dict[str, Any]:
-    """Which of the three kinds of nothing this is; {} if there is something."""
+    """Why the list is empty: one of three kinds; {} if it is not."""
     if any(group.alerts for group in groups):
         return {}
     if filters.chosen():
@@ -124,7 +124,7 @@ def _empty(
     heard = list(SourceHeard.objects.order_by("-at")[:1])
     if not heard:
         return {"kind": "blind", "orgs": ", ".join(org.name for org in orgs[:3])}
-    last = Alert.objects.filter(state=Alert.State.RESOLVED).order_by(*query.NEWEST_END).first()
+    last = Alert.objects.filter(state=Alert.State.RESOLVED).order_by(*query.NEWEST_END.names()).first()
     return {
         "kind": "calm",
         "tab": filters.tab,

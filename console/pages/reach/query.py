@@ -1,4 +1,4 @@
-"""What the reach page says: each agent with its verdict and what to do, each supervisor with theirs."""
+"""What the reach page shows: its filters, the agents with their supervisors, the orgs; and the same as CSV."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,14 +6,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.http import QueryDict
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from alerts.reach import AgentReach, Coverage, Supervisor, by_org, coverage_of
-from console.pages.reach.words import Chain
-from console.text.wording import bdi, short_name
+from console.pages.reach.words import Word, advice, now_word, phone_word, reach_word
+from console.text.hops import Chain
 from orgs import spreadsheet
 from orgs.api import rfc3339
 from orgs.identifiers import spelled
@@ -23,7 +19,6 @@ from orgs.models import Agent, Org, User
 TABS = ("all", "nobody", "one")
 SHOWN = 20  # agents on a page; "show more" doubles it
 SHOWN_MOST = 640
-NAMED = 3
 COLUMNS = (
     "org", "agent", "tier", "sso_id", "name", "reachable", "reason", "tokens", "tokens_at",
     "last_delivered_at", "last_opened_at", "last_entered_at",
@@ -60,105 +55,6 @@ def matching_agents(found: Sequence[AgentReach], tab: str) -> list[AgentReach]:
     wanted = {"all": (0, 1, 2), "nobody": (0,), "one": (1,)}[tab]
     chosen = [one for one in found if min(one.reachable, 2) in wanted]
     return sorted(chosen, key=lambda one: (min(one.reachable, 2), one.unproven, one.agent.org.name, one.agent.name))
-
-
-# --- words -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Word:
-    """A few words with their icon and colour."""
-
-    tone: str
-    icon: str
-    text: str
-
-
-def reach_word(one: AgentReach) -> Word:
-    """Of an agent: how many of its people can be reached."""
-    if one.reachable > 1:
-        return Word("ok", "circle-check-f", _("{n} reachable").format(n=one.reachable))
-    if one.reachable:
-        return Word("warn", "alert-triangle-f", _("1 reachable: no second pair of hands"))
-    if one.unproven:
-        return Word("warn", "alert-triangle-f", _("Nobody proven yet"))
-    return Word("crit", "circle-x-f", _("Nobody reachable"))
-
-
-def advice(one: AgentReach) -> str:
-    """What to do for an agent that reaches nobody for certain; empty for the others."""
-    if one.reachable:
-        return ""
-    people = {
-        reason: _names([person.user for person in one.supervisors if person.reason == reason])
-        for reason in ("never_delivered", "no_phone", "refused", "never_asked", "inactive")
-    }
-    if names := people["never_delivered"]:
-        return format_html(_("Send a test to {names}: it is proven when the phone has it."), names=names)
-    if names := people["no_phone"]:
-        return format_html(_("Ask {names} to sign in once in the chat app, then send a test."), names=names)
-    if names := people["refused"]:
-        return format_html(_("Ask {names} to open the chat app, then send a test."), names=names)
-    if people["never_asked"]:
-        return _("Press “Ask again” to learn who has a phone.")
-    if names := people["inactive"]:
-        return format_html(_("{names} is locked out: map a role to somebody else."), names=names)
-    return _("No supervisor backs it up: map a role to somebody.")
-
-
-def _names(users: Sequence[User]) -> SafeString:
-    return _listed([short_name(str(user)) for user in users])
-
-
-def _listed(names: list[str]) -> SafeString:
-    shown: list[str] = [bdi(name) for name in names[:NAMED]]
-    if more := names[NAMED:]:
-        shown.append(_("{n} more").format(n=len(more)))
-    return format_html_join(", ", "{}", ((one,) for one in shown))
-
-
-def now_word(one: Supervisor) -> Word:
-    """Of a person: reachable now, unproven, not reachable, or not known."""
-    if one.reachable:
-        return Word("ok", "circle-check-f", _("Reachable"))
-    if one.state == "unproven":
-        return Word("warn", "clock", _("Unproven"))
-    if one.reason == "never_asked":
-        return Word("none", "circle-dashed", _("Not known"))
-    return Word("crit", "circle-x-f", _("Not reachable"))
-
-
-def phone_word(one: Supervisor) -> Word:
-    """Of a person's phones: how many, or what is wrong with them."""
-    match one.reason:
-        case "inactive":
-            return Word("crit", "user-off", _("Locked out"))
-        case "never_asked":
-            return Word("none", "circle-dashed", _("Not asked yet"))
-        case "no_phone":
-            return Word("crit", "device-mobile-off", _("None registered"))
-        case "refused":
-            return Word("warn", "device-mobile-x", _("Last push refused"))
-    tokens = one.user.push_tokens
-    if tokens is None:
-        return Word("none", "device-mobile", _("Proven by delivery"))
-    return Word("ink", "device-mobile", ngettext("{n} phone", "{n} phones", tokens).format(n=tokens))
-
-
-def nobody_sentence(found: Sequence[AgentReach]) -> str:
-    """Which agents reach nobody, for the head of the page; empty if there is none."""
-    agents = [one.agent for one in found if not one.reachable and not one.unproven]
-    if not agents:
-        return ""
-    text = ngettext(
-        "{names} can reach nobody: its failures show on the board and ring no phone.",
-        "{names} can reach nobody: their failures show on the board and ring no phone.",
-        len(agents),
-    )
-    return format_html(text, names=_listed([agent.name for agent in agents]))
-
-
-# --- what the page shows ---------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -221,9 +117,6 @@ def org_tiles(found: Sequence[AgentReach]) -> list[OrgTile]:
     return sorted(tiles, key=lambda one: (one.coverage.percent or 0, not one.org.targeted, one.org.name))
 
 
-# --- CSV -------------------------------------------------------------------------------------------------------------
-
-
 def lines(found: Sequence[AgentReach]) -> Iterator[str]:
     """The same rows as CSV, header first; an agent without supervisors is one line."""
     yield spreadsheet.line(COLUMNS)
@@ -236,6 +129,6 @@ def _cells(agent: Agent, one: Supervisor | None) -> list[object]:
     start = [agent.org.external_id, agent.name]
     if one is None:
         return [*start, *[None] * (len(COLUMNS) - len(start))]
-    times = (one.user.push_tokens_at, one.delivered_at, one.opened_at, one.entered_at)
-    person = [one.tier, one.user.sso_id, one.user, "yes" if one.reachable else "no", one.reason, one.user.push_tokens]
-    return [*start, *person, *map(rfc3339, times)]
+    user, reachable = one.user, "yes" if one.reachable else "no"
+    times = (user.push_tokens_at, one.delivered_at, one.opened_at, one.entered_at)
+    return [*start, one.tier, user.sso_id, user, reachable, one.reason, user.push_tokens, *map(rfc3339, times)]

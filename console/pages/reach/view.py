@@ -20,9 +20,9 @@ from alerts.delivery.tokens import AskedJustNow, OthersAsk, ask_on_demand
 from alerts.models import Push
 from alerts.reach import AgentReach, coverage_of, production_agents, reach_of
 from console.pages.access import signed_in, signed_in_user
-from console.pages.reach import query
+from console.pages.reach import query, words
 from console.pages.reach.query import ReachFilters
-from console.pages.reach.words import Chain, chain
+from console.text.hops import Chain, chain
 from orgs import clock, spreadsheet
 from orgs.auth import leads, orgs_of
 from orgs.conflicts import disputes
@@ -41,6 +41,7 @@ def reach(request: HttpRequest) -> HttpResponse:
     everything = reach_of(production_agents())
     found = [one for one in everything if filters.org in ("", one.agent.org.external_id)]
     chosen = query.matching_agents(found, filters.tab)
+    asked = [person.user.push_tokens_at for one in found for person in one.supervisors]
     context = {
         "page": "reach",
         "now": now,
@@ -49,29 +50,20 @@ def reach(request: HttpRequest) -> HttpResponse:
         "org_name": next((org.name for org in orgs if org.external_id == filters.org), ""),
         "coverage": coverage_of(found),
         "tiles": [(tile, filters.url(org=tile.org.external_id, limit=0)) for tile in query.org_tiles(everything)],
-        "nobody": query.nobody_sentence(found),
-        "checked": _checked(found),
+        "nobody": words.nobody_sentence(found),
+        "checked": max((at for at in asked if at is not None), default=None),
         "tabs": _tabs(found, filters),
         "groups": query.groups(chosen[: filters.limit], led, me, _tests(now)),
         "rest": chosen[filters.limit :],
         "more_url": filters.url(limit=filters.limit * 2),
         "all_url": filters.url(tab=""),
         "csv_url": reverse("reach_csv") + filters.url(limit=0).rstrip("?"),
-        "disputes": disputes(_pks(orgs, filters.org), now),
+        "disputes": disputes([org.pk for org in orgs if filters.org in ("", org.external_id)], now),
         "may_test": led is None or bool(led),
     }
     response = render(request, "pages/reach/reach.html", context)
     response["Cache-Control"] = "no-store"
     return response
-
-
-def _pks(orgs: list[Org], external_id: str) -> list[int]:
-    return [org.pk for org in orgs if external_id in ("", org.external_id)]
-
-
-def _checked(found: list[AgentReach]) -> datetime | None:
-    times = [person.user.push_tokens_at for one in found for person in one.supervisors]
-    return max((at for at in times if at is not None), default=None)
 
 
 def _tabs(found: list[AgentReach], filters: ReachFilters) -> list[dict[str, Any]]:
@@ -89,7 +81,7 @@ def _tabs(found: list[AgentReach], filters: ReachFilters) -> list[dict[str, Any]
 
 
 def _tests(now: datetime) -> dict[tuple[int, int], Chain]:
-    """(org, person) -> the newest test push, while it is worth showing."""
+    """(org, person) -> the newest test push of the last hour."""
     rows = (
         Push.objects.filter(kind=Push.Kind.TEST, planned_at__gt=now - TEST_SHOWN)
         .select_related("supervisor")
@@ -103,7 +95,7 @@ def _tests(now: datetime) -> dict[tuple[int, int], Chain]:
 
 
 class StreamedCsv(StreamingHttpResponse):
-    """Lines as they are made, also under ASGI, where Django would collect them all first."""
+    """Sends each line as soon as it is made; under ASGI Django would collect them all first."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         parts: Iterator[bytes] = iter(self.streaming_content)  # type: ignore[arg-type]
@@ -114,7 +106,7 @@ class StreamedCsv(StreamingHttpResponse):
 @require_safe
 @signed_in
 def export_reach(request: HttpRequest) -> StreamingHttpResponse:
-    """`/reach.csv`: exactly the agents of the page's filters, all of them."""
+    """`/reach.csv`: all agents that pass the page's filters."""
     filters = query.reach_filters(request.GET)
     found = reach_of(_agents_of(filters.org))
     content = query.lines(query.matching_agents(found, filters.tab))
@@ -141,18 +133,14 @@ def ask(request: HttpRequest) -> HttpResponse:
     except AskedJustNow:
         messages.info(request, _("Asked less than 30 s ago: the page shows the answer."))
     except OthersAsk:
-        messages.info(request, _("Others are asking at this moment. Try again in some seconds."))
+        messages.info(request, _("Other people are asking right now. Try again in a few seconds."))
     else:
-        _say_answered(request, answered)
+        if answered:
+            text = ngettext("Asked about the phones of {n} person.", "Asked about the phones of {n} people.", answered)
+            messages.success(request, text.format(n=answered))
+        else:
+            messages.warning(request, _("notification-service gave no answer: the phones are as they were."))
     return redirect(reverse("reach") + filters.url())
-
-
-def _say_answered(request: HttpRequest, answered: int) -> None:
-    if not answered:
-        messages.warning(request, _("notification-service gave no answer: the phones are as they were."))
-        return
-    text = ngettext("Asked about the phones of {n} person.", "Asked about the phones of {n} people.", answered)
-    messages.success(request, text.format(n=answered))
 
 
 # --- tests -----------------------------------------------------------------------------------------------------------

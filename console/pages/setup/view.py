@@ -9,24 +9,29 @@ from django.core.exceptions import PermissionDenied
 from django.core.validators import RegexValidator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from alerts import onboarding
+from alerts.models import Push
 from console.pages.access import signed_in, signed_in_user
 from console.pages.frame import zones
-from console.pages.setup import checklist as words
+from console.pages.setup import words
+from console.text.hops import chain
 from orgs import clock
 from orgs.auth import leads
 from orgs.identifiers import check_identifier
-from orgs.models import NAME, Org, User
+from orgs.keys import live_keys
+from orgs.models import NAME, Assignment, Org, Source, User
 from orgs.setup import CannotSetUp, Made, set_up
 from orgs.twin_form import TwinForm
 
 HTMX_STOPS_POLLING = 286
+TESTED = 3  # people who can be sent a test from here
 
-PRINTABLE = RegexValidator(r"^[^\x00-\x1f\x7f]*$", gettext_lazy("No control characters here."))
+PRINTABLE = RegexValidator(r"^[^\x00-\x1f\x7f]*$", gettext_lazy("Control characters are not allowed here."))
 
 
 class SetupForm(TwinForm):
@@ -119,7 +124,12 @@ def _context(request: HttpRequest, org: Org) -> dict[str, Any]:
     (progress,) = onboarding.progress(Org.objects.filter(pk=org.pk))
     facts = onboarding.facts(org)
     others = [one for one in onboarding.unfinished(leads(signed_in_user(request))) if one.org != org]
-    source = words.source_of(org)
+    source = Source.objects.filter(org=org).order_by("pk").first()  # none where a platform source sends for the org
+    held = Assignment.objects.filter(org=org, user__is_active=True).select_related("user")
+    held = held.order_by("role__tier", "user__name", "pk")
+    people = list({row.user_id: words.SetupPerson(row.user) for row in held}.values())
+    pushes = Push.objects.filter(org=org).exclude(state=Push.State.SKIPPED).select_related("supervisor")
+    push = pushes.order_by("-planned_at").first()
     return {
         "page": "setup",
         "now": now,
@@ -131,9 +141,9 @@ def _context(request: HttpRequest, org: Org) -> dict[str, Any]:
         "facts": facts,
         "steps": words.steps(progress, facts),
         "source": source,
-        "key": words.key_of(source, now),
-        "people": words.setup_people(org),
-        "push": words.newest_push(org, now),
+        "key": live_keys(source, now).last() if source else None,
+        "people": people[:TESTED],
+        "push": chain(push, timezone.get_current_timezone_name(), now) if push else None,
         "event_curl": words.event_curl(),
         "answer_curl": words.answer_curl(facts.alert.room.room_id if facts.alert and facts.alert.room else ""),
     }

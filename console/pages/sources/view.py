@@ -2,29 +2,18 @@
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from alerts.sources import health
-from alerts.sources.health import Orgs, SourceHealth
-from console.pages.access import signed_in, signed_in_user
+from alerts.sources.health import SourceHealth
+from console.pages.access import looked_after, signed_in, signed_in_user
 from console.pages.sources import words
 from orgs import clock
-from orgs.auth import leads
-from orgs.models import User
 
 SHOWN = 100  # sources, the worst first
-
-
-def looked_after(me: User) -> Orgs:
-    """The orgs whose sources this person looks after. Raises PermissionDenied for those who look after none."""
-    led = leads(me)
-    if led is not None and not led:
-        raise PermissionDenied
-    return led
 
 
 @require_safe

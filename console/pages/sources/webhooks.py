@@ -13,9 +13,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from alerts.models import WebhookDelivery
 from alerts.sources import inbox
-from console.pages.access import signed_in, signed_in_user
+from console.pages.access import looked_after, signed_in, signed_in_user
 from console.pages.sources import words
-from console.pages.sources.view import looked_after
 from orgs import clock, webhooks
 from orgs.auth import orgs_of
 from orgs.identifiers import check_identifier
@@ -70,17 +69,13 @@ class NewEndpointForm(EndpointForm):
 @signed_in
 def new_webhook(request: HttpRequest) -> HttpResponse:
     """`/sources/webhooks/new`: which org; then the address, once."""
-    orgs = orgs_of(looked_after(signed_in_user(request)))  # type: ignore[arg-type]
+    orgs = orgs_of(looked_after(signed_in_user(request)))
     form = NewEndpointForm(orgs, request.POST or None, initial={"org": request.GET.get("org", "")})
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data
         org = next(org for org in orgs if org.external_id == values["org"])
-        endpoint, url = webhooks.create(
-            org,
-            WebhookEndpoint.Kind.QONTAK,
-            organization_id=values["organization_id"],
-            allowed_addresses=values["allowed_addresses"],
-        )
+        limits = {name: values[name] for name in ("organization_id", "allowed_addresses")}
+        endpoint, url = webhooks.create(org, WebhookEndpoint.Kind.QONTAK, **limits)
         return _address(request, endpoint, url, made=True)
     status = 422 if form.is_bound else 200
     return render(request, "pages/sources/webhook_new.html", {"form": form, "page": "sources"}, status=status)
@@ -91,7 +86,8 @@ def new_webhook(request: HttpRequest) -> HttpResponse:
 def endpoint(request: HttpRequest, public_id: str) -> HttpResponse:
     """`/sources/webhooks/<public_id>`: the last deliveries, newest first; `?outcome=` shows only those."""
     found = _found(request, public_id)
-    return _page(request, found, EndpointForm(initial=_said(found)))
+    said = {"organization_id": found.organization_id, "allowed_addresses": "\n".join(found.allowed_addresses)}
+    return _page(request, found, EndpointForm(initial=said))
 
 
 @require_POST
@@ -157,13 +153,6 @@ def _found(request: HttpRequest, public_id: str) -> WebhookEndpoint:
     return found
 
 
-def _said(found: WebhookEndpoint) -> dict[str, str]:
-    return {
-        "organization_id": found.organization_id,
-        "allowed_addresses": "\n".join(found.allowed_addresses),
-    }
-
-
 def _address(request: HttpRequest, found: WebhookEndpoint, url: str, *, made: bool) -> HttpResponse:
     """The address, this once: it is kept nowhere."""
     context = {"endpoint": found, "url": url, "made": made, "hours": webhooks.OVERLAP.total_seconds() // 3600}
@@ -174,19 +163,19 @@ def _address(request: HttpRequest, found: WebhookEndpoint, url: str, *, made: bo
 
 
 def _page(request: HttpRequest, found: WebhookEndpoint, form: EndpointForm, status: int = 200) -> HttpResponse:
-    outcome = request.GET.get("outcome", "")
+    asked = request.GET.get("outcome", "")
+    outcome = asked if asked in Outcome.values else ""
     deliveries = WebhookDelivery.objects.filter(endpoint=found)
-    if outcome in Outcome.values:
-        deliveries = deliveries.filter(outcome=outcome)
-    rows = list(deliveries.order_by("-id")[:SHOWN])
+    shown = deliveries.filter(outcome=outcome) if outcome else deliveries
+    rows = list(shown.order_by("-id")[:SHOWN])
     people = words.people_of(rows)
     context = {
         "endpoint": found,
         "form": form,
         "rows": [(row, words.told(row, people)) for row in rows],
-        "outcome": outcome if outcome in Outcome.values else "",
+        "outcome": outcome,
         "outcomes": Outcome.choices,
-        "ever": bool(rows) or WebhookDelivery.objects.filter(endpoint=found).exists(),
+        "ever": bool(rows) or deliveries.exists(),
         "failed_on": inbox.failed_on(found).count(),
         "overlaps": bool(found.previous_until and found.previous_until > clock.now()),
         "shown": SHOWN,

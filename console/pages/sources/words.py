@@ -25,7 +25,7 @@ ROOM_SHOWN = 12  # characters of a room's id
 REASONS: dict[str, str | Promise] = {
     "missing_field": gettext_lazy("A required field is missing"),
     "unknown_field": gettext_lazy("A field that the contract does not know"),
-    "unknown_org": gettext_lazy("No org of ours, or one this key may not write for"),
+    "unknown_org": gettext_lazy("An org we do not know, or one this key may not write for"),
     "invalid_item": gettext_lazy("Not what the contract says"),
     "bad_text": gettext_lazy("Text that cannot be stored"),
     "bad_number": gettext_lazy("A number beyond every limit"),
@@ -41,7 +41,7 @@ REASONS: dict[str, str | Promise] = {
     "too_large": gettext_lazy("Larger than 2 MiB"),
     "bad_gzip": gettext_lazy("Not gzip, though it says so"),
     "not_an_object": gettext_lazy("Not one JSON object"),
-    "unknown_event": gettext_lazy("An event that tells nothing of a room"),
+    "unknown_event": gettext_lazy("An event that says nothing about a room"),
     "unknown_sender": gettext_lazy("It does not say who wrote"),
     "no_room": gettext_lazy("No room"),
     "no_id": gettext_lazy("No id of the message"),
@@ -49,12 +49,12 @@ REASONS: dict[str, str | Promise] = {
     "bad_time": gettext_lazy("A time that cannot be read"),
     "wrong_org": gettext_lazy("It is about another organization"),
     "address": gettext_lazy("From an address that is not allowed"),
-    "internal_error": gettext_lazy("We failed on it; it is kept, to be worked again"),
+    "internal_error": gettext_lazy("We failed to process it; we keep it and can process it again"),
 }
 
 
 def reason(code: str) -> str:
-    """A code as a sentence; one that has none as it is."""
+    """The sentence for a code; a code without one stays as it is."""
     return str(REASONS.get(code, code))
 
 
@@ -71,13 +71,13 @@ def milliseconds(value: float | None) -> str:
 
 
 def worst_first(one: SourceHealth) -> tuple[int, int, str]:
-    """For sorting."""
+    """For sorting: alarms, then sources without data, then those that send."""
     order = ("silent", "no_data", "quiet", "heard")
     return (0 if one.alarms else 1, order.index(one.state), one.source.name.lower())
 
 
 def alarm(alert: Alert, zone: str) -> SafeString:
-    """What is wrong, since when, for which org."""
+    """Says what is wrong, since when, and for which org."""
     sentences = {
         Signal.SILENT_SOURCE: _("Silent for {org}: alarm since {time}."),
         Signal.REJECTED_ITEMS: _("Much of it is refused for {org}: alarm since {time}."),
@@ -120,14 +120,10 @@ def day_bars(figures: SourceFigures, now: datetime) -> Day:
     bars = []
     for place, (start, hour) in enumerate(zip(starts, hours, strict=True)):
         received, refused = (hour.received, hour.refused) if hour else (0, 0)
-        height, red = _height(received, most), _height(refused, most)
+        height, red = (max(1.0, round(HEIGHT * n / most, 1)) if n else 0.0 for n in (received, refused))
         x = round(place * step, 1)
         bars.append(Bar(x, HEIGHT - height, height, HEIGHT - red, red, start, received, refused))
     return Day(bars, round(step - GAP, 1), most)
-
-
-def _height(value: int, most: int) -> float:
-    return max(1.0, round(HEIGHT * value / most, 1)) if value else 0.0
 
 
 # --- a delivery -----------------------------------------------------------------------------------------------------
@@ -136,7 +132,7 @@ People = Mapping[str, User]  # by external_user_id
 
 
 def people_of(deliveries: Iterable[WebhookDelivery]) -> People:
-    """Whoever acted in these deliveries of one org and has an assignment. One query."""
+    """The people who acted in these deliveries of one org and have an assignment. One query."""
     listed = list(deliveries)
     acted = {entry["actor"] for delivery in listed for entry in delivery.understood if entry.get("actor")}
     orgs = {delivery.org_id for delivery in listed}
@@ -145,15 +141,15 @@ def people_of(deliveries: Iterable[WebhookDelivery]) -> People:
 
 
 def told(delivery: WebhookDelivery, people: People) -> list[SafeString]:
-    """What was understood from a delivery, or why its message was not: a sentence for each thing."""
+    """A sentence for each thing that a delivery told, or the reason why we did not understand it."""
     if not delivery.outcome:
-        return [format_html("{}", _("Stored, not worked yet"))]
+        return [format_html("{}", _("Stored, not processed yet"))]
     status = next((entry["status"] for entry in delivery.understood if "kind" not in entry), "")
-    said = [_qualified(_fact(entry, people), entry) for entry in delivery.understood if "kind" in entry]
+    said = [_fact(entry, people) for entry in delivery.understood if "kind" in entry]
     if delivery.reason:
         return [format_html("{}", reason(delivery.reason)), *said]
     if not said:
-        return [format_html("{}", _("Nothing that changes a room"))]
+        return [format_html("{}", _("It changes no room"))]
     if delivery.outcome == WebhookDelivery.Outcome.REPEATED and status:
         said[0] = format_html(_("{what}, now with status {status}"), what=said[0], status=status)
     return said
@@ -173,19 +169,12 @@ def _fact(entry: Mapping[str, Any], people: People) -> SafeString:
         "returned_to_agent": _("Room {room} returned to the agent"),
         "human_opened": _("Room {room} opened by {who}"),
     }.get(entry["kind"])
-    if sentence is None:
-        return format_html("{}", entry["kind"])
-    return format_html(sentence, room=_room(entry.get("room_id", "")), who=who)
-
-
-def _qualified(said: SafeString, entry: Mapping[str, Any]) -> SafeString:
+    room_id = entry.get("room_id", "")
+    shown = room_id if len(room_id) <= ROOM_SHOWN else f"{room_id[: ROOM_SHOWN - 4]}…"
+    room = format_html('<bdi title="{}">{}</bdi>', room_id, shown)
+    said = format_html(sentence, room=room, who=who) if sentence else format_html("{}", entry["kind"])
     if entry.get("undelivered"):
         said = format_html(_("{what}; it did not reach the customer"), what=said)
     if entry.get("clock_flagged"):
-        said = format_html(_("{what}; its time is not to be trusted: that of the receipt counts"), what=said)
+        said = format_html(_("{what}; its time cannot be trusted, so the time of receipt counts"), what=said)
     return said
-
-
-def _room(room_id: str) -> SafeString:
-    shown = room_id if len(room_id) <= ROOM_SHOWN else f"{room_id[: ROOM_SHOWN - 4]}…"
-    return format_html('<bdi title="{}">{}</bdi>', room_id, shown)

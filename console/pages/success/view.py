@@ -1,8 +1,10 @@
-"""What success is, in figures: per org and overall, and the alerts behind each of them."""
+"""The success figures, per org and overall, and the things behind each of them."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,17 +14,17 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 from django_scopes import scope
 
 from alerts import figures
-from alerts.figures import COVERAGE, BadPeriod, Figure, ListedThing, Metric, Period, Span, SuccessFigures
+from alerts.figures import COVERAGE, Figure, ListedThing, Metric, Period, Span, SuccessFigures
 from console.pages.access import signed_in
 from console.pages.success.words import (
     WORDS,
-    OutcomeWords,
     card,
     comparison_words,
     counted,
@@ -35,20 +37,20 @@ from orgs import clock, spreadsheet
 from orgs.api import rfc3339
 from orgs.auth import orgs_of
 from orgs.identifiers import spelled
-from orgs.incoming import bounded_number
 from orgs.models import Org
+from orgs.paging import cut_page
 
 RANGES = (7, 30, 90)  # days
 USUAL = 30
 PAGE = 50
-MOST_PAGES = 10_000
 FIGURE_COLUMNS = ("org", "metric", "from", "to", "value", "n", "low", "high", "target", "baseline")
+COVERED_COLUMNS = ("org", "agent", "outcome", "told", "reached")
 ITEM_COLUMNS = ("at", "org", "room", "label", "agent", "outcome", "counted", "seconds", "alert")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the address asks for. What is no day or no range counts as not asked; a foreign org is not there."""
+    """What the address asks for. A text that is no day or range counts as not asked; a foreign org is a 404."""
 
     orgs: list[Org]  # all this person sees
     shown: list[Org]  # the figures are of these
@@ -57,17 +59,14 @@ class Asked:
     days: int | None  # a range that moves with the day; None: from and to were chosen
     now: datetime
 
-    @property
-    def starts(self) -> date:
-        return self.period.starts
-
-    @property
-    def ends(self) -> date:
-        return self.period.ends
-
     def query(self, **changes: Any) -> str:
-        """The same as an address that stays what it is tomorrow, some of it changed."""
-        values = {"org": self.org.external_id if self.org else "", "from": self.starts, "to": self.ends, **changes}
+        """The query of a page that shows the same tomorrow, with these changes."""
+        values = {
+            "org": self.org.external_id if self.org else "",
+            "from": self.period.starts,
+            "to": self.period.ends,
+            **changes,
+        }
         return "?" + urlencode({name: value for name, value in values.items() if value})
 
 
@@ -83,22 +82,12 @@ def _asked(request: HttpRequest) -> Asked:
 
 
 def _period(request: HttpRequest, now: datetime) -> tuple[Period, int | None]:
-    starts, ends = _day(request, "from"), _day(request, "to")
-    if starts and ends:
-        try:
-            return figures.period(starts, ends, now), None
-        except BadPeriod:
-            pass
+    with suppress(ValueError):
+        starts, ends = (date.fromisoformat(request.GET.get(name, "")) for name in ("from", "to"))
+        return figures.period(starts, ends, now), None
     days = next((days for days in RANGES if str(days) == request.GET.get("days")), USUAL)
     tomorrow = today(now, timezone.get_current_timezone_name()) + timedelta(days=1)
     return Period(tomorrow - timedelta(days=days), tomorrow), days
-
-
-def _day(request: HttpRequest, name: str) -> date | None:
-    try:
-        return date.fromisoformat(request.GET.get(name, ""))
-    except ValueError:
-        return None
 
 
 def _measured(asked: Asked) -> SuccessFigures:
@@ -110,8 +99,8 @@ def _frame(asked: Asked) -> dict[str, Any]:
     return {
         "asked": asked,
         "orgs": asked.orgs,
-        "span": span_words(asked.starts, asked.ends),
-        "last_day": asked.ends - timedelta(days=1),
+        "span": span_words(asked.period.starts, asked.period.ends),
+        "last_day": asked.period.ends - timedelta(days=1),
         "now": asked.now,
         "page": "success",
     }
@@ -126,9 +115,13 @@ def success(request: HttpRequest) -> HttpResponse:
     """`/success`: a card for each figure, then a table of the orgs."""
     asked = _asked(request)
     measured = _measured(asked)
+    org_asked = {"org": asked.org.external_id} if asked.org else {}
     context = _frame(asked) | {
         "cards": [card(figure, measured, asked.shown) for figure in measured.overall],
-        "ranges": _ranges(asked),
+        "ranges": [
+            (ngettext("{n} day", "{n} days", n).format(n=n), "?" + urlencode(org_asked | {"days": n}), asked.days == n)
+            for n in RANGES
+        ],
         "names": [words.short for words in WORDS.values()],
         "rows": [_row(org, measured.of_org[org.pk], asked) for org in asked.shown] if len(asked.shown) > 1 else [],
         "nobody": [one for one in figures.coverage(asked.shown) if not one.reached],
@@ -136,19 +129,6 @@ def success(request: HttpRequest) -> HttpResponse:
         "frozen": request.build_absolute_uri(request.path + asked.query()),
     }
     return render(request, "pages/success/success.html", context)
-
-
-def _ranges(asked: Asked) -> list[tuple[str, str, bool]]:
-    """Title, address, whether it is the one."""
-    org = {"org": asked.org.external_id} if asked.org else {}
-    return [
-        (
-            ngettext("{n} day", "{n} days", days).format(n=days),
-            "?" + urlencode(org | {"days": days}),
-            asked.days == days,
-        )
-        for days in RANGES
-    ]
 
 
 def _row(org: Org, found: list[Figure], asked: Asked) -> dict[str, Any]:
@@ -171,16 +151,13 @@ def _row(org: Org, found: list[Figure], asked: Asked) -> dict[str, Any]:
 def success_csv(request: HttpRequest) -> HttpResponse:
     """`/success.csv`: the figures of the page: the orgs together, each org, and the points of the trends."""
     asked = _asked(request)
-    lines = [
-        spreadsheet.line(FIGURE_COLUMNS),
-        *(spreadsheet.line(cells) for cells in _figure_rows(asked, _measured(asked))),
-    ]
-    headers = spreadsheet.attachment(f"success-{asked.starts}-{asked.ends}.csv")
+    lines = map(spreadsheet.line, [FIGURE_COLUMNS, *_figure_rows(asked, _measured(asked))])
+    headers = spreadsheet.attachment(f"success-{asked.period.starts}-{asked.period.ends}.csv")
     return HttpResponse([spreadsheet.BOM, *lines], content_type=spreadsheet.TYPE, headers=headers)
 
 
 def _figure_rows(asked: Asked, measured: SuccessFigures) -> Iterator[tuple[object, ...]]:
-    whole = (asked.starts, asked.ends)
+    whole = (asked.period.starts, asked.period.ends)
     together = asked.org.external_id if asked.org else None
     for figure in measured.overall:
         yield _figure_row(together, figure, whole, figure.now)
@@ -228,29 +205,22 @@ def _list(request: HttpRequest, asked: Asked, metric: Metric) -> dict[str, Any]:
     words = WORDS[metric.name].outcomes
     outcome = request.GET.get("outcome", "")
     outcome = outcome if outcome in words else ""
-    page = bounded_number(request.GET.get("page", ""), 1, MOST_PAGES)
-    found = figures.items(metric, span, outcome, PAGE + 1, PAGE * (page - 1))
-    kept: dict[str, Any] = {"outcome": outcome}
+    tabs: list[tuple[str, Promise | str, int]] = [("", _("All"), sum(outcomes.values()))]
+    tabs += [(code, one.name, outcomes[code]) for code, one in words.items() if code in outcomes]
+    place = figures.THINGS.place(request.GET.get("cursor", ""))
+    found = cut_page(figures.THINGS, place, PAGE, partial(figures.items, metric, span, outcome))
     return {
-        "tabs": [_tab(asked, "", _("All"), sum(outcomes.values()), outcome)]
-        + [
-            _tab(asked, code, str(one.name), outcomes[code], outcome) for code, one in words.items() if code in outcomes
+        "tabs": [
+            {"title": title, "n": n, "url": asked.query(outcome=code), "current": code == outcome}
+            for code, title, n in tabs
         ],
-        "items": [_shown(item, words) for item in found[:PAGE]],
+        "items": [{"item": item, "outcome": words[item.outcome]} for item in found.rows],
         "counted": counted(metric, sum(outcomes.get(code, 0) for code in metric.counted)),
         "left_out": left_out(metric, outcomes),
         "timed": not metric.no,
-        "newer": asked.query(**kept, page=page - 1 if page > 2 else "") if page > 1 else "",
-        "older": asked.query(**kept, page=page + 1) if len(found) > PAGE else "",
+        "newer": asked.query(outcome=outcome, cursor=found.previous) if found.previous else "",
+        "older": asked.query(outcome=outcome, cursor=found.next) if found.next else "",
     }
-
-
-def _tab(asked: Asked, code: str, title: str, n: int, current: str) -> dict[str, Any]:
-    return {"title": title, "n": n, "url": asked.query(outcome=code), "current": code == current}
-
-
-def _shown(item: ListedThing, words: Mapping[str, OutcomeWords]) -> dict[str, Any]:
-    return {"item": item, "outcome": words[item.outcome]}
 
 
 @require_safe
@@ -258,11 +228,10 @@ def _shown(item: ListedThing, words: Mapping[str, OutcomeWords]) -> dict[str, An
 def behind_csv(request: HttpRequest, metric: str) -> HttpResponseBase:
     """`/success/<metric>.csv`: the list as a file, sent a day at a time so that a long one needs little memory."""
     asked, found = _asked(request), _metric(metric)
-    headers = spreadsheet.attachment(f"{found.name}-{asked.starts}-{asked.ends}.csv")
+    headers = spreadsheet.attachment(f"{found.name}-{asked.period.starts}-{asked.period.ends}.csv")
     if found is COVERAGE:
-        lines = [spreadsheet.line(_covered_row(one)) for one in figures.coverage(asked.shown)]
-        columns = spreadsheet.line(("org", "agent", "outcome", "told", "reached"))
-        return HttpResponse([spreadsheet.BOM, columns, *lines], content_type=spreadsheet.TYPE, headers=headers)
+        lines = map(spreadsheet.line, [COVERED_COLUMNS, *map(_covered_row, figures.coverage(asked.shown))])
+        return HttpResponse([spreadsheet.BOM, *lines], content_type=spreadsheet.TYPE, headers=headers)
     span = figures.span_of(asked.shown, asked.period, asked.now)
     lines_later = _lines(found, span, request.org_ids)  # type: ignore[attr-defined]
     return StreamingHttpResponse(lines_later, content_type=spreadsheet.TYPE, headers=headers)
@@ -280,7 +249,7 @@ async def _lines(metric: Metric, span: Span, org_ids: list[int] | None) -> Async
 
 
 def _lines_of(metric: Metric, day: Span, org_ids: list[int] | None) -> str:
-    """Sent when the request's own scope has been left: it enters the scope, and gives its connection back."""
+    """The request has left its own scope by now: this enters it, and gives its connection back."""
     try:
         with scope(org=org_ids):
             return "".join(spreadsheet.line(_item_row(metric, item)) for item in figures.items(metric, day))

@@ -21,7 +21,7 @@ CLOSE = 1e-9
 
 @dataclass(frozen=True)
 class OutcomeWords:
-    """What a thing counted as; `why` it is not counted, if it is not."""
+    """What a thing counted as; for a thing that is not counted, `why`."""
 
     name: Promise
     tone: str = "none"
@@ -56,7 +56,7 @@ WORDS: dict[str, Words] = {
                 gettext_lazy("It ended without a human in the room, so there is no time to measure."),
             ),
             "open": OutcomeWords(
-                gettext_lazy("Nobody yet"), "warn", gettext_lazy("It goes on, and nobody is there yet.")
+                gettext_lazy("Nobody yet"), "warn", gettext_lazy("It is still going on, and nobody is there yet.")
             ),
             "human_present": OutcomeWords(
                 gettext_lazy("A human was there"),
@@ -165,7 +165,7 @@ def number(metric: Metric, value: float) -> str:
 
 
 def unit(metric: Metric, value: float) -> str:
-    """The unit after it; an hour or more has its own within."""
+    """The unit after the number; a time of an hour or more has its units within."""
     if metric.no:
         return "%"
     return _("min") if value < 3600 else ""
@@ -199,17 +199,14 @@ def goal(metric: Metric) -> str:
 
 
 def comparison_words(figure: Figure) -> ComparisonWords | None:
-    """The figure against its goal; without one against its baseline, if lower is better. None: nothing to say."""
+    """Compares the figure with its goal, or without one with its baseline if lower is better; None where neither is."""
     metric, value, baseline = figure.metric, figure.now.value, figure.baseline.value
     if value is None:
         return None
     if metric.target is not None:
         met = value <= metric.target if metric.low_is_good else value >= metric.target - CLOSE
-        return (
-            ComparisonWords("ok", "circle-check-f", goal(metric))
-            if met
-            else ComparisonWords("crit", "alert-octagon-f", goal(metric))
-        )
+        tone, icon = ("ok", "circle-check-f") if met else ("crit", "alert-octagon-f")
+        return ComparisonWords(tone, icon, goal(metric))
     if not metric.low_is_good or baseline is None or abs(value - baseline) < CLOSE:
         return None
     was = say(metric, baseline)
@@ -226,7 +223,7 @@ def due(metric: Metric, org: Org | None) -> str:
 
 
 def baseline(figure: Figure, success: SuccessFigures, shown: list[Org]) -> str:
-    """The first 30 days of the org, and whether they are over; empty where there is no such thing."""
+    """The figure of the org's first 30 days, and whether they are over; empty without one."""
     estimate = figure.baseline
     if estimate.value is None:
         return ""
@@ -282,10 +279,12 @@ class Card:
 
 
 def card(figure: Figure, success: SuccessFigures, shown: list[Org]) -> Card:
-    """A figure in words, with its trend. `shown`: the orgs it is of."""
+    """A figure of the orgs `shown` in words, with its trend."""
     metric, words = figure.metric, WORDS[figure.metric.name]
     figure_number, figure_unit = _large(figure)
     days = [day_of(day) for day in success.points]
+    steps = PERCENT if metric.no else SECONDS
+    rules = [("target", metric.target, _("goal")), ("baseline", figure.baseline.value, _("baseline"))]
     return Card(
         name=str(words.name),
         metric=metric,
@@ -298,7 +297,7 @@ def card(figure: Figure, success: SuccessFigures, shown: list[Org]) -> Card:
         n=counted(metric, figure.now.n),
         left_out=left_out(metric, figure.outcomes),
         definition=str(words.definition),
-        chart=_chart(figure, days),
+        chart=line_chart([point.value for point in figure.trend], days, rules, steps, partial(number, metric)),
         chart_label=_chart_label(figure, days),
         points=[
             Point(day, say(metric, point.value), point.n, interval(metric, point))
@@ -308,7 +307,7 @@ def card(figure: Figure, success: SuccessFigures, shown: list[Org]) -> Card:
 
 
 def _large(figure: Figure) -> tuple[str, str]:
-    """The figure and what stands small after it; of agents, whom one can count, `5` `of 6`. Empty: no data."""
+    """The large figure and the small text after it; for agents, which one can count, `5` `of 6`. Empty: no data."""
     metric, value = figure.metric, figure.now.value
     if value is None:
         return "", ""
@@ -325,16 +324,6 @@ def left_out(metric: Metric, outcomes: Mapping[str, int]) -> list[str]:
         for outcome, n in sorted(outcomes.items())
         if outcome not in metric.counted and n
     ]
-
-
-def _chart(figure: Figure, days: list[str]) -> Chart | None:
-    metric = figure.metric
-    rules = [
-        ("target", metric.target, _("goal")),
-        ("baseline", figure.baseline.value, _("baseline")),
-    ]
-    values = [point.value for point in figure.trend]
-    return line_chart(values, days, rules, PERCENT if metric.no else SECONDS, partial(number, metric))
 
 
 def _chart_label(figure: Figure, days: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""The setup checklist of an org in words: each step with its fact, or with what to do next."""
+"""The words of the setup page: each step with its fact, and the commands to send with."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,15 +9,11 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from alerts.models import Push, Transition
 from alerts.onboarding import STEPS, Progress, SetupFacts
-from console.pages.reach.words import Chain, chain
 from console.text.sentences import signal_name
 from console.text.wording import bdi, clock, day_clock, short_name
-from orgs.keys import live_keys
-from orgs.models import ApiKey, Assignment, Org, Source, User
+from orgs.models import User
 
-TESTED = 3  # people who can be sent a test from here
 EVENT = """curl -X POST {base}/api/failure-events \\
   -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
   -d '{{"event_id": "setup-'$(date +%s)'", "agent_name": "My agent", "room_id": "setup-1",
@@ -31,7 +27,7 @@ PLACEHOLDER = "$KEY"
 
 @dataclass(frozen=True)
 class SetupStep:
-    """One step; `state` is done, now (the first that is not) or todo; `fact` what proves it."""
+    """One step; `state` is done, now (the first that is not done) or todo; `fact` proves it."""
 
     name: str
     number: int
@@ -61,7 +57,7 @@ def event_curl(key: str = PLACEHOLDER) -> str:
 
 
 def answer_curl(room: str) -> str:
-    """The command that tells of a human's message in a room."""
+    """The command that reports a human's message in a room."""
     known = room if room.isascii() and room.replace("-", "").replace("_", "").isalnum() else "ROOM"
     return ANSWER.format(base=settings.BASE_URL, key=PLACEHOLDER, room=known)
 
@@ -104,44 +100,14 @@ def _fact(step: str, facts: SetupFacts) -> str:
             tiers = ngettext("{n} tier", "{n} tiers", facts.tiers).format(n=facts.tiers)
             return f"{people}, {tiers}"
         case "phone" if facts.phone and facts.phone.delivered_at:
-            return _who(short_name(str(facts.phone.supervisor)), facts.phone.delivered_at, zone)
+            return _who(facts.phone.supervisor, facts.phone.delivered_at, zone)
         case "room" if facts.room:
-            return _act(facts.room, zone)
+            return _who(facts.room.actor, facts.room.at, zone)
         case "follow_up" if facts.follow_up:
-            return _act(facts.follow_up, zone)
+            return _who(facts.follow_up.actor, facts.follow_up.at, zone)
     return ""
 
 
-def _act(change: Transition, zone: str) -> str:
-    return _who(short_name(str(change.actor)) if change.actor else _("A human agent"), change.at, zone)
-
-
-def _who(name: str, at: datetime, zone: str) -> str:
+def _who(user: User | None, at: datetime, zone: str) -> str:
+    name = short_name(str(user)) if user else _("A human agent")
     return format_html("{}, {}", bdi(name), day_clock(at, zone))
-
-
-# --- what to do next -------------------------------------------------------------------------------------------------
-
-
-def source_of(org: Org) -> Source | None:
-    """The org's own source, the oldest; None where a platform source sends for it."""
-    return Source.objects.filter(org=org).order_by("pk").first()
-
-
-def key_of(source: Source | None, now: datetime) -> ApiKey | None:
-    """A live key of it, the newest."""
-    return live_keys(source, now).last() if source else None
-
-
-def setup_people(org: Org) -> list[SetupPerson]:
-    """Whom to send a test, tier 1 first."""
-    held = Assignment.objects.filter(org=org, user__is_active=True).select_related("user", "role")
-    found = {row.user_id: SetupPerson(row.user) for row in held.order_by("role__tier", "user__name", "pk")}
-    return list(found.values())[:TESTED]
-
-
-def newest_push(org: Org, now: datetime) -> Chain | None:
-    """The hop chain of the org's newest push that was not skipped."""
-    rows = Push.objects.filter(org=org).exclude(state=Push.State.SKIPPED).select_related("supervisor")
-    found = rows.order_by("-planned_at").first()
-    return chain(found, timezone.get_current_timezone_name(), now) if found else None
