@@ -1,6 +1,8 @@
 """Reading alerts."""
 
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -51,17 +53,9 @@ class Alerts(ScopedAPIView):
             rows = rows.filter(room__room_id=spelled(room_id))
         if opened_after := query.time("opened_after"):
             rows = rows.filter(opened_at__gt=opened_after)
-        return _with_signal(rows, query.choices("signal", Signal.values))
-
-
-def _with_signal(rows: QuerySet[Alert], signals: list[str]) -> QuerySet[Alert]:
-    """Alerts whose current episode has one of these signals: what `signals` of the answer shows."""
-    if not signals:
+        if signals := query.choices("signal", Signal.values):  # of the current episode, as the answer shows them
+            rows = rows.filter(reduce(or_, map(signalling, signals)))
         return rows
-    found = Alert.objects.none()
-    for signal in signals:
-        found = found | rows.filter(signalling(signal))
-    return found
 
 
 class AlertDetail(ScopedAPIView):

@@ -185,15 +185,14 @@ def alert_detail(alert: Alert) -> AlertDetailShape:
         alert,
         events=[_event(event) for event in reversed(events)],
         transitions=[
-            shape_of(AlertTransitionShape, one, reason=one.reason or None, actor=_actor(one))
-            for one in reversed(transitions)
+            AlertTransitionShape(one.at, one.change, one.reason or None, _actor(one)) for one in reversed(transitions)
         ],
         pushes=[_push(AlertPushShape, push) for push in reversed(pushes)],
     )
 
 
 def _alert(kind: type[S], alert: Alert, **more: Any) -> S:
-    room = alert.room
+    room, acted = alert.room, alert.human_acted_at
     return shape_of(
         kind,
         alert,
@@ -209,7 +208,7 @@ def _alert(kind: type[S], alert: Alert, **more: Any) -> S:
         assigned_to=_human(alert.assigned_to) if alert.assigned_to else None,
         channel=(room.channel or None) if room else None,
         room_label=(room.label or None) if room else None,
-        time_to_intervene_seconds=_time_to_intervene(alert),
+        time_to_intervene_seconds=round((acted - alert.first_failure_at).total_seconds(), 3) if acted else None,
         verdict=alert.verdict or None,
         url=f"{settings.BASE_URL}/alerts/{alert.pk}",
         **more,
@@ -219,13 +218,6 @@ def _alert(kind: type[S], alert: Alert, **more: Any) -> S:
 def _signal(entry: dict[str, Any]) -> AlertSignalShape:
     times = (datetime.fromisoformat(entry[end]) for end in ("first_at", "last_at"))
     return AlertSignalShape(entry["signal"], entry["count"], *times)
-
-
-def _time_to_intervene(alert: Alert) -> float | None:
-    """Seconds from the first failure of the episode to the first human act in its room."""
-    if alert.human_acted_at is None:
-        return None
-    return round((alert.human_acted_at - alert.first_failure_at).total_seconds(), 3)
 
 
 # --- people ----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from orgs.paging import LIMIT, MOST
 from orgs.plan import LARGEST_TIER, MOST_ROWS
 
 Operation = tuple[str, str, dict[str, Any]]  # path, method, what OpenAPI says of it
+Answers = Mapping[int, tuple[str, str]]  # status -> what it means, and the name of its schema
 
 REFUSALS = {
     400: "The body cannot be read: `not_json`, `too_deep`, `duplicate_key`, `bad_gzip`, `not_items`, `unknown_field`.",
@@ -120,12 +121,12 @@ def _operation(
     name: str,
     summary: str,
     tag: str,
-    answers: Mapping[int, tuple[str, str]],
+    answers: Answers,
     refusals: tuple[int, ...],
     parameters: tuple[JsonSchema, ...] = (),
     **more: Any,
 ) -> Operation:
-    """`answers`: status -> what it means, and its schema. `more`: `description`, `requestBody`, `security`."""
+    """`more`: `description`, `requestBody`, `security`."""
     made: dict[str, Any] = {"operationId": name, "summary": summary, "tags": [tag], **more}
     if parameters := (*[_in_path(name) for name in re.findall(r"{(\w+)}", path)], *parameters):
         made["parameters"] = list(parameters)
@@ -147,27 +148,28 @@ def _one(name: str, path: str, summary: str, tag: str) -> Operation:
 
 
 def _post(
-    path: str, name: str, summary: str, tag: str, answers: Mapping[int, tuple[str, str]], **more: Any
+    path: str,
+    name: str,
+    summary: str,
+    tag: str,
+    answers: Answers,
+    body: JsonSchema,
+    *parameters: JsonSchema,
+    **more: str,
 ) -> Operation:
-    return _operation("post", path, name, summary, tag, answers, WRITES, **more)
+    return _operation("post", path, name, summary, tag, answers, WRITES, parameters, requestBody=body, **more)
 
 
-WHO = {"sso_id": "rina"}
+WHO, UNTIL = {"sso_id": "rina"}, {"until": "2026-05-04T10:30:00+07:00"}
 SUMMARIES: dict[str, tuple[str, Any]] = {  # and an example of the body
     "acknowledge": ("I have seen it: repeats stop until it expires", WHO),
     "take": ("Acknowledge, and assign it to me", WHO),
     "release": ("Nobody has it any more; open again. Within 10 min of what the same person did: its undo", WHO),
     "resolve": ("It is over", WHO),
     "reopen": ("It is not over. Within 10 min, by who resolved it: an undo, clocks go on; else they start anew", WHO),
-    "snooze": (
-        "Hold repeats until a time in the next 24 hours; worsening breaks it",
-        {"until": "2026-05-04T10:30:00+07:00"},
-    ),
+    "snooze": ("Hold repeats until a time in the next 24 hours; worsening breaks it", UNTIL),
     "assign": ("Give it to another person", {"sso_id": "dewi"}),
-    "verdict": (
-        "Say whether it was a real failure",
-        {"verdict": "false_alarm", "note": "The customer was joking."},
-    ),
+    "verdict": ("Say whether it was a real failure", {"verdict": "false_alarm", "note": "The customer was joking."}),
 }
 
 
@@ -177,7 +179,7 @@ def _act(verb: str) -> Operation:
     human = {} if fields["sso_id"].required else {"description": "With a key: the human who acts. Required then."}
     body = _body(_fields(fields, sso_id=human, verdict=enum(Alert.Verdict.values)), example)
     answers = {200: ("The alert as it is now.", "Alert"), 409: ("Somebody was faster.", "AlertConflict")}
-    return _post(f"/api/alerts/{{alert_id}}/{verb}", verb, summary, "Acting", answers, requestBody=body)
+    return _post(f"/api/alerts/{{alert_id}}/{verb}", verb, summary, "Acting", answers, body)
 
 
 def _success() -> Operation:
@@ -225,7 +227,15 @@ def _sync() -> Operation:
     )
 
 
-def _write(name: str, path: str, summary: str, examples: dict[str, Any], **more: Any) -> Operation:
+def _write(
+    name: str,
+    path: str,
+    summary: str,
+    examples: dict[str, Any],
+    *parameters: JsonSchema,
+    limit: str = "2 MiB after decompression",
+    **more: Any,
+) -> Operation:
     answers = {
         200: ("One object: a duplicate, or it updated what is there.", "ItemResult"),
         201: ("One object: created.", "ItemResult"),
@@ -233,14 +243,14 @@ def _write(name: str, path: str, summary: str, examples: dict[str, Any], **more:
         409: ("One object: the same id with another payload; the original is kept.", "ItemResult"),
         422: ("One object: `invalid`.", "ItemResult"),
     }
-    named, limit = path.rpartition("/")[2].replace("-", "_"), more.pop("limit", "2 MiB after decompression")
-    more["description"] = (
+    description = (
         f'One object, an array, or `{{"items": [...]}}`: at most 1,000 items, {limit}. A 2xx '
         "is sent after the items are stored, never before."
     )
+    named = "write_" + path.rpartition("/")[2].replace("-", "_")
     more["requestBody"] = {"required": True, "content": _json(schema=body_of(name), examples=examples[name])}
-    parameters = (GZIP, *more.pop("parameters", ()))
-    return _operation("post", path, f"write_{named}", summary, "Writing", answers, LANE, parameters, **more)
+    more["description"] = description
+    return _operation("post", path, named, summary, "Writing", answers, LANE, (GZIP, *parameters), **more)
 
 
 def _webhook() -> Operation:
@@ -264,9 +274,10 @@ def _webhook() -> Operation:
 
 def operations(examples: dict[str, Any]) -> list[Operation]:
     """(path, method, operation), in the order people read them."""
-    of_several = {"org_id": {"description": "Where the person has several orgs."}}
-    far = "How far it came in 5 s (if many ask: at once); GET /api/pushes/{id} tells the rest."
     replayed = {200: ("The push as it is now.", "PushDetail"), 409: ("It is not dead.", "PushConflict")}
+    far = "How far it came in 5 s (if many ask: at once); GET /api/pushes/{id} tells the rest."
+    tested = {200: (far, "PushDetail")}
+    org = _body(_fields({"org_id": Field()}, org_id={"description": "Where the person has several orgs."}), {})
     return [
         _write("FailureEvent", "/api/failure-events", "Tell of failures of an agent", examples),
         _write("RoomActivity", "/api/room-activity", "Tell what happens in a room", examples),
@@ -275,8 +286,8 @@ def operations(examples: dict[str, Any]) -> list[Operation]:
             "/api/push-receipts",
             "Tell what became of a push (notification-service)",
             examples,
+            *SIGNATURE,
             limit="64 KiB, not packed",
-            parameters=SIGNATURE,
             security=[{}],
         ),
         _webhook(),
@@ -291,21 +302,14 @@ def operations(examples: dict[str, Any]) -> list[Operation]:
         *[_act(verb) for verb in SUMMARIES],
         _list("Push", "/api/pushes", "Pushes, newest first", "Pushes", _some("state", Push.State.values), ORG),
         _one("Push", "/api/pushes/{push_id}", "One push with its hops", "Pushes"),
-        _post(
-            "/api/pushes/{push_id}/replay",
-            "replay",
-            "Send a dead push once more",
-            "Pushes",
-            replayed,
-            requestBody=NOTHING,
-        ),
+        _post("/api/pushes/{push_id}/replay", "replay", "Send a dead push once more", "Pushes", replayed, NOTHING),
         _post(
             "/api/supervisors/{sso_id}/test-push",
             "test_push",
             "Send a test push and see each hop",
             "Pushes",
-            {200: (far, "PushDetail")},
-            requestBody=_body(_fields({"org_id": Field()}, **of_several), {}),
+            tested,
+            org,
         ),
         _sync(),
         _post(
@@ -314,8 +318,8 @@ def operations(examples: dict[str, Any]) -> list[Operation]:
             "Say that somebody whom an org named may take its roles",
             "Set-up",
             {200: ("They are told and shown what the roles say.", "PersonConfirmed")},
+            NOTHING,
+            _query("org_id", TEXT, "The org that named them; required."),
             description="For specialists who are signed in. 404: this org did not name this person.",
-            parameters=(_query("org_id", TEXT, "The org that named them; required."),),
-            requestBody=NOTHING,
         ),
     ]

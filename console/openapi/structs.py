@@ -1,32 +1,17 @@
 """JSON Schemas from structs, and the shapes of what is answered."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
-from alerts.api.reach import AgentReachShape
-from alerts.api.shapes import AlertConflictShape, AlertDetailShape, PushConflictShape, PushShape
-from alerts.api.sources import SourceShape
-from alerts.api.success import SuccessShape
+import alerts.urls  # noqa: F401  # each view stands beside what it answers
 from alerts.models import WebhookDelivery
-from orgs.api import AgentShape, OrgShape, SupervisorShape
-from orgs.assignments_api import AssignmentSyncRefusedShape, AssignmentSyncShape, PersonConfirmedShape
-from orgs.shapes import ErrorShape, PageShape
+from orgs.shapes import Shape
 
 JsonSchema = dict[str, Any]
 TEXT: JsonSchema = {"type": "string"}
 TIME: JsonSchema = {"type": "string", "format": "date-time"}
-SHAPES = (
-    AgentReachShape,
-    AlertConflictShape,
-    AlertDetailShape,
-    PushConflictShape,
-    PushShape,
-    SourceShape,
-    SuccessShape,
-)
-SHAPES_OF_ORGS = (AgentShape, OrgShape, SupervisorShape, AssignmentSyncShape, AssignmentSyncRefusedShape)
 PAGED = ("Alert", "Push", "Org", "Agent", "Supervisor", "Source", "AgentReach")
 
 
@@ -78,11 +63,18 @@ def _or_null(schema: JsonSchema) -> JsonSchema:
     return schema | values | {"type": [schema["type"], "null"]}
 
 
+def _declared(kind: type[Shape]) -> Iterator[type[Shape]]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from _declared(one)
+
+
 def answers() -> dict[str, JsonSchema]:
     """Every component of what Django answers."""
-    page = schemas_of([PageShape])["Page"]
+    found = schemas_of(_declared(Shape))
+    page = found.pop("Page")
     return {
-        **schemas_of([*SHAPES, *SHAPES_OF_ORGS, PersonConfirmedShape, ErrorShape]),
+        **found,
         **{f"{name}Page": page | {"properties": page["properties"] | {"results": array(ref(name))}} for name in PAGED},
         "Delivery": record(
             "One delivery of a chat product: `stored` to be worked, or what it was at once.",
