@@ -7,7 +7,7 @@ from django.conf import settings
 
 from console.openapi.items import examples, item_schemas
 from console.openapi.operations import operations, responses
-from console.openapi.structs import answers
+from console.openapi.structs import answered_schemas
 
 ABOUT = """Real-time human supervision of AI agents that talk to customers.
 
@@ -40,7 +40,7 @@ def document() -> dict[str, Any]:
         "security": [{"key": []}, {"session": []}],
         "paths": paths,
         "components": {
-            "schemas": answers() | item_schemas(),
+            "schemas": answered_schemas() | item_schemas(),
             "responses": responses(),
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "An API key: `prefix.secret`."},

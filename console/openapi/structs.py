@@ -69,7 +69,7 @@ def _declared(kind: type[Shape]) -> Iterator[type[Shape]]:
         yield from _declared(one)
 
 
-def answers() -> dict[str, JsonSchema]:
+def answered_schemas() -> dict[str, JsonSchema]:
     """Every component of what Django answers."""
     found = schemas_of(_declared(Shape))
     page = found.pop("Page")
