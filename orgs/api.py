@@ -1,24 +1,53 @@
 """What every view of the API shares, its caller's scope; and orgs, agents and supervisors."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import translation
 from django_scopes import scope
+from msgspec import UNSET
 from rest_framework.exceptions import NotFound
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
 from orgs.auth import caller_orgs
 from orgs.incoming import Query
 from orgs.models import Agent, Assignment, Org, User
 from orgs.paging import PARAMETERS, Order, page
+from orgs.shapes import PageShape, Shape, UtcTime, Whole, about, one_of, shape_of
+
+M = TypeVar("M", bound=Model)
+Render = Callable[[list[M]], list[Any]]
+
+# --- what every view shares ------------------------------------------------------------------------------------------
+
+
+def rfc3339(at: datetime | None) -> str | None:
+    """A time as every answer of the API writes it: UTC, microseconds, Z."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z") if at else None
+
+
+class ShapeEncoder(JSONEncoder):
+    def default(self, obj: Any) -> Any:
+        if isinstance(obj, Shape):
+            fields = zip(obj.__struct_encode_fields__, obj.__struct_fields__, strict=True)
+            return {name: value for name, field in fields if (value := getattr(obj, field)) is not UNSET}
+        return rfc3339(obj) if isinstance(obj, datetime) else super().default(obj)
+
+
+class ShapeRenderer(JSONRenderer):
+    """Structs as JSON."""
+
+    encoder_class = ShapeEncoder
 
 
 class ScopedAPIView(APIView):
@@ -28,6 +57,7 @@ class ScopedAPIView(APIView):
     """
 
     metadata_class = None  # OPTIONS is no method of ours
+    renderer_classes = [ShapeRenderer]
     org_ids: list[int] | None = []
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -48,6 +78,15 @@ class ScopedAPIView(APIView):
             raise NotFound
         return org
 
+    def of_org_asked(self, query: Query, rows: QuerySet[M]) -> QuerySet[M]:
+        """The rows of the org that `org_id` of the query names, or all of them. Raises NotFound as `org_asked`."""
+        org_id = query.text("org_id")
+        return rows.filter(org=self.org_asked(org_id)) if org_id else rows
+
+    def paged(self, request: Request, query: Query, rows: QuerySet[M], order: Order, render: Render[M]) -> Response:
+        """One page of the rows; `render` makes the shapes of those on it."""
+        return Response(PageShape(**page(request, query, rows, order, render)))
+
 
 class NothingHere(APIView):
     """Every path that is none: the 404 of the API, to whoever asks."""
@@ -60,14 +99,64 @@ class NothingHere(APIView):
             raise NotFound
 
 
-def rfc3339(at: datetime | None) -> str | None:
-    """A time as every answer of the API writes it: UTC, microseconds, Z."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z") if at else None
+def one_or_404(rows: QuerySet[M]) -> M:
+    """The first of these. Raises NotFound where there is none."""
+    if (found := rows.first()) is None:
+        raise NotFound
+    return found
 
 
 def of_orgs(rows: QuerySet[Any], org_ids: list[int] | None, field: str) -> QuerySet[Any]:
     """`rows` of these orgs; None = all. For what is not scoped by itself."""
     return rows if org_ids is None else rows.filter(**{f"{field}__in": org_ids})
+
+
+# --- orgs, agents, supervisors ---------------------------------------------------------------------------------------
+
+
+class OrgShape(Shape):
+    """A customer company."""
+
+    org_id: str
+    name: str
+    zone: str
+    locale: str
+
+
+class AgentShape(Shape):
+    """An AI agent of an org."""
+
+    org_id: str
+    agent_name: str
+    agent_version: str | None
+    production: bool
+    confirmed: Annotated[bool, about("False: first heard of in an event.")]
+
+
+Tokens = Annotated[Whole | None, about("Phones that notification-service knows; null: not asked yet.")]
+Provenance = Annotated[str, one_of(Assignment.Provenance.values), about("Who said so last.")]
+
+
+class AssignmentPart(Shape):
+    """A role this person has."""
+
+    org_id: str
+    role: str
+    tier: Whole
+    agents: Annotated[list[str] | None, about("Null: all agents of the org.")]
+    external_user_id: str | None
+    provenance: Provenance
+
+
+class SupervisorShape(Shape):
+    """A person with an assignment in an org you may see."""
+
+    sso_id: str
+    name: str
+    locale: str | None
+    tokens: Tokens
+    tokens_at: UtcTime | None
+    assignments: list[AssignmentPart]
 
 
 class Orgs(ScopedAPIView):
@@ -76,11 +165,11 @@ class Orgs(ScopedAPIView):
     def get(self, request: Request) -> Response:
         query = Query(request, PARAMETERS)
         rows = of_orgs(Org.objects.all(), self.org_ids, "pk")
-        return Response(page(request, query, rows, Order((("external_id", str),)), _orgs))
+        return self.paged(request, query, rows, Order((("external_id", str),)), _orgs)
 
 
-def _orgs(orgs: list[Org]) -> list[dict[str, Any]]:
-    return [{"org_id": org.external_id, "name": org.name, "zone": org.zone, "locale": org.locale} for org in orgs]
+def _orgs(orgs: list[Org]) -> list[Any]:
+    return [shape_of(OrgShape, org, org_id=org.external_id) for org in orgs]
 
 
 class Agents(ScopedAPIView):
@@ -88,23 +177,15 @@ class Agents(ScopedAPIView):
 
     def get(self, request: Request) -> Response:
         query = Query(request, ("org_id", *PARAMETERS))
-        rows = Agent.objects.select_related("org")
-        if org_id := query.text("org_id"):
-            rows = rows.filter(org=self.org_asked(org_id))
+        rows = self.of_org_asked(query, Agent.objects.select_related("org"))
         order = Order((("org__external_id", str), ("name", str)))
-        return Response(page(request, query, rows, order, _agents))
+        return self.paged(request, query, rows, order, _agents)
 
 
-def _agents(agents: list[Agent]) -> list[dict[str, Any]]:
+def _agents(agents: list[Agent]) -> list[Any]:
     return [
-        {
-            "org_id": agent.org.external_id,
-            "agent_name": agent.name,
-            "agent_version": agent.version or None,
-            "production": agent.production,
-            "confirmed": agent.confirmed,
-        }
-        for agent in agents
+        shape_of(AgentShape, one, org_id=one.org.external_id, agent_name=one.name, agent_version=one.version or None)
+        for one in agents
     ]
 
 
@@ -113,44 +194,28 @@ class Supervisors(ScopedAPIView):
 
     def get(self, request: Request) -> Response:
         query = Query(request, ("org_id", *PARAMETERS))
-        assigned = Assignment.objects.all()
-        if org_id := query.text("org_id"):
-            assigned = assigned.filter(org=self.org_asked(org_id))
+        assigned = self.of_org_asked(query, Assignment.objects.all())
         people = User.objects.filter(is_active=True, pk__in=assigned.values("user"))
         order = Order((("sso_id", str),))
-        return Response(page(request, query, people, order, lambda found: _supervisors(found, assigned)))
+        return self.paged(request, query, people, order, lambda found: _supervisors(found, assigned))
 
 
-def _supervisors(people: list[User], assigned: QuerySet[Assignment]) -> list[dict[str, Any]]:
+def _supervisors(people: list[User], assigned: QuerySet[Assignment]) -> list[Any]:
     rows = (
         assigned.filter(user__in=people)
         .select_related("org", "role")
         .prefetch_related("role__agents")
         .order_by("org__external_id", "role__tier", "role__name")
     )
-    of_person: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    of_person: dict[int, list[AssignmentPart]] = defaultdict(list)
     for row in rows:
-        of_person[row.user_id].append(_assignment(row))
+        role, only = row.role, sorted(agent.name for agent in row.role.agents.all()) or None
+        external = row.external_user_id or None
+        assignment = AssignmentPart(row.org.external_id, role.name, role.tier, only, external, row.provenance)
+        of_person[row.user_id].append(assignment)
     return [
-        {
-            "sso_id": person.sso_id,
-            "name": str(person),
-            "locale": person.locale or None,
-            "tokens": person.push_tokens,
-            "tokens_at": rfc3339(person.push_tokens_at),
-            "assignments": of_person[person.pk],
-        }
-        for person in people
+        SupervisorShape(
+            one.sso_id, str(one), one.locale or None, one.push_tokens, one.push_tokens_at, of_person[one.pk]
+        )
+        for one in people
     ]
-
-
-def _assignment(row: Assignment) -> dict[str, Any]:
-    """`agents`: the only ones this role backs up; null = all of its org."""
-    return {
-        "org_id": row.org.external_id,
-        "role": row.role.name,
-        "tier": row.role.tier,
-        "agents": sorted(agent.name for agent in row.role.agents.all()) or None,
-        "external_user_id": row.external_user_id or None,
-        "provenance": row.provenance,
-    }

@@ -2,21 +2,23 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Annotated, Any
 
 import pghistory
+from msgspec import UNSET, Meta, UnsetType, field
 from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orgs.api import ScopedAPIView
+from orgs.api import Provenance, ScopedAPIView
 from orgs.auth import KeyCaller, leads
-from orgs.errors import Refused, Unavailable, error_body
+from orgs.errors import Refused, Unavailable
 from orgs.incoming import Field, Query, check_fields, read_body, read_list
 from orgs.models import Assignment, Org
 from orgs.others import confirm
 from orgs.plan import MOST_ROWS, Line
-from orgs.sync import Busy, SyncConflict, SyncOutcome, sync
+from orgs.shapes import ErrorPart, Shape, Whole, about, one_of
+from orgs.sync import Busy, SyncOutcome, sync
 
 NAME = "assignments"
 FIELDS: Mapping[str, Field] = {
@@ -28,7 +30,106 @@ FIELDS: Mapping[str, Field] = {
     "locale": Field(),
 }
 ERRORS_SHOWN = 100
-Error = dict[str, str]
+Pending = Annotated[
+    bool,
+    Meta(extra_json_schema={"const": True}),
+    about(
+        "Somebody who is known and has no role in this org: told nothing and shown nothing before a "
+        "specialist confirms, or they do so themselves at `/join/{org_id}`. Absent: nobody's word is waited for."
+    ),
+]
+
+
+class WaitingPart(Shape):
+    """All of the list that wait for a word."""
+
+    sso_id: str
+    role: str
+    external_user_id: str | None
+    pending: Pending
+
+
+class AddedPart(Shape):
+    """An assignment that was not there."""
+
+    sso_id: str
+    role: str
+    external_user_id: str | None
+    tier: Whole
+    near_twin: Annotated[
+        str | None,
+        about(
+            "Of a new person: the sso_id of another one that differs only in case, blanks or"
+            " the form of its letters. Perhaps the same person is meant."
+        ),
+    ]
+    pending: Pending | UnsetType = UNSET
+
+
+class ChangePart(Shape):
+    """`from` is null where nothing was there."""
+
+    before: Any = field(name="from")
+    to: Any
+
+
+class ChangedPart(Shape):
+    """An assignment, or its role or person, that the list says something else of."""
+
+    sso_id: str
+    role: str
+    changes: Annotated[
+        dict[str, ChangePart], about("By field: `tier`, `name`, `locale`, `external_user_id`, `pending`.")
+    ]
+    pending: Pending | UnsetType = UNSET
+
+
+class RemovedPart(Shape):
+    """One that the list does not name."""
+
+    sso_id: str
+    role: str
+    external_user_id: str | None
+    tier: Whole
+    provenance: Provenance
+
+
+class ConflictPart(Shape):
+    """The list changed or removed what another had said, or an external_user_id is claimed by two people."""
+
+    conflict: Annotated[str, one_of(("changed", "removed", "shared_id"))]
+    sso_id: str
+    role: str
+    external_user_id: str | None
+    provenance: Provenance
+
+
+class AssignmentSyncShape(Shape):
+    """What the list added, changed and removed; on a dry run, what it would."""
+
+    added: list[AddedPart]
+    changed: list[ChangedPart]
+    removed: list[RemovedPart]
+    unchanged: Whole
+    conflicts: list[ConflictPart]
+    waiting: list[WaitingPart]
+    dry_run: bool
+
+
+class AssignmentSyncRefusedShape(Shape):
+    """The first error, and where items were refused those of the first 100. Nothing was written."""
+
+    error: ErrorPart
+    refused: Whole | UnsetType = UNSET
+    errors: list[ErrorPart] | UnsetType = UNSET
+
+
+class PersonConfirmedShape(Shape):
+    """The word is given."""
+
+    sso_id: str
+    org_id: str
+    confirmed: Annotated[Whole, about("Assignments that waited for it.")]
 
 
 class Assignments(ScopedAPIView):
@@ -87,67 +188,60 @@ class ConfirmPerson(ScopedAPIView):
         if held is None:
             raise NotFound
         confirmed = confirm(held.user, org)
-        return Response({"sso_id": held.user.sso_id, "org_id": org.external_id, "confirmed": confirmed})
+        return Response(PersonConfirmedShape(held.user.sso_id, org.external_id, confirmed))
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 
-def _checked(sent: list[Any]) -> tuple[list[dict[str, Any]], list[Error]]:
+def _checked(sent: list[Any]) -> tuple[list[dict[str, Any]], list[ErrorPart]]:
     items, errors = [], []
     for index, item in enumerate(sent):
         try:
             items.append(check_fields(item, FIELDS))
         except Refused as error:
             where = f"{NAME}[{index}]" + (f".{error.field}" if error.field else "")
-            errors.append(error_body(str(error.get_codes()), str(error.detail), where)["error"])
+            errors.append(ErrorPart(str(error.get_codes()), str(error.detail), where))
     return items, errors
 
 
-def _error(line: Line) -> Error:
+def _error(line: Line) -> ErrorPart:
     assert line.wrong is not None
-    return error_body(line.wrong.code, line.said, f"{NAME}[{line.number}].{line.wrong.column}")["error"]
+    return ErrorPart(line.wrong.code, line.said, f"{NAME}[{line.number}].{line.wrong.column}")
 
 
-def _refused(errors: list[Error]) -> Response:
+def _refused(errors: list[ErrorPart]) -> Response:
     """The first error in the one shape, and beside it every item's, the first 100."""
-    return Response({"error": errors[0], "refused": len(errors), "errors": errors[:ERRORS_SHOWN]}, status=422)
+    return Response(AssignmentSyncRefusedShape(errors[0], len(errors), errors[:ERRORS_SHOWN]), status=422)
 
 
 # --- the answer ------------------------------------------------------------------------------------------------------
 
 
-def _answer(outcome: SyncOutcome, dry_run: bool) -> dict[str, Any]:
-    return {
-        "added": [_added(line) for line in outcome.added],
-        "changed": [_changed(line) for line in outcome.changed],
-        "removed": [_one(one) | {"tier": one.role.tier, "provenance": one.provenance} for one in outcome.removed],
-        "unchanged": outcome.unchanged,
-        "conflicts": [_conflict(conflict) for conflict in outcome.conflicts],
-        "waiting": [_one(one) | _pending(one) for one in outcome.waiting],
-        "dry_run": dry_run,
-    }
+def _answer(outcome: SyncOutcome, dry_run: bool) -> AssignmentSyncShape:
+    return AssignmentSyncShape(
+        added=[_added(line) for line in outcome.added],
+        changed=[_changed(line) for line in outcome.changed],
+        removed=[RemovedPart(*_whose(one), one.role.tier, one.provenance) for one in outcome.removed],
+        unchanged=outcome.unchanged,
+        conflicts=[ConflictPart(one.kind, *_whose(one.assignment), one.provenance) for one in outcome.conflicts],
+        waiting=[WaitingPart(*_whose(one), True) for one in outcome.waiting],
+        dry_run=dry_run,
+    )
 
 
-def _one(one: Assignment) -> dict[str, Any]:
-    return {"sso_id": one.user.sso_id, "role": one.role.name, "external_user_id": one.external_user_id or None}
+def _whose(one: Assignment) -> tuple[str, str, str | None]:
+    """`sso_id`, `role`, `external_user_id`."""
+    return one.user.sso_id, one.role.name, one.external_user_id or None
 
 
-def _added(line: Line) -> dict[str, Any]:
+def _added(line: Line) -> AddedPart:
+    one = line.assignment
+    assert one is not None
+    return AddedPart(*_whose(one), one.role.tier, line.near_twin or None, one.pending or UNSET)
+
+
+def _changed(line: Line) -> ChangedPart:
+    changes = {column: ChangePart(before or None, to) for column, (before, to) in line.changes.items()}
     assert line.assignment is not None
-    made = {"tier": line.assignment.role.tier, "near_twin": line.near_twin or None}
-    return _one(line.assignment) | made | _pending(line.assignment)
-
-
-def _pending(one: Assignment) -> dict[str, bool]:
-    return {"pending": True} if one.pending else {}
-
-
-def _changed(line: Line) -> dict[str, Any]:
-    changes = {column: {"from": before or None, "to": after} for column, (before, after) in line.changes.items()}
-    assert line.assignment is not None
-    return {"sso_id": line.row.sso_id, "role": line.row.role, "changes": changes} | _pending(line.assignment)
-
-
-def _conflict(conflict: SyncConflict) -> dict[str, Any]:
-    return {"conflict": conflict.kind} | _one(conflict.assignment) | {"provenance": conflict.provenance}
+    return ChangedPart(line.row.sso_id, line.row.role, changes, line.assignment.pending or UNSET)

@@ -14,7 +14,6 @@ from django.test import Client
 from django.utils import timezone
 from django_scopes import scope, scopes_disabled
 
-from alerts.api import reads
 from alerts.models import Alert, FailureEvent, Push, Transition
 from orgs.models import Org
 from tests.api_client import signed_in, supervisor_of, with_key
@@ -410,7 +409,7 @@ def test_a_crash_leaves_no_scope_behind(org: Org, monkeypatch: pytest.MonkeyPatc
         raise ZeroDivisionError
 
     monkeypatch.setattr("orgs.api.scope", watched)
-    monkeypatch.setattr(reads, "page", crash)
+    monkeypatch.setattr("orgs.api.page", crash)
     with pytest.raises(ZeroDivisionError) as error:  # holds the traceback, and with it the view
         signed_in(supervisor_of(org)).get("/api/alerts")
     assert inside == [], error
@@ -420,7 +419,7 @@ def test_the_database_away_is_503(client_of: Client, monkeypatch: pytest.MonkeyP
     def away(*_: Any) -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr(reads, "page", away)
+    monkeypatch.setattr("orgs.api.page", away)
     answer = client_of.get("/api/alerts")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
     assert int(answer.headers["Retry-After"]) >= 1

@@ -12,7 +12,6 @@ from alerts import actions
 from alerts.api.shapes import alert_detail, alert_list, for_answer
 from alerts.models import Alert, FailureEvent, Push, Room, RoomActivity, Transition
 from alerts.times import heard
-from orgs.api import rfc3339
 from tests.factories import SourceFactory
 from tests.scene import Scene, pushes_are_sent
 from tests.test_state_machine import freeze
@@ -55,7 +54,7 @@ def test_a_human_who_answered_a_failure_of_a_fast_clock_took_a_second_and_nobody
     later(seconds=1)
     scene.happens("human_message", who=scene.people[0])
     assert (scene.alert().state, scene.room().customer_waiting_since) == ("intervened", None)
-    assert 1 <= shown(scene)["time_to_intervene_seconds"] < 20
+    assert 1 <= shown(scene).time_to_intervene_seconds < 20
 
 
 def test_a_failure_after_a_resolution_of_a_fast_clock_is_not_late(scene, later):
@@ -71,7 +70,7 @@ def test_what_the_sender_said_is_kept_and_shown(scene):
     event = scene.stored("e1")
     assert event.occurred_at == event.received_at == scene.alert().first_failure_at
     assert event.as_sent - event.received_at > timedelta(seconds=20)
-    assert alert_detail(for_answer(Alert.objects).get())["events"][0]["occurred_at"] == rfc3339(event.as_sent)
+    assert alert_detail(for_answer(Alert.objects).get()).events[0].occurred_at == event.as_sent
 
 
 def test_items_of_one_request_keep_their_order_though_the_clock_is_ahead(scene):
@@ -171,7 +170,7 @@ def state_of(scene):
             plain(row) for row in Transition.objects.order_by("id").values("change", "reason", "at", "episode")
         ],
         "pushes": list(pushes.values_list("reason", "state", "ended_reason", "planned_at")),
-        "times": [alert["time_to_intervene_seconds"] for alert in alert_list(list(alerts))],
+        "times": [alert.time_to_intervene_seconds for alert in alert_list(list(alerts))],
     }
 
 

@@ -1,5 +1,6 @@
 """What a person does with an alert: `POST /api/alerts/{id}/{verb}`: one call of alerts.actions, then the alert."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -13,10 +14,11 @@ from alerts.api.reads import as_id
 from alerts.models import Alert
 from orgs.api import ScopedAPIView
 from orgs.auth import KeyCaller, find_supervisor
-from orgs.errors import Refused, error_body
+from orgs.errors import Refused
 from orgs.identifiers import spelled
 from orgs.incoming import TEXT, Field, Query, read_body
 from orgs.models import User
+from orgs.shapes import ErrorPart
 
 CONFLICTS = {
     "already_taken": "Somebody else has taken this alert.",
@@ -47,8 +49,8 @@ class Act(ScopedAPIView):
         except actions.ActInvalid as error:
             raise Refused(422, "invalid_field", error.message, error.field) from None
         except actions.ActConflict as error:
-            content = error_body(error.code, CONFLICTS[error.code]) | {"alert": _fresh(error.alert.pk)}
-            return Response(content, status=409)
+            said = ErrorPart(error.code, CONFLICTS[error.code])
+            return Response(shapes.AlertConflictShape(said, _fresh(error.alert.pk)), status=409)
         return Response(_fresh(pk))
 
     def human(self, request: Request, body: ActBody, org_id: int) -> User:
@@ -77,33 +79,18 @@ class Act(ScopedAPIView):
         raise AssertionError("each act says what it does")
 
 
-def _fresh(pk: UUID) -> dict[str, Any]:
+def _fresh(pk: UUID) -> shapes.AlertShape:
     return shapes.alert_list([shapes.for_answer(Alert.objects).get(pk=pk)])[0]
 
 
-class Acknowledge(Act):
-    def act(self, pk: UUID, by: User, body: ActBody) -> object:
-        return actions.acknowledge(pk, by)
+def _plain(do: Callable[[UUID, User], object]) -> type[Act]:
+    """An act that needs to know nothing but who acts."""
 
+    class Plain(Act):
+        def act(self, pk: UUID, by: User, body: ActBody) -> object:
+            return do(pk, by)
 
-class Take(Act):
-    def act(self, pk: UUID, by: User, body: ActBody) -> object:
-        return actions.take(pk, by)
-
-
-class Release(Act):
-    def act(self, pk: UUID, by: User, body: ActBody) -> object:
-        return actions.release(pk, by)
-
-
-class Resolve(Act):
-    def act(self, pk: UUID, by: User, body: ActBody) -> object:
-        return actions.resolve(pk, by)
-
-
-class Reopen(Act):
-    def act(self, pk: UUID, by: User, body: ActBody) -> object:
-        return actions.reopen(pk, by)
+    return Plain
 
 
 class Snooze(Act):
@@ -134,11 +121,11 @@ class Assign(Act):
 
 
 ACTS: dict[str, type[Act]] = {
-    "acknowledge": Acknowledge,
-    "take": Take,
-    "release": Release,
-    "resolve": Resolve,
-    "reopen": Reopen,
+    "acknowledge": _plain(actions.acknowledge),
+    "take": _plain(actions.take),
+    "release": _plain(actions.release),
+    "resolve": _plain(actions.resolve),
+    "reopen": _plain(actions.reopen),
     "snooze": Snooze,
     "assign": Assign,
     "verdict": VerdictAct,

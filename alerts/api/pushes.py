@@ -16,12 +16,12 @@ from alerts.api import shapes
 from alerts.api.reads import as_id
 from alerts.delivery import outbox
 from alerts.models import Push
-from orgs.api import ScopedAPIView
+from orgs.api import ScopedAPIView, one_or_404
 from orgs.auth import KeyCaller, leads
-from orgs.errors import error_body
 from orgs.incoming import Field, Query, read_body
 from orgs.models import Assignment, Org, User
-from orgs.paging import PARAMETERS, Order, page
+from orgs.paging import PARAMETERS, Order
+from orgs.shapes import ErrorPart
 
 NEWEST = Order((("planned_at", datetime), ("id", UUID)), descending=True)
 HOPS_WITHIN, LOOK_EVERY = 5.0, 0.1  # seconds
@@ -34,10 +34,7 @@ def _whole() -> QuerySet[Push]:
 
 
 def _found(push_id: str) -> Push:
-    push = _whole().filter(pk=as_id(push_id)).first()
-    if push is None:
-        raise NotFound
-    return push
+    return one_or_404(_whole().filter(pk=as_id(push_id)))
 
 
 class Pushes(ScopedAPIView):
@@ -45,12 +42,10 @@ class Pushes(ScopedAPIView):
 
     def get(self, request: Request) -> Response:
         query = Query(request, ("state", "org_id", *PARAMETERS))
-        rows = _whole()
-        if org_id := query.text("org_id"):
-            rows = rows.filter(org=self.org_asked(org_id))
+        rows = self.of_org_asked(query, _whole())
         if states := query.choices("state", Push.State.values):
             rows = rows.filter(state__in=states)
-        return Response(page(request, query, rows, NEWEST, shapes.push_list))
+        return self.paged(request, query, rows, NEWEST, shapes.push_list)
 
 
 class PushDetail(ScopedAPIView):
@@ -74,8 +69,8 @@ class Replay(ScopedAPIView):
         try:
             outbox.replay(push.pk, by)
         except outbox.NotDead:
-            fresh = shapes.push_detail(_found(push_id))
-            return Response(error_body("not_dead", "Only a dead push can be replayed.") | {"push": fresh}, status=409)
+            said = ErrorPart("not_dead", "Only a dead push can be replayed.")
+            return Response(shapes.PushConflictShape(said, shapes.push_detail(_found(push_id))), status=409)
         return Response(shapes.push_detail(_found(push_id)))
 
 
@@ -116,20 +111,14 @@ class TestPush(ScopedAPIView):
         orgs = Org.objects.filter(pk__in=Assignment.objects.filter(user=person).values("org"))
         if "org_id" in body:
             orgs = orgs.filter(external_id=body["org_id"])
-        org = orgs.order_by("external_id").first()
-        if org is None:
-            raise NotFound
-        return org
+        return one_or_404(orgs.order_by("external_id"))
 
 
 def _supervisor(sso_id: str) -> User:
     """A person with an assignment in an org this caller may see. Raises NotFound for everybody else."""
     if "\0" in sso_id:
         raise NotFound
-    person = User.objects.filter(sso_id=sso_id, is_active=True, pk__in=Assignment.objects.values("user")).first()
-    if person is None:
-        raise NotFound
-    return person
+    return one_or_404(User.objects.filter(sso_id=sso_id, is_active=True, pk__in=Assignment.objects.values("user")))
 
 
 def _watched(pk: UUID) -> Push:

@@ -1,16 +1,44 @@
 """Who can be reached, agent by agent, before anything happens."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, get_args
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from alerts.reach import AgentReach, Supervisor, production_agents, reach_of
-from orgs.api import ScopedAPIView, rfc3339
+from alerts.reach import ReachReason, Supervisor, production_agents, reach_of
+from orgs.api import ScopedAPIView, Tokens
 from orgs.incoming import Query
 from orgs.models import Agent
-from orgs.paging import PARAMETERS, Order, page
+from orgs.paging import PARAMETERS, Order
+from orgs.shapes import Shape, UtcTime, Whole, about, one_of
+
+
+class SupervisorReachPart(Shape):
+    """Somebody who backs it up; deliveries are those of this org, rooms those of this agent."""
+
+    sso_id: str
+    name: str
+    tier: Whole
+    tokens: Tokens
+    tokens_at: UtcTime | None
+    last_delivered_at: UtcTime | None
+    last_opened_at: UtcTime | None
+    last_entered_at: UtcTime | None
+    reachable: Annotated[bool, about("Proven: a push came to the phone, none failed since.")]
+    reason: Annotated[
+        Annotated[str, one_of(filter(None, get_args(ReachReason)))] | None,
+        about("Why not; `never_delivered`: there is a phone, and no proof yet."),
+    ]
+
+
+class AgentReachShape(Shape):
+    """A production agent and everybody who backs it up, tier 1 first."""
+
+    org_id: str
+    agent_name: str
+    reachable: Annotated[bool, about("Somebody is.")]
+    supervisors: list[SupervisorReachPart]
 
 
 class ReachView(ScopedAPIView):
@@ -18,36 +46,21 @@ class ReachView(ScopedAPIView):
 
     def get(self, request: Request) -> Response:
         query = Query(request, ("org_id", *PARAMETERS))
-        rows = production_agents()
-        if org_id := query.text("org_id"):
-            rows = rows.filter(org=self.org_asked(org_id))
+        rows = self.of_org_asked(query, production_agents())
         order = Order((("org__external_id", str), ("name", str)))
-        return Response(page(request, query, rows, order, _agents))
+        return self.paged(request, query, rows, order, _agents)
 
 
-def _agents(agents: Sequence[Agent]) -> list[dict[str, Any]]:
-    return [_agent(one) for one in reach_of(agents)]
+def _agents(agents: Sequence[Agent]) -> list[Any]:
+    return [
+        AgentReachShape(
+            one.agent.org.external_id, one.agent.name, bool(one.reachable), list(map(_backs_up, one.supervisors))
+        )
+        for one in reach_of(agents)
+    ]
 
 
-def _agent(one: AgentReach) -> dict[str, Any]:
-    return {
-        "org_id": one.agent.org.external_id,
-        "agent_name": one.agent.name,
-        "reachable": bool(one.reachable),
-        "supervisors": [_supervisor(supervisor) for supervisor in one.supervisors],
-    }
-
-
-def _supervisor(one: Supervisor) -> dict[str, Any]:
-    return {
-        "sso_id": one.user.sso_id,
-        "name": str(one.user),
-        "tier": one.tier,
-        "tokens": one.user.push_tokens,
-        "tokens_at": rfc3339(one.user.push_tokens_at),
-        "last_delivered_at": rfc3339(one.delivered_at),
-        "last_opened_at": rfc3339(one.opened_at),
-        "last_entered_at": rfc3339(one.entered_at),
-        "reachable": one.reachable,
-        "reason": one.reason or None,
-    }
+def _backs_up(one: Supervisor) -> SupervisorReachPart:
+    user, times = one.user, (one.delivered_at, one.opened_at, one.entered_at)
+    phones = (user.push_tokens, user.push_tokens_at)
+    return SupervisorReachPart(user.sso_id, str(user), one.tier, *phones, *times, one.reachable, one.reason or None)

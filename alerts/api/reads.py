@@ -1,6 +1,8 @@
 """Reading alerts."""
 
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -10,11 +12,11 @@ from rest_framework.response import Response
 
 from alerts.api import shapes
 from alerts.models import Alert, Signal, signalling
-from orgs.api import ScopedAPIView
+from orgs.api import ScopedAPIView, one_or_404
 from orgs.identifiers import spelled
 from orgs.incoming import Query
 from orgs.models import Severity
-from orgs.paging import PARAMETERS, Order, page
+from orgs.paging import PARAMETERS, Order
 
 NEWEST_ACTIVITY = Order((("last_event_at", datetime), ("id", UUID)), descending=True)
 FILTERS = ("state", "severity", "signal", "agent", "org_id", "room_id", "opened_after")
@@ -37,12 +39,10 @@ class Alerts(ScopedAPIView):
     def get(self, request: Request) -> Response:
         query = Query(request, (*FILTERS, *PARAMETERS))
         rows = shapes.for_answer(self._filtered(query))
-        return Response(page(request, query, rows, NEWEST_ACTIVITY, shapes.alert_list))
+        return self.paged(request, query, rows, NEWEST_ACTIVITY, shapes.alert_list)
 
     def _filtered(self, query: Query) -> QuerySet[Alert]:
-        rows = Alert.objects.all()
-        if org_id := query.text("org_id"):
-            rows = rows.filter(org=self.org_asked(org_id))
+        rows = self.of_org_asked(query, Alert.objects.all())
         if states := query.choices("state", Alert.State.values):
             rows = rows.filter(state__in=states)
         if severities := query.choices("severity", Severity.values):
@@ -53,17 +53,9 @@ class Alerts(ScopedAPIView):
             rows = rows.filter(room__room_id=spelled(room_id))
         if opened_after := query.time("opened_after"):
             rows = rows.filter(opened_at__gt=opened_after)
-        return _with_signal(rows, query.choices("signal", Signal.values))
-
-
-def _with_signal(rows: QuerySet[Alert], signals: list[str]) -> QuerySet[Alert]:
-    """Alerts whose current episode has one of these signals: what `signals` of the answer shows."""
-    if not signals:
+        if signals := query.choices("signal", Signal.values):  # of the current episode, as the answer shows them
+            rows = rows.filter(reduce(or_, map(signalling, signals)))
         return rows
-    found = Alert.objects.none()
-    for signal in signals:
-        found = found | rows.filter(signalling(signal))
-    return found
 
 
 class AlertDetail(ScopedAPIView):
@@ -71,7 +63,5 @@ class AlertDetail(ScopedAPIView):
 
     def get(self, request: Request, alert_id: str) -> Response:
         Query(request, ())
-        alert = shapes.for_answer(Alert.objects.filter(pk=as_id(alert_id))).first()
-        if alert is None:
-            raise NotFound
+        alert = one_or_404(shapes.for_answer(Alert.objects.filter(pk=as_id(alert_id))))
         return Response(shapes.alert_detail(alert))

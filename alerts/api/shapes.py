@@ -1,21 +1,168 @@
-"""What the API says of alerts and pushes: plain dicts with the names of contracts.md, empty strings as null."""
+"""What the API says of alerts and pushes: their structs, and how they are made of rows, empty strings as null."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import QuerySet
 
-from alerts.models import Alert, FailureEvent, Push, Transition
-from orgs.api import rfc3339
-from orgs.models import User
+from alerts.models import Alert, FailureEvent, Push, Signal, Transition
+from orgs.models import Severity, User
+from orgs.shapes import Amount, ErrorPart, S, Shape, Uri, UtcTime, Whole, about, one_of, shape_of
 
 RELATED = ("org", "room", "agent", "source", "acknowledged_by", "intervened_by", "resolved_by", "assigned_to")
 SOMEBODY = "a human agent"  # acted in the room, and is nobody we know
 BY_HUMANS = ("human_opened", "human_message", "assigned")  # causes that only a human can be
 HISTORY = 1000  # events, transitions and pushes of one alert, the newest
-PersonShape = dict[str, str | None]
+SignalWord = Annotated[str, one_of(Signal.values)]
+
+
+class ActorShape(Shape):
+    """Who did it: a person (`sso_id` null for a human agent we cannot match), or what ended it."""
+
+    sso_id: str | None
+    name: str | None
+    kind: Annotated[str, one_of(Alert.By.values)]
+
+
+class AlertSignalShape(Shape):
+    """A signal of the current episode."""
+
+    signal: SignalWord
+    count: Whole
+    first_at: UtcTime
+    last_at: UtcTime
+
+
+class AlertShape(Shape):
+    """What a supervisor sees. Timestamps and signals are those of the current episode."""
+
+    id: UUID
+    org_id: str
+    scope: Annotated[str, one_of(Alert.Scope.values)]
+    agent_name: str | None
+    agent_version: str | None
+    source_name: Annotated[str | None, about("Of an alert of scope source.")]
+    room_id: str | None
+    severity: Annotated[str, one_of(Severity.values)]
+    state: Annotated[str, one_of(Alert.State.values)]
+    signals: list[AlertSignalShape]
+    event_count: Whole
+    opened_at: UtcTime
+    last_event_at: UtcTime
+    customer_waiting_since: UtcTime | None
+    acknowledged_by: ActorShape | None
+    acknowledged_at: UtcTime | None
+    intervened_by: ActorShape | None
+    intervened_at: UtcTime | None
+    resolved_by: ActorShape | None
+    resolved_at: UtcTime | None
+    assigned_to: ActorShape | None
+    snoozed_until: UtcTime | None
+    episode: Whole
+    channel: str | None
+    room_label: str | None
+    time_to_intervene_seconds: Annotated[
+        Amount | None, about("First failure of the episode to the first human act in the room.")
+    ]
+    verdict: Annotated[str, one_of(Alert.Verdict.values)] | None
+    version: Annotated[Whole, about("Grows by one with every change.")]
+    url: Uri
+
+
+class AlertEventShape(Shape):
+    """A failure event of an alert."""
+
+    event_id: str
+    signal: SignalWord
+    occurred_at: UtcTime
+    received_at: UtcTime
+    reason: Annotated[str | None, about("Why it did, or did not, tell people.")]
+    flags: Annotated[
+        list[Annotated[str, one_of(("clock", "truncated", "masked", "secret"))]],
+        about(
+            "clock: it was sent with a time more than 5 min ahead. truncated: a text was cut or cleaned."
+            " masked: personal data was masked. secret: a secret was replaced."
+        ),
+    ]
+
+
+class AlertTransitionShape(Shape):
+    """A change of an alert, and why."""
+
+    at: UtcTime
+    change: Annotated[str, one_of(Transition.Change.values)]
+    reason: str | None
+    actor: ActorShape | None
+
+
+class AlertPushShape(Shape):
+    """One notification to one supervisor."""
+
+    id: UUID
+    sso_id: str
+    tier: Whole
+    occurrence: Whole
+    reason: Annotated[str, about("Why it was skipped, cancelled or is dead; else why it was planned.")]
+    kind: Annotated[str, one_of(Push.Kind.values)]
+    state: Annotated[str, one_of(Push.State.values)]
+    attempts: Whole
+    next_attempt_at: UtcTime | None
+    idempotency_key: UUID
+    push: Annotated[str, one_of(("queued", "no_token"))] | None
+    sent_at: UtcTime | None
+    delivered_at: UtcTime | None
+    opened_at: UtcTime | None
+
+
+class AlertDetailShape(AlertShape):
+    """An alert and everything that happened to it, oldest first; of each list the newest 1,000."""
+
+    events: list[AlertEventShape]
+    transitions: list[AlertTransitionShape]
+    pushes: list[AlertPushShape]
+
+
+class PushShape(AlertPushShape):
+    """A push, and what it is about."""
+
+    org_id: str
+    alert_id: UUID | None
+    planned_at: UtcTime
+    last_answer: Annotated[str | None, about("What the last attempt got.")]
+
+
+class HopPart(Shape):
+    """`at` and `answer` are null where it has not come yet."""
+
+    hop: Annotated[str, one_of(("planned", "notification_service", "delivered", "opened"))]
+    at: UtcTime | None
+    answer: str | None
+
+
+class PushDetailShape(PushShape):
+    """A push with its way to the person."""
+
+    hops: list[HopPart]
+
+
+class AlertConflictShape(Shape):
+    """Somebody was faster; the alert as it is now."""
+
+    error: ErrorPart
+    alert: AlertShape
+
+
+class PushConflictShape(Shape):
+    """It is not dead (any more); the push as it is now."""
+
+    error: ErrorPart
+    push: PushDetailShape
+
+
+# --- alerts ----------------------------------------------------------------------------------------------------------
 
 
 def for_answer(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
@@ -23,89 +170,65 @@ def for_answer(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
     return alerts.select_related(*RELATED)
 
 
-def alert_list(alerts: Sequence[Alert]) -> list[dict[str, Any]]:
-    """One dict for each alert of `for_answer`."""
-    return [_alert(alert) for alert in alerts]
+def alert_list(alerts: Sequence[Alert]) -> list[Any]:
+    """One struct for each alert of `for_answer`."""
+    return [_alert(AlertShape, alert) for alert in alerts]
 
 
-def alert_detail(alert: Alert) -> dict[str, Any]:
+def alert_detail(alert: Alert) -> AlertDetailShape:
     """One alert with its events, transitions and pushes, oldest first; of each the newest 1,000."""
     events = FailureEvent.objects.filter(alert=alert).order_by("-received_at", "-id")[:HISTORY]
     transitions = Transition.objects.filter(alert=alert).select_related("actor").order_by("-at", "-id")[:HISTORY]
     pushes = Push.objects.filter(alert=alert).select_related("supervisor").order_by("-planned_at", "-id")[:HISTORY]
-    return alert_list([alert])[0] | {
-        "events": [_event(event) for event in reversed(events)],
-        "transitions": [_transition(transition) for transition in reversed(transitions)],
-        "pushes": [push_of_alert(push) for push in reversed(pushes)],
-    }
+    return _alert(
+        AlertDetailShape,
+        alert,
+        events=[_event(event) for event in reversed(events)],
+        transitions=[
+            AlertTransitionShape(one.at, one.change, one.reason or None, _actor(one)) for one in reversed(transitions)
+        ],
+        pushes=[_push(AlertPushShape, push) for push in reversed(pushes)],
+    )
 
 
-def _alert(alert: Alert) -> dict[str, Any]:
-    room, agent = alert.room, alert.agent
-    return {
-        "id": str(alert.pk),
-        "org_id": alert.org.external_id,
-        "scope": alert.scope,
-        "agent_name": agent.name if agent else None,
-        "agent_version": alert.agent_version or None,
-        "source_name": alert.source.name if alert.source else None,
-        "room_id": room.room_id if room else None,
-        "severity": alert.severity,
-        "state": alert.state,
-        "signals": _signals(alert),
-        "event_count": alert.event_count,
-        "opened_at": rfc3339(alert.opened_at),
-        "last_event_at": rfc3339(alert.last_event_at),
-        "customer_waiting_since": rfc3339(alert.customer_waiting_since),
-        "acknowledged_by": _human(alert.acknowledged_by) if alert.acknowledged_at else None,
-        "acknowledged_at": rfc3339(alert.acknowledged_at),
-        "intervened_by": _human(alert.intervened_by) if alert.intervened_at else None,
-        "intervened_at": rfc3339(alert.intervened_at),
-        "resolved_by": _resolved_by(alert),
-        "resolved_at": rfc3339(alert.resolved_at),
-        "assigned_to": _human(alert.assigned_to) if alert.assigned_to else None,
-        "snoozed_until": rfc3339(alert.snoozed_until),
-        "episode": alert.episode,
-        "channel": (room.channel or None) if room else None,
-        "room_label": (room.label or None) if room else None,
-        "time_to_intervene_seconds": _time_to_intervene(alert),
-        "verdict": alert.verdict or None,
-        "version": alert.version,
-        "url": f"{settings.BASE_URL}/alerts/{alert.pk}",
-    }
+def _alert(kind: type[S], alert: Alert, **more: Any) -> S:
+    room, acted = alert.room, alert.human_acted_at
+    return shape_of(
+        kind,
+        alert,
+        org_id=alert.org.external_id,
+        agent_name=alert.agent.name if alert.agent else None,
+        agent_version=alert.agent_version or None,
+        source_name=alert.source.name if alert.source else None,
+        room_id=room.room_id if room else None,
+        signals=[_signal(entry) for entry in alert.signals_now],
+        acknowledged_by=_human(alert.acknowledged_by) if alert.acknowledged_at else None,
+        intervened_by=_human(alert.intervened_by) if alert.intervened_at else None,
+        resolved_by=_resolved_by(alert),
+        assigned_to=_human(alert.assigned_to) if alert.assigned_to else None,
+        channel=(room.channel or None) if room else None,
+        room_label=(room.label or None) if room else None,
+        time_to_intervene_seconds=round((acted - alert.first_failure_at).total_seconds(), 3) if acted else None,
+        verdict=alert.verdict or None,
+        url=f"{settings.BASE_URL}/alerts/{alert.pk}",
+        **more,
+    )
 
 
-def _signals(alert: Alert) -> list[dict[str, Any]]:
-    """Of the current episode, in order of arrival."""
-    return [
-        {
-            "signal": entry["signal"],
-            "count": entry["count"],
-            "first_at": rfc3339(datetime.fromisoformat(entry["first_at"])),
-            "last_at": rfc3339(datetime.fromisoformat(entry["last_at"])),
-        }
-        for entry in alert.signals_now
-    ]
+def _signal(entry: dict[str, Any]) -> AlertSignalShape:
+    times = (datetime.fromisoformat(entry[end]) for end in ("first_at", "last_at"))
+    return AlertSignalShape(entry["signal"], entry["count"], *times)
 
 
-def _time_to_intervene(alert: Alert) -> float | None:
-    """Seconds from the first failure of the episode to the first human act in its room."""
-    if alert.human_acted_at is None:
-        return None
-    return round((alert.human_acted_at - alert.first_failure_at).total_seconds(), 3)
+# --- people ----------------------------------------------------------------------------------------------------------
 
 
-# --- people --------------------------------------------------------------------------------------------------------
-
-
-def _human(user: User | None) -> PersonShape:
+def _human(user: User | None) -> ActorShape:
     """A person; somebody we cannot match has no name: an id in the chat product is none."""
-    if user is None:
-        return {"sso_id": None, "name": SOMEBODY, "kind": Alert.By.HUMAN}
-    return {"sso_id": user.sso_id, "name": str(user), "kind": Alert.By.HUMAN}
+    return ActorShape(None, SOMEBODY, Alert.By.HUMAN) if user is None else _by(Alert.By.HUMAN, user)
 
 
-def _resolved_by(alert: Alert) -> PersonShape | None:
+def _resolved_by(alert: Alert) -> ActorShape | None:
     if alert.resolved_at is None:
         return None
     if alert.resolved_kind in ("", Alert.By.HUMAN):
@@ -113,35 +236,12 @@ def _resolved_by(alert: Alert) -> PersonShape | None:
     return _by(alert.resolved_kind, alert.resolved_by)
 
 
-def _by(kind: str, user: User | None) -> PersonShape:
+def _by(kind: str, user: User | None) -> ActorShape:
     """What ended it; a room may tell who resolved it there."""
-    return {"sso_id": user.sso_id if user else None, "name": str(user) if user else None, "kind": kind}
+    return ActorShape(user.sso_id, str(user), kind) if user else ActorShape(None, None, kind)
 
 
-# --- what happened -------------------------------------------------------------------------------------------------
-
-
-def _event(event: FailureEvent) -> dict[str, Any]:
-    return {
-        "event_id": event.event_id,
-        "signal": event.signal,
-        "occurred_at": rfc3339(event.as_sent or event.occurred_at),
-        "received_at": rfc3339(event.received_at),
-        "reason": event.reason or None,
-        "flags": [*(["clock"] if event.clock_flagged else []), *event.flags],
-    }
-
-
-def _transition(transition: Transition) -> dict[str, Any]:
-    return {
-        "at": rfc3339(transition.at),
-        "change": transition.change,
-        "reason": transition.reason or None,
-        "actor": _actor(transition),
-    }
-
-
-def _actor(transition: Transition) -> PersonShape | None:
+def _actor(transition: Transition) -> ActorShape | None:
     """Who did it: a person, or what ended the alert; null for what the service did by itself."""
     if transition.change in (Transition.Change.RESOLVED, Transition.Change.ABANDONED) and transition.reason:
         return _by(transition.reason, transition.actor)
@@ -150,55 +250,42 @@ def _actor(transition: Transition) -> PersonShape | None:
     return _human(None) if transition.detail.get("cause") in BY_HUMANS else None
 
 
-# --- pushes --------------------------------------------------------------------------------------------------------
+def _event(event: FailureEvent) -> AlertEventShape:
+    return shape_of(
+        AlertEventShape,
+        event,
+        occurred_at=event.as_sent or event.occurred_at,
+        reason=event.reason or None,
+        flags=[*(["clock"] if event.clock_flagged else []), *event.flags],
+    )
 
 
-def push_of_alert(push: Push) -> dict[str, Any]:
-    """A push as an alert lists it. `reason`: why it was skipped, cancelled or is dead, else why it was planned."""
-    return {
-        "id": str(push.pk),
-        "sso_id": push.supervisor.sso_id,
-        "tier": push.tier,
-        "occurrence": push.occurrence,
-        "reason": push.ended_reason or push.reason,
-        "kind": push.kind,
-        "state": push.state,
-        "attempts": push.attempts,
-        "next_attempt_at": rfc3339(push.next_attempt_at),
-        "idempotency_key": str(push.idempotency_key),
-        "push": push.push or None,
-        "sent_at": rfc3339(push.sent_at),
-        "delivered_at": rfc3339(push.delivered_at),
-        "opened_at": rfc3339(push.opened_at),
-    }
+# --- pushes ----------------------------------------------------------------------------------------------------------
 
 
-def push_list(pushes: Iterable[Push]) -> list[dict[str, Any]]:
+def _push(kind: type[S], push: Push, **more: Any) -> S:
+    reason = push.ended_reason or push.reason
+    return shape_of(kind, push, sso_id=push.supervisor.sso_id, reason=reason, push=push.push or None, **more)
+
+
+def _whole_push(kind: type[S], push: Push, **more: Any) -> S:
+    return _push(kind, push, org_id=push.org.external_id, last_answer=push.last_answer or None, **more)
+
+
+def push_list(pushes: Iterable[Push]) -> list[Any]:
     """Pushes by themselves: also whose, about what, planned when, and the last answer."""
-    return [
-        push_of_alert(push)
-        | {
-            "org_id": push.org.external_id,
-            "alert_id": str(push.alert_id) if push.alert_id else None,
-            "planned_at": rfc3339(push.planned_at),
-            "last_answer": push.last_answer or None,
-        }
-        for push in pushes
-    ]
+    return [_whole_push(PushShape, push) for push in pushes]
 
 
-def push_detail(push: Push) -> dict[str, Any]:
+def push_detail(push: Push) -> PushDetailShape:
     """A push with its way to the person, hop by hop; `at` and `answer` are null where it has not come yet."""
-    return push_list([push])[0] | {"hops": _hops(push)}
-
-
-def _hops(push: Push) -> list[dict[str, str | None]]:
     ended = f"{push.state}: {push.ended_reason}" if push.ended_reason else None
     refused = f"failed: {push.failed_reason}".rstrip(": ") if push.failed_at and not push.delivered_at else None
-    hops: list[tuple[str, datetime | None, str | None]] = [
-        ("planned", push.planned_at, push.reason),
-        ("notification_service", push.sent_at or push.ended_at, push.push or push.last_answer or ended),
-        ("delivered", push.delivered_at or push.failed_at, refused or ("delivered" if push.delivered_at else None)),
-        ("opened", push.opened_at, "opened" if push.opened_at else None),
+    arrived = refused or ("delivered" if push.delivered_at else None)
+    hops = [
+        HopPart("planned", push.planned_at, push.reason),
+        HopPart("notification_service", push.sent_at or push.ended_at, push.push or push.last_answer or ended),
+        HopPart("delivered", push.delivered_at or push.failed_at, arrived),
+        HopPart("opened", push.opened_at, "opened" if push.opened_at else None),
     ]
-    return [{"hop": hop, "at": rfc3339(at), "answer": answer} for hop, at, answer in hops]
+    return _whole_push(PushDetailShape, push, hops=hops)

@@ -1,16 +1,37 @@
 """The success figures."""
 
-from typing import Any
+from typing import Annotated
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from alerts import figures
 from orgs import clock
-from orgs.api import ScopedAPIView, of_orgs, rfc3339
+from orgs.api import ScopedAPIView, of_orgs
 from orgs.errors import Refused
 from orgs.incoming import Query
 from orgs.models import Org
+from orgs.shapes import Amount, Shape, UtcTime, Whole, about, one_of
+
+
+class SuccessFigureShape(Shape):
+    """One figure. Null: no data, or too little for an interval."""
+
+    org_id: Annotated[str | None, about("Null: all orgs you may see, together.")]
+    metric: Annotated[str, one_of(figures.BY_NAME)]
+    value: Annotated[Amount | None, about("Seconds, or a percentage from 0 to 100.")]
+    n: Annotated[Whole, about("What the figure is of: episodes, failure events, conversations, agents, alerts.")]
+    low: Annotated[Amount | None, about("Of the 95 % interval.")]
+    high: Amount | None
+    target: Amount | None
+    baseline: Annotated[Amount | None, about("The same figure of the org's first 30 days, so far.")]
+
+
+class SuccessShape(Shape):
+    """The success figures; docs/success.md defines them."""
+
+    as_of: UtcTime
+    results: list[SuccessFigureShape]
 
 
 class SuccessView(ScopedAPIView):
@@ -30,22 +51,12 @@ class SuccessView(ScopedAPIView):
         found = figures.measure(orgs, period, "UTC", now)
         results = [] if asked else [_figure(None, figure) for figure in found.overall]
         results += [_figure(org.external_id, figure) for org in orgs for figure in found.of_org[org.pk]]
-        return Response({"as_of": rfc3339(now), "results": results})
+        return Response(SuccessShape(now, results))
 
 
-def _figure(org_id: str | None, figure: figures.Figure) -> dict[str, Any]:
-    now = figure.now
-    return {
-        "org_id": org_id,
-        "metric": figure.metric.name,
-        "value": _number(now.value),
-        "n": now.n,
-        "low": _number(now.low),
-        "high": _number(now.high),
-        "target": figure.metric.target,
-        "baseline": _number(figure.baseline.value),
-    }
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+def _figure(org_id: str | None, figure: figures.Figure) -> SuccessFigureShape:
+    now, metric = figure.now, figure.metric
+    value, low, high, before = (
+        None if number is None else round(number, 3) for number in (now.value, now.low, now.high, figure.baseline.value)
+    )
+    return SuccessFigureShape(org_id, metric.name, value, now.n, low, high, metric.target, before)

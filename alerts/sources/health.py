@@ -16,7 +16,6 @@ from orgs.models import ApiKey, Source, SourceHeard, WebhookEndpoint
 HEARD_WITHIN = timedelta(minutes=15)
 RECENT = timedelta(minutes=5)  # complete minutes of which the present rate is the mean
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
-STATUSES = ("created", "duplicate", "conflict", "invalid", "not_understood")
 
 SourceState = Literal["silent", "no_data", "quiet", "heard"]
 Orgs = Sequence[int] | None  # pks; None = all

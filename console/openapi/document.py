@@ -5,9 +5,9 @@ from typing import Any
 
 from django.conf import settings
 
-from console.openapi.items import RESULTS, examples, item_schemas
+from console.openapi.items import examples, item_schemas
 from console.openapi.operations import operations, responses
-from console.openapi.shapes import SCHEMAS
+from console.openapi.structs import answered_schemas
 
 ABOUT = """Real-time human supervision of AI agents that talk to customers.
 
@@ -40,7 +40,7 @@ def document() -> dict[str, Any]:
         "security": [{"key": []}, {"session": []}],
         "paths": paths,
         "components": {
-            "schemas": SCHEMAS | RESULTS | item_schemas(),
+            "schemas": answered_schemas() | item_schemas(),
             "responses": responses(),
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "An API key: `prefix.secret`."},

@@ -15,7 +15,7 @@ from console.openapi.document import document
 
 
 class Document(SchemaGenerator):
-    """Stands where drf-spectacular would look at the views: the document is written by hand."""
+    """Stands where drf-spectacular would look at the views: the document is made of our structs."""
 
     def get_schema(self, request: Any = None, public: bool = False) -> dict[str, Any]:
         return document()
