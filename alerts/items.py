@@ -11,6 +11,8 @@ from uuid import UUID
 
 import msgspec
 
+from orgs.texts import ID_LENGTH, NAME_LENGTH, TEXT_LENGTH
+
 
 @dataclass(frozen=True, slots=True)
 class Holds:
@@ -26,12 +28,12 @@ class Holds:
     masked: bool = False
 
 
-TEXT = Holds("text", 200)
-Token = Annotated[str, Holds("token", 128)]
-Identifier = Annotated[str, Holds("identifier", 200)]
-ShownName = Annotated[str, Holds("identifier", 200, masked=True)]
-Prose = Annotated[str, Holds("text", 2000)]
-Link = Annotated[str, Holds("link", 2000)]
+TEXT = Holds("text", NAME_LENGTH)
+Token = Annotated[str, Holds("token", ID_LENGTH)]
+Identifier = Annotated[str, Holds("identifier", NAME_LENGTH)]
+ShownName = Annotated[str, Holds("identifier", NAME_LENGTH, masked=True)]
+Prose = Annotated[str, Holds("text", TEXT_LENGTH)]
+Link = Annotated[str, Holds("link", TEXT_LENGTH)]
 
 SignalName = Literal["agent_error", "unexpected_handoff", "message_cap", "low_confidence", "help_requested"]
 ActivityKind = Literal[

@@ -339,7 +339,7 @@ def test_a_delivery_that_cannot_be_stored_holds_up_nobody(hook: Hook, monkeypatc
             delivery.facts = [{"kind": "\x00"}]
         return delivery
 
-    monkeypatch.setattr(inbox, "read", read)
+    monkeypatch.setattr(inbox, "read_delivery", read)
     posted = [
         Posted(hook.endpoint, "127.0.0.1", json.dumps(message(id=name, org=hook.org.external_id)).encode(), False)
         for name in ("good-1", "bad", "good-2")

@@ -14,8 +14,9 @@ import msgspec
 
 from alerts import times
 from alerts.items import Accepted, ActivityItem, ErrorInfo, EventItem, Handoff, Holds, ReceiptItem, SignalName
-from console.ingest.fields import BAD_TEXT, FIELDS, InvalidItem, id_text, judged
+from console.ingest.fields import FIELDS, InvalidItem, id_text, judged
 from orgs.identifiers import BadIdentifier, identifier
+from orgs.texts import BAD_TEXT
 
 COUNT = 2**31
 

@@ -14,10 +14,10 @@ import msgspec
 from alerts.items import TEXT, ActivityItem, ErrorInfo, EventItem, Handoff, Holds, ReceiptItem
 from alerts.masking import MARGIN, mask, mask_cut, mask_values, masked_kinds
 from orgs.identifiers import BadIdentifier, identifier
+from orgs.texts import BAD_TEXT
 
 METADATA = 8 * 1024  # bytes of its JSON
 INTEGER = 2**63
-BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
 ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 ITEMS = (EventItem, ActivityItem, ReceiptItem)
 

@@ -22,6 +22,7 @@ from console.ingest import check
 from console.ingest.check import ItemKind
 from console.ingest.decode import ItemsBody
 from orgs.models import Source
+from orgs.texts import NAME_LENGTH
 
 SLOTS, SAMPLES = 5_000, 200  # held at most; what comes beyond while the database is away is not counted
 REJECTED = ("invalid", "conflict")
@@ -132,10 +133,10 @@ def _sample(passed: Passed, result: Result) -> RejectedItem:
         at=passed.now,
         status=result.status,
         path=passed.path,
-        item_id=mask_cut(result.id or "", 200),
+        item_id=mask_cut(result.id or "", NAME_LENGTH),
         code=error.get("code", "")[:32],
         message=mask_cut(error.get("message", ""), 500),  # it repeats names that the sender chose
-        field=mask_cut(error.get("field", ""), 200),
+        field=mask_cut(error.get("field", ""), NAME_LENGTH),
         sample=sample_of(passed.body.items[result.index]),
     )
 

@@ -6,7 +6,6 @@ understood, with its reason, and shown at /sources.
 
 import hashlib
 import time
-from codecs import BOM_UTF8
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,12 +20,13 @@ from alerts.faults import PASSING, report
 from alerts.models import WebhookDelivery
 from alerts.sources import inbox
 from alerts.sources.traffic import TrafficCounts, slot
-from console.ingest.decode import Refusal, parse_json, unpack
+from console.ingest.decode import Refusal, unpack
 from console.ingest.keys import CACHED_SECONDS, REMEMBERED
 from console.ingest.tally import tally
 from console.ingest.work import Answer, database, note_heard
 from orgs import clock, webhooks
 from orgs.models import Source, WebhookEndpoint
+from orgs.strict_json import BadJson, parse_json
 
 PREFIX = "/api/webhooks/"
 
@@ -115,9 +115,8 @@ def _delivery(posted: Posted, now: datetime) -> WebhookDelivery:
         log.warning("webhook_address_refused", endpoint=posted.endpoint.public_id, client=posted.client)
         return inbox.unread(posted.endpoint, "address", now)
     try:
-        content = unpack(posted.content) if posted.packed else posted.content
-        payload = parse_json(content.removeprefix(BOM_UTF8))  # some senders put one there; it says nothing
-    except Refusal as error:
+        payload = parse_json(unpack(posted.content) if posted.packed else posted.content)
+    except (Refusal, BadJson) as error:
         return inbox.unread(posted.endpoint, error.code, now)
     return inbox.read_delivery(posted.endpoint, payload, now)
 

@@ -5,11 +5,11 @@ from typing import Any
 from alerts.models import Alert, Push, Signal
 from console.openapi.items import body_of
 from console.openapi.shapes import TEXT, TIME, JsonSchema, array, enum, ref
-from orgs.incoming import STRING
-from orgs.incoming import TEXT as LONG
 from orgs.models import LOCALES, NAME, Severity
 from orgs.paging import LIMIT, MOST
 from orgs.plan import LARGEST_TIER, MOST_ROWS
+from orgs.texts import NAME_LENGTH as STRING
+from orgs.texts import TEXT_LENGTH as LONG
 
 Operation = dict[str, Any]
 
