@@ -1,4 +1,4 @@
-"""What a sender may write: one msgspec struct per item kind, names as in contracts.md.
+"""What a sender may write: one msgspec struct per item kind.
 
 Each string says what it holds; one that says nothing is a text of at most 200 characters. `console.ingest.fields`
 judges, cleans and masks it accordingly.
@@ -6,7 +6,7 @@ judges, cleans and masks it accordingly.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -103,6 +103,9 @@ class ReceiptItem(msgspec.Struct, forbid_unknown_fields=True):
     reason: str | None = None
 
 
+ItemT = TypeVar("ItemT", bound=EventItem | ActivityItem | ReceiptItem)
+
+
 class RoomNames(msgspec.Struct, frozen=True):
     """What a room is called and was last told, masked; empty: not said."""
 
@@ -112,7 +115,7 @@ class RoomNames(msgspec.Struct, frozen=True):
     last_customer_text: str = ""
 
 
-class Accepted(msgspec.Struct):
+class Accepted(msgspec.Struct, Generic[ItemT]):
     """An item that passed every check: whose it is, its hash as sent, whether its clock was ahead.
 
     `flags`: what was done to its texts, some of `truncated` (cut, or cleaned), `masked`, `secret`.
@@ -123,7 +126,7 @@ class Accepted(msgspec.Struct):
 
     index: int
     org_id: int
-    item: EventItem | ActivityItem
+    item: ItemT
     payload_hash: bytes
     clock_flagged: bool = False
     names: RoomNames | None = None

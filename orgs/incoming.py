@@ -1,4 +1,4 @@
-"""What a caller of the API sent, read strictly: the JSON body and the query. Whatever is wrong is named."""
+"""What a caller of the API sent, read strictly: the JSON body and the query. Each error names what is wrong."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -11,7 +11,7 @@ from rest_framework.request import Request
 
 from orgs.errors import Refused
 from orgs.strict_json import DEPTH_LIMIT, BadJson, parse_json
-from orgs.texts import BAD_TEXT, NAME_LENGTH, TEXT_LENGTH
+from orgs.texts import BAD_TEXT, NAME_LENGTH, TEXT_LENGTH, answerable
 
 BODY_LIMIT = 64 * 1024  # bytes; the longest single object is a verdict with its note
 LIST_LIMIT = 2 * 1024 * 1024
@@ -38,7 +38,7 @@ class Field:
 
 
 def read_body(request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:
-    """The fields of the body, texts as str and times as aware UTC datetimes; what was not sent or null is missing.
+    """The fields of the body, texts as str and times as aware UTC datetimes, without those that are null.
 
     No body at all is an empty object. Raises Refused: 400, 413, 415, 422.
     """
@@ -102,7 +102,7 @@ def check_fields(sent: Any, fields: Mapping[str, Field]) -> dict[str, Any]:
 def _refuse_unknown(sent: dict[str, Any], known: Collection[str]) -> None:
     for name in sent:
         if name not in known:
-            shown = name[:100].encode(errors="replace").decode()
+            shown = answerable(name)
             raise Refused(422, "unknown_field", f"There is no field {shown} here.", shown)
 
 
@@ -151,7 +151,7 @@ class Query:
         self._given = request.query_params
         for name in self._given:
             if name not in known:
-                shown = name[:100].encode(errors="replace").decode()
+                shown = answerable(name)
                 raise Refused(422, "unknown_parameter", f"There is no parameter {shown} here.", shown)
 
     def text(self, name: str) -> str | None:

@@ -1,7 +1,7 @@
 """The one ASGI application: sockets to the feed, machine writes to the lane, everything else to Django."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -19,6 +19,7 @@ from servestatic import ServeStaticASGI  # noqa: E402
 from console.http.callers import known_caller  # noqa: E402
 from console.http.proxies import behind_proxies  # noqa: E402
 from console.ingest.bodies import (  # noqa: E402
+    App,
     Body,
     Budget,
     Disconnected,
@@ -40,7 +41,6 @@ FORM_LIMIT = 64 * 1024  # bytes; every form of a page and nearly every call of t
 UPLOAD_LIMIT = 16 * MIB  # bytes; a CSV of assignments is the largest thing a page takes
 HEALTH_SLOTS = 2
 _lookups = ThreadPoolExecutor(4, thread_name_prefix="callers")
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Slots:
@@ -129,7 +129,7 @@ class _Answer:
             await self._send(message)
 
 
-async def _refuse(send: Callable[[Message], Awaitable[None]], error: Refusal) -> None:
+async def _refuse(send: Send, error: Refusal) -> None:
     body = msgspec.json.encode(error_body(error.code, error.message))
     length = str(len(body)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", length), (b"connection", b"close")]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orgs.strict_json import BadJson, parse_json
+from orgs.texts import NAME_LENGTH, answerable
 
 MIB = 1024 * 1024
 BODY_LIMIT = 2 * MIB  # bytes, as sent and again when unpacked
@@ -65,8 +66,8 @@ def decode(body: bytes) -> ItemsBody:
         raise Refusal(400, error.code, error.message) from None
     if isinstance(value, dict) and isinstance(value.get("items"), list):
         if len(value) > 1:
-            other = next(name for name in value if name != "items")
-            raise Refusal(400, "unknown_field", "Beside items there can be nothing else.", field=other[:200])
+            other = answerable(next(name for name in value if name != "items"), NAME_LENGTH)
+            raise Refusal(400, "unknown_field", "Beside items there can be nothing else.", field=other)
         value = value["items"]
     if isinstance(value, dict):
         return ItemsBody([value], single=True)

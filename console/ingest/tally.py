@@ -36,9 +36,9 @@ class Passed:
 
     source: Source
     path: str
-    kind: ItemKind
+    kind: ItemKind[Any]
     body: ItemsBody
-    accepted: Sequence[Accepted]
+    accepted: Sequence[Accepted[Any]]
     results: Sequence[Result]
     orgs: dict[str, int]  # pk by external id, of the orgs it could write for
     now: datetime
