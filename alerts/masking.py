@@ -113,7 +113,7 @@ def masked_kinds(before: Any, after: Any) -> set[str]:
 def mask_values(value: Any) -> Any:
     """A copy of a JSON value with every string in it masked, and whole numbers that are a phone or a card.
 
-    What stands under a key that names a secret is one, whatever it is.
+    A value under a key that names a secret is a secret, whatever it is.
     """
     if isinstance(value, str):
         return mask(value)

@@ -13,7 +13,7 @@ from orgs.errors import Refused
 from orgs.strict_json import DEPTH_LIMIT, BadJson, parse_json
 from orgs.texts import BAD_TEXT, NAME_LENGTH, TEXT_LENGTH, answerable
 
-BODY_LIMIT = 64 * 1024  # bytes; the longest single object is a verdict with its note
+OBJECT_LIMIT = 64 * 1024  # bytes; the longest single object is a verdict with its note
 LIST_LIMIT = 2 * 1024 * 1024
 UNREADABLE = {
     "not_json": "The body is not JSON in UTF-8.",
@@ -42,7 +42,7 @@ def read_body(request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:
 
     No body at all is an empty object. Raises Refused: 400, 413, 415, 422.
     """
-    sent = _read(request, BODY_LIMIT)
+    sent = _read(request, OBJECT_LIMIT)
     if not isinstance(sent, dict):
         raise Refused(422, "invalid_body", "The body is one JSON object.")
     return check_fields(sent, fields)

@@ -24,9 +24,9 @@ HEALTH = frozenset({"/livez", "/readyz", "/metrics"})
 
 
 class HealthMiddleware:
-    """Machines that look after this one ask for its health by its address, which is no host of ours: it will do there.
+    """Lets health checks call this machine by its address, which is no host of ours.
 
-    A foreign name will not: a browser on this machine may have been sent here by it.
+    A foreign name does not do: it may have sent a browser on this machine here.
     """
 
     def __init__(self, get_response: Answerer) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 
 from console.ingest.decode import Refusal, too_large
 
-Scope = MutableMapping[str, Any]
+AsgiScope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+App = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
 
 SITE = 64  # bits: of IPv6 addresses one customer has as many as they like behind the same 64
 
@@ -105,7 +105,7 @@ class Body:
             self._place = None
 
 
-def client_address(scope: Scope) -> str:
+def client_address(scope: AsgiScope) -> str:
     """The address that a request came from; empty if the server does not know."""
     return (scope.get("client") or ("",))[0]
 

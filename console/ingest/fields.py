@@ -19,7 +19,6 @@ from orgs.texts import BAD_TEXT
 METADATA = 8 * 1024  # bytes of its JSON
 INTEGER = 2**63
 ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-ITEMS = (EventItem, ActivityItem, ReceiptItem)
 
 
 class InvalidItem(Exception):
@@ -50,7 +49,7 @@ def _declared(hint: Any) -> Any:
 
 FIELDS: Mapping[type[msgspec.Struct], Mapping[str, Any]] = {
     struct: {name: _declared(hint) for name, hint in typing.get_type_hints(struct, include_extras=True).items()}
-    for struct in (*ITEMS, ErrorInfo, Handoff)
+    for struct in (EventItem, ActivityItem, ReceiptItem, ErrorInfo, Handoff)
 }
 
 

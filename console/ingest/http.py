@@ -13,7 +13,7 @@ import structlog
 from django.conf import settings
 
 from console.ingest import keys, receipts, webhooks, work
-from console.ingest.bodies import Budget, Disconnected, Receive, Scope, Send, site
+from console.ingest.bodies import AsgiScope, Budget, Disconnected, Receive, Send, site
 from console.ingest.decode import BODY_LIMIT, MIB, Refusal
 from console.ingest.memory import ShortMemory
 from console.ingest.request import Request, is_packed
@@ -89,7 +89,7 @@ class Lane:
         if tally:
             work.in_database(tally.flush)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         if request.path.startswith(webhooks.PREFIX):
             request.name = webhooks.named(request.path)
@@ -120,7 +120,7 @@ class Lane:
             self._flushing = asyncio.create_task(self._flush_soon())
 
     async def _flush_soon(self) -> None:
-        """About once a second while anything is sent, what was counted is written."""
+        """Write what was counted, about once a second while anything is sent."""
         await asyncio.sleep(FLUSH_SECONDS)
         self._flushing = None
         try:
@@ -165,7 +165,7 @@ class Lane:
         content = await request.read(self.of_strangers, site(request.client))
         receipts.verify(content, request.headers)
         request.caller = "notification-service"
-        return await self.pool.run(partial(receipts.receive_receipts, content))
+        return await self.pool.run(partial(work.write_receipts, content))
 
 
 def _account(request: Request, status: int) -> None:

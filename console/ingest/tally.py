@@ -1,4 +1,5 @@
-"""What passed the lane, gathered in memory and added to the minutes about once a second: a hot path pays for no row.
+"""Counts of what passed the lane: kept in memory and added to the minutes about once a second. The hot
+path itself writes no row.
 
 A process that is killed loses at most a second of these statistics, never an item.
 """

@@ -19,8 +19,9 @@ from django.db import Error, IntegrityError, InterfaceError, OperationalError, c
 from django_scopes import scopes_disabled
 
 from alerts import actions
+from alerts.delivery.receipts import record_receipts
 from alerts.failpoints import failpoint
-from alerts.items import Accepted, ItemT, ReceiptItem, Result
+from alerts.items import Accepted, ItemT, Result
 from console.ingest import check
 from console.ingest.check import InvalidItem, ItemKind, ItemSender
 from console.ingest.decode import ItemsBody, Refusal, decode, unpack
@@ -100,14 +101,14 @@ def write(endpoint: Endpoint[ItemT], source: Source, content: bytes, *, packed: 
     return answer(body, results)
 
 
-def write_receipts(record: Callable[[list[ReceiptItem]], list[Result]], content: bytes) -> Answer:
+def write_receipts(content: bytes) -> Answer:
     """Store the receipts of one request that was signed by notification-service. Raises Refusal."""
     body = decode(content)
     with database():
         now = clock.now()
         kind = check.RECEIPTS
         items, results = _judge_each(body, kind, lambda raw, index: (index, check.convert(raw, kind, now)[0]))
-        stored = _in_tries(lambda: record([item for _, item in items])) if items else []
+        stored = _in_tries(lambda: record_receipts([item for _, item in items])) if items else []
     for (index, _), result in zip(items, stored, strict=True):
         result.index = index
         if result.error and "field" in result.error:
