@@ -1,4 +1,4 @@
-"""What a sender may write: one msgspec struct per item kind, names as in contracts.md.
+"""What a sender may write: one msgspec struct per item kind.
 
 Each string says what it holds; one that says nothing is a text of at most 200 characters. `console.ingest.fields`
 judges, cleans and masks it accordingly.
@@ -6,10 +6,12 @@ judges, cleans and masks it accordingly.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
+
+from orgs.texts import ID_LENGTH, NAME_LENGTH, TEXT_LENGTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,12 @@ class Holds:
     masked: bool = False
 
 
-TEXT = Holds("text", 200)
-Token = Annotated[str, Holds("token", 128)]
-Identifier = Annotated[str, Holds("identifier", 200)]
-ShownName = Annotated[str, Holds("identifier", 200, masked=True)]
-Prose = Annotated[str, Holds("text", 2000)]
-Link = Annotated[str, Holds("link", 2000)]
+TEXT = Holds("text", NAME_LENGTH)
+Token = Annotated[str, Holds("token", ID_LENGTH)]
+Identifier = Annotated[str, Holds("identifier", NAME_LENGTH)]
+ShownName = Annotated[str, Holds("identifier", NAME_LENGTH, masked=True)]
+Prose = Annotated[str, Holds("text", TEXT_LENGTH)]
+Link = Annotated[str, Holds("link", TEXT_LENGTH)]
 
 SignalName = Literal["agent_error", "unexpected_handoff", "message_cap", "low_confidence", "help_requested"]
 ActivityKind = Literal[
@@ -101,6 +103,9 @@ class ReceiptItem(msgspec.Struct, forbid_unknown_fields=True):
     reason: str | None = None
 
 
+ItemT = TypeVar("ItemT", bound=EventItem | ActivityItem | ReceiptItem)
+
+
 class RoomNames(msgspec.Struct, frozen=True):
     """What a room is called and was last told, masked; empty: not said."""
 
@@ -110,7 +115,7 @@ class RoomNames(msgspec.Struct, frozen=True):
     last_customer_text: str = ""
 
 
-class Accepted(msgspec.Struct):
+class Accepted(msgspec.Struct, Generic[ItemT]):
     """An item that passed every check: whose it is, its hash as sent, whether its clock was ahead.
 
     `flags`: what was done to its texts, some of `truncated` (cut, or cleaned), `masked`, `secret`.
@@ -121,7 +126,7 @@ class Accepted(msgspec.Struct):
 
     index: int
     org_id: int
-    item: EventItem | ActivityItem
+    item: ItemT
     payload_hash: bytes
     clock_flagged: bool = False
     names: RoomNames | None = None

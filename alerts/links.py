@@ -7,8 +7,8 @@ from django.conf import settings
 
 from alerts.models import Room
 from orgs.models import Org
+from orgs.texts import TEXT_LENGTH
 
-LONGEST = 2000  # characters
 PORTS = {"https": 443, "http": 80}
 
 
@@ -27,7 +27,7 @@ def is_allowed(url: str, hosts: set[str] | None) -> bool:
     """Whether a browser may be sent there. `hosts`: with their port where it is not the scheme's own; None: any host
     (the template was set by a specialist).
     """
-    if len(url) > LONGEST or not url.isascii() or not url.isprintable() or any(c in url for c in "\\ <>\"'`"):
+    if len(url) > TEXT_LENGTH or not url.isascii() or not url.isprintable() or any(c in url for c in "\\ <>\"'`"):
         return False
     try:
         parts = urlsplit(url)

@@ -113,7 +113,7 @@ def masked_kinds(before: Any, after: Any) -> set[str]:
 def mask_values(value: Any) -> Any:
     """A copy of a JSON value with every string in it masked, and whole numbers that are a phone or a card.
 
-    What stands under a key that names a secret is one, whatever it is.
+    A value under a key that names a secret is a secret, whatever it is.
     """
     if isinstance(value, str):
         return mask(value)
@@ -122,15 +122,12 @@ def mask_values(value: Any) -> Any:
         return value if masked == str(int(value)) else masked
     if isinstance(value, dict):
         return {
-            mask(name): REPLACED if _is_secret(name, inner) else mask_values(inner) for name, inner in value.items()
+            mask(name): REPLACED if not isinstance(inner, bool | None) and secret_key(name) else mask_values(inner)
+            for name, inner in value.items()
         }
     if isinstance(value, list):
         return [mask_values(inner) for inner in value]
     return value
-
-
-def _is_secret(name: str, value: Any) -> bool:
-    return not isinstance(value, bool | None) and secret_key(name)
 
 
 def secret_key(name: str) -> bool:

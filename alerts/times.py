@@ -1,4 +1,4 @@
-"""Client time is data: which times a sender may name, and what is made of them. Pure."""
+"""Client time is data: which times a sender may name, and what we make of them. Pure."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,23 +1,25 @@
-"""What a caller of the API sent, read strictly: the JSON body and the query. Whatever is wrong is named."""
+"""What a caller of the API sent, read strictly: the JSON body and the query. Each error names what is wrong."""
 
-import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 from rest_framework.request import Request
 
 from orgs.errors import Refused
+from orgs.strict_json import DEPTH_LIMIT, BadJson, parse_json
+from orgs.texts import BAD_TEXT, NAME_LENGTH, TEXT_LENGTH, answerable
 
-BODY_LIMIT = 64 * 1024  # bytes; the longest single object is a verdict with its note
+OBJECT_LIMIT = 64 * 1024  # bytes; the longest single object is a verdict with its note
 LIST_LIMIT = 2 * 1024 * 1024
-NESTING = 32
-STRING, TEXT = 200, 2000  # characters
-BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
-IN_QUOTES = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+UNREADABLE = {
+    "not_json": "The body is not JSON in UTF-8.",
+    "duplicate_key": "The body names a field twice.",
+    "too_deep": f"The body is nested deeper than {DEPTH_LIMIT}.",
+}
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 PLUS_LOST = re.compile(r" (\d\d:\d\d)$")  # an offset whose + was not percent-encoded
 
@@ -32,15 +34,15 @@ class Field:
     required: bool = False
     time: bool = False
     number: bool = False
-    longest: int = STRING
+    longest: int = NAME_LENGTH
 
 
 def read_body(request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:
-    """The fields of the body, texts as str and times as aware UTC datetimes; what was not sent or null is missing.
+    """The fields of the body, texts as str and times as aware UTC datetimes, without those that are null.
 
     No body at all is an empty object. Raises Refused: 400, 413, 415, 422.
     """
-    sent = _read(request, BODY_LIMIT)
+    sent = _read(request, OBJECT_LIMIT)
     if not isinstance(sent, dict):
         raise Refused(422, "invalid_body", "The body is one JSON object.")
     return check_fields(sent, fields)
@@ -71,7 +73,10 @@ def _read(request: Request, limit: int) -> Any:
     sent = content or request.META.get("CONTENT_LENGTH") not in (None, "", "0")  # a form may have been read before us
     if sent and not is_json(request.content_type or ""):
         raise Refused(415, "unsupported_type", "Send application/json in UTF-8.")
-    return _decode(content) if content.strip() else {}
+    try:
+        return parse_json(content) if content.strip() else {}
+    except BadJson as error:
+        raise Refused(400, error.code, UNREADABLE[error.code]) from None
 
 
 def is_json(content_type: str) -> bool:
@@ -80,36 +85,6 @@ def is_json(content_type: str) -> bool:
     pairs = [part.partition("=") for part in parameters]
     charsets = {value.strip(' "') for name, _, value in pairs if name.strip() == "charset"}
     return kind == "application/json" and charsets <= {"utf-8", "utf8"}
-
-
-def _decode(content: bytes) -> Any:
-    try:
-        text = content.decode("utf-8-sig")
-        if _depth(text) > NESTING:
-            raise Refused(400, "too_deep", f"The body is nested deeper than {NESTING}.")
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_not_json)
-    except ValueError:
-        _not_json("")
-
-
-def _depth(text: str) -> int:
-    """How deep the nesting is, found without recursion; of what is no JSON at all, any number."""
-    deepest = depth = 0
-    for bracket in re.findall(r"[\[{\]}]", IN_QUOTES.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise Refused(400, "duplicate_key", "The body names a field twice.")
-    return found
-
-
-def _not_json(_: str) -> NoReturn:
-    raise Refused(400, "not_json", "The body is not JSON in UTF-8.")
 
 
 def check_fields(sent: Any, fields: Mapping[str, Field]) -> dict[str, Any]:
@@ -127,7 +102,7 @@ def check_fields(sent: Any, fields: Mapping[str, Field]) -> dict[str, Any]:
 def _refuse_unknown(sent: dict[str, Any], known: Collection[str]) -> None:
     for name in sent:
         if name not in known:
-            shown = name[:100].encode(errors="replace").decode()
+            shown = answerable(name)
             raise Refused(422, "unknown_field", f"There is no field {shown} here.", shown)
 
 
@@ -176,7 +151,7 @@ class Query:
         self._given = request.query_params
         for name in self._given:
             if name not in known:
-                shown = name[:100].encode(errors="replace").decode()
+                shown = answerable(name)
                 raise Refused(422, "unknown_parameter", f"There is no parameter {shown} here.", shown)
 
     def text(self, name: str) -> str | None:
@@ -186,7 +161,7 @@ class Query:
             raise Refused(422, "invalid_parameter", f"{name} can be given once.", name)
         if not values:
             return None
-        if len(values[0]) > TEXT or BAD_TEXT.search(values[0]):
+        if len(values[0]) > TEXT_LENGTH or BAD_TEXT.search(values[0]):
             raise Refused(422, "invalid_parameter", f"{name} is not usable text.", name)
         return values[0]
 

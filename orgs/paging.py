@@ -14,7 +14,8 @@ from django.db.models import Model, Q, QuerySet
 from rest_framework.request import Request
 
 from orgs.errors import Refused
-from orgs.incoming import BAD_TEXT, Query
+from orgs.incoming import Query
+from orgs.texts import BAD_TEXT
 
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")

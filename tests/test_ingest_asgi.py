@@ -11,7 +11,7 @@ import pytest
 from django.db import connection as database
 
 from console.http import asgi
-from console.ingest.bodies import Message, Receive, Scope, Send
+from console.ingest.bodies import AsgiScope, Message, Receive, Send
 from tests.ingest_server import Sender
 
 PATIENCE = 5.0
@@ -39,7 +39,7 @@ async def call(
     return sent[0]["status"], found, b"".join(message.get("body", b"") for message in sent[1:])
 
 
-async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+async def reading(scope: AsgiScope, receive: Receive, send: Send) -> None:
     """An app that reads its body and answers with its length and its request id."""
     length, more = 0, True
     while more:
@@ -56,7 +56,7 @@ class Holding:
     def __init__(self) -> None:
         self.begun, self.go_on = asyncio.Event(), asyncio.Event()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["path"] != "/livez":
             self.begun.set()
             await self.go_on.wait()
@@ -88,7 +88,7 @@ async def test_livez_needs_no_slot() -> None:
 
 
 async def test_a_slot_is_given_back_when_the_app_fails() -> None:
-    async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+    async def failing(scope: AsgiScope, receive: Receive, send: Send) -> None:
         raise ZeroDivisionError
 
     slots = asgi.Slots(failing, 1)

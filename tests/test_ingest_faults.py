@@ -21,7 +21,7 @@ from django_scopes import scopes_disabled
 
 from alerts.items import Accepted, Result
 from alerts.models import Push, Room
-from console.ingest import http, work
+from console.ingest import http, memory, work
 from orgs.models import Source
 from tests.conftest import Clock
 from tests.factories import AssignmentFactory
@@ -138,7 +138,7 @@ def test_30_a_revoked_key_is_401_after_5_seconds_at_most(
     sender: Sender, monkeypatch: pytest.MonkeyPatch, wait_for: Callable[..., Any]
 ) -> None:
     """Mutation: a key cached without an end is never refused."""
-    monkeypatch.setattr(http.keys, "CACHED_SECONDS", 0.3)
+    monkeypatch.setattr(memory, "CACHED_SECONDS", 0.3)
     assert sender.post(event()).status == 201
     sender.row.revoked = True
     sender.row.save()

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from console.http import asgi, door
-from console.ingest.bodies import Budget, Receive, Scope, Send, site
+from console.ingest.bodies import AsgiScope, Budget, Receive, Send, site
 from console.ingest.decode import Refusal
 from orgs import webhooks
 from orgs.keys import issue
@@ -217,7 +217,7 @@ def test_a_connection_goes_on_after_each_answer_with_its_time_anew(
     connection.close()
 
 
-async def answering_at_once(scope: Scope, receive: Receive, send: Send) -> None:
+async def answering_at_once(scope: AsgiScope, receive: Receive, send: Send) -> None:
     """An app that never looks at a body."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"{}"})
@@ -229,7 +229,7 @@ def test_who_was_answered_before_the_body_was_whole_is_cut_off() -> None:
         assert answer_of(connection) == (200, {})
 
 
-async def answering_much(scope: Scope, receive: Receive, send: Send) -> None:
+async def answering_much(scope: AsgiScope, receive: Receive, send: Send) -> None:
     """An app whose answer is larger than every buffer on the way."""
     await send({"type": "http.response.start", "status": 200, "headers": []})
     for _ in range(100):

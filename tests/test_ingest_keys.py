@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django_scopes import scopes_disabled
 
-from console.ingest import keys
+from console.ingest import keys, memory
 from console.ingest.decode import Refusal
 from orgs.models import SourceHeard
 from tests.factories import OrgFactory, SourceFactory
@@ -74,7 +74,7 @@ def test_rate_0_is_no_limit() -> None:
 
 
 def test_remembered_rates_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "REMEMBERED", 10)
+    monkeypatch.setattr(memory, "REMEMBERED", 10)
     rates = keys.Rates()
     for n in range(100):
         rates.take(caller(prefix=str(n)), 100.0)
@@ -82,7 +82,7 @@ def test_remembered_rates_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_revoked_key_is_refused_once_the_cache_is_old(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "CACHED_SECONDS", 0.0)
+    monkeypatch.setattr(memory, "CACHED_SECONDS", 0.0)
     assert sender.post(event()).status == 201
     sender.row.revoked = True
     sender.row.save()
@@ -91,8 +91,8 @@ def test_a_revoked_key_is_refused_once_the_cache_is_old(sender: Sender, monkeypa
 
 def test_a_key_is_remembered_for_5_seconds_and_no_longer(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(keys.time, "monotonic", lambda: now[0])
-    cache = keys.KeyCache()
+    monkeypatch.setattr(memory.time, "monotonic", lambda: now[0])
+    cache = memory.ShortMemory(keys.find_caller)
     cache.look_up(sender.key)
     now[0] = 104.9
     assert cache.get(sender.key) is not None
@@ -101,15 +101,15 @@ def test_a_key_is_remembered_for_5_seconds_and_no_longer(sender: Sender, monkeyp
 
 
 def test_an_unknown_key_is_never_remembered(sender: Sender) -> None:
-    cache = keys.KeyCache()
+    cache = memory.ShortMemory(keys.find_caller)
     with pytest.raises(Refusal):
         cache.look_up("abcdefgh.unknown")
     assert cache.get("abcdefgh.unknown") is None
 
 
 def test_remembered_keys_are_bounded(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "REMEMBERED", 1)
-    cache = keys.KeyCache()
+    monkeypatch.setattr(memory, "REMEMBERED", 1)
+    cache = memory.ShortMemory(keys.find_caller)
     _, other = make_key(sender.source)
     cache.look_up(sender.key)
     cache.look_up(other)

@@ -76,6 +76,11 @@ def test_nothing_can_stand_beside_items() -> None:
     assert refused(b'{"items": [], "then": 1}') == (400, "unknown_field")
 
 
+def test_a_name_beside_items_is_answered_even_if_utf_8_cannot_say_it(sender: Sender) -> None:
+    answer = sender.send(EVENTS, b'{"items": [], "odd\\ud800": 1}')
+    assert (answer.status, answer.error["code"], answer.error["field"]) == (400, "unknown_field", "odd?")
+
+
 def test_items_that_is_no_array_is_a_field_of_a_single_object() -> None:
     assert decode(b'{"items": 1}').single
 

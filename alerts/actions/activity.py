@@ -19,7 +19,7 @@ from orgs import clock
 from orgs.models import Assignment, Org, Source, User
 
 
-def record_activity(source: Source, accepted: Sequence[Accepted]) -> list[Result]:
+def record_activity(source: Source, accepted: Sequence[Accepted[ActivityItem]]) -> list[Result]:
     """Store a batch of room activity and let it act on the alerts; one Result for each item, in its order.
 
     Raises OperationalError when the database is away; nothing is stored then.
@@ -34,8 +34,8 @@ def record_activity(source: Source, accepted: Sequence[Accepted]) -> list[Result
     raise AssertionError("unreachable")
 
 
-def _record(source: Source, accepted: Sequence[Accepted], now: datetime) -> list[Result]:
-    items = [(a, a.item) for a in accepted if isinstance(a.item, ActivityItem)]
+def _record(source: Source, accepted: Sequence[Accepted[ActivityItem]], now: datetime) -> list[Result]:
+    items = [(a, a.item) for a in accepted]
     book = Book(now)
     book.lock((a.org_id, item.room_id) for a, item in items)
     seen = known_hashes(RoomActivity, "activity_id", source, [(a.org_id, i.activity_id) for a, i in items])

@@ -21,7 +21,7 @@ CONFLICT = {
 }
 
 
-def record_events(source: Source, accepted: Sequence[Accepted]) -> list[Result]:
+def record_events(source: Source, accepted: Sequence[Accepted[EventItem]]) -> list[Result]:
     """Store and decide a batch; one Result for each item, in its order: created, duplicate or conflict.
 
     Raises OperationalError when the database is away; nothing is stored then. Two batches with the same id for
@@ -37,8 +37,8 @@ def record_events(source: Source, accepted: Sequence[Accepted]) -> list[Result]:
     raise AssertionError("unreachable")
 
 
-def _record(source: Source, accepted: Sequence[Accepted], now: datetime) -> list[Result]:
-    items = [(a, a.item) for a in accepted if isinstance(a.item, EventItem)]
+def _record(source: Source, accepted: Sequence[Accepted[EventItem]], now: datetime) -> list[Result]:
+    items = [(a, a.item) for a in accepted]
     orgs = Org.objects.in_bulk({a.org_id for a in accepted})
     book = Book(now)
     book.lock((a.org_id, item.room_id) for a, item in items)

@@ -16,9 +16,10 @@ from orgs.api import ScopedAPIView
 from orgs.auth import KeyCaller, find_supervisor
 from orgs.errors import Refused
 from orgs.identifiers import spelled
-from orgs.incoming import TEXT, Field, Query, read_body
+from orgs.incoming import Field, Query, read_body
 from orgs.models import User
 from orgs.shapes import ErrorPart
+from orgs.texts import TEXT_LENGTH
 
 CONFLICTS = {
     "already_taken": "Somebody else has taken this alert.",
@@ -101,7 +102,7 @@ class Snooze(Act):
 
 
 class VerdictAct(Act):
-    fields: ClassVar[dict[str, Field]] = {"verdict": Field(required=True), "note": Field(longest=TEXT), **HUMAN}
+    fields: ClassVar[dict[str, Field]] = {"verdict": Field(required=True), "note": Field(longest=TEXT_LENGTH), **HUMAN}
 
     def act(self, pk: UUID, by: User, body: ActBody) -> object:
         return actions.verdict(pk, by, body["verdict"], body.get("note", ""))

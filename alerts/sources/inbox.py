@@ -192,7 +192,7 @@ class Batch:
 
     deliveries: Sequence[WebhookDelivery]
     now: datetime
-    accepted: list[Accepted] = field(default_factory=list)
+    accepted: list[Accepted[ActivityItem]] = field(default_factory=list)
     _of: list[WebhookDelivery] = field(default_factory=list)  # the delivery of each accepted item
 
     def __post_init__(self) -> None:
@@ -206,7 +206,7 @@ class Batch:
     def settle(self, results: Sequence[Result]) -> TrafficCounts:
         """Write into each delivery what was understood from it; the figures of the minute."""
         counts = TrafficCounts()
-        by_delivery: dict[Any, list[tuple[Accepted, Result]]] = defaultdict(list)
+        by_delivery: dict[Any, list[tuple[Accepted[ActivityItem], Result]]] = defaultdict(list)
         for delivery, one, result in zip(self._of, self.accepted, results, strict=True):
             by_delivery[delivery.pk].append((one, result))
         for delivery in self.deliveries:
@@ -224,12 +224,11 @@ class Batch:
             delivery.understood = [*delivery.understood, *(_understood(one, result) for one, result in pairs)]
             delivery.facts = []
             for one in new[:1]:
-                assert isinstance(one.item, ActivityItem)
                 counts.stored(one.item.at, delivery.received_at)
         return counts
 
 
-def _accepted(index: int, org_id: int, fact: dict[str, Any]) -> Accepted:
+def _accepted(index: int, org_id: int, fact: dict[str, Any]) -> Accepted[ActivityItem]:
     item = ActivityItem(
         activity_id=fact["activity_id"],
         room_id=fact["room_id"],
@@ -244,9 +243,8 @@ def _accepted(index: int, org_id: int, fact: dict[str, Any]) -> Accepted:
     return Accepted(index, org_id, item, same, flagged, names, undelivered=undelivered)
 
 
-def _understood(one: Accepted, result: Result) -> dict[str, Any]:
+def _understood(one: Accepted[ActivityItem], result: Result) -> dict[str, Any]:
     item = one.item
-    assert isinstance(item, ActivityItem)
     return {
         "kind": item.kind,
         "room_id": item.room_id,

@@ -16,9 +16,9 @@ import msgspec
 from alerts import times
 from alerts.masking import MARGIN, mask, mask_cut
 from orgs.identifiers import spelled
+from orgs.texts import ID_LENGTH, NAME_LENGTH, TEXT_LENGTH
 
-ID, NAME, TEXT = 128, 200, 2000  # characters, as everywhere
-WHOLE = TEXT + MARGIN + 1  # of a text that is masked before it is cut
+WHOLE = TEXT_LENGTH + MARGIN + 1  # of a text that is masked before it is cut
 MOMENT = 32  # of a time in an id
 # Who writes: participant_type and sender_type agree; where one is missing see `_sender`.
 SENDERS = {"Models::Contact": "customer", "Models::SystemAccount": "bot", "Models::User": "agent"}
@@ -77,8 +77,8 @@ def read(payload: Any, organization_id: str, now: datetime) -> Reading:
     if not isinstance(payload, dict):
         return Reading(reason="not_an_object")
     room = payload["room"] if isinstance(payload.get("room"), dict) else {}
-    status = _text(payload.get("status"), NAME)
-    named = _text(payload.get("organization_id") or room.get("organization_id"), NAME)
+    status = _text(payload.get("status"))
+    named = _text(payload.get("organization_id") or room.get("organization_id"))
     if named and spelled(named) != spelled(organization_id):
         return Reading(reason="wrong_org", field="organization_id", status=status, refused=True)
     try:
@@ -94,10 +94,10 @@ def read(payload: Any, organization_id: str, now: datetime) -> Reading:
 
 def _base(payload: Mapping[str, Any], room: Mapping[str, Any], now: datetime) -> Fact:
     """Where and when; a time that cannot be read is that of the receipt, flagged."""
-    event = _text(payload.get("webhook_event"), NAME)
+    event = _text(payload.get("webhook_event"))
     if event not in EVENTS:
         raise _NotUnderstood("unknown_event", event)
-    room_id = _text(payload.get("room_id") or room.get("id"), NAME)
+    room_id = _text(payload.get("room_id") or room.get("id"))
     if not room_id:
         raise _NotUnderstood("no_room", "room_id")
     at, flagged = _time(payload, "created_at", now) or (now, True)
@@ -106,24 +106,24 @@ def _base(payload: Mapping[str, Any], room: Mapping[str, Any], now: datetime) ->
 
 def _message(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact) -> list[Fact]:
     """The message itself; a campaign is sent to many and answers nobody."""
-    message_id = _text(payload.get("id"), ID - len("message:"))
+    message_id = _text(payload.get("id"), ID_LENGTH - len("message:"))
     if not message_id:
         raise _NotUnderstood("no_id", "id")
     is_campaign = payload.get("is_campaign")
-    if is_campaign is True or _text(is_campaign, NAME).lower() in ("true", "1", "yes"):
+    if is_campaign is True or _text(is_campaign).lower() in ("true", "1", "yes"):
         return []
     who = _sender(payload)
-    channel = _text(room.get("channel"), NAME)
+    channel = _text(room.get("channel"))
     return [
         replace(
             base,
             kind=MESSAGES[who],
             activity_id=f"message:{message_id}",
-            actor_external_id=_text(payload.get("sender_id"), NAME) if who == "agent" else "",
-            undelivered=who != "customer" and _text(payload.get("status"), NAME).lower() == FAILED,
+            actor_external_id=_text(payload.get("sender_id")) if who == "agent" else "",
+            undelivered=who != "customer" and _text(payload.get("status")).lower() == FAILED,
             label=shortened_name(_text(room.get("name"), WHOLE)),
             channel=CHANNELS.get(channel, channel),
-            text=mask_cut(_text(payload.get("text"), WHOLE), TEXT) if who == "customer" else "",
+            text=mask_cut(_text(payload.get("text"), WHOLE), TEXT_LENGTH) if who == "customer" else "",
         )
     ]
 
@@ -133,8 +133,8 @@ def _sender(payload: Mapping[str, Any]) -> str:
 
     A customer needs no sender_type; where there is no participant_type a known sender_type is enough.
     """
-    participant = _text(payload.get("participant_type"), NAME)
-    sender = SENDERS.get(_text(payload.get("sender_type"), NAME), "")
+    participant = _text(payload.get("participant_type"))
+    sender = SENDERS.get(_text(payload.get("sender_type")), "")
     who = participant or sender
     if who not in MESSAGES:
         raise _NotUnderstood("unknown_sender", "participant_type")
@@ -145,20 +145,20 @@ def _sender(payload: Mapping[str, Any]) -> str:
 
 def _of_room(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact, now: datetime) -> list[Fact]:
     """That the room is assigned, once per session, or resolved, once per resolution: every message repeats it."""
-    status = _text(room.get("status"), NAME)
+    status = _text(room.get("status"))
     if status == "assigned":
         session = _text(room.get("session_at") or room.get("created_at"), MOMENT)
         human = ""
         with suppress(_NotUnderstood):
-            human = _text(payload.get("sender_id"), NAME) if _sender(payload) == "agent" else ""
+            human = _text(payload.get("sender_id")) if _sender(payload) == "agent" else ""
         since = None if human else _time_of(room, "updated_at", now)
         return [_told_by_room(base, "assigned", session, since, human)]
     if status == "resolved":
         over = _time_of(room, "resolved_at", now)
         # One that cannot be read still tells one resolution from the next.
         named = _text(room.get("resolved_at"), MOMENT) or _text(payload.get("created_at"), MOMENT)
-        by_human = _text(room.get("resolved_by_type"), NAME) == "Models::User"
-        by = _text(room.get("resolved_by_id"), NAME) if by_human else ""
+        by_human = _text(room.get("resolved_by_type")) == "Models::User"
+        by = _text(room.get("resolved_by_id")) if by_human else ""
         return [_told_by_room(base, "resolved", _rfc3339(over[0]) if over else named or base.at, over, by)]
     return []
 
@@ -169,7 +169,7 @@ def _told_by_room(base: Fact, kind: str, moment: str, time: tuple[datetime, bool
     return replace(
         base,
         kind=kind,
-        activity_id=f"{kind}:{base.room_id[: ID - len(kind) - len(moment) - 2]}:{moment}",
+        activity_id=f"{kind}:{base.room_id[: ID_LENGTH - len(kind) - len(moment) - 2]}:{moment}",
         at=at,
         clock_flagged=flagged,
         actor_external_id=actor,
@@ -202,7 +202,7 @@ def _rfc3339(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _text(value: Any, longest: int) -> str:
+def _text(value: Any, longest: int = NAME_LENGTH) -> str:
     """A value as text that can be stored; empty for what is none."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
@@ -215,4 +215,4 @@ def shortened_name(name: str) -> str:
     words = mask(name).split()
     kept = 2 if words and words[0].lower().rstrip(".") in TITLES else 1
     initials = (f"{word[0]}." if word[0].isalpha() else word for word in words[kept:])
-    return " ".join([*words[:kept], *initials])[:NAME]
+    return " ".join([*words[:kept], *initials])[:NAME_LENGTH]

@@ -1,7 +1,7 @@
 """The one ASGI application: sockets to the feed, machine writes to the lane, everything else to Django."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -19,12 +19,13 @@ from servestatic import ServeStaticASGI  # noqa: E402
 from console.http.callers import known_caller  # noqa: E402
 from console.http.proxies import behind_proxies  # noqa: E402
 from console.ingest.bodies import (  # noqa: E402
+    App,
+    AsgiScope,
     Body,
     Budget,
     Disconnected,
     Message,
     Receive,
-    Scope,
     Send,
     client_address,
     site,
@@ -40,15 +41,14 @@ FORM_LIMIT = 64 * 1024  # bytes; every form of a page and nearly every call of t
 UPLOAD_LIMIT = 16 * MIB  # bytes; a CSV of assignments is the largest thing a page takes
 HEALTH_SLOTS = 2
 _lookups = ThreadPoolExecutor(4, thread_name_prefix="callers")
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Slots:
     """Django behind a bound: each of its requests costs a thread and perhaps a connection.
 
-    A slot is held by nobody who only sends or receives: the body is read before it is taken, and an answer that was
-    made whole is sent after it is given back. A request waits 2 s for a slot, then gets 503. uvicorn's own limit
-    counts sockets too and cannot serve here.
+    Nobody holds a slot while only sending or receiving: we read the body before we take one, and send an answer that
+    is whole after we give it back. A request waits 2 s for a slot, then gets 503. uvicorn's own limit counts sockets
+    too and cannot serve here.
     """
 
     def __init__(self, app: App, slots: int) -> None:
@@ -57,7 +57,7 @@ class Slots:
         self.of_anybody = Budget(FORM_LIMIT, 10.0, each=MIB, at_once=64, total=16 * MIB)
         self.of_known = Budget(UPLOAD_LIMIT, 30.0, each=32 * MIB, at_once=64, total=64 * MIB)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         body, answer = Body(scope["headers"], receive), _Answer(send)
         try:
             content = await self._read(scope, body)
@@ -71,7 +71,7 @@ class Slots:
             body.free()
         await answer.finish()
 
-    async def _read(self, scope: Scope, body: Body) -> bytes:
+    async def _read(self, scope: AsgiScope, body: Body) -> bytes:
         """The body. Only what is too much for anybody is worth asking who sends it. Raises Refusal, Disconnected."""
         try:
             return await body.read(self.of_anybody, site(client_address(scope)))
@@ -129,7 +129,7 @@ class _Answer:
             await self._send(message)
 
 
-async def _refuse(send: Callable[[Message], Awaitable[None]], error: Refusal) -> None:
+async def _refuse(send: Send, error: Refusal) -> None:
     body = msgspec.json.encode(error_body(error.code, error.message))
     length = str(len(body)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", length), (b"connection", b"close")]
@@ -142,7 +142,7 @@ async def _refuse(send: Callable[[Message], Awaitable[None]], error: Refusal) ->
 def with_request_id(app: App) -> App:
     """Give the app a sane X-Request-Id, its sender's or a new one, and the answer the same."""
 
-    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+    async def wrapped(scope: AsgiScope, receive: Receive, send: Send) -> None:
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         pair = (b"x-request-id", request_id(given.decode("latin-1")).encode())
         headers = [(name, value) for name, value in scope["headers"] if name != pair[0]]
@@ -183,7 +183,7 @@ def behind_slots(app: App, slots: int) -> App:
     healths = {path: Slots(app, HEALTH_SLOTS) for path in ("/livez", "/readyz")}
     others = Slots(app, slots)
 
-    async def chosen(scope: Scope, receive: Receive, send: Send) -> None:
+    async def chosen(scope: AsgiScope, receive: Receive, send: Send) -> None:
         await healths.get(scope["path"], others)(scope, receive, send)
 
     return chosen
@@ -203,7 +203,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 
 
 @behind_proxies
-async def application(scope: Scope, receive: Receive, send: Send) -> None:
+async def application(scope: AsgiScope, receive: Receive, send: Send) -> None:
     """What the server calls. An address of the API means the same with slashes at its end."""
     if scope.get("path", "").startswith("/api/"):
         scope = {**scope, "path": scope["path"].rstrip("/") if scope["path"].strip("/") != "api" else "/api/"}

@@ -1,4 +1,4 @@
-"""Who sends a request, where it has to be known before the request is worked on."""
+"""Who sends a request, for code that has to know it before Django works on the request."""
 
 from django.conf import settings
 from django.contrib.auth import get_user

@@ -1,6 +1,7 @@
 """The server's side of a connection: the headers of a request are bounded in bytes and time before anything runs.
 
-uvicorn takes headers, trailers and chunk extensions of any size, and waits for ever for them and for who does not read.
+uvicorn takes headers, trailers and chunk extensions of any size, and waits for ever for them and for a client that does
+not read.
 """
 
 import asyncio

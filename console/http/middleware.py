@@ -1,4 +1,4 @@
-"""What a page needs of its person: language, zone, a session that ends, and an answer that nobody else finds later."""
+"""What a page needs of its person: language, zone, a session that ends, and answers that no browser or proxy keeps."""
 
 import time
 import zoneinfo
@@ -24,9 +24,9 @@ HEALTH = frozenset({"/livez", "/readyz", "/metrics"})
 
 
 class HealthMiddleware:
-    """Machines that look after this one ask for its health by its address, which is no host of ours: it will do there.
+    """Lets health checks call this machine by its address, which is no host of ours.
 
-    A foreign name will not: a browser on this machine may have been sent here by it.
+    A foreign name does not do: it may have sent a browser on this machine here.
     """
 
     def __init__(self, get_response: Answerer) -> None:
@@ -52,7 +52,7 @@ class TextMiddleware:
     JSON bodies are judged field by field, where the answer can name the field: orgs/incoming.py.
     """
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+    def __init__(self, get_response: Answerer) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -76,7 +76,7 @@ class PersonMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         known = request.user.is_authenticated
-        if known and _is_over(request):
+        if known and time.time() - _started(request) > settings.SESSION_ABSOLUTE_AGE:
             logout(request)
         language = getattr(request.user, "locale", "") or translation.get_language_from_request(request)
         zone = getattr(request.user, "zone", "") or "Asia/Jakarta"
@@ -89,10 +89,6 @@ class PersonMiddleware:
         if (known or request.user.is_authenticated) and "no-store" not in response.headers.get("Cache-Control", ""):
             response.headers["Cache-Control"] = "no-store"
         return response
-
-
-def _is_over(request: HttpRequest) -> bool:
-    return time.time() - _started(request) > settings.SESSION_ABSOLUTE_AGE
 
 
 def _started(request: HttpRequest) -> int:

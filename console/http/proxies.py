@@ -1,18 +1,17 @@
-"""Who asks, and by what scheme, where proxies stand in front. Everything behind reads `client` and `scheme` of the
-scope.
+"""Who asks, and by what scheme, where proxies stand in front: all code behind reads `client` and `scheme` of the scope.
 
 Each trusted proxy appends the address it was called from to X-Forwarded-For, so the client is counted from the right:
-what stands further left was written by whoever asked.
+whoever asks can write what stands further left.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
 from functools import wraps
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from django.conf import settings
 
-App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
+from console.ingest.bodies import App, AsgiScope, Receive, Send, client_address
+
 SECURE = {"http": "https", "ws": "wss"}
 PLAIN = {"https": "http", "wss": "ws"}
 FOR, PROTO = b"x-forwarded-for", b"x-forwarded-proto"
@@ -22,7 +21,7 @@ def behind_proxies(app: App) -> App:
     """The app with the client and the scheme that `TRUSTED_PROXIES` proxies saw; nobody else is believed."""
 
     @wraps(app)
-    async def wrapped(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+    async def wrapped(scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket") and _comes_from_a_proxy(scope):
             scope = _seen_in_front(scope, settings.TRUSTED_PROXIES)
         await app(scope, receive, send)
@@ -30,12 +29,12 @@ def behind_proxies(app: App) -> App:
     return wrapped
 
 
-def _comes_from_a_proxy(scope: MutableMapping[str, Any]) -> bool:
-    peer = _address((scope.get("client") or ("",))[0])
+def _comes_from_a_proxy(scope: AsgiScope) -> bool:
+    peer = _address(client_address(scope))
     return settings.TRUSTED_PROXIES > 0 and any(peer in network for network in settings.FORWARDED_ALLOW_IPS if peer)
 
 
-def _seen_in_front(scope: MutableMapping[str, Any], hops: int) -> MutableMapping[str, Any]:
+def _seen_in_front(scope: AsgiScope, hops: int) -> AsgiScope:
     chain, schemes = _listed(scope, FOR), _listed(scope, PROTO)
     changed: dict[str, Any] = {"headers": [pair for pair in scope["headers"] if pair[0] not in (FOR, PROTO)]}
     # fewer than there are proxies: the request came in at an inner one, and the first entry is what that one saw
@@ -49,7 +48,7 @@ def _seen_in_front(scope: MutableMapping[str, Any], hops: int) -> MutableMapping
     return {**scope, **changed}
 
 
-def _listed(scope: MutableMapping[str, Any], name: bytes) -> list[str]:
+def _listed(scope: AsgiScope, name: bytes) -> list[str]:
     """The entries of a header that may be there several times."""
     lines = [value.decode("latin-1") for header, value in scope["headers"] if header == name]
     return [entry.strip() for line in lines for entry in line.split(",")]

@@ -6,6 +6,7 @@ is sent after COMMIT only.
 
     http.py    the ASGI app                                        request.py  headers, the body
     decode.py  bytes -> items, or one error for the whole request  keys.py     who calls, how often
+    memory.py  keys and addresses that were found just now         bodies.py   what is being sent, within budgets
     check.py   one item -> accepted, or its error                  fields.py   ids spelled, texts cleaned and masked
     work.py    the synchronous function                            together.py  many small requests, one transaction
     receipts.py  the signed endpoint                               webhooks.py  what chat products post

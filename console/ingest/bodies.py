@@ -1,7 +1,7 @@
 """Bodies on their way in, of pages and of the lane: read whole before anything works on them.
 
-Who is not known yet may send little, for a short time, and holds nothing that others need: each kind of sender has a
-budget of its own, and each sender a part of it.
+A sender whom we do not know yet may send little, for a short time, and holds nothing that others need: each kind of
+sender has a budget of its own, and each sender a part of it.
 """
 
 import asyncio
@@ -12,10 +12,11 @@ from typing import Any
 
 from console.ingest.decode import Refusal, too_large
 
-Scope = MutableMapping[str, Any]
+AsgiScope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+App = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
 
 SITE = 64  # bits: of IPv6 addresses one customer has as many as they like behind the same 64
 
@@ -104,7 +105,7 @@ class Body:
             self._place = None
 
 
-def client_address(scope: Scope) -> str:
+def client_address(scope: AsgiScope) -> str:
     """The address that a request came from; empty if the server does not know."""
     return (scope.get("client") or ("",))[0]
 

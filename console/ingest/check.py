@@ -7,15 +7,16 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 from uuid import UUID
 
 import msgspec
 
 from alerts import times
-from alerts.items import Accepted, ActivityItem, ErrorInfo, EventItem, Handoff, Holds, ReceiptItem, SignalName
-from console.ingest.fields import BAD_TEXT, FIELDS, InvalidItem, id_text, judged
+from alerts.items import Accepted, ActivityItem, ErrorInfo, EventItem, Handoff, Holds, ItemT, ReceiptItem, SignalName
+from console.ingest.fields import FIELDS, InvalidItem, id_text, judged
 from orgs.identifiers import BadIdentifier, identifier
+from orgs.texts import BAD_TEXT, answerable
 
 COUNT = 2**31
 
@@ -37,13 +38,13 @@ EXPECTED: Mapping[Any, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class ItemKind:
+class ItemKind(Generic[ItemT]):
     """What one endpoint takes."""
 
-    struct: type[EventItem] | type[ActivityItem] | type[ReceiptItem]
+    struct: type[ItemT]
     id_field: str
     time_field: str
-    check: Callable[[Any], None] = field(default=lambda item: None)
+    check: Callable[[ItemT], None] = field(default=lambda item: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +55,18 @@ class ItemSender:
     own: str | None
 
 
-def check(raw: Any, index: int, kind: ItemKind, sender: ItemSender, now: datetime) -> Accepted:
-    """The item, clamped and masked, with the hash of what was sent. Raises Invalid."""
+def check(raw: Any, index: int, kind: ItemKind[ItemT], sender: ItemSender, now: datetime) -> Accepted[ItemT]:
+    """The item, clamped and masked, with the hash of what was sent. Raises InvalidItem."""
     org = _org(_object(raw), sender)
     item, flags = convert(raw, kind, now)
-    assert not isinstance(item, ReceiptItem)
     texts = sorted(flags - {"clock"})
     return Accepted(index, sender.orgs[org], item, _hash(raw, org), "clock" in flags, flags=texts)
 
 
-def convert(raw: Any, kind: ItemKind, now: datetime) -> tuple[EventItem | ActivityItem | ReceiptItem, set[str]]:
+def convert(raw: Any, kind: ItemKind[ItemT], now: datetime) -> tuple[ItemT, set[str]]:
     """The item, clamped and masked, and its flags: `clock` if its clock was ahead, and those of Accepted.
 
-    Raises Invalid.
+    Raises InvalidItem.
     """
     flags: set[str] = set()
     _check_shape(_object(raw), kind.struct, "")
@@ -81,7 +81,7 @@ def convert(raw: Any, kind: ItemKind, now: datetime) -> tuple[EventItem | Activi
     return item, flags
 
 
-def item_id(raw: Any, kind: ItemKind) -> str | None:
+def item_id(raw: Any, kind: ItemKind[Any]) -> str | None:
     """The id as sent, to name the item in its result; None if it is not usable as one."""
     value = id_text(raw.get(kind.id_field)) if isinstance(raw, dict) else None
     holds = FIELDS[kind.struct][kind.id_field]
@@ -139,26 +139,17 @@ def _hash(raw: dict[str, Any], org: str) -> bytes:
 # --- what it may hold ----------------------------------------------------------------------------------------
 
 
-def _shapes(*structs: type[msgspec.Struct]) -> dict[type, tuple[frozenset[str], tuple[str, ...]]]:
-    """All field names, and the required ones, of each struct."""
-    fields = {struct: msgspec.structs.fields(struct) for struct in structs}
-    return {
-        struct: (frozenset(f.name for f in own), tuple(f.name for f in own if f.required))
-        for struct, own in fields.items()
-    }
-
-
-SHAPES = _shapes(EventItem, ActivityItem, ReceiptItem, ErrorInfo, Handoff)
+REQUIRED = {struct: [field.name for field in msgspec.structs.fields(struct) if field.required] for struct in FIELDS}
 NESTED: Mapping[str, type[msgspec.Struct]] = {"error": ErrorInfo, "handoff": Handoff}
 
 
-def _check_shape(raw: dict[str, Any], struct: type, path: str) -> None:
-    names, required = SHAPES[struct]
+def _check_shape(raw: dict[str, Any], struct: type[msgspec.Struct], path: str) -> None:
+    names = FIELDS[struct]
     for name in raw:
         if name not in names:
-            shown = path + _shown(name)
+            shown = path + answerable(name)
             raise InvalidItem("unknown_field", f"There is no field {shown}. Free content goes under metadata.", shown)
-    for name in required:
+    for name in REQUIRED[struct]:
         value = raw.get(name)
         if value is None:
             raise InvalidItem("missing_field", f"{path}{name} is required.", path + name)
@@ -169,19 +160,14 @@ def _check_shape(raw: dict[str, Any], struct: type, path: str) -> None:
             _check_shape(raw[name], nested, f"{name}.")
 
 
-def _shown(name: str) -> str:
-    """A name the sender chose, fit to be answered."""
-    return name[:100].encode(errors="replace").decode()
-
-
-def _wrong_type(error: msgspec.ValidationError, struct: type) -> InvalidItem:
+def _wrong_type(error: msgspec.ValidationError, struct: type[msgspec.Struct]) -> InvalidItem:
     path = str(error).rpartition(" - at `$")[2].strip(".`")
-    if not path or path.partition(".")[0] not in SHAPES[struct][0]:
+    if not path or path.partition(".")[0] not in FIELDS[struct]:
         return InvalidItem("invalid_item", "This item is not what the contract says.")
     return InvalidItem("invalid_item", f"{path} must be {_expected(struct, path)}.", path)
 
 
-def _expected(struct: type, path: str) -> str:
+def _expected(struct: type[msgspec.Struct], path: str) -> str:
     first, _, rest = path.partition(".")
     hint = typing.get_type_hints(struct)[first]
     if isinstance(hint, types.UnionType):
@@ -211,8 +197,8 @@ def check_event(item: EventItem) -> None:
 # --- when it was ---------------------------------------------------------------------------------------------
 
 
-def _check_times(item: EventItem | ActivityItem | ReceiptItem, kind: ItemKind, now: datetime) -> bool:
-    """Clamp the item's times to `now`, in UTC; True if one was more than 5 min ahead. Raises Invalid."""
+def _check_times(item: ItemT, kind: ItemKind[ItemT], now: datetime) -> bool:
+    """Clamp the item's times to `now`, in UTC; True if one was more than 5 min ahead. Raises InvalidItem."""
     at, flagged = _time(getattr(item, kind.time_field), kind.time_field, now)
     setattr(item, kind.time_field, at)
     if isinstance(item, EventItem) and item.customer_waiting_since is not None:

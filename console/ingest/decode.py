@@ -1,14 +1,15 @@
 """Bytes to items, or one error for the whole request. Work and memory are bounded by the limits below."""
 
-import json
 import zlib
 from dataclasses import dataclass
 from typing import Any
 
+from orgs.strict_json import BadJson, parse_json
+from orgs.texts import NAME_LENGTH, answerable
+
 MIB = 1024 * 1024
 BODY_LIMIT = 2 * MIB  # bytes, as sent and again when unpacked
 ITEM_LIMIT = 1000
-DEPTH_LIMIT = 32
 
 
 class Refusal(Exception):
@@ -59,11 +60,14 @@ def unpack(body: bytes) -> bytes:
 
 def decode(body: bytes) -> ItemsBody:
     """The items of a JSON body: one object, an array, or {"items": [...]}. Raises Refusal."""
-    value = parse_json(body)
+    try:
+        value = parse_json(body)
+    except BadJson as error:
+        raise Refusal(400, error.code, error.message) from None
     if isinstance(value, dict) and isinstance(value.get("items"), list):
         if len(value) > 1:
-            other = next(name for name in value if name != "items")
-            raise Refusal(400, "unknown_field", "Beside items there can be nothing else.", field=other[:200])
+            other = answerable(next(name for name in value if name != "items"), NAME_LENGTH)
+            raise Refusal(400, "unknown_field", "Beside items there can be nothing else.", field=other)
         value = value["items"]
     if isinstance(value, dict):
         return ItemsBody([value], single=True)
@@ -72,60 +76,3 @@ def decode(body: bytes) -> ItemsBody:
     if len(value) > ITEM_LIMIT:
         raise Refusal(413, "too_many_items", f"Send at most {ITEM_LIMIT} items in one request.")
     return ItemsBody(value, single=False)
-
-
-class _DuplicateKey(ValueError):
-    pass
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise _DuplicateKey
-    return made
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-# The standard library's decoder, not msgspec's: it lets us see duplicate keys, and a lone surrogate costs one item
-# and not the whole body. 5 us an item; storing one costs a hundred times that.
-_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
-
-
-def parse_json(body: bytes) -> Any:
-    """The value of a JSON body in UTF-8, of bounded depth and without duplicate keys; a byte order mark in front is
-    no part of it. Raises Refusal (400).
-    """
-    try:
-        value = _decoder.decode(body.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise Refusal(400, "not_json", "The body is not UTF-8.") from None
-    except _DuplicateKey:
-        raise Refusal(400, "duplicate_key", "An object of the body has the same key twice.") from None
-    except RecursionError:
-        raise _too_deep() from None
-    except ValueError as error:  # also a number of more than 4,300 digits
-        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise Refusal(400, "not_json", f"The body is not JSON{where}.") from None
-    _check_depth(value)
-    return value
-
-
-def _too_deep() -> Refusal:
-    return Refusal(400, "too_deep", f"The body is nested more than {DEPTH_LIMIT} deep.")
-
-
-def _check_depth(value: Any) -> None:
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(DEPTH_LIMIT):
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if type(parent) is dict else parent)
-            if type(child) is dict or type(child) is list
-        ]
-        if not level:
-            return
-    raise _too_deep()

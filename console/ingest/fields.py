@@ -14,12 +14,11 @@ import msgspec
 from alerts.items import TEXT, ActivityItem, ErrorInfo, EventItem, Handoff, Holds, ReceiptItem
 from alerts.masking import MARGIN, mask, mask_cut, mask_values, masked_kinds
 from orgs.identifiers import BadIdentifier, identifier
+from orgs.texts import BAD_TEXT
 
 METADATA = 8 * 1024  # bytes of its JSON
 INTEGER = 2**63
-BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
 ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-ITEMS = (EventItem, ActivityItem, ReceiptItem)
 
 
 class InvalidItem(Exception):
@@ -48,17 +47,17 @@ def _declared(hint: Any) -> Any:
     return first if isinstance(first, type) and issubclass(first, msgspec.Struct) else None
 
 
-FIELDS: Mapping[type, Mapping[str, Any]] = {
+FIELDS: Mapping[type[msgspec.Struct], Mapping[str, Any]] = {
     struct: {name: _declared(hint) for name, hint in typing.get_type_hints(struct, include_extras=True).items()}
-    for struct in (*ITEMS, ErrorInfo, Handoff)
+    for struct in (EventItem, ActivityItem, ReceiptItem, ErrorInfo, Handoff)
 }
 
 
 # --- what is sent ----------------------------------------------------------------------------------------------------
 
 
-def judged(raw: Mapping[str, Any], struct: type, flags: set[str], path: str = "") -> dict[str, Any]:
-    """The fields of an item as they may be kept, all of them known; `flags` gets what was done. Raises Invalid."""
+def judged(raw: Mapping[str, Any], struct: type[msgspec.Struct], flags: set[str], path: str = "") -> dict[str, Any]:
+    """The fields of an item as they may be kept, all of them known; `flags` gets what was done. Raises InvalidItem."""
     declared = FIELDS[struct]
     made = {}
     for name, value in raw.items():
@@ -66,8 +65,7 @@ def judged(raw: Mapping[str, Any], struct: type, flags: set[str], path: str = ""
         if isinstance(holds, Holds):
             made[name] = _string(value, holds, path + name, flags)
         elif holds is not None and isinstance(value, dict):
-            whole = _metadata(value, flags) if holds is dict else judged(value, holds, flags, f"{name}.")
-            made[name] = whole
+            made[name] = _metadata(value, flags) if holds is dict else judged(value, holds, flags, f"{name}.")
         else:
             check_number(value, path + name)
             made[name] = value
@@ -137,7 +135,7 @@ def _tell(before: Any, after: Any, flags: set[str]) -> None:
 
 
 def check_number(value: Any, path: str) -> None:
-    """Raise Invalid for a number that JSON can say and PostgreSQL cannot keep."""
+    """Raise InvalidItem for a number that JSON can say and PostgreSQL cannot keep."""
     endless = isinstance(value, float) and not math.isfinite(value)
     if endless or (isinstance(value, int) and not -INTEGER <= value < INTEGER):
         raise InvalidItem("bad_number", f"{path} is a number beyond every limit.", path)

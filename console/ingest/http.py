@@ -13,8 +13,9 @@ import structlog
 from django.conf import settings
 
 from console.ingest import keys, receipts, webhooks, work
-from console.ingest.bodies import Budget, Disconnected, Receive, Scope, Send, site
+from console.ingest.bodies import AsgiScope, Budget, Disconnected, Receive, Send, site
 from console.ingest.decode import BODY_LIMIT, MIB, Refusal
+from console.ingest.memory import ShortMemory
 from console.ingest.request import Request, is_packed
 from console.ingest.tally import tally
 from console.ingest.together import Together
@@ -23,7 +24,7 @@ from orgs.webhooks import may_post
 
 T = TypeVar("T")
 
-WRITES = {endpoint.path: endpoint for endpoint in (work.EVENTS, work.ACTIVITY)}
+WRITES: dict[str, work.Endpoint[Any]] = {endpoint.path: endpoint for endpoint in (work.EVENTS, work.ACTIVITY)}
 RECEIPTS = "/api/push-receipts"
 PATHS = frozenset({*WRITES, RECEIPTS})
 FLUSH_SECONDS = 1.0
@@ -71,9 +72,9 @@ class Lane:
 
     def __init__(self) -> None:
         self.pool = Pool(settings.INGEST_THREADS, settings.INGEST_WAITING)
-        self._keys = keys.KeyCache()
+        self._keys = ShortMemory(keys.find_caller)
         self._rates = keys.Rates()
-        self._endpoints = webhooks.EndpointCache()
+        self._endpoints = ShortMemory(webhooks.find_endpoint)
         self._deliveries = Together("webhooks", webhooks.receive, DELIVERIES_AT_ONCE, settings.INGEST_WAITING)
         # A body counts from its first byte to its answer; nobody's bodies take what another kind of sender needs.
         self.of_keys = Budget(BODY_LIMIT, 30.0, each=24 * MIB, at_once=500, total=64 * MIB)
@@ -88,7 +89,7 @@ class Lane:
         if tally:
             work.in_database(tally.flush)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         if request.path.startswith(webhooks.PREFIX):
             request.name = webhooks.named(request.path)
@@ -119,7 +120,7 @@ class Lane:
             self._flushing = asyncio.create_task(self._flush_soon())
 
     async def _flush_soon(self) -> None:
-        """About once a second while anything is sent, what was counted is written."""
+        """Write what was counted, about once a second while anything is sent."""
         await asyncio.sleep(FLUSH_SECONDS)
         self._flushing = None
         try:
@@ -134,7 +135,7 @@ class Lane:
             return await self._receipts(request)
         if request.path.startswith(webhooks.PREFIX):
             return await self._webhook(request)
-        caller = await self._caller(request)
+        caller = await self._known(self._keys, keys.bearer(request.headers.get("authorization", "")))
         request.caller = caller.prefix
         keys.check_scope(caller)
         self._rates.take(caller, time.monotonic())
@@ -142,18 +143,15 @@ class Lane:
         content = await request.read(self.of_keys, caller.prefix)
         return await self.pool.run(partial(work.write, WRITES[request.path], caller.source, content, packed=packed))
 
-    async def _caller(self, request: Request) -> keys.Caller:
-        raw = keys.bearer(request.headers.get("authorization", ""))
-        known = self._keys.get(raw)
-        if known is not None:
-            return known
-        return await self.pool.run(partial(work.in_database, partial(self._keys.look_up, raw)))
+    async def _known(self, memory: ShortMemory[T], secret: str) -> T:
+        """What is behind a key or an address. Raises Refusal (401, 503)."""
+        known = memory.get(secret)
+        if known is None:
+            known = await self.pool.run(partial(work.in_database, partial(memory.look_up, secret)))
+        return known
 
     async def _webhook(self, request: Request) -> work.Answer:
-        asked = webhooks.address(request.path)
-        endpoint = self._endpoints.get(asked)
-        if endpoint is None:
-            endpoint = await self.pool.run(partial(work.in_database, partial(self._endpoints.look_up, asked)))
+        endpoint = await self._known(self._endpoints, request.path)
         request.caller = endpoint.public_id
         packed = request.headers.get("content-encoding", "").strip().lower() == "gzip"
         allowed = may_post(endpoint, request.client)
@@ -167,7 +165,7 @@ class Lane:
         content = await request.read(self.of_strangers, site(request.client))
         receipts.verify(content, request.headers)
         request.caller = "notification-service"
-        return await self.pool.run(partial(receipts.receive_receipts, content))
+        return await self.pool.run(partial(work.write_receipts, content))
 
 
 def _account(request: Request, status: int) -> None:

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections import Counter
 
-from console.ingest.bodies import Body, Budget, Disconnected, Receive, Scope, client_address
+from console.ingest.bodies import AsgiScope, Body, Budget, Disconnected, Receive, client_address
 from console.ingest.decode import Refusal
 from orgs.incoming import is_json
 
@@ -18,7 +18,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class Request:
     """One request; `headers` by lower-case name, a repeated one joined with commas."""
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    def __init__(self, scope: AsgiScope, receive: Receive) -> None:
         self.path: str = scope["path"]
         self.name = self.path  # in logs and metrics; a webhook's path is a secret
         self.client = client_address(scope)

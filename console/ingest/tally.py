@@ -1,4 +1,5 @@
-"""What passed the lane, gathered in memory and added to the minutes about once a second: a hot path pays for no row.
+"""Counts of what passed the lane: kept in memory and added to the minutes about once a second. The hot
+path itself writes no row.
 
 A process that is killed loses at most a second of these statistics, never an item.
 """
@@ -22,6 +23,7 @@ from console.ingest import check
 from console.ingest.check import ItemKind
 from console.ingest.decode import ItemsBody
 from orgs.models import Source
+from orgs.texts import NAME_LENGTH
 
 SLOTS, SAMPLES = 5_000, 200  # held at most; what comes beyond while the database is away is not counted
 REJECTED = ("invalid", "conflict")
@@ -35,9 +37,9 @@ class Passed:
 
     source: Source
     path: str
-    kind: ItemKind
+    kind: ItemKind[Any]
     body: ItemsBody
-    accepted: Sequence[Accepted]
+    accepted: Sequence[Accepted[Any]]
     results: Sequence[Result]
     orgs: dict[str, int]  # pk by external id, of the orgs it could write for
     now: datetime
@@ -132,10 +134,10 @@ def _sample(passed: Passed, result: Result) -> RejectedItem:
         at=passed.now,
         status=result.status,
         path=passed.path,
-        item_id=mask_cut(result.id or "", 200),
+        item_id=mask_cut(result.id or "", NAME_LENGTH),
         code=error.get("code", "")[:32],
         message=mask_cut(error.get("message", ""), 500),  # it repeats names that the sender chose
-        field=mask_cut(error.get("field", ""), 200),
+        field=mask_cut(error.get("field", ""), NAME_LENGTH),
         sample=sample_of(passed.body.items[result.index]),
     )
 

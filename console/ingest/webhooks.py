@@ -1,14 +1,11 @@
 """POST /api/webhooks/{kind}/{endpoint}: what a chat product posts. 200 once it is stored, whatever it says.
 
-Chat products do not try again, so nothing but a wrong address is refused: what cannot be read is kept as not
-understood, with its reason, and shown at /sources.
+Chat products do not try again, so the lane refuses nothing but a wrong address: it keeps what it cannot read as not
+understood, with the reason, and /sources shows it.
 """
 
-import hashlib
-import time
-from codecs import BOM_UTF8
-from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -21,35 +18,21 @@ from alerts.faults import PASSING, report
 from alerts.models import WebhookDelivery
 from alerts.sources import inbox
 from alerts.sources.traffic import TrafficCounts, slot
-from console.ingest.decode import Refusal, parse_json, unpack
-from console.ingest.keys import CACHED_SECONDS, REMEMBERED
+from console.ingest.decode import Refusal, unpack
 from console.ingest.tally import tally
 from console.ingest.work import Answer, database, note_heard
 from orgs import clock, webhooks
 from orgs.models import Source, WebhookEndpoint
+from orgs.strict_json import BadJson, parse_json
 
 PREFIX = "/api/webhooks/"
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """The parts of a webhook's path. Never logged: the segment holds the secret."""
-
-    kind: str
-    segment: str
-
-
-def address(path: str) -> Address:
-    """The parts of a path that begins with PREFIX; an impossible one is that of no endpoint."""
-    kind, _, segment = path.removeprefix(PREFIX).partition("/")
-    return Address(kind, segment)
-
-
 def named(path: str) -> str:
     """What a path is called in logs and metrics: without the endpoint and its secret."""
-    kind = address(path).kind
+    kind = path.removeprefix(PREFIX).partition("/")[0]
     return PREFIX + (kind if kind in WebhookEndpoint.Kind.values else "unknown")
 
 
@@ -58,33 +41,13 @@ def unknown() -> Refusal:
     return Refusal(401, "unauthenticated", "There is no such webhook address, or it was replaced by a newer one.")
 
 
-class EndpointCache:
-    """Live endpoints by the hash of their address, for at most 5 s; an unknown one is never remembered."""
-
-    def __init__(self) -> None:
-        self._live: OrderedDict[bytes, tuple[float, WebhookEndpoint]] = OrderedDict()
-
-    def get(self, asked: Address) -> WebhookEndpoint | None:
-        """The endpoint, if it was found less than 5 s ago."""
-        known = self._live.get(_digest(asked))
-        return known[1] if known and time.monotonic() < known[0] else None
-
-    def look_up(self, asked: Address) -> WebhookEndpoint:
-        """The endpoint, from the database. Raises Refusal (401)."""
-        until = time.monotonic() + CACHED_SECONDS
-        try:
-            endpoint = webhooks.find(asked.kind, asked.segment, clock.now())
-        except webhooks.UnknownEndpoint:
-            raise unknown() from None
-        self._live[_digest(asked)] = (until, endpoint)
-        self._live.move_to_end(_digest(asked))
-        while len(self._live) > REMEMBERED:
-            self._live.popitem(last=False)
-        return endpoint
-
-
-def _digest(asked: Address) -> bytes:
-    return hashlib.sha256(f"{asked.kind}/{asked.segment}".encode(errors="replace")).digest()
+def find_endpoint(path: str) -> WebhookEndpoint:
+    """The live endpoint behind a path, from the database. Raises Refusal (401)."""
+    kind, _, segment = path.removeprefix(PREFIX).partition("/")
+    try:
+        return webhooks.find(kind, segment, clock.now())
+    except webhooks.UnknownEndpoint:
+        raise unknown() from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +66,11 @@ def receive(batch: Sequence[Posted]) -> Sequence[Answer | Refusal]:
         now = clock.now()
         deliveries = [_delivery(one, now) for one in batch]
         gone = _store(deliveries)
-        for source, orgs in _heard(delivery for delivery in deliveries if delivery.pk not in gone).items():
+        heard: dict[Source, set[int]] = defaultdict(set)
+        for delivery in deliveries:
+            if delivery.pk not in gone:
+                heard[delivery.endpoint.source].add(delivery.org_id)
+        for source, orgs in heard.items():
             note_heard(source, orgs, now)
     for delivery in deliveries:
         _count(delivery)
@@ -115,9 +82,8 @@ def _delivery(posted: Posted, now: datetime) -> WebhookDelivery:
         log.warning("webhook_address_refused", endpoint=posted.endpoint.public_id, client=posted.client)
         return inbox.unread(posted.endpoint, "address", now)
     try:
-        content = unpack(posted.content) if posted.packed else posted.content
-        payload = parse_json(content.removeprefix(BOM_UTF8))  # some senders put one there; it says nothing
-    except Refusal as error:
+        payload = parse_json(unpack(posted.content) if posted.packed else posted.content)
+    except (Refusal, BadJson) as error:
         return inbox.unread(posted.endpoint, error.code, now)
     return inbox.read_delivery(posted.endpoint, payload, now)
 
@@ -146,13 +112,6 @@ def _is_stored(delivery: WebhookDelivery) -> bool:
         delivery.facts, delivery.understood, delivery.sample, delivery.field = [], [], {}, ""
         inbox.store([delivery])
     return True
-
-
-def _heard(deliveries: Iterable[WebhookDelivery]) -> dict[Source, set[int]]:
-    found: dict[Source, set[int]] = {}
-    for delivery in deliveries:
-        found.setdefault(delivery.endpoint.source, set()).add(delivery.org_id)
-    return found
 
 
 def _answer(delivery: WebhookDelivery) -> Answer | Refusal:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import psycopg
@@ -19,13 +19,15 @@ from django.db import Error, IntegrityError, InterfaceError, OperationalError, c
 from django_scopes import scopes_disabled
 
 from alerts import actions
+from alerts.delivery.receipts import record_receipts
 from alerts.failpoints import failpoint
-from alerts.items import Accepted, ReceiptItem, Result
+from alerts.items import Accepted, ItemT, Result
 from console.ingest import check
 from console.ingest.check import InvalidItem, ItemKind, ItemSender
 from console.ingest.decode import ItemsBody, Refusal, decode, unpack
 from console.ingest.tally import Passed, tally
 from orgs import clock
+from orgs.errors import error_body
 from orgs.identifiers import spelled
 from orgs.logs import described
 from orgs.models import Org, Source, SourceHeard
@@ -51,16 +53,16 @@ class Answer:
 
 
 T = TypeVar("T")
-Record = Callable[[Source, list[Accepted]], list[Result]]
+Record = Callable[[Source, list[Accepted[ItemT]]], list[Result]]
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Generic[ItemT]):
     """One path of the lane: the kind of its items, and the action that stores them."""
 
     path: str
-    kind: ItemKind
-    record: Record
+    kind: ItemKind[ItemT]
+    record: Record[ItemT]
 
 
 @contextmanager
@@ -82,13 +84,15 @@ def in_database(step: Callable[[], T]) -> T:
         return step()
 
 
-def write(endpoint: Endpoint, source: Source, content: bytes, *, packed: bool) -> Answer:
+def write(endpoint: Endpoint[ItemT], source: Source, content: bytes, *, packed: bool) -> Answer:
     """Store the items of one request from a source. Raises Refusal."""
     body = decode(unpack(content) if packed else content)
     with database():
         now = clock.now()
         sender = _sender(source, body)
-        accepted, results = _check_all(body, endpoint.kind, sender, now)
+        accepted, results = _judge_each(
+            body, endpoint.kind, lambda raw, index: check.check(raw, index, endpoint.kind, sender, now)
+        )
         results += _in_tries(lambda: endpoint.record(source, accepted)) if accepted else []
         failpoint("ingest_committed")
         note_heard(source, {one.org_id for one in accepted}, now)
@@ -97,27 +101,19 @@ def write(endpoint: Endpoint, source: Source, content: bytes, *, packed: bool) -
     return answer(body, results)
 
 
-def write_receipts(record: Callable[[list[ReceiptItem]], list[Result]], content: bytes) -> Answer:
+def write_receipts(content: bytes) -> Answer:
     """Store the receipts of one request that was signed by notification-service. Raises Refusal."""
     body = decode(content)
-    items: list[tuple[int, ReceiptItem]] = []
-    results: list[Result] = []
     with database():
         now = clock.now()
-        for index, raw in enumerate(body.items):
-            try:
-                item, _ = check.convert(raw, check.RECEIPTS, now)
-                assert isinstance(item, ReceiptItem)
-                items.append((index, item))
-            except InvalidItem as error:
-                results.append(_invalid(body, index, raw, check.RECEIPTS, error))
-        stored = _in_tries(lambda: record([item for _, item in items])) if items else []
+        kind = check.RECEIPTS
+        items, results = _judge_each(body, kind, lambda raw, index: (index, check.convert(raw, kind, now)[0]))
+        stored = _in_tries(lambda: record_receipts([item for _, item in items])) if items else []
     for (index, _), result in zip(items, stored, strict=True):
         result.index = index
         if result.error and "field" in result.error:
             result.error["field"] = body.field(index, result.error["field"])
-        results.append(result)
-    return answer(body, results)
+    return answer(body, results + stored)
 
 
 def answer(body: ItemsBody, results: list[Result]) -> Answer:
@@ -139,23 +135,16 @@ def _sender(source: Source, body: ItemsBody) -> ItemSender:
     return ItemSender(orgs, None)
 
 
-def _check_all(
-    body: ItemsBody, kind: ItemKind, sender: ItemSender, now: datetime
-) -> tuple[list[Accepted], list[Result]]:
+def _judge_each(body: ItemsBody, kind: ItemKind[Any], judge: Callable[[Any, int], T]) -> tuple[list[T], list[Result]]:
+    """What `judge` makes of each item and its index, and the answers to those that it refuses."""
     accepted, refused = [], []
     for index, raw in enumerate(body.items):
         try:
-            accepted.append(check.check(raw, index, kind, sender, now))
+            accepted.append(judge(raw, index))
         except InvalidItem as error:
-            refused.append(_invalid(body, index, raw, kind, error))
+            said = error_body(error.code, error.message, body.field(index, error.field))["error"]
+            refused.append(Result(index, check.item_id(raw, kind), "invalid", said))
     return accepted, refused
-
-
-def _invalid(body: ItemsBody, index: int, raw: object, kind: ItemKind, error: InvalidItem) -> Result:
-    described = {"code": error.code, "message": error.message}
-    if field := body.field(index, error.field):
-        described["field"] = field
-    return Result(index, check.item_id(raw, kind), "invalid", described)
 
 
 def _in_tries(step: Callable[[], list[Result]]) -> list[Result]:

@@ -14,10 +14,11 @@ from django.utils.translation import gettext_lazy as _
 from django_scopes import ScopedManager
 
 from orgs.identifiers import IdentifierField
+from orgs.texts import NAME_LENGTH
 
 LOCALES = [("en", _("English")), ("id", _("Bahasa Indonesia"))]
 ROOM_URL_VARIABLES = ("room_id", "org_id", "account_id")
-NAME = 200  # characters; the limit of every identifying string in contracts.md
+NAME = NAME_LENGTH
 
 
 class Severity(models.TextChoices):
