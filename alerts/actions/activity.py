@@ -7,7 +7,7 @@ from typing import Literal
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from alerts.actions.book import Book, room_facts
+from alerts.actions.book import Book
 from alerts.actions.conversation import hear_moment, hear_settled, of_activity, show_wait
 from alerts.actions.events import ATTEMPTS, judge_repeat, known_hashes
 from alerts.actions.undelivered import undo_message
@@ -127,7 +127,6 @@ def _actor(actors: dict[tuple[int, str, str], User], org_id: int, item: Activity
 
 def react(book: Book, activity: RoomActivity) -> None:
     """Let one activity act on its locked room and the room's open alert. What is older than its effect does nothing."""
-    book.changed_room(activity.room)
     REACTIONS[activity.kind](book, activity, activity.room, book.open_alert(activity.room))
 
 
@@ -160,7 +159,7 @@ def _human(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) 
     if alert is None:
         return
     show_wait(book, room, alert)
-    if activity.at < alert.first_failure_at and not human_present(room_facts(room), book.now):
+    if activity.at < alert.first_failure_at and not human_present(room.facts, book.now):
         return
     alert.human_acted_at = alert.human_acted_at or max(activity.at, alert.first_failure_at)
     if alert.state != Alert.State.INTERVENED:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import IntegrityError, transaction
 
-from alerts.actions.book import Book, alert_facts, room_facts, worsen
+from alerts.actions.book import Book, worsen
 from alerts.actions.conversation import hear_moment, of_event
 from alerts.decide import Decision, EventFacts, PolicyFacts, decide, severity_of, threshold_of
 from alerts.items import Accepted, EventItem, Result, RoomNames
@@ -173,7 +173,7 @@ def _apply(book: Book, event: FailureEvent, item: EventItem, org: Org, policy: P
         event.customer_waiting_since,
     )
     newest = book.alerts.get(room.pk)
-    decision = decide(alert_facts(newest) if newest else None, room_facts(room), facts, policy, book.now)
+    decision = decide(newest.facts if newest else None, room.facts, facts, policy, book.now)
     event.reason, event.severity = decision.reason, severity_of(facts, policy)
     if event.signal == Signal.LOW_CONFIDENCE:
         event.threshold = threshold_of(facts, policy)
@@ -201,9 +201,9 @@ def _names(item: EventItem) -> RoomNames:
 
 def _hear(book: Book, event: FailureEvent, room: Room, alert: Alert | None) -> None:
     """Let the failure change its room; if the bot had recovered, the ladder goes on from where it stopped."""
-    stopped = room.recovered_at if room_facts(room).recovered else None
+    stopped = room.recovered_at if room.facts.recovered else None
     hear_moment(book, room, of_event(event))
-    if alert is not None and stopped is not None and not room_facts(room).recovered:
+    if alert is not None and stopped is not None and not room.facts.recovered:
         alert.ladder_from += max(book.now - max(stopped, alert.ladder_from), timedelta(0))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from alerts.actions.book import Book, alert_facts
+from alerts.actions.book import Book
 from alerts.actions.conversation import show_wait, unsay
 from alerts.decide import INFO, PRESENCE, acknowledge_lasts, repeats_passed
 from alerts.models import Alert, Room, RoomActivity
@@ -14,7 +14,6 @@ ACTS = (RoomActivity.Kind.HUMAN_OPENED, *HOLDS)
 def undo_message(book: Book, activity: RoomActivity, told: Sequence[RoomActivity]) -> None:
     """The wait goes on; if it was a human's and no other came, so does the alarm. `told`: not stored yet."""
     room = activity.room
-    book.changed_room(room)
     unsay(book, activity)
     alert = book.open_alert(room)
     show_wait(book, room, alert)
@@ -63,7 +62,7 @@ def _open_again(book: Book, alert: Alert, activity: RoomActivity) -> None:
         snoozed = alert.snoozed_until is not None and alert.snoozed_until > book.now
         notify = alert.severity != INFO and not snoozed
     if notify:
-        alert.repeats_done = repeats_passed(alert_facts(alert), book.now)
+        alert.repeats_done = repeats_passed(alert.facts, book.now)
     book.record(
         alert,
         "expired",

@@ -13,6 +13,7 @@ from django.db.models.functions import JSONArray, JSONObject
 from django.utils.translation import gettext_lazy as _
 from django_scopes import ScopedManager
 
+from alerts.decide import AlertFacts
 from alerts.models.rooms import Room, Signal
 from orgs.models import NAME, Agent, Org, Severity, Source
 
@@ -139,6 +140,22 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return f"{self.room or self.agent} {self.severity} {self.state}"
+
+    @property
+    def facts(self) -> AlertFacts:
+        """What the pure rules need to know of it."""
+        return AlertFacts(
+            state=self.state,  # type: ignore[arg-type]
+            severity=self.severity,
+            last_event_at=self.last_event_at,
+            ladder_from=self.ladder_from,
+            repeats_done=self.repeats_done,
+            resolved_at=self.resolved_at,
+            snoozed_until=self.snoozed_until,
+            acknowledge_expires_at=self.acknowledge_expires_at,
+            customer_waiting_since=self.customer_waiting_since,
+            revived_at=self.revived_at,
+        )
 
     @property
     def signals_now(self) -> list[dict[str, Any]]:
