@@ -9,26 +9,25 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import translation
-from django_scopes import scope
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from orgs.auth import caller_orgs
+from orgs.auth import NO_ORG, OrgIds, caller_orgs, of_orgs, within
 from orgs.incoming import Query
 from orgs.models import Agent, Assignment, Org, User
 from orgs.paging import PARAMETERS, Order, page
 
 
 class ScopedAPIView(APIView):
-    """A view of the API that runs, and renders, inside its caller's scope. `self.org_ids`: None = all.
+    """A view of the API that runs, and renders, inside its caller's scope, `self.org_ids`.
 
     It speaks English to everybody: its readers are programs.
     """
 
     metadata_class = None  # OPTIONS is no method of ours
-    org_ids: list[int] | None = []
+    org_ids: OrgIds = NO_ORG
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # left on every path out, also when the view crashes: a scope that outlives its request is somebody else's
@@ -39,12 +38,12 @@ class ScopedAPIView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         self.org_ids = caller_orgs(request.user)
-        self.entered.enter_context(scope(org=self.org_ids))
+        self.entered.enter_context(within(self.org_ids))
 
     def org_asked(self, external_id: str) -> Org:
         """The org of this external id. Raises NotFound: the same for an unknown and for another's org."""
         org = Org.objects.filter(external_id=external_id).first()
-        if org is None or (self.org_ids is not None and org.pk not in self.org_ids):
+        if org is None or org.pk not in self.org_ids:
             raise NotFound
         return org
 
@@ -63,11 +62,6 @@ class NothingHere(APIView):
 def rfc3339(at: datetime | None) -> str | None:
     """A time as every answer of the API writes it: UTC, microseconds, Z."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z") if at else None
-
-
-def of_orgs(rows: QuerySet[Any], org_ids: list[int] | None, field: str) -> QuerySet[Any]:
-    """`rows` of these orgs; None = all. For what is not scoped by itself."""
-    return rows if org_ids is None else rows.filter(**{f"{field}__in": org_ids})
 
 
 class Orgs(ScopedAPIView):

@@ -254,8 +254,7 @@ def assign(alert_id: UUID, by: User | None, to: User) -> Alert:
     """Give it to somebody who may see it (`by` None: a machine did). Raises Invalid for anybody else."""
     with _locked(alert_id) as (book, alert):
         _refuse_resolved(alert)
-        orgs = visible_orgs(to)
-        if orgs is not None and alert.org_id not in orgs:
+        if alert.org_id not in visible_orgs(to):
             raise ActInvalid("sso_id", _("This person does not back up the agents of this org."))
         if alert.assigned_to_id != to.pk:
             with undoable(book, alert, "assign", by):

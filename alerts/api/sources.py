@@ -9,6 +9,7 @@ from alerts.sources import health
 from alerts.sources.health import SourceHealth
 from orgs import clock
 from orgs.api import ScopedAPIView, rfc3339
+from orgs.auth import OrgIds
 from orgs.incoming import Query
 from orgs.paging import PARAMETERS, Order, page
 
@@ -21,7 +22,7 @@ class Sources(ScopedAPIView):
     def get(self, request: Request) -> Response:
         query = Query(request, ("org_id", *PARAMETERS))
         org_id = query.text("org_id")
-        orgs = [self.org_asked(org_id).pk] if org_id else self.org_ids
+        orgs = OrgIds.of([self.org_asked(org_id).pk]) if org_id else self.org_ids
 
         def render(sources: list[Any]) -> list[dict[str, Any]]:
             return [_source(one) for one in health.of_sources(sources, orgs, clock.now())]

@@ -16,7 +16,7 @@ from alerts.models import Push
 from console.pages.access import signed_in, signed_in_user
 from console.text.sentences import ENDED
 from orgs import clock
-from orgs.auth import leads
+from orgs.auth import leads, of_orgs
 from orgs.models import User
 
 SHOWN = 100
@@ -25,10 +25,9 @@ SHOWN = 100
 def _dead(me: User) -> QuerySet[Push]:
     """The dead pushes this person looks after. Raises PermissionDenied for those who look after none."""
     led = leads(me)
-    if led is not None and not led:
+    if not led:
         raise PermissionDenied
-    dead = Push.objects.filter(state=Push.State.DEAD)
-    return dead if led is None else dead.filter(org__in=led)
+    return of_orgs(Push.objects.filter(state=Push.State.DEAD), led)
 
 
 @require_safe

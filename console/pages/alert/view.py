@@ -26,7 +26,7 @@ from console.pages.reach import words as reach
 from console.text.sentences import failures, taken_by
 from console.text.wording import read_by, short_name
 from orgs import clock
-from orgs.auth import find_supervisor
+from orgs.auth import OrgIds, find_supervisor
 from orgs.models import Assignment, User
 
 MORNING = 7  # o'clock, in the person's zone
@@ -79,7 +79,7 @@ def _written(request: HttpRequest, found: Alert, status: int) -> HttpResponse:
         "room_url": room_url(found.org, found.room) if found.room else None,
         "page": "alert",
         "live": True,
-        "checksums": json.dumps(checksums([found.org_id])) if entire else "",
+        "checksums": json.dumps(checksums(OrgIds.of([found.org_id]))) if entire else "",
     }
     response = render(
         request, "pages/alert/alert.html" if entire else "pages/alert/_alert.html", context, status=status
@@ -196,7 +196,7 @@ def _reopen(request: HttpRequest, alert_id: UUID, me: User) -> str:
 
 def _assign(request: HttpRequest, alert_id: UUID, me: User) -> str:
     about = _alert(alert_id)
-    specialists = about.source_id is not None or request.org_ids is None  # type: ignore[attr-defined]
+    specialists = about.source_id is not None or request.org_ids.every  # type: ignore[attr-defined]
     to = find_supervisor(request.POST.get("sso_id", ""), about.org_id, specialists=specialists)
     if to is None:
         raise actions.ActInvalid("sso_id", _("Choose a supervisor of this agent."))

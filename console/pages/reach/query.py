@@ -17,6 +17,7 @@ from alerts.reach import AgentReach, Coverage, Supervisor, by_org, coverage_of
 from console.pages.reach.words import Chain
 from console.text.wording import bdi, short_name
 from orgs.api import rfc3339
+from orgs.auth import OrgIds
 from orgs.identifiers import spelled
 from orgs.imports import safe
 from orgs.incoming import bounded_number
@@ -184,12 +185,12 @@ class ReachGroup:
     rows: list[ReachRow]
 
 
-def groups(found: Sequence[AgentReach], led: list[int] | None, me: User, tests: dict[Any, Chain]) -> list[ReachGroup]:
+def groups(found: Sequence[AgentReach], led: OrgIds, me: User, tests: dict[Any, Chain]) -> list[ReachGroup]:
     """The agents with their rows; a test push shows once, where its person stands first in its org."""
     shown: set[tuple[int, int]] = set()
     made = []
     for one in found:
-        leads = led is None or one.agent.org_id in led
+        leads = one.agent.org_id in led
         rows = [
             ReachRow(
                 person, now_word(person), phone_word(person), person.user.is_active and (leads or person.user == me)

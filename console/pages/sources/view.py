@@ -9,20 +9,20 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from alerts.sources import health
-from alerts.sources.health import Orgs, SourceHealth
+from alerts.sources.health import SourceHealth
 from console.pages.access import signed_in, signed_in_user
 from console.pages.sources import words
 from orgs import clock
-from orgs.auth import leads
+from orgs.auth import OrgIds, leads
 from orgs.models import User
 
 SHOWN = 100  # sources, the worst first
 
 
-def looked_after(me: User) -> Orgs:
+def looked_after(me: User) -> OrgIds:
     """The orgs whose sources this person looks after. Raises PermissionDenied for those who look after none."""
     led = leads(me)
-    if led is not None and not led:
+    if not led:
         raise PermissionDenied
     return led
 
@@ -35,7 +35,7 @@ def sources(request: HttpRequest) -> HttpResponse:
     found = sorted(health.of_sources(health.visible(orgs), orgs, now), key=words.worst_first)
     shown = found[:SHOWN]
     health.add_reasons(shown, orgs, now)
-    health.add_keys([one for one in shown if one.source.org_id or orgs is None], now)
+    health.add_keys([one for one in shown if one.source.org_id or orgs.every], now)
     zone = timezone.get_current_timezone_name()
     context: dict[str, Any] = {
         "cards": [_card(one, zone, now) for one in shown],

@@ -17,7 +17,7 @@ from console.pages.access import signed_in, signed_in_user
 from console.pages.sources import words
 from console.pages.sources.view import looked_after
 from orgs import clock, webhooks
-from orgs.auth import orgs_of
+from orgs.auth import of_orgs, orgs_of
 from orgs.identifiers import check_identifier
 from orgs.models import NAME, Org, WebhookEndpoint
 from orgs.models.sources import check_network
@@ -70,7 +70,7 @@ class NewEndpointForm(EndpointForm):
 @signed_in
 def new_webhook(request: HttpRequest) -> HttpResponse:
     """`/sources/webhooks/new`: which org; then the address, once."""
-    orgs = orgs_of(looked_after(signed_in_user(request)))  # type: ignore[arg-type]
+    orgs = orgs_of(looked_after(signed_in_user(request)))
     form = NewEndpointForm(orgs, request.POST or None, initial={"org": request.GET.get("org", "")})
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data
@@ -148,9 +148,7 @@ def retry_webhook(request: HttpRequest, public_id: str) -> HttpResponse:
 def _found(request: HttpRequest, public_id: str) -> WebhookEndpoint:
     """The endpoint, of an org this person looks after. Raises Http404, the same for unknown and foreign ones."""
     orgs = looked_after(signed_in_user(request))
-    rows = WebhookEndpoint.objects.select_related("org", "source")
-    if orgs is not None:
-        rows = rows.filter(org__in=orgs)
+    rows = of_orgs(WebhookEndpoint.objects.select_related("org", "source"), orgs)
     found = rows.filter(public_id=public_id).first() if "\0" not in public_id else None
     if found is None:
         raise Http404
