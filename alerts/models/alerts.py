@@ -30,7 +30,6 @@ class Alert(models.Model):
 
     class Scope(models.TextChoices):
         ROOM = "room", _("Room")
-        AGENT = "agent", _("Agent")
         SOURCE = "source", _("Source")
 
     class State(models.TextChoices):
@@ -134,8 +133,6 @@ class Alert(models.Model):
             models.Index(fields=["org", "-resolved_at", "-id"], condition=Q(state="resolved"), name="alert_resolved"),
             # the newest alert of a room, to arm again
             models.Index(fields=["room", "-opened_at"], name="alert_of_room"),
-            # the hub's poll: what changed since
-            models.Index(fields=["updated_at"], name="alert_updated"),
         ]
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from alerts.actions.sources import SourceTrouble, judge_source
+from alerts.actions import SourceTrouble, judge_source
 from alerts.faults import PASSING, report
 from alerts.models import Alert, Signal, SourceMinute
 from alerts.sources.rules import SILENT_AFTER, WINDOW, WatchFigures, is_rejected, is_silent
