@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Literal
 
-from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from alerts.actions.book import Book
 from alerts.actions.conversation import hear_moment, hear_settled, of_activity, show_wait
-from alerts.actions.events import ATTEMPTS, judge_repeat, known_hashes
+from alerts.actions.events import judge_repeat, known_hashes, retried
 from alerts.actions.undelivered import undo_message
 from alerts.decide import PRESENCE, human_present
 from alerts.items import Accepted, ActivityItem, Result, RoomNames
@@ -24,14 +23,7 @@ def record_activity(source: Source, accepted: Sequence[Accepted]) -> list[Result
 
     Raises OperationalError when the database is away; nothing is stored then.
     """
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with transaction.atomic():
-                return _record(source, accepted, clock.now())
-        except IntegrityError:
-            if attempt == ATTEMPTS:
-                raise
-    raise AssertionError("unreachable")
+    return retried(lambda: _record(source, accepted, clock.now()))
 
 
 def _record(source: Source, accepted: Sequence[Accepted], now: datetime) -> list[Result]:

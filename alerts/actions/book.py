@@ -286,7 +286,10 @@ class Book:
             alert = telling.alert
             found = people[alert.pk]
             if not found:
-                self._unroutable(telling)
+                telling.transition.reason = alert.last_reason = "unroutable"
+                telling.transition.detail["wanted"] = telling.reason
+                if telling.transition.event is not None:
+                    telling.transition.event.reason = "unroutable"
                 continue
             planned = [self._push(telling, person, told) for person in found]
             if any(push.state == Push.State.PENDING for push in planned):
@@ -302,12 +305,6 @@ class Book:
             t.alert.pk: of_agent[(t.alert.org_id, t.alert.agent_id)] if t.alert.agent_id else of_source
             for t in self.tellings
         }
-
-    def _unroutable(self, telling: Telling) -> None:
-        telling.transition.reason = telling.alert.last_reason = "unroutable"
-        telling.transition.detail["wanted"] = telling.reason
-        if telling.transition.event is not None:
-            telling.transition.event.reason = "unroutable"
 
     def _told(self) -> dict[tuple[str, int], datetime]:
         """When each supervisor was last told of each subject within the throttle, by (subject, user pk)."""

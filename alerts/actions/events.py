@@ -1,6 +1,7 @@
 """Failure events in: stored, decided and planned in one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from django.db import IntegrityError, transaction
@@ -27,14 +28,16 @@ def record_events(source: Source, accepted: Sequence[Accepted]) -> list[Result]:
     Raises OperationalError when the database is away; nothing is stored then. Two batches with the same id for
     two different rooms meet in the unique constraint: the loser starts again and finds a duplicate.
     """
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with transaction.atomic():
-                return _record(source, accepted, clock.now())
-        except IntegrityError:
-            if attempt == ATTEMPTS:
-                raise
-    raise AssertionError("unreachable")
+    return retried(lambda: _record(source, accepted, clock.now()))
+
+
+def retried(record: Callable[[], list[Result]]) -> list[Result]:
+    """What `record` answers, in a transaction of its own; tried again if another one took one of its ids."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(IntegrityError), transaction.atomic():
+            return record()
+    with transaction.atomic():
+        return record()
 
 
 def _record(source: Source, accepted: Sequence[Accepted], now: datetime) -> list[Result]:
@@ -177,7 +180,8 @@ def _apply(book: Book, event: FailureEvent, item: EventItem, org: Org, policy: P
     event.reason, event.severity = decision.reason, severity_of(facts, policy)
     if event.signal == Signal.LOW_CONFIDENCE:
         event.threshold = threshold_of(facts, policy)
-    book.remember(room, org, _names(item))
+    texts = (item.room_label, item.channel, item.room_url, item.last_customer_text)
+    book.remember(room, org, RoomNames(*[text or "" for text in texts]))
     if decision.change is None:
         return
     if decision.reason != "late":
@@ -193,10 +197,6 @@ def _apply(book: Book, event: FailureEvent, item: EventItem, org: Org, policy: P
     event.alert = alert
     detail = {"from": previous, "to": alert.severity} if decision.change == "worsened" else {}
     book.record(alert, decision.change, decision.reason, event=event, detail=detail, notify=decision.notify)
-
-
-def _names(item: EventItem) -> RoomNames:
-    return RoomNames(item.room_label or "", item.channel or "", item.room_url or "", item.last_customer_text or "")
 
 
 def _hear(book: Book, event: FailureEvent, room: Room, alert: Alert | None) -> None:

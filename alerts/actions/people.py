@@ -67,10 +67,6 @@ def _locked(alert_id: UUID) -> Iterator[tuple[Book, Alert]]:
         book.close()
 
 
-def _holder(alert: Alert) -> int | None:
-    return alert.assigned_to_id or alert.acknowledged_by_id
-
-
 def _refuse_resolved(alert: Alert) -> None:
     if alert.state == Alert.State.RESOLVED:
         raise ActConflict("already_resolved", alert)
@@ -78,7 +74,8 @@ def _refuse_resolved(alert: Alert) -> None:
 
 def _refuse_taken(alert: Alert, by: User) -> None:
     _refuse_resolved(alert)
-    holder = alert.intervened_by_id if alert.state == Alert.State.INTERVENED else _holder(alert)
+    acknowledged = alert.assigned_to_id or alert.acknowledged_by_id
+    holder = alert.intervened_by_id if alert.state == Alert.State.INTERVENED else acknowledged
     if alert.state != Alert.State.OPEN and holder != by.pk:
         raise ActConflict("already_taken", alert)
 

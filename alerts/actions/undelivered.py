@@ -20,7 +20,10 @@ def undo_message(book: Book, activity: RoomActivity, told: Sequence[RoomActivity
     if alert is None or activity.kind != RoomActivity.Kind.HUMAN_MESSAGE:
         return
     acts = _acts(room, alert, told)
-    _count_again(book, alert, acts)
+    first = max(acts[0].at, alert.first_failure_at) if acts else None  # for the time to intervene
+    if alert.human_acted_at != first:
+        alert.human_acted_at = first
+        book.touch(alert)
     holding = [act for act in acts if act.kind in HOLDS]
     if alert.state != Alert.State.INTERVENED:
         return
@@ -39,14 +42,6 @@ def _acts(room: Room, alert: Alert, told: Sequence[RoomActivity]) -> list[RoomAc
         act for act in told if act.room_id == room.pk and act.kind in ACTS and not act.undelivered and act.at > begin
     ]
     return sorted([*stored.select_related("actor").order_by("at", "id"), *new], key=lambda act: act.at)
-
-
-def _count_again(book: Book, alert: Alert, acts: Sequence[RoomActivity]) -> None:
-    """The first human act of the episode, for the time to intervene."""
-    first = max(acts[0].at, alert.first_failure_at) if acts else None
-    if alert.human_acted_at != first:
-        alert.human_acted_at = first
-        book.touch(alert)
 
 
 def _open_again(book: Book, alert: Alert, activity: RoomActivity) -> None:
