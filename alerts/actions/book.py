@@ -99,6 +99,7 @@ class Book:
         self._loaded: dict[int | UUID, dict[str, Any]] = {}  # the locked rows as they were, by pk
         self._alerts: dict[UUID, Alert] = {}  # all that were loaded or touched
         self._touched: set[UUID] = set()
+        self._recorded: set[UUID] = set()
 
     # --- locking -----------------------------------------------------------------------------------------------------
 
@@ -216,6 +217,7 @@ class Book:
             detail=detail or {},
         )
         self.transitions.append(transition)
+        self._recorded.add(alert.pk)
         if reason:
             alert.last_reason = reason
         if notify:
@@ -248,7 +250,7 @@ class Book:
         """Write the rooms and alerts that differ from what was loaded, each alert with its next timer."""
         rooms = {room.pk: room for room in self.rooms.values() if self._changed(room, ROOM_FIELDS)}
         alerts = []
-        for alert in [*(self._alerts | {one.pk: one for one in self.alerts.values()}).values()]:
+        for alert in list((self._alerts | {one.pk: one for one in self.alerts.values()}).values()):
             changed = self._notice(alert)
             if changed or alert.room_id in rooms:
                 timer = next_timer(alert.facts, alert.room.facts) if alert.room else None
@@ -270,7 +272,7 @@ class Book:
         """What changed of the alert, which looks different then. Raises UnrecordedChange if nothing says why."""
         changed = self._changed(alert, ALERT_FIELDS)
         seen = changed - BOOKKEEPING
-        if seen - FOLLOWED and all(one.alert_id != alert.pk for one in self.transitions):
+        if seen - FOLLOWED and alert.pk not in self._recorded:
             raise UnrecordedChange(f"alert {alert.pk}: {', '.join(sorted(seen - FOLLOWED))}")
         if seen and alert.pk not in self._touched:
             self.touch(alert)
