@@ -78,8 +78,7 @@ def _expired(book: Book, alert: Alert, room: Room) -> None:
         _leave(alert, room, book.now)
     alert.state = Alert.State.OPEN
     alert.acknowledged_at = alert.acknowledged_by = alert.acknowledge_expires_at = alert.assigned_to = None
-    snoozed = alert.snoozed_until is not None and alert.snoozed_until > book.now
-    notify = alert.severity != INFO and not snoozed and not room.facts.recovered
+    notify = alert.severity != INFO and not alert.is_snoozed(book.now) and not room.facts.recovered
     if notify:
         alert.repeats_done = repeats_passed(alert.facts, book.now)
     book.record(alert, "expired", "repeat_due" if notify else "", detail=detail, notify=notify)

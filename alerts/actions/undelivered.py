@@ -54,8 +54,7 @@ def _open_again(book: Book, alert: Alert, activity: RoomActivity) -> None:
     else:
         alert.state = Alert.State.OPEN
         alert.acknowledged_at = alert.acknowledged_by = None
-        snoozed = alert.snoozed_until is not None and alert.snoozed_until > book.now
-        notify = alert.severity != INFO and not snoozed
+        notify = alert.severity != INFO and not alert.is_snoozed(book.now)
     if notify:
         alert.repeats_done = repeats_passed(alert.facts, book.now)
     book.record(

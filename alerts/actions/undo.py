@@ -139,7 +139,7 @@ def catch_up(book: Book, alert: Alert, since: datetime) -> None:
 
 def lost_telling(alert: Alert, since: datetime, now: datetime) -> str:
     """Why people were to be told of what is open again, if acts since then cancelled it; empty: nobody missed it."""
-    if alert.state != Alert.State.OPEN or (alert.snoozed_until is not None and alert.snoozed_until > now):
+    if alert.state != Alert.State.OPEN or alert.is_snoozed(now):
         return ""
     missed = Push.objects.filter(
         alert=alert, occurrence=alert.occurrence, ended_reason="no_longer_needed", ended_at__gte=since

@@ -3,6 +3,7 @@
 import os
 import time
 import uuid
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -153,6 +154,10 @@ class Alert(models.Model):
             customer_waiting_since=self.customer_waiting_since,
             revived_at=self.revived_at,
         )
+
+    def is_snoozed(self, now: datetime) -> bool:
+        """Whether somebody holds its repeats at this time."""
+        return self.snoozed_until is not None and self.snoozed_until > now
 
     @property
     def signals_now(self) -> list[dict[str, Any]]:
