@@ -17,7 +17,7 @@ from orgs.identifiers import IdentifierField
 
 LOCALES = [("en", _("English")), ("id", _("Bahasa Indonesia"))]
 ROOM_URL_VARIABLES = ("room_id", "org_id", "account_id")
-NAME = 200  # characters; the limit of every string that names something
+NAME = 200  # characters; the limit of every identifying string in contracts.md
 
 
 class Severity(models.TextChoices):
