@@ -75,7 +75,7 @@ def _login(user: User, session: Any) -> tuple[Login, OrgIds]:
 
 
 def allowed_now(logins: Collection[Login]) -> dict[Login, OrgIds]:
-    """The orgs each session may see now; one that has ended is missing. Three queries for all."""
+    """The orgs each session may see now; one that has ended is missing. At most three queries."""
     ids = {login.user_id for login in logins}
     users = {user.pk: user for user in User.objects.filter(pk__in=ids, is_active=True)}
     keys = {login.session_key for login in logins}
