@@ -1,12 +1,12 @@
 """The six steps from a new org to its first follow-up, each proven by a row; nobody ticks them off."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from alerts.models import Alert, FailureEvent, Push, Transition
+from orgs.auth import OrgIds, of_orgs
 from orgs.models import Assignment, Org, SourceHeard
 
 STEPS = ("source", "event", "people", "phone", "room", "follow_up")
@@ -54,10 +54,9 @@ def progress(orgs: QuerySet[Org]) -> list[Progress]:
     ]
 
 
-def unfinished(org_ids: Iterable[int] | None) -> list[Progress]:
-    """Of these orgs (None: all) those that are not through, the newest first; of the newest 20."""
-    orgs = Org.objects.order_by("-created_at", "-pk")
-    orgs = orgs if org_ids is None else orgs.filter(pk__in=org_ids)
+def unfinished(org_ids: OrgIds | None) -> list[Progress]:
+    """Of these orgs those that are not through, the newest first; of the newest 20."""
+    orgs = of_orgs(Org.objects.order_by("-created_at", "-pk"), org_ids, "pk")
     return [one for one in progress(orgs[:NEWEST]) if not one.finished]
 
 

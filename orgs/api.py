@@ -10,7 +10,6 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import translation
-from django_scopes import scope
 from msgspec import UNSET
 from rest_framework.exceptions import NotFound
 from rest_framework.renderers import JSONRenderer
@@ -19,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
-from orgs.auth import caller_orgs
+from orgs.auth import NO_ORG, OrgIds, caller_orgs, of_orgs, within
 from orgs.incoming import Query
 from orgs.models import Agent, Assignment, Org, User
 from orgs.paging import PARAMETERS, Order, page
@@ -51,14 +50,14 @@ class ShapeRenderer(JSONRenderer):
 
 
 class ScopedAPIView(APIView):
-    """A view of the API that runs, and renders, inside its caller's scope. `self.org_ids`: None = all.
+    """A view of the API that runs, and renders, inside its caller's scope, `self.org_ids`.
 
     It speaks English to everybody: its readers are programs.
     """
 
     metadata_class = None  # OPTIONS is no method of ours
     renderer_classes = [ShapeRenderer]
-    org_ids: list[int] | None = []
+    org_ids: OrgIds = NO_ORG
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # left on every path out, also when the view crashes: a scope that outlives its request is somebody else's
@@ -69,12 +68,12 @@ class ScopedAPIView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         self.org_ids = caller_orgs(request.user)
-        self.entered.enter_context(scope(org=self.org_ids))
+        self.entered.enter_context(within(self.org_ids))
 
     def org_asked(self, external_id: str) -> Org:
         """The org of this external id. Raises NotFound: the same for an unknown and for another's org."""
         org = Org.objects.filter(external_id=external_id).first()
-        if org is None or (self.org_ids is not None and org.pk not in self.org_ids):
+        if org is None or org.pk not in self.org_ids:
             raise NotFound
         return org
 
@@ -104,11 +103,6 @@ def one_or_404(rows: QuerySet[M]) -> M:
     if (found := rows.first()) is None:
         raise NotFound
     return found
-
-
-def of_orgs(rows: QuerySet[Any], org_ids: list[int] | None, field: str) -> QuerySet[Any]:
-    """`rows` of these orgs; None = all. For what is not scoped by itself."""
-    return rows if org_ids is None else rows.filter(**{f"{field}__in": org_ids})
 
 
 # --- orgs, agents, supervisors ---------------------------------------------------------------------------------------

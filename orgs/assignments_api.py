@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from orgs.api import Provenance, ScopedAPIView
-from orgs.auth import KeyCaller, leads
+from orgs.auth import EVERY_ORG, KeyCaller, leads
 from orgs.errors import Refused, Unavailable
 from orgs.incoming import Field, Query, check_fields, read_body, read_list
 from orgs.models import Assignment, Org
@@ -147,7 +147,7 @@ class Assignments(ScopedAPIView):
             return _refused(errors)
         try:
             with _by(request):
-                outcome = sync(org, items, dry_run=dry_run, trusted=self.org_ids is None)
+                outcome = sync(org, items, dry_run=dry_run, trusted=self.org_ids.every)
         except Busy:
             raise Unavailable from None
         if outcome.refused:
@@ -161,8 +161,8 @@ class Assignments(ScopedAPIView):
                 return request.user.source.org
             raise Refused(422, "missing_field", "org_id says whose list it is.", "org_id")
         org = self.org_asked(asked)
-        led = None if isinstance(request.user, KeyCaller) else leads(request.user)  # type: ignore[arg-type]
-        if led is not None and org.pk not in led:
+        led = EVERY_ORG if isinstance(request.user, KeyCaller) else leads(request.user)  # type: ignore[arg-type]
+        if org.pk not in led:
             raise PermissionDenied("A lead of this org or a specialist says who stands behind its roles.")
         return org
 

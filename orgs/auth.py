@@ -1,10 +1,13 @@
 """Who asks, and which orgs they may see: the one place a request gets its scope."""
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django_scopes import scope, scopes_disabled
 from rest_framework import authentication, exceptions, permissions
@@ -13,6 +16,45 @@ from rest_framework.request import Request
 from orgs.models import ApiKey, Assignment, Membership, Org, Scope, Source, User
 
 ACTING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass(frozen=True, slots=True)
+class OrgIds:
+    """The orgs somebody may see: these pks, or `EVERY_ORG`. Whatever takes one takes None, or nothing, for no org."""
+
+    pks: frozenset[int] = frozenset()
+    every: bool = False
+
+    @classmethod
+    def of(cls, pks: Iterable[int]) -> "OrgIds":
+        return cls(frozenset(pks))
+
+    def __contains__(self, org_id: object) -> bool:
+        return self.every or org_id in self.pks
+
+    def __bool__(self) -> bool:
+        return self.every or bool(self.pks)
+
+
+EVERY_ORG = OrgIds(every=True)
+NO_ORG = OrgIds()
+
+
+def within(org_ids: OrgIds | None) -> AbstractContextManager[None]:
+    """The scope in which queries find what is of these orgs. The only place that may say `scope(org=None)`: all."""
+    org_ids = org_ids or NO_ORG
+    return scope(org=None if org_ids.every else sorted(org_ids.pks))
+
+
+def of_orgs(rows: QuerySet[Any], org_ids: OrgIds | None, field: str = "org") -> QuerySet[Any]:
+    """Those of `rows` that are of these orgs. For rows that no scope narrows, or too little."""
+    org_ids = org_ids or NO_ORG
+    return rows if org_ids.every else rows.filter(**{f"{field}__in": sorted(org_ids.pks)})
+
+
+def orgs_of(org_ids: OrgIds | None) -> list[Org]:
+    """These orgs, by name."""
+    return list(of_orgs(Org.objects.order_by("name"), org_ids, "pk"))
 
 
 class InvalidKey(Exception):
@@ -31,23 +73,30 @@ def find_key(raw: str) -> ApiKey:
     return key
 
 
-def visible_orgs(user: User | AnonymousUser) -> list[int] | None:
-    """Ids of the orgs this person may see; None means all (a specialist)."""
-    if not user.is_authenticated or not user.is_active:
-        return []
-    if user.is_specialist:
-        return None
-    with scopes_disabled():
-        return sorted(set(Assignment.objects.filter(user=user).values_list("org_id", flat=True)))
+def visible_orgs(user: User | AnonymousUser) -> OrgIds:
+    """The orgs this person may see; of a specialist EVERY_ORG."""
+    return visible_to([user])[user.pk] if isinstance(user, User) else NO_ORG
 
 
-def leads(user: User) -> list[int] | None:
-    """Ids of the orgs this person sees and is a lead of; None means all (a specialist)."""
+def visible_to(users: Collection[User]) -> dict[int, OrgIds]:
+    """The orgs each of these people may see, by pk of the user. At most one query."""
+    assigned: dict[int, set[int]] = defaultdict(set)
+    ask = [user.pk for user in users if user.is_active and not user.is_specialist]
+    if ask:
+        with scopes_disabled():
+            for user_id, org_id in Assignment.objects.filter(user__in=ask).values_list("user_id", "org_id"):
+                assigned[user_id].add(org_id)
+    every = {user.pk for user in users if user.is_active and user.is_specialist}
+    return {user.pk: EVERY_ORG if user.pk in every else OrgIds.of(assigned[user.pk]) for user in users}
+
+
+def leads(user: User) -> OrgIds:
+    """The orgs this person sees and is a lead of; of a specialist EVERY_ORG."""
     if user.is_specialist:
-        return None
+        return EVERY_ORG
     with scopes_disabled():
-        lead = Membership.objects.filter(user=user, role=Membership.Role.LEAD, org__in=visible_orgs(user) or [])
-        return sorted(lead.values_list("org_id", flat=True))
+        lead = Membership.objects.filter(user=user, role=Membership.Role.LEAD)
+        return OrgIds.of(of_orgs(lead, visible_orgs(user)).values_list("org_id", flat=True))
 
 
 def find_supervisor(sso_id: str, org_id: int, *, specialists: bool) -> User | None:
@@ -62,21 +111,15 @@ def find_supervisor(sso_id: str, org_id: int, *, specialists: bool) -> User | No
         return person if Assignment.objects.filter(user=person, org=org_id).exists() else None
 
 
-def orgs_of(org_ids: list[int] | None) -> list[Org]:
-    """The orgs behind `visible_orgs`, by name."""
-    orgs = Org.objects.order_by("name")
-    return list(orgs if org_ids is None else orgs.filter(id__in=org_ids))
-
-
 class ScopeMiddleware:
-    """Enters the scope of the signed-in person for everything a page does. `request.org_ids`: None = all."""
+    """Enters the scope of the signed-in person for everything a page does, and says it: `request.org_ids`."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.org_ids = visible_orgs(request.user)  # type: ignore[attr-defined]
-        with scope(org=request.org_ids):  # type: ignore[attr-defined]
+        with within(request.org_ids):  # type: ignore[attr-defined]
             response = self.get_response(request)
             if hasattr(response, "render") and not getattr(response, "is_rendered", True):
                 response = response.render()
@@ -101,10 +144,10 @@ class KeyCaller:
         return self.key.prefix
 
 
-def caller_orgs(caller: User | KeyCaller | AnonymousUser) -> list[int] | None:
-    """Ids of the orgs a caller of the API may see; None = all (a specialist, or a platform source's key)."""
+def caller_orgs(caller: User | KeyCaller | AnonymousUser) -> OrgIds:
+    """The orgs a caller of the API may see; of a specialist, or the key of a platform source, EVERY_ORG."""
     if isinstance(caller, KeyCaller):
-        return None if caller.source.org_id is None else [caller.source.org_id]
+        return EVERY_ORG if caller.source.org_id is None else OrgIds.of([caller.source.org_id])
     return visible_orgs(caller)
 
 

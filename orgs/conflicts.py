@@ -57,10 +57,9 @@ class Dispute:
     removed_at: datetime | None = None
 
 
-def disputes(orgs: Sequence[int] | None, now: datetime) -> list[Dispute]:
-    """Of these orgs (None: all in the scope), those that are gone last. Two queries."""
-    rows = with_conflicts(Assignment.objects.filter(user__is_active=True)).filter(SHARED | OVERRULED)
-    rows = rows if orgs is None else rows.filter(org__in=orgs)
+def disputes(orgs: Sequence[int], now: datetime) -> list[Dispute]:
+    """Of these orgs, those that are gone last. Two queries."""
+    rows = with_conflicts(Assignment.objects.filter(user__is_active=True, org__in=orgs)).filter(SHARED | OVERRULED)
     listed = rows.select_related("user", "role", "org").order_by("org__name", "user__name", "pk")
     found = [Dispute(one.user, one.role, one.org, sentences(one)) for one in listed]
     for gone in _removed_by_sync(orgs, now):
@@ -73,7 +72,7 @@ def _word(provenance: str) -> str:
     return str(Assignment.Provenance(provenance).label)
 
 
-def _removed_by_sync(orgs: Sequence[int] | None, now: datetime) -> list[Any]:
+def _removed_by_sync(orgs: Sequence[int], now: datetime) -> list[Any]:
     """The last state of assignments that a sync took away in the last 7 days though another had made them, newest
     first, unless they are back.
     """
@@ -81,11 +80,10 @@ def _removed_by_sync(orgs: Sequence[int] | None, now: datetime) -> list[Any]:
     gone: Any = tracked()[Assignment]
     found = gone.objects.filter(
         ~Exists(back),
+        org__in=orgs,
         pgh_label="delete",
         pending=False,  # people who never agreed are not named here
         pgh_created_at__gt=now - REMOVED_SHOWN,
         pgh_context__metadata__has_key="sync",
     ).exclude(provenance=SYNC)
-    if orgs is not None:
-        found = found.filter(org__in=orgs)
     return list(found.select_related("user", "role", "org").order_by("-pgh_created_at", "-pgh_id"))

@@ -39,17 +39,11 @@ def recipients(agents: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[
         for key in wanted:
             if key[0] == org_id and only_agent in (None, key[1]):
                 found[key].setdefault(user_id, person)
-    return {key: _lowest_tier(list(found[key].values())) for key in wanted}
+    people = {key: list(found[key].values()) for key in wanted}  # the lowest tier first
+    return {key: [one for one in all_tiers if one.tier == all_tiers[0].tier] for key, all_tiers in people.items()}
 
 
 def specialists() -> list[Recipient]:
     """Whom to tell about the service itself, such as a silent source: every active specialist, by name."""
     rows = User.objects.filter(is_active=True, is_specialist=True).order_by("name", "pk")
     return [Recipient(one.pk, one.sso_id, one.name, one.locale, 1) for one in rows]
-
-
-def _lowest_tier(people: list[Recipient]) -> list[Recipient]:
-    if not people:
-        return []
-    lowest = min(person.tier for person in people)
-    return [person for person in people if person.tier == lowest]

@@ -150,7 +150,7 @@ def test_a_specialist_sets_up_an_org(desk: Client) -> None:
     assert Membership.objects.get(org=org).role == "lead"
     assert Policy.objects.get(org=org).message_cap == "critical"
     assert Source.objects.get(org=org).name == "chatbot back end"
-    assert auth.visible_orgs(rina) == [org.pk]
+    assert auth.visible_orgs(rina) == auth.OrgIds.of([org.pk])
 
 
 def test_the_page_of_an_org_offers_only_its_own_rows(desk: Client) -> None:

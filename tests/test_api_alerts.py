@@ -408,7 +408,7 @@ def test_a_crash_leaves_no_scope_behind(org: Org, monkeypatch: pytest.MonkeyPatc
         assert inside == [{"org": [org.pk]}]
         raise ZeroDivisionError
 
-    monkeypatch.setattr("orgs.api.scope", watched)
+    monkeypatch.setattr("orgs.auth.scope", watched)
     monkeypatch.setattr("orgs.api.page", crash)
     with pytest.raises(ZeroDivisionError) as error:  # holds the traceback, and with it the view
         signed_in(supervisor_of(org)).get("/api/alerts")

@@ -10,6 +10,7 @@ from django_scopes.exceptions import ScopeError
 from rest_framework.test import APIClient
 
 from orgs import auth, keys
+from orgs.auth import EVERY_ORG, NO_ORG, OrgIds
 from orgs.models import Agent, Assignment, Org
 from tests.factories import (
     AgentFactory,
@@ -47,32 +48,32 @@ def two_orgs(db: None) -> tuple[Org, Org]:
 
 def test_a_supervisor_sees_the_orgs_of_their_assignments(two_orgs: tuple[Org, Org]) -> None:
     person = AssignmentFactory(org=two_orgs[0]).user
-    assert auth.visible_orgs(person) == [two_orgs[0].pk]
+    assert auth.visible_orgs(person) == OrgIds.of([two_orgs[0].pk])
 
 
 def test_a_membership_alone_shows_nothing(two_orgs: tuple[Org, Org]) -> None:
     person = MembershipFactory(org=two_orgs[0], role="lead").user
-    assert auth.visible_orgs(person) == []
-    assert auth.leads(person) == []
+    assert auth.visible_orgs(person) == NO_ORG
+    assert auth.leads(person) == NO_ORG
 
 
 def test_a_lead_leads_only_orgs_of_their_assignments(two_orgs: tuple[Org, Org]) -> None:
     person = AssignmentFactory(org=two_orgs[0]).user
     MembershipFactory(org=two_orgs[0], user=person, role="lead")
     MembershipFactory(org=two_orgs[1], user=person, role="lead")
-    assert auth.leads(person) == [two_orgs[0].pk]
+    assert auth.leads(person) == OrgIds.of([two_orgs[0].pk])
 
 
 def test_a_specialist_sees_all(db: None) -> None:
-    assert auth.visible_orgs(UserFactory(is_specialist=True)) is None
+    assert auth.visible_orgs(UserFactory(is_specialist=True)) == EVERY_ORG
 
 
 def test_an_inactive_specialist_sees_nothing(db: None) -> None:
-    assert auth.visible_orgs(UserFactory(is_specialist=True, is_active=False)) == []
+    assert auth.visible_orgs(UserFactory(is_specialist=True, is_active=False)) == NO_ORG
 
 
 def test_nobody_sees_nothing(db: None) -> None:
-    assert auth.visible_orgs(AnonymousUser()) == []
+    assert auth.visible_orgs(AnonymousUser()) == NO_ORG
 
 
 def test_a_removed_assignment_hides_the_org_at_the_next_request(two_orgs: tuple[Org, Org], client: Client) -> None:
@@ -102,7 +103,7 @@ def test_a_page_runs_in_its_persons_scope(two_orgs: tuple[Org, Org], rf: Any) ->
     auth.ScopeMiddleware(lambda request: seen.append(list(Agent.objects.all())))(request)
 
     assert [agent.name for agent in seen[0]] == ["Ours"]
-    assert request.org_ids == [two_orgs[0].pk]
+    assert request.org_ids == OrgIds.of([two_orgs[0].pk])
 
 
 def test_the_scope_ends_with_the_request(two_orgs: tuple[Org, Org], rf: Any) -> None:

@@ -356,8 +356,8 @@ def test_demo_log_ins_work_and_see_the_orgs(manage: Any, demo: Path) -> None:
     assert [
         person.check_password(login["password"]) for person, login in zip(people, (supervisor, specialist), strict=True)
     ] == [True, True]
-    assert len(auth.visible_orgs(people[0]) or []) == 3
-    assert auth.visible_orgs(people[1]) is None
+    assert len(auth.visible_orgs(people[0]).pks) == 3
+    assert auth.visible_orgs(people[1]) == auth.EVERY_ORG
 
 
 def test_demo_setup_again_changes_nothing(manage: Any, demo: Path) -> None:

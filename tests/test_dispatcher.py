@@ -91,18 +91,18 @@ def test_works_the_timers_and_goes_on_when_the_database_drops_it(start: Start, s
     assert process.poll() is None
 
 
-@pytest.mark.parametrize("broken", ["outbox.sweep", "actions.sweep_timers", "inbox.work"])
+@pytest.mark.parametrize("broken", ["outbox.sweep_outbox", "actions.sweep_timers", "inbox.work"])
 def test_a_sweep_that_fails_stops_no_other(monkeypatch: Any, broken: str) -> None:
     done = []
 
     def fails(*args: Any, **kwargs: Any) -> int:
         raise LookupError(broken)
 
-    for name in ("outbox.sweep", "actions.sweep_timers", "inbox.work"):
+    for name in ("outbox.sweep_outbox", "actions.sweep_timers", "inbox.work"):
         work = fails if name == broken else lambda *args, name=name, **kwargs: done.append(name) or 0
         monkeypatch.setattr(f"alerts.management.commands.dispatcher.{name}", work)
     dispatcher._turn(threading.Event())
-    assert sorted([*done, broken]) == ["actions.sweep_timers", "inbox.work", "outbox.sweep"]
+    assert sorted([*done, broken]) == ["actions.sweep_timers", "inbox.work", "outbox.sweep_outbox"]
 
 
 def test_works_the_deliveries_that_nobody_kicked_and_one_it_was_killed_in(start: Start, wait_for: Any) -> None:

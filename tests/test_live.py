@@ -18,6 +18,7 @@ from alerts.models import Alert
 from console.live import hub as live
 from console.live import sockets, wire
 from launch import valkey
+from orgs.auth import EVERY_ORG
 from orgs.models import Assignment, User
 from tests.factories import AlertFactory, AssignmentFactory, UserFactory
 from tests.feed_boards import Board, Served, session_of
@@ -83,10 +84,10 @@ def test_each_frame_continues_the_chain_until_nothing_is_open(served: Served, sc
     board, org = served.board(scene.people[0]), scene.org.external_id
     scene.fails()
     first = board.next("rows")["orgs"][org]
-    assert first == {"prev": "0:0", "checksum": live.stored_checksums()[org]}
+    assert first == {"prev": "0:0", "checksum": live.stored_checksums(EVERY_ORG)[org]}
     actions.take(scene.alert().pk, scene.people[0])
     taken = board.next("rows")["orgs"][org]
-    assert taken == {"prev": first["checksum"], "checksum": live.stored_checksums()[org]} != first
+    assert taken == {"prev": first["checksum"], "checksum": live.stored_checksums(EVERY_ORG)[org]} != first
     actions.resolve(scene.alert().pk, scene.people[0])
     assert board.next("rows")["orgs"][org] == {"prev": taken["checksum"], "checksum": "0:0"}
     assert served.board(scene.people[0]).hello["orgs"] == {}
@@ -97,7 +98,7 @@ def test_while_nobody_watches_nothing_is_kept_and_the_first_board_starts_right(s
     until(lambda: not served.hub.clients)
     scene.fails()
     board = served.board(scene.people[0])
-    assert board.hello["orgs"] == live.stored_checksums() != {}
+    assert board.hello["orgs"] == live.stored_checksums(EVERY_ORG) != {}
     scene.fails(room="r2")
     board.row(scene.alert("r2"))
 
@@ -157,16 +158,16 @@ def test_one_alert_ends_and_another_begins_unannounced_and_no_board_misses_it(
     """Count and versions are what they were: the hub's poll, the pages and the boards must notice all the same."""
     every(poll=0.1)
     first = AlertFactory(org=scene.org)
-    before = live.stored_checksums()
+    before = live.stored_checksums(EVERY_ORG)
     board = served.board(scene.people[0])
     assert board.hello["orgs"] == before
     with transaction.atomic():
         Alert.objects.filter(pk=first.pk).update(state="resolved", resolved_at=first.opened_at)
         second = AlertFactory(org=scene.org, version=first.version)
-    after = live.stored_checksums()
+    after = live.stored_checksums(EVERY_ORG)
     assert after != before
     board.row(second)
-    until(lambda: live.checksums(None) == after)
+    until(lambda: live.checksums(EVERY_ORG) == after)
 
 
 @pytest.fixture
@@ -259,7 +260,7 @@ def test_a_deleted_alert_changes_the_checksum_and_is_asked_for_once(
     every(poll=0.1, beat=0.1)
     alert = AlertFactory(org=scene.org)
     board = served.board(scene.people[0])
-    assert board.chain == live.stored_checksums() != {}
+    assert board.chain == live.stored_checksums(EVERY_ORG) != {}
     gone = alert.pk
     alert.delete()
     until(lambda: board.next("beat")["orgs"] == {})
@@ -297,7 +298,7 @@ def test_a_slow_client_costs_no_memory_and_is_told_what_it_missed(served: Served
         quick.row(alert)
     assert line.transport.get_write_buffer_size() <= held
     beat = slow.next("beat")  # after all frames that were on their way
-    now_open = live.stored_checksums()
+    now_open = live.stored_checksums(EVERY_ORG)
     assert beat["orgs"] == now_open != slow.chain
     assert now_open[scene.org.external_id].startswith("25:")
     scene.fails()

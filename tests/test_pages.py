@@ -15,6 +15,7 @@ from console.live.rows import render_rows
 from console.pages.board import query as board
 from console.pages.board import strip
 from orgs import clock as database_clock
+from orgs.auth import OrgIds
 from orgs.models import Org, SourceHeard
 from tests.api_client import signed_in, supervisor_of
 from tests.factories import (
@@ -283,11 +284,11 @@ def test_tiles_compare_with_the_same_hour_of_the_days_before(scene: Scene, clock
             scene.fails("low_confidence", room=f"d{day}-{n}")
         clock.advance(days=day)
     SourceHeard.objects.create(org=scene.org, source=scene.source, at=database_clock.now())
-    (tile,) = strip.tiles([scene.org.pk], database_clock.now())
+    (tile,) = strip.tiles(OrgIds.of([scene.org.pk]), database_clock.now())
     assert (tile.state, tile.n, tile.usual_per_hour, tile.now_per_hour) == ("healthy", 21, 3.0, 0)
     for n in range(10):
         scene.fails(room=f"now-{n}")
-    (tile,) = strip.tiles([scene.org.pk], database_clock.now())
+    (tile,) = strip.tiles(OrgIds.of([scene.org.pk]), database_clock.now())
     assert (tile.state, tile.now_per_hour, tile.open_alerts) == ("degraded", 10, 31)
 
 

@@ -126,7 +126,7 @@ def test_a_pending_person_is_shown_nothing(scene: Scene, yoga: User) -> None:
         assert scene.org.name not in theirs.get(address).content.decode()
     login = Login(yoga.pk, str(session.session_key), yoga.get_session_auth_hash())
     with scopes_disabled():
-        assert scene.org.pk not in (allowed_now([login])[login] or ())
+        assert scene.org.pk not in allowed_now([login])[login]
 
 
 def test_nobody_in_the_org_learns_who_it_is(scene: Scene, lead: User) -> None:

@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 from django.utils.html import strip_tags
-from django_scopes import scope, scopes_disabled
+from django_scopes import scopes_disabled
 
 from alerts.models import Alert
 from alerts.sources import health
@@ -18,6 +18,7 @@ from alerts.sources.health import SourceFigures, SourceHealth, source_state
 from console.pages.sources import words
 from orgs import clock as database_clock
 from orgs import keys
+from orgs.auth import EVERY_ORG, OrgIds, within
 from orgs.models import Org, Source, SourceHeard, User
 from tests.api_client import signed_in, supervisor_of, with_key
 from tests.factories import (
@@ -76,8 +77,8 @@ def alarm(source: Source, *signals: str, org: Org | None = None) -> Alert:
     return made
 
 
-def figures_of(source: Source, orgs: list[int] | None = None) -> SourceHealth:
-    with scope(org=orgs):
+def figures_of(source: Source, orgs: OrgIds = EVERY_ORG) -> SourceHealth:
+    with within(orgs):
         return health.of_sources([source], orgs, NOW)[0]
 
 
@@ -130,7 +131,7 @@ def test_a_platform_sources_figures_are_of_the_orgs_asked_for(org: Org) -> None:
     heard(platform, 1, org=other)
     alarm(platform, "silent_source", org=other)
     SourceMinuteFactory(org=None, source=platform, minute=NOW.replace(second=0), invalid=4)
-    mine, all_of_it = figures_of(platform, [org.pk]), figures_of(platform)
+    mine, all_of_it = figures_of(platform, OrgIds.of([org.pk])), figures_of(platform)
     assert (mine.figures.day.invalid, all_of_it.figures.day.invalid) == (0, 4)
     assert (mine.figures.day.created, mine.heard_at, mine.alarms) == (3, NOW - timedelta(minutes=3), [])
     assert (all_of_it.figures.day.created, all_of_it.heard_at) == (8, NOW - timedelta(minutes=1))
@@ -174,8 +175,8 @@ def test_reasons_are_grouped_with_the_newest_sample(source: Source) -> None:
     WebhookDeliveryFactory(endpoint=endpoint, outcome="not_understood", reason="no_room", received_at=NOW)
     WebhookDeliveryFactory(endpoint=endpoint, received_at=NOW)
     found = figures_of(source)
-    with scope(org=None):
-        health.add_reasons([found], None, NOW)
+    with within(EVERY_ORG):
+        health.add_reasons([found], EVERY_ORG, NOW)
     assert [(one.code, one.n) for one in found.reasons] == [("missing_field", 3), ("too_old", 1)]
     assert found.reasons[0].sample == {"ago": 1}
     assert [(one.code, one.n) for one in found.endpoints[0].reasons] == [("no_room", 1)]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from alerts import actions
-from alerts.actions.book import TELLS, alert_facts, room_facts
+from alerts.actions.book import TELLS
 from alerts.decide import THROTTLE, next_timer
 from alerts.items import Accepted, ActivityItem, EventItem
 from alerts.models import Alert, FailureEvent, Push, Room, RoomActivity, Transition
@@ -86,7 +86,7 @@ def check_every_event_is_counted_and_says_why():
 
 def check_every_timer_is_in_its_row():
     for alert in Alert.objects.select_related("room"):
-        timer = next_timer(alert_facts(alert), room_facts(alert.room))
+        timer = next_timer(alert.facts, alert.room.facts)
         assert alert.due_at == (timer[0] if timer else None)
 
 

@@ -11,7 +11,7 @@ from hypothesis import settings as tried
 from hypothesis import strategies as st
 
 from alerts import actions
-from alerts.actions.undo import BOOKKEEPING
+from alerts.actions.book import BOOKKEEPING
 from alerts.delivery.claim import claim
 from alerts.models import Alert, Room, Transition
 from orgs import clock as database_clock

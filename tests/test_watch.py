@@ -8,7 +8,7 @@ from django.db.models import F
 from django.test import Client
 
 from alerts import actions
-from alerts.actions.sources import judge_source
+from alerts.actions import judge_source
 from alerts.delivery.claim import claim
 from alerts.models import Alert, Push, SourceMinute
 from alerts.sources import traffic, watch

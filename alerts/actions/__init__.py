@@ -1,7 +1,8 @@
 """The sole writer of alert state. Every change writes its transition in the same transaction.
 
-Callers have entered a scope; system work enters `scopes_disabled()` explicitly. Lock order: the Room rows of a
-transaction first, sorted by (org, room id); everything else hangs on them.
+Everybody else imports from here alone; import-linter checks it. Callers have entered a scope; system work enters
+`scopes_disabled()` explicitly. Lock order: the Room rows of a transaction first, sorted by (org, room id); everything
+else hangs on them.
 """
 
 from alerts.actions.activity import record_activity
@@ -20,13 +21,16 @@ from alerts.actions.people import (
     undo,
     verdict,
 )
+from alerts.actions.sources import SourceTrouble, judge_source
 from alerts.actions.timers import sweep_timers
 
 __all__ = [
     "ActConflict",
     "ActInvalid",
+    "SourceTrouble",
     "acknowledge",
     "assign",
+    "judge_source",
     "open_room",
     "record_activity",
     "record_events",

@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Literal
 
-from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from alerts.actions.book import Book, room_facts
+from alerts.actions.book import Book
 from alerts.actions.conversation import hear_moment, hear_settled, of_activity, show_wait
-from alerts.actions.events import ATTEMPTS, judge_repeat, known_hashes
+from alerts.actions.events import judge_repeat, known_hashes, retried
 from alerts.actions.undelivered import undo_message
 from alerts.decide import PRESENCE, human_present
 from alerts.items import Accepted, ActivityItem, Result, RoomNames
@@ -24,14 +23,7 @@ def record_activity(source: Source, accepted: Sequence[Accepted[ActivityItem]]) 
 
     Raises OperationalError when the database is away; nothing is stored then.
     """
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with transaction.atomic():
-                return _record(source, accepted, clock.now())
-        except IntegrityError:
-            if attempt == ATTEMPTS:
-                raise
-    raise AssertionError("unreachable")
+    return retried(lambda: _record(source, accepted, clock.now()))
 
 
 def _record(source: Source, accepted: Sequence[Accepted[ActivityItem]], now: datetime) -> list[Result]:
@@ -127,7 +119,6 @@ def _actor(actors: dict[tuple[int, str, str], User], org_id: int, item: Activity
 
 def react(book: Book, activity: RoomActivity) -> None:
     """Let one activity act on its locked room and the room's open alert. What is older than its effect does nothing."""
-    book.changed_room(activity.room)
     REACTIONS[activity.kind](book, activity, activity.room, book.open_alert(activity.room))
 
 
@@ -160,7 +151,7 @@ def _human(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) 
     if alert is None:
         return
     show_wait(book, room, alert)
-    if activity.at < alert.first_failure_at and not human_present(room_facts(room), book.now):
+    if activity.at < alert.first_failure_at and not human_present(room.facts, book.now):
         return
     alert.human_acted_at = alert.human_acted_at or max(activity.at, alert.first_failure_at)
     if alert.state != Alert.State.INTERVENED:

@@ -1,4 +1,9 @@
-"""The rooms of one transaction, locked, and every change to their alerts, written together at the end."""
+"""The rooms of one transaction, locked, and every change to their alerts, written together at the end.
+
+The book keeps each row as it was loaded. On closing it writes whatever differs: nobody says that a room changed, and
+nobody can forget it. An alert that changed needs a `record()`, so that its timeline says why; without one, closing
+raises UnrecordedChange and the transaction stores nothing.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,11 +11,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.db import connection, transaction
-from django.db.models import BooleanField, ExpressionWrapper, Max, Q
+from django.db.models import BooleanField, ExpressionWrapper, Max, Model, Q
 
 from alerts import feed
-from alerts.decide import THROTTLE, AlertFacts, RoomFacts, acknowledge_lasts, next_timer, plan
+from alerts.decide import THROTTLE, acknowledge_lasts, next_timer, plan
 from alerts.delivery.message import idempotency_key, push_body
 from alerts.failpoints import failpoint
 from alerts.items import RoomNames
@@ -20,36 +26,12 @@ from orgs.routing import Recipient, recipients, specialists
 
 ALERT_FIELDS = [f.attname for f in Alert._meta.concrete_fields if f.name not in ("id", "org", "scope", "room")]
 ROOM_FIELDS = [f.attname for f in Room._meta.concrete_fields if f.name not in ("id", "org", "room_id")]
+# Of an alert: what the book and the acts keep for themselves. Nobody sees it change.
+BOOKKEEPING = {
+    "version", "updated_at", "due_at", "last_reason", "last_told_at", "occurrence", "timer_failures", "undoable",
+}  # fmt: skip
+FOLLOWED = {"customer_waiting_since", "human_acted_at"}  # of an alert: follows its room, without a transition
 TELLS = ("pending", "sending", "sent")  # states of a push that count as having told somebody
-
-
-def room_facts(room: Room) -> RoomFacts:
-    """What the pure rules need to know of a room."""
-    recovered = room.recovered_at is not None and (room.failed_at is None or room.recovered_at > room.failed_at)
-    return RoomFacts(
-        human_since=room.human_since,
-        human_last_at=room.human_last_at,
-        handed_off_at=room.handed_off_at,
-        settled_at=room.settled_at,
-        returned_at=room.returned_at,
-        recovered=recovered,
-    )
-
-
-def alert_facts(alert: Alert) -> AlertFacts:
-    """What the pure rules need to know of an alert."""
-    return AlertFacts(
-        state=alert.state,  # type: ignore[arg-type]
-        severity=alert.severity,
-        last_event_at=alert.last_event_at,
-        ladder_from=alert.ladder_from,
-        repeats_done=alert.repeats_done,
-        resolved_at=alert.resolved_at,
-        snoozed_until=alert.snoozed_until,
-        acknowledge_expires_at=alert.acknowledge_expires_at,
-        customer_waiting_since=alert.customer_waiting_since,
-        revived_at=alert.revived_at,
-    )
 
 
 def worsen(alert: Alert, severity: str, now: datetime) -> None:
@@ -58,6 +40,16 @@ def worsen(alert: Alert, severity: str, now: datetime) -> None:
     alert.ladder_from, alert.repeats_done, alert.snoozed_until = now, 0, None
     if alert.acknowledge_expires_at is not None:
         alert.acknowledge_expires_at = min(alert.acknowledge_expires_at, now + acknowledge_lasts(severity))
+
+
+class UnrecordedChange(Exception):
+    """An alert changed, and no transition says why: a fault of the code that changed it."""
+
+
+def _values(row: Model, fields: Iterable[str]) -> dict[str, Any]:
+    """The fields of a row, to compare: lists as JSON, for they change in place."""
+    held = row.__dict__
+    return {name: msgspec.json.encode(held[name]) if type(held[name]) is list else held[name] for name in fields}
 
 
 def _subject(room_id: int | None, source_id: int | None) -> str:
@@ -104,9 +96,10 @@ class Book:
         # By room pk: what this transaction was told, after what it read of those `recalled` from the database.
         self.moments: dict[int, list[Moment]] = {}
         self.recalled: set[int] = set()
-        self._rooms_changed: dict[int, Room] = {}
-        self._alerts_changed: dict[UUID, Alert] = {}
-        self._published: set[UUID] = set()
+        self._loaded: dict[int | UUID, dict[str, Any]] = {}  # the locked rows as they were, by pk
+        self._alerts: dict[UUID, Alert] = {}  # all that were loaded or touched
+        self._touched: set[UUID] = set()
+        self._recorded: set[UUID] = set()
 
     # --- locking -----------------------------------------------------------------------------------------------------
 
@@ -129,13 +122,20 @@ class Book:
             .order_by("org_id", "room_id")
             .select_for_update(of=("self",), skip_locked=skip_locked)
         )
-        self.rooms.update({(room.org_id, room.room_id): room for room in rows})
+        self._keep_rooms(rows)
         self._load_alerts()
 
     def lock_alert(self, alert_id: UUID) -> Alert:
-        """Lock an alert that has no room: its own row. Raises Alert.DoesNotExist outside the scope."""
+        """Lock an alert itself, after its room if it has one. Raises Alert.DoesNotExist outside the scope."""
         rows = Alert.objects.select_related("org", "agent", "source")
-        return rows.select_for_update(of=("self",)).get(pk=alert_id)
+        alert = rows.select_for_update(of=("self",)).get(pk=alert_id)
+        if alert.room_id is not None:
+            current = self.alerts.get(alert.room_id)
+            if current == alert:
+                return current
+            alert.room = next(room for room in self.rooms.values() if room.pk == alert.room_id)
+        self._keep_alert(alert)
+        return alert
 
     def _lock_existing(self, keys: list[tuple[int, str]]) -> None:
         rows = (
@@ -144,7 +144,16 @@ class Book:
             .select_for_update(of=("self",))
         )
         wanted = set(keys)
-        self.rooms.update({(r.org_id, r.room_id): r for r in rows if (r.org_id, r.room_id) in wanted})
+        self._keep_rooms(room for room in rows if (room.org_id, room.room_id) in wanted)
+
+    def _keep_rooms(self, rows: Iterable[Room]) -> None:
+        for room in rows:
+            self.rooms[(room.org_id, room.room_id)] = room
+            self._loaded[room.pk] = _values(room, ROOM_FIELDS)
+
+    def _keep_alert(self, alert: Alert) -> None:
+        self._alerts[alert.pk] = alert
+        self._loaded[alert.pk] = _values(alert, ALERT_FIELDS)
 
     def _load_alerts(self) -> None:
         rooms = {room.pk: room for room in self.rooms.values()}
@@ -158,6 +167,7 @@ class Book:
         for alert in rows:
             alert.room = rooms[alert.room_id]  # type: ignore[index]
             self.alerts[alert.room_id] = alert  # type: ignore[index]
+            self._keep_alert(alert)
 
     # --- changing ----------------------------------------------------------------------------------------------------
 
@@ -173,18 +183,13 @@ class Book:
             personal = field in ("label", "last_customer_text")
             if value and not (personal and org.personal_data == PersonalData.DROP):
                 setattr(room, field, value)
-        self.changed_room(room)
-
-    def changed_room(self, room: Room) -> None:
-        """Write this room, and its alert's next timer, when the book is closed."""
-        self._rooms_changed[room.pk] = room
 
     def touch(self, alert: Alert) -> None:
-        """The alert looks different now, without a transition (somebody waits, or no longer)."""
+        """The alert looks different now, without a transition (somebody waits, or no longer): a new version."""
         alert.version += 1
         alert.updated_at = self.now
-        self._alerts_changed[alert.pk] = alert
-        self._published.add(alert.pk)
+        self._alerts[alert.pk] = alert
+        self._touched.add(alert.pk)
 
     def record(
         self,
@@ -212,6 +217,7 @@ class Book:
             detail=detail or {},
         )
         self.transitions.append(transition)
+        self._recorded.add(alert.pk)
         if reason:
             alert.last_reason = reason
         if notify:
@@ -224,7 +230,7 @@ class Book:
     def close(self, events: list[FailureEvent] | None = None) -> None:
         """Plan the pushes and write everything; after commit publish the alerts and kick the sweep."""
         pushes = self._plan()
-        self._write_alerts()
+        self._write_changed()
         if events:
             FailureEvent.objects.bulk_create(events)
         for transition in self.transitions:
@@ -235,33 +241,42 @@ class Book:
         Push.objects.bulk_create(pushes)
         failpoint("before_commit")
         transaction.on_commit(lambda: failpoint("before_kick"))
-        published, due = frozenset(self._published), any(p.state == Push.State.PENDING for p in pushes)
+        published, due = frozenset(self._touched), any(p.state == Push.State.PENDING for p in pushes)
         transaction.on_commit(lambda: feed.publish(published), robust=True)
         if due:
             transaction.on_commit(feed.kick, robust=True)
 
-    def _write_alerts(self) -> None:
-        for pk in self._rooms_changed:
-            alert = self.alerts.get(pk)
-            if alert is not None and alert.state != Alert.State.RESOLVED:
-                self._alerts_changed[alert.pk] = alert
-        if self._rooms_changed:
+    def _write_changed(self) -> None:
+        """Write the rooms and alerts that differ from what was loaded, each alert with its next timer."""
+        rooms = {room.pk: room for room in self.rooms.values() if self._changed(room, ROOM_FIELDS)}
+        alerts = []
+        for alert in list((self._alerts | {one.pk: one for one in self.alerts.values()}).values()):
+            changed = self._notice(alert)
+            if changed or alert.room_id in rooms:
+                timer = next_timer(alert.facts, alert.room.facts) if alert.room else None
+                before, alert.due_at = alert.due_at, timer[0] if timer else None
+                alerts += [alert] if changed or alert.due_at != before else []
+        if rooms:
             Room.objects.bulk_create(
-                self._rooms_changed.values(),
-                update_conflicts=True,
-                unique_fields=["id"],
-                update_fields=ROOM_FIELDS,
+                rooms.values(), update_conflicts=True, unique_fields=["id"], update_fields=ROOM_FIELDS
             )
-        for alert in self._alerts_changed.values():
-            timer = next_timer(alert_facts(alert), room_facts(alert.room)) if alert.room else None
-            alert.due_at = timer[0] if timer else None
-        if self._alerts_changed:
-            Alert.objects.bulk_create(
-                self._alerts_changed.values(),
-                update_conflicts=True,
-                unique_fields=["id"],
-                update_fields=ALERT_FIELDS,
-            )
+        if alerts:
+            Alert.objects.bulk_create(alerts, update_conflicts=True, unique_fields=["id"], update_fields=ALERT_FIELDS)
+
+    def _changed(self, row: Room | Alert, fields: list[str]) -> set[str]:
+        """The fields that differ from what was loaded; of a new row all."""
+        before = self._loaded.get(row.pk, {})
+        return {name for name, value in _values(row, fields).items() if name not in before or before[name] != value}
+
+    def _notice(self, alert: Alert) -> set[str]:
+        """What changed of the alert, which looks different then. Raises UnrecordedChange if nothing says why."""
+        changed = self._changed(alert, ALERT_FIELDS)
+        seen = changed - BOOKKEEPING
+        if seen - FOLLOWED and alert.pk not in self._recorded:
+            raise UnrecordedChange(f"alert {alert.pk}: {', '.join(sorted(seen - FOLLOWED))}")
+        if seen and alert.pk not in self._touched:
+            self.touch(alert)
+        return changed
 
     def _plan(self) -> list[Push]:
         if not self.tellings:
@@ -273,7 +288,10 @@ class Book:
             alert = telling.alert
             found = people[alert.pk]
             if not found:
-                self._unroutable(telling)
+                telling.transition.reason = alert.last_reason = "unroutable"
+                telling.transition.detail["wanted"] = telling.reason
+                if telling.transition.event is not None:
+                    telling.transition.event.reason = "unroutable"
                 continue
             planned = [self._push(telling, person, told) for person in found]
             if any(push.state == Push.State.PENDING for push in planned):
@@ -289,12 +307,6 @@ class Book:
             t.alert.pk: of_agent[(t.alert.org_id, t.alert.agent_id)] if t.alert.agent_id else of_source
             for t in self.tellings
         }
-
-    def _unroutable(self, telling: Telling) -> None:
-        telling.transition.reason = telling.alert.last_reason = "unroutable"
-        telling.transition.detail["wanted"] = telling.reason
-        if telling.transition.event is not None:
-            telling.transition.event.reason = "unroutable"
 
     def _told(self) -> dict[tuple[str, int], datetime]:
         """When each supervisor was last told of each subject within the throttle, by (subject, user pk)."""

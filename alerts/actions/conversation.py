@@ -7,7 +7,7 @@ that comes late, or is taken back, the room is read anew, by the same steps, fro
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from alerts.actions.book import Book, Moment, room_facts
+from alerts.actions.book import Book, Moment
 from alerts.decide import RETURN_AFTER, EventFacts, human_present, waiting_since
 from alerts.models import Alert, FailureEvent, Room, RoomActivity, Signal
 
@@ -106,7 +106,7 @@ def _failed(room: Room, moment: Moment) -> None:
     if moment.waits_since is not None:
         room.stranded_at = moment.at
         room.customer_waiting_since = min(moment.waits_since, room.customer_waiting_since or moment.waits_since)
-    if moment.handoff and not human_present(room_facts(room), moment.received_at):
+    if moment.handoff and not human_present(room.facts, moment.received_at):
         room.state = Room.State.HANDED_OFF
         room.handed_off_at = room.handed_off_at or moment.at
     elif room.state == Room.State.RESOLVED:
@@ -154,7 +154,7 @@ def _assigned(room: Room, moment: Moment) -> None:
 
 
 def _hold(room: Room, moment: Moment) -> None:
-    if not human_present(room_facts(room), moment.at):
+    if not human_present(room.facts, moment.at):
         room.human_since = moment.at
     room.state, room.human_last_at, room.human_id = Room.State.HUMAN, moment.at, moment.who
 

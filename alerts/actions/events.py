@@ -1,11 +1,12 @@
 """Failure events in: stored, decided and planned in one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from django.db import IntegrityError, transaction
 
-from alerts.actions.book import Book, alert_facts, room_facts, worsen
+from alerts.actions.book import Book, worsen
 from alerts.actions.conversation import hear_moment, of_event
 from alerts.decide import Decision, EventFacts, PolicyFacts, decide, severity_of, threshold_of
 from alerts.items import Accepted, EventItem, Result, RoomNames
@@ -27,14 +28,16 @@ def record_events(source: Source, accepted: Sequence[Accepted[EventItem]]) -> li
     Raises OperationalError when the database is away; nothing is stored then. Two batches with the same id for
     two different rooms meet in the unique constraint: the loser starts again and finds a duplicate.
     """
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with transaction.atomic():
-                return _record(source, accepted, clock.now())
-        except IntegrityError:
-            if attempt == ATTEMPTS:
-                raise
-    raise AssertionError("unreachable")
+    return retried(lambda: _record(source, accepted, clock.now()))
+
+
+def retried(record: Callable[[], list[Result]]) -> list[Result]:
+    """What `record` answers, in a transaction of its own; tried again if another one took one of its ids."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(IntegrityError), transaction.atomic():
+            return record()
+    with transaction.atomic():
+        return record()
 
 
 def _record(source: Source, accepted: Sequence[Accepted[EventItem]], now: datetime) -> list[Result]:
@@ -173,11 +176,12 @@ def _apply(book: Book, event: FailureEvent, item: EventItem, org: Org, policy: P
         event.customer_waiting_since,
     )
     newest = book.alerts.get(room.pk)
-    decision = decide(alert_facts(newest) if newest else None, room_facts(room), facts, policy, book.now)
+    decision = decide(newest.facts if newest else None, room.facts, facts, policy, book.now)
     event.reason, event.severity = decision.reason, severity_of(facts, policy)
     if event.signal == Signal.LOW_CONFIDENCE:
         event.threshold = threshold_of(facts, policy)
-    book.remember(room, org, _names(item))
+    texts = (item.room_label, item.channel, item.room_url, item.last_customer_text)
+    book.remember(room, org, RoomNames(*[text or "" for text in texts]))
     if decision.change is None:
         return
     if decision.reason != "late":
@@ -195,15 +199,11 @@ def _apply(book: Book, event: FailureEvent, item: EventItem, org: Org, policy: P
     book.record(alert, decision.change, decision.reason, event=event, detail=detail, notify=decision.notify)
 
 
-def _names(item: EventItem) -> RoomNames:
-    return RoomNames(item.room_label or "", item.channel or "", item.room_url or "", item.last_customer_text or "")
-
-
 def _hear(book: Book, event: FailureEvent, room: Room, alert: Alert | None) -> None:
     """Let the failure change its room; if the bot had recovered, the ladder goes on from where it stopped."""
-    stopped = room.recovered_at if room_facts(room).recovered else None
+    stopped = room.recovered_at if room.facts.recovered else None
     hear_moment(book, room, of_event(event))
-    if alert is not None and stopped is not None and not room_facts(room).recovered:
+    if alert is not None and stopped is not None and not room.facts.recovered:
         alert.ladder_from += max(book.now - max(stopped, alert.ladder_from), timedelta(0))
 
 

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from alerts.actions.activity import end, react
-from alerts.actions.book import Book, alert_facts, room_facts
+from alerts.actions.book import Book
 from alerts.actions.conversation import settle
 from alerts.actions.undo import (
     HELD_BY,
@@ -63,18 +63,8 @@ def _locked(alert_id: UUID) -> Iterator[tuple[Book, Alert]]:
         room_pk = Alert.objects.values_list("room_id", flat=True).get(pk=alert_id)
         book = Book(clock.now())
         book.lock_rooms([room_pk] if room_pk else [])
-        alert = book.lock_alert(alert_id)
-        current = book.alerts.get(room_pk) if room_pk else None
-        if current is not None and current.pk == alert_id:
-            alert = current
-        elif room_pk:  # an older alert of a room that has a newer one: it is changed beside it
-            alert.room = next(iter(book.rooms.values()))
-        yield book, alert
+        yield book, book.lock_alert(alert_id)
         book.close()
-
-
-def _holder(alert: Alert) -> int | None:
-    return alert.assigned_to_id or alert.acknowledged_by_id
 
 
 def _refuse_resolved(alert: Alert) -> None:
@@ -84,7 +74,8 @@ def _refuse_resolved(alert: Alert) -> None:
 
 def _refuse_taken(alert: Alert, by: User) -> None:
     _refuse_resolved(alert)
-    holder = alert.intervened_by_id if alert.state == Alert.State.INTERVENED else _holder(alert)
+    acknowledged = alert.assigned_to_id or alert.acknowledged_by_id
+    holder = alert.intervened_by_id if alert.state == Alert.State.INTERVENED else acknowledged
     if alert.state != Alert.State.OPEN and holder != by.pk:
         raise ActConflict("already_taken", alert)
 
@@ -173,7 +164,6 @@ def resolve(alert_id: UUID, by: User) -> Alert:
             if alert.room is not None:
                 settle(alert.room, Room.State.RESOLVED, book.now)
                 alert.room.customer_waiting_since = None
-                book.changed_room(alert.room)
         book.record(alert, "resolved", actor=by)
         return alert
 
@@ -198,8 +188,6 @@ def _reopen(book: Book, alert: Alert, by: User) -> None:
         missed = lost_telling(alert, acted_at(mine), book.now)
     else:
         _revive(book, alert)
-    if alert.room is not None:
-        book.changed_room(alert.room)
     book.record(alert, "reopened", missed, actor=by, notify=bool(missed))
 
 
@@ -216,7 +204,7 @@ def _unresolve(book: Book, alert: Alert, resolution: UndoableAct) -> None:
     if alert.room is None:
         return
     catch_up(book, alert, resolved_at)
-    if due_timer(alert_facts(alert), room_facts(alert.room), book.now) in ("quiet", "abandoned"):
+    if due_timer(alert.facts, alert.room.facts, book.now) in ("quiet", "abandoned"):
         alert.revived_at = book.now
 
 
@@ -263,8 +251,7 @@ def assign(alert_id: UUID, by: User | None, to: User) -> Alert:
     """Give it to somebody who may see it (`by` None: a machine did). Raises Invalid for anybody else."""
     with _locked(alert_id) as (book, alert):
         _refuse_resolved(alert)
-        orgs = visible_orgs(to)
-        if orgs is not None and alert.org_id not in orgs:
+        if alert.org_id not in visible_orgs(to):
             raise ActInvalid("sso_id", _("This person does not back up the agents of this org."))
         if alert.assigned_to_id != to.pk:
             with undoable(book, alert, "assign", by):

@@ -64,7 +64,6 @@ def _begin(
         ladder_from=book.now,
         first_failure_at=since,
         last_event_at=book.now,
-        updated_at=book.now,
     )
     book.record(alert, "opened", str(max(wanted, key=_rank).signal), notify=True)
     return True

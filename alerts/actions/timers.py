@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from alerts.actions.activity import end
-from alerts.actions.book import Book, alert_facts, room_facts, worsen
+from alerts.actions.book import Book, worsen
 from alerts.decide import CRITICAL, INFO, Timer, due_timer, repeats_passed
 from alerts.faults import PASSING, report
 from alerts.models import Alert, Room
@@ -65,9 +65,8 @@ def _put_off(room: int, now: datetime, error: Exception) -> None:
 def _work(book: Book, alert: Alert) -> None:
     room = alert.room
     assert room is not None
-    book.changed_room(room)
-    alert.timer_failures = 0
-    while timer := due_timer(alert_facts(alert), room_facts(room), book.now):
+    alert.timer_failures, alert.due_at = 0, None  # the book sets the next
+    while timer := due_timer(alert.facts, room.facts, book.now):
         TIMERS[timer](book, alert, room)
 
 
@@ -79,10 +78,9 @@ def _expired(book: Book, alert: Alert, room: Room) -> None:
         _leave(alert, room, book.now)
     alert.state = Alert.State.OPEN
     alert.acknowledged_at = alert.acknowledged_by = alert.acknowledge_expires_at = alert.assigned_to = None
-    snoozed = alert.snoozed_until is not None and alert.snoozed_until > book.now
-    notify = alert.severity != INFO and not snoozed and not room_facts(room).recovered
+    notify = alert.severity != INFO and not alert.is_snoozed(book.now) and not room.facts.recovered
     if notify:
-        alert.repeats_done = repeats_passed(alert_facts(alert), book.now)
+        alert.repeats_done = repeats_passed(alert.facts, book.now)
     book.record(alert, "expired", "repeat_due" if notify else "", detail=detail, notify=notify)
 
 
@@ -103,7 +101,7 @@ def _leave(alert: Alert, room: Room, now: datetime) -> None:
 
 
 def _repeat(book: Book, alert: Alert, room: Room) -> None:
-    alert.repeats_done = repeats_passed(alert_facts(alert), book.now)
+    alert.repeats_done = repeats_passed(alert.facts, book.now)
     book.record(alert, "repeated", "repeat_due", notify=True)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from alerts.actions.book import Book, alert_facts
+from alerts.actions.book import Book
 from alerts.actions.conversation import show_wait, unsay
 from alerts.decide import INFO, PRESENCE, acknowledge_lasts, repeats_passed
 from alerts.models import Alert, Room, RoomActivity
@@ -14,14 +14,16 @@ ACTS = (RoomActivity.Kind.HUMAN_OPENED, *HOLDS)
 def undo_message(book: Book, activity: RoomActivity, told: Sequence[RoomActivity]) -> None:
     """The wait goes on; if it was a human's and no other came, so does the alarm. `told`: not stored yet."""
     room = activity.room
-    book.changed_room(room)
     unsay(book, activity)
     alert = book.open_alert(room)
     show_wait(book, room, alert)
     if alert is None or activity.kind != RoomActivity.Kind.HUMAN_MESSAGE:
         return
     acts = _acts(room, alert, told)
-    _count_again(book, alert, acts)
+    first = max(acts[0].at, alert.first_failure_at) if acts else None  # for the time to intervene
+    if alert.human_acted_at != first:
+        alert.human_acted_at = first
+        book.touch(alert)
     holding = [act for act in acts if act.kind in HOLDS]
     if alert.state != Alert.State.INTERVENED:
         return
@@ -42,14 +44,6 @@ def _acts(room: Room, alert: Alert, told: Sequence[RoomActivity]) -> list[RoomAc
     return sorted([*stored.select_related("actor").order_by("at", "id"), *new], key=lambda act: act.at)
 
 
-def _count_again(book: Book, alert: Alert, acts: Sequence[RoomActivity]) -> None:
-    """The first human act of the episode, for the time to intervene."""
-    first = max(acts[0].at, alert.first_failure_at) if acts else None
-    if alert.human_acted_at != first:
-        alert.human_acted_at = first
-        book.touch(alert)
-
-
 def _open_again(book: Book, alert: Alert, activity: RoomActivity) -> None:
     """Nobody reached the customer: people are told, unless somebody still has it on an acknowledge."""
     alert.intervened_at = alert.intervened_by = None
@@ -60,10 +54,9 @@ def _open_again(book: Book, alert: Alert, activity: RoomActivity) -> None:
     else:
         alert.state = Alert.State.OPEN
         alert.acknowledged_at = alert.acknowledged_by = None
-        snoozed = alert.snoozed_until is not None and alert.snoozed_until > book.now
-        notify = alert.severity != INFO and not snoozed
+        notify = alert.severity != INFO and not alert.is_snoozed(book.now)
     if notify:
-        alert.repeats_done = repeats_passed(alert_facts(alert), book.now)
+        alert.repeats_done = repeats_passed(alert.facts, book.now)
     book.record(
         alert,
         "expired",

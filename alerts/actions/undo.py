@@ -13,24 +13,13 @@ from typing import Any
 from django.db.models import Model, Q
 
 from alerts.actions.activity import react
-from alerts.actions.book import ALERT_FIELDS, ROOM_FIELDS, Book
+from alerts.actions.book import ALERT_FIELDS, BOOKKEEPING, ROOM_FIELDS, Book
 from alerts.actions.conversation import read_anew
 from alerts.models import Alert, Push, Room, RoomActivity
 from orgs.models import User
 
 UNDO_WITHIN = timedelta(minutes=10)
 ACTS_KEPT = 20
-# Of an alert: what every change writes, or what the acts are kept in.
-BOOKKEEPING = {
-    "version",
-    "updated_at",
-    "due_at",
-    "last_reason",
-    "last_told_at",
-    "occurrence",
-    "timer_failures",
-    "undoable",
-}
 HOLD = {"state", "acknowledged_at", "acknowledged_by_id", "acknowledge_expires_at"}  # given back together
 HELD_BY = ("acknowledge", "take", "assign")  # what a release lets go of
 WAYS_IN = (RoomActivity.Kind.HUMAN_OPENED, RoomActivity.Kind.HUMAN_MESSAGE, RoomActivity.Kind.ASSIGNED)
@@ -150,7 +139,7 @@ def catch_up(book: Book, alert: Alert, since: datetime) -> None:
 
 def lost_telling(alert: Alert, since: datetime, now: datetime) -> str:
     """Why people were to be told of what is open again, if acts since then cancelled it; empty: nobody missed it."""
-    if alert.state != Alert.State.OPEN or (alert.snoozed_until is not None and alert.snoozed_until > now):
+    if alert.state != Alert.State.OPEN or alert.is_snoozed(now):
         return ""
     missed = Push.objects.filter(
         alert=alert, occurrence=alert.occurrence, ended_reason="no_longer_needed", ended_at__gte=since

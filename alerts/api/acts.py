@@ -70,7 +70,7 @@ class Act(ScopedAPIView):
         """Whom a caller may name: who speaks for one org, only its own people. Raises Refused (422), the same for all
         others.
         """
-        person = find_supervisor(sso_id, org_id, specialists=self.org_ids is None)
+        person = find_supervisor(sso_id, org_id, specialists=self.org_ids.every)
         if person is None:
             raise Refused(422, "unknown_person", "No supervisor of this org has this sso_id.", "sso_id")
         return person

@@ -10,6 +10,7 @@ from alerts.sources import health
 from alerts.sources.health import SourceHealth, SourceState
 from orgs import clock
 from orgs.api import ScopedAPIView
+from orgs.auth import OrgIds
 from orgs.incoming import Query
 from orgs.models import WebhookEndpoint
 from orgs.paging import PARAMETERS, Order
@@ -56,7 +57,7 @@ class Sources(ScopedAPIView):
     def get(self, request: Request) -> Response:
         query = Query(request, ("org_id", *PARAMETERS))
         org_id = query.text("org_id")
-        orgs = [self.org_asked(org_id).pk] if org_id else self.org_ids
+        orgs = OrgIds.of([self.org_asked(org_id).pk]) if org_id else self.org_ids
 
         def render(sources: list[Any]) -> list[SourceShape]:
             return [_source(one) for one in health.of_sources(sources, orgs, clock.now())]

@@ -7,7 +7,8 @@ from rest_framework.response import Response
 
 from alerts import figures
 from orgs import clock
-from orgs.api import ScopedAPIView, of_orgs
+from orgs.api import ScopedAPIView
+from orgs.auth import of_orgs
 from orgs.errors import Refused
 from orgs.incoming import Query
 from orgs.models import Org

@@ -3,6 +3,7 @@
 import os
 import time
 import uuid
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from django.db.models.functions import JSONArray, JSONObject
 from django.utils.translation import gettext_lazy as _
 from django_scopes import ScopedManager
 
+from alerts.decide import AlertFacts
 from alerts.models.rooms import Room, Signal
 from orgs.models import NAME, Agent, Org, Severity, Source
 
@@ -29,7 +31,6 @@ class Alert(models.Model):
 
     class Scope(models.TextChoices):
         ROOM = "room", _("Room")
-        AGENT = "agent", _("Agent")
         SOURCE = "source", _("Source")
 
     class State(models.TextChoices):
@@ -133,12 +134,30 @@ class Alert(models.Model):
             models.Index(fields=["org", "-resolved_at", "-id"], condition=Q(state="resolved"), name="alert_resolved"),
             # the newest alert of a room, to arm again
             models.Index(fields=["room", "-opened_at"], name="alert_of_room"),
-            # the hub's poll: what changed since
-            models.Index(fields=["updated_at"], name="alert_updated"),
         ]
 
     def __str__(self) -> str:
         return f"{self.room or self.agent} {self.severity} {self.state}"
+
+    @property
+    def facts(self) -> AlertFacts:
+        """What the pure rules need to know of it."""
+        return AlertFacts(
+            state=self.state,  # type: ignore[arg-type]
+            severity=self.severity,
+            last_event_at=self.last_event_at,
+            ladder_from=self.ladder_from,
+            repeats_done=self.repeats_done,
+            resolved_at=self.resolved_at,
+            snoozed_until=self.snoozed_until,
+            acknowledge_expires_at=self.acknowledge_expires_at,
+            customer_waiting_since=self.customer_waiting_since,
+            revived_at=self.revived_at,
+        )
+
+    def is_snoozed(self, now: datetime) -> bool:
+        """Whether somebody holds its repeats at this time."""
+        return self.snoozed_until is not None and self.snoozed_until > now
 
     @property
     def signals_now(self) -> list[dict[str, Any]]:

@@ -60,7 +60,7 @@ class Push(models.Model):
     class Meta:
         verbose_name_plural = "pushes"
         constraints = [
-            models.UniqueConstraint(  # I3; test pushes have no alert and are not held back by it
+            models.UniqueConstraint(  # one for each occurrence; test pushes have no alert: they may be many
                 fields=["alert", "supervisor", "occurrence"], name="push_alert_supervisor_occurrence"
             ),
             models.UniqueConstraint(fields=["idempotency_key"], name="push_idempotency_key"),

@@ -5,6 +5,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django_scopes import ScopedManager
 
+from alerts.decide import RoomFacts
 from orgs.models import NAME, Org, Source
 
 
@@ -62,6 +63,19 @@ class Room(models.Model):
 
     def __str__(self) -> str:
         return self.label or self.room_id
+
+    @property
+    def facts(self) -> RoomFacts:
+        """What the pure rules need to know of it."""
+        recovered = self.recovered_at is not None and (self.failed_at is None or self.recovered_at > self.failed_at)
+        return RoomFacts(
+            human_since=self.human_since,
+            human_last_at=self.human_last_at,
+            handed_off_at=self.handed_off_at,
+            settled_at=self.settled_at,
+            returned_at=self.returned_at,
+            recovered=recovered,
+        )
 
 
 class RoomActivity(models.Model):

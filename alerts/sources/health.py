@@ -1,7 +1,7 @@
 """What every source sent lately, as figures. Green never means "no data". Queries do not grow with the sources."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce, RowNumber, TruncHour
 
 from alerts.models import Alert, RejectedItem, Signal, SourceMinute, WebhookDelivery
 from alerts.sources.traffic import NAMES, TrafficCounts
+from orgs.auth import OrgIds, of_orgs
 from orgs.models import ApiKey, Source, SourceHeard, WebhookEndpoint
 
 HEARD_WITHIN = timedelta(minutes=15)
@@ -18,7 +19,6 @@ RECENT = timedelta(minutes=5)  # complete minutes of which the present rate is t
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 
 SourceState = Literal["silent", "no_data", "quiet", "heard"]
-Orgs = Sequence[int] | None  # pks; None = all
 
 
 def source_state(heard_at: datetime | None, silent: bool, now: datetime) -> SourceState:
@@ -125,12 +125,13 @@ class SourceHealth:
         return any(has_signal(alert, Signal.REJECTED_ITEMS) for alert in self.alarms)
 
 
-def visible(orgs: Orgs) -> QuerySet[Source]:
+def visible(orgs: OrgIds) -> QuerySet[Source]:
     """The sources of these orgs, and the platform's that were heard for one of them."""
     found = Source.objects.select_related("org")
-    if orgs is None:
+    if orgs.every:
         return found
-    return found.filter(Q(org__in=orgs) | Q(org=None, pk__in=_in(SourceHeard.objects.all(), orgs).values("source")))
+    heard = of_orgs(SourceHeard.objects.all(), orgs).values("source")
+    return found.filter(Q(org__in=orgs.pks) | Q(org=None, pk__in=heard))
 
 
 def has_signal(alert: Alert, signal: str) -> bool:
@@ -138,13 +139,13 @@ def has_signal(alert: Alert, signal: str) -> bool:
     return any(entry["signal"] == signal for entry in alert.signals_now)
 
 
-def of_sources(sources: Iterable[Source], orgs: Orgs, now: datetime) -> list[SourceHealth]:
+def of_sources(sources: Iterable[Source], orgs: OrgIds, now: datetime) -> list[SourceHealth]:
     """Figures, state and endpoints of each, in the order given. Five queries; run it inside a scope."""
     listed = list(sources)
-    heard = _in(SourceHeard.objects.filter(source__in=listed), orgs).order_by().values_list("source")
+    heard = of_orgs(SourceHeard.objects.filter(source__in=listed), orgs).order_by().values_list("source")
     heard_at = dict(heard.annotate(at=Max("at")))
     alarms = defaultdict(list)
-    for alert in _in(open_alarms(), orgs).filter(source__in=listed).select_related("org").order_by("opened_at"):
+    for alert in of_orgs(open_alarms(), orgs).filter(source__in=listed).select_related("org").order_by("opened_at"):
         alarms[alert.source_id].append(alert)
     found = {}
     for source in listed:
@@ -161,12 +162,8 @@ def open_alarms() -> QuerySet[Alert]:
     return Alert.objects.filter(scope=Alert.Scope.SOURCE).exclude(state=Alert.State.RESOLVED)
 
 
-def _in(rows: QuerySet[Any], orgs: Orgs) -> QuerySet[Any]:
-    return rows if orgs is None else rows.filter(org__in=orgs)
-
-
-def _add_endpoints(found: dict[int, SourceHealth], orgs: Orgs, now: datetime) -> None:
-    rows = _in(WebhookEndpoint.objects.filter(source__in=found), orgs).select_related("org")
+def _add_endpoints(found: dict[int, SourceHealth], orgs: OrgIds, now: datetime) -> None:
+    rows = of_orgs(WebhookEndpoint.objects.filter(source__in=found), orgs).select_related("org")
     welcome = ~Q(deliveries__outcome=WebhookDelivery.Outcome.REFUSED)
     heard = rows.annotate(heard_at=Max("deliveries__received_at", filter=welcome))
     for endpoint in heard.order_by("-active", "pk"):
@@ -174,7 +171,7 @@ def _add_endpoints(found: dict[int, SourceHealth], orgs: Orgs, now: datetime) ->
         found[endpoint.source_id].endpoints.append(EndpointHealth(endpoint, at, source_state(at, False, now)))
 
 
-def _add_figures(found: dict[int, SourceHealth], orgs: Orgs, now: datetime) -> None:
+def _add_figures(found: dict[int, SourceHealth], orgs: OrgIds, now: datetime) -> None:
     endpoints = {one.endpoint.pk: one for source in found.values() for one in source.endpoints}
     for row in _hours(found, orgs, now):
         found[row["source_id"]].figures.add(row)
@@ -182,7 +179,7 @@ def _add_figures(found: dict[int, SourceHealth], orgs: Orgs, now: datetime) -> N
             endpoints[row["endpoint_id"]].figures.add(row)
 
 
-def _hours(sources: Iterable[int], orgs: Orgs, now: datetime) -> QuerySet[Any]:
+def _hours(sources: Iterable[int], orgs: OrgIds, now: datetime) -> QuerySet[Any]:
     """Sums per source, endpoint and hour over the last day; of them those of the last hour and the last minutes."""
     minute = now.replace(second=0, microsecond=0)
     windows = {"day_": Q(), "hour_": Q(minute__gt=now - HOUR)}
@@ -193,7 +190,7 @@ def _hours(sources: Iterable[int], orgs: Orgs, now: datetime) -> QuerySet[Any]:
     }
     received = F("created") + F("duplicate") + F("conflict") + F("invalid") + F("not_understood")
     recent = Coalesce(Sum(received, filter=Q(minute__gte=minute - RECENT, minute__lt=minute)), 0)
-    rows = _in(SourceMinute.objects.filter(source__in=list(sources), minute__gt=now - DAY), orgs)
+    rows = of_orgs(SourceMinute.objects.filter(source__in=list(sources), minute__gt=now - DAY), orgs)
     by_hour = rows.order_by().values("source_id", "endpoint_id", start=TruncHour("minute", tzinfo=UTC))
     return by_hour.annotate(recent=recent, **sums)
 
@@ -201,11 +198,11 @@ def _hours(sources: Iterable[int], orgs: Orgs, now: datetime) -> QuerySet[Any]:
 # --- why items were refused, and what may send ------------------------------------------------------------------------
 
 
-def add_reasons(found: Iterable[SourceHealth], orgs: Orgs, now: datetime) -> None:
+def add_reasons(found: Iterable[SourceHealth], orgs: OrgIds, now: datetime) -> None:
     """Fill in why items were refused: of each source by code, of each endpoint by code. Two queries."""
     sources = {one.source.pk: one for one in found}
     endpoints = {one.endpoint.pk: one for source in sources.values() for one in source.endpoints}
-    items = _in(RejectedItem.objects.filter(source__in=sources, at__gt=now - DAY), orgs)
+    items = of_orgs(RejectedItem.objects.filter(source__in=sources, at__gt=now - DAY), orgs)
     for row in _newest(items, ("source_id", "status", "code"), "-at"):
         reason = RejectedReason(row.status, row.code, row.n, row.at, row.field, row.message, row.sample)
         sources[row.source_id].reasons.append(reason)

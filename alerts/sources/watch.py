@@ -6,7 +6,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import F, Sum
 
-from alerts.actions.sources import SourceTrouble, judge_source
+from alerts.actions import SourceTrouble, judge_source
 from alerts.faults import PASSING, report
 from alerts.models import Alert, Signal, SourceMinute
 from alerts.sources.health import has_signal

@@ -26,6 +26,7 @@ from alerts.feed import GROUP
 from alerts.models import Alert
 from console.live.rows import MARK, FeedRow, render_rows
 from console.live.wire import Frame, PlainWire, Wire, encode
+from orgs.auth import EVERY_ORG, OrgIds, of_orgs
 from orgs.logs import described
 from orgs.models import Org
 
@@ -38,7 +39,7 @@ LISTEN_SECONDS = 1.0
 NOTHING_OPEN = "0:0"
 
 log = structlog.get_logger(__name__)
-Audience = tuple[frozenset[int] | None, str]  # sockets with the same orgs (None = all) and language get the same bytes
+Audience = tuple[OrgIds, str]  # sockets with the same orgs (None = all) and language get the same bytes
 
 
 @dataclass(eq=False)
@@ -46,7 +47,7 @@ class Client:
     """One socket: its wire, which orgs it may see (None = all), in which language."""
 
     wire: Wire | PlainWire
-    org_ids: frozenset[int] | None
+    org_ids: OrgIds
     language: str
     behind: bool = False
 
@@ -91,7 +92,7 @@ class Hub:
             with suppress(TimeoutError):  # without Redis the poll has to do
                 async with asyncio.timeout(LISTEN_SECONDS):
                     await self._listening.wait()
-            self.names, self.open = await self.in_thread(_names), await self.in_thread(_open_alerts)
+            self.names, self.open = await self.in_thread(_names), await self.in_thread(_open_alerts, EVERY_ORG)
 
     async def in_thread(self, work: Callable[..., Any], *args: Any) -> Any:
         """Run database work, outside any org's scope, in the hub's one thread."""
@@ -109,7 +110,7 @@ class Hub:
     def remove(self, client: Client) -> None:
         self.clients.discard(client)
 
-    def reauthorise(self, client: Client, org_ids: frozenset[int] | None) -> None:
+    def reauthorise(self, client: Client, org_ids: OrgIds) -> None:
         """The person may see other orgs now; the beat that follows makes the browser reload its list."""
         if client.org_ids != org_ids:
             client.org_ids = org_ids
@@ -127,12 +128,12 @@ class Hub:
         marks = self.open.get(org_id)
         return f"{len(marks)}:{sum(marks.values())}" if marks else NOTHING_OPEN
 
-    def checksums(self, org_ids: Iterable[int] | None) -> dict[str, str]:
+    def checksums(self, org_ids: OrgIds) -> dict[str, str]:
         """External id -> checksum of the orgs in which something is open."""
-        wanted = self.open if org_ids is None else org_ids
+        wanted = self.open if org_ids.every else org_ids.pks
         return {self.names[pk]: self.checksum(pk) for pk in wanted if self.open.get(pk) and pk in self.names}
 
-    def _state(self, kind: str, org_ids: frozenset[int] | None) -> Frame:
+    def _state(self, kind: str, org_ids: OrgIds) -> Frame:
         return encode({"type": kind, "orgs": self.checksums(org_ids)})
 
     # --- the loops ---------------------------------------------------------------------------------------------------
@@ -177,7 +178,7 @@ class Hub:
     async def _beat_often(self) -> None:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
-            beats: dict[frozenset[int] | None, Frame] = {}
+            beats: dict[OrgIds, Frame] = {}
             for client in list(self.clients):
                 if client.org_ids not in beats:
                     beats[client.org_ids] = self._state("beat", client.org_ids)
@@ -220,11 +221,9 @@ class Hub:
             if frame := frames[key]:
                 client.offer(frame)
 
-    def _rows_frame(
-        self, rows: dict[UUID, FeedRow], org_ids: frozenset[int] | None, before: dict[int, str]
-    ) -> Frame | None:
+    def _rows_frame(self, rows: dict[UUID, FeedRow], org_ids: OrgIds, before: dict[int, str]) -> Frame | None:
         """One frame for all who may see the same orgs in the same language; None if it holds nothing for them."""
-        seen = {pk: row for pk, row in rows.items() if org_ids is None or row.org_id in org_ids}
+        seen = {pk: row for pk, row in rows.items() if row.org_id in org_ids}
         if not seen:
             return None
         orgs = {row.org_id for row in seen.values()}
@@ -263,12 +262,11 @@ def _names() -> dict[int, str]:
     return dict(Org.objects.values_list("id", "external_id"))
 
 
-def _open(org_ids: Iterable[int] | None) -> QuerySet[Alert]:
-    rows = Alert.objects.exclude(state=Alert.State.RESOLVED)
-    return rows if org_ids is None else rows.filter(org__in=list(org_ids))
+def _open(org_ids: OrgIds) -> QuerySet[Alert]:
+    return of_orgs(Alert.objects.exclude(state=Alert.State.RESOLVED), org_ids)
 
 
-def _open_alerts(org_ids: Iterable[int] | None = None) -> dict[int, dict[UUID, int]]:
+def _open_alerts(org_ids: OrgIds) -> dict[int, dict[UUID, int]]:
     found: dict[int, dict[UUID, int]] = defaultdict(dict)
     for org_id, alert_id, mark in _open(org_ids).values_list("org_id", "id", MARK):
         found[org_id][alert_id] = mark
@@ -277,14 +275,14 @@ def _open_alerts(org_ids: Iterable[int] | None = None) -> dict[int, dict[UUID, i
 
 def _differences(ours: dict[int, str]) -> tuple[dict[int, str], dict[int, dict[UUID, int]]]:
     """The names of all orgs, and what is open in those whose checksum is not ours."""
-    theirs = _sums("org_id")
+    theirs = _sums("org_id", EVERY_ORG)
     differ = [pk for pk in {*ours, *theirs} if ours.get(pk, NOTHING_OPEN) != theirs.get(pk, NOTHING_OPEN)]
-    found = _open_alerts(differ) if differ else {}
+    found = _open_alerts(OrgIds.of(differ)) if differ else {}
     return _names(), {org_id: found.get(org_id, {}) for org_id in differ}
 
 
-def _sums(org: str, org_ids: Iterable[int] | None = None) -> dict[Any, str]:
-    """The checksums of what is open in these orgs (None = all of the scope), by this field of the org."""
+def _sums(org: str, org_ids: OrgIds) -> dict[Any, str]:
+    """The checksums of what is open in these orgs, by this field of the org."""
     rows = _open(org_ids).order_by().values_list(org).annotate(n=Count("pk"), marks=Sum(MARK))
     return {key: f"{n}:{marks}" for key, n, marks in rows}
 
@@ -310,11 +308,11 @@ def _render(ids: set[UUID], languages: set[str]) -> dict[str, dict[UUID, FeedRow
 hub = Hub()
 
 
-def checksums(org_ids: Iterable[int] | None) -> dict[str, str]:
+def checksums(org_ids: OrgIds) -> dict[str, str]:
     """The checksums for a page: as this process's hub last sent them, or while nobody watches as stored."""
     return hub.checksums(org_ids) if hub.clients else stored_checksums(org_ids)
 
 
-def stored_checksums(org_ids: Iterable[int] | None = None) -> dict[str, str]:
+def stored_checksums(org_ids: OrgIds) -> dict[str, str]:
     """External id -> checksum, from the database, of those of these orgs in which something is open."""
     return _sums("org__external_id", org_ids)

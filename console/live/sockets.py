@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -22,9 +22,9 @@ from django.utils import timezone
 from console.ingest.bodies import client_address
 from console.live.hub import Client, hub
 from console.live.wire import AGAIN, EXTENSION, PlainWire
-from orgs.auth import visible_orgs
+from orgs.auth import OrgIds, visible_orgs, visible_to
 from orgs.logs import described
-from orgs.models import Assignment, User
+from orgs.models import User
 
 AUTHORISE_SECONDS = 5.0
 LONGEST_SECONDS = 8 * 3600
@@ -70,27 +70,24 @@ class Login(NamedTuple):
     session_hash: str  # changes with the password
 
 
-def _login(user: User, session: Any) -> tuple[Login, frozenset[int] | None]:
-    """The session that the handshake has just checked, and the orgs its person may see (None = all)."""
-    org_ids = visible_orgs(user)
+def _login(user: User, session: Any) -> tuple[Login, OrgIds]:
+    """The session that the handshake has just checked, and the orgs its person may see."""
     login = Login(user.pk, session.session_key, session[HASH_SESSION_KEY])
-    return login, None if org_ids is None else frozenset(org_ids)
+    return login, visible_orgs(user)
 
 
-def allowed_now(logins: Collection[Login]) -> dict[Login, frozenset[int] | None]:
-    """The orgs each session may see now (None = all); one that has ended is missing. Four queries for all."""
+def allowed_now(logins: Collection[Login]) -> dict[Login, OrgIds]:
+    """The orgs each session may see now; one that has ended is missing. At most three queries."""
     ids = {login.user_id for login in logins}
     users = {user.pk: user for user in User.objects.filter(pk__in=ids, is_active=True)}
     keys = {login.session_key for login in logins}
     live = set(
         Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now()).values_list("pk", flat=True)
     )
-    assigned: dict[int, set[int]] = defaultdict(set)
-    for user_id, org_id in Assignment.objects.filter(user__in=ids).values_list("user_id", "org_id"):
-        assigned[user_id].add(org_id)
+    orgs = visible_to(users.values())
     hashes = {pk: user.get_session_auth_hash() for pk, user in users.items()}
     return {
-        login: None if users[login.user_id].is_specialist else frozenset(assigned[login.user_id])
+        login: orgs[login.user_id]
         for login in logins
         if login.session_key in live and hashes.get(login.user_id) == login.session_hash
     }
@@ -164,7 +161,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
         asked = parse_qs(self.scope.get("query_string", b"").decode("latin1")).get("lang", [""])[0]
         return asked if asked in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
 
-    def reauthorise(self, allowed: dict[Login, frozenset[int] | None]) -> None:
+    def reauthorise(self, allowed: dict[Login, OrgIds]) -> None:
         """Apply what the watch found; a socket older than 8 h has to come again."""
         if self.client is None:
             return

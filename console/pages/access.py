@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
-from orgs.auth import leads
+from orgs.auth import OrgIds, leads
 from orgs.models import User
 
 View = Callable[Concatenate[HttpRequest, ...], HttpResponseBase]
@@ -52,9 +52,9 @@ def signed_in_user(request: HttpRequest) -> User:
     return user
 
 
-def looked_after(me: User) -> list[int] | None:
-    """The orgs whose sources and pushes this person looks after (None: all). Raises PermissionDenied for none."""
+def looked_after(me: User) -> OrgIds:
+    """The orgs whose sources and pushes this person looks after. Raises PermissionDenied for none."""
     led = leads(me)
-    if led == []:
+    if not led:
         raise PermissionDenied
     return led

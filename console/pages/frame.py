@@ -12,7 +12,6 @@ from django.http import HttpRequest
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django_scopes import scope
 
 from alerts import onboarding
 from alerts.models import BROKEN_TIMERS, Alert, Gate, Push
@@ -21,7 +20,7 @@ from alerts.reach import Coverage, coverage_of, production_agents, reach_of
 from alerts.sources.health import open_alarms
 from console.text.wording import decimal_mark
 from orgs import clock
-from orgs.auth import leads, orgs_of, visible_orgs
+from orgs.auth import NO_ORG, OrgIds, leads, orgs_of, visible_orgs, within
 from orgs.models import Org, User
 
 
@@ -38,7 +37,7 @@ class Shell:
         return user if user.is_authenticated else None
 
     @cached_property
-    def org_ids(self) -> list[int] | None:
+    def org_ids(self) -> OrgIds:
         if hasattr(self.request, "org_ids"):
             return self.request.org_ids
         return visible_orgs(self.request.user)
@@ -71,25 +70,25 @@ class Shell:
     @cached_property
     def waiting(self) -> int:
         """Alerts nobody has taken, in all my orgs."""
-        with scope(org=self.org_ids):
+        with within(self.org_ids):
             return Alert.objects.filter(state=Alert.State.OPEN).count() if self.me else 0
 
     @cached_property
-    def led(self) -> list[int] | None:
-        """Ids of the orgs in which this person looks after pushes; None means all."""
-        return leads(self.me) if self.me else []
+    def led(self) -> OrgIds:
+        """The orgs in which this person looks after pushes."""
+        return leads(self.me) if self.me else NO_ORG
 
     @property
     def looks_after(self) -> bool:
         """Whether there is any org in which this person looks after sources and pushes."""
-        return self.led != []
+        return bool(self.led)
 
     @cached_property
     def source_alarms(self) -> int:
         """Sources that are silent or refused, in the orgs this person looks after."""
         if not self.looks_after:
             return 0
-        with scope(org=self.led):
+        with within(self.led):
             return open_alarms().values("source").distinct().count()
 
     @cached_property
@@ -97,7 +96,7 @@ class Shell:
         """Pushes that ended dead in the orgs where this person looks after pushes."""
         if not self.looks_after:
             return 0
-        with scope(org=self.led):
+        with within(self.led):
             return Push.objects.filter(state=Push.State.DEAD).count()
 
     @cached_property
@@ -105,7 +104,7 @@ class Shell:
         """For specialists: the alerts whose timers fail, the longest first."""
         if self.me is None or not self.me.is_specialist:
             return []
-        with scope(org=self.org_ids):
+        with within(self.org_ids):
             return list(Alert.objects.filter(BROKEN_TIMERS).order_by("-timer_failures").values_list("pk", flat=True))
 
     @cached_property
@@ -113,15 +112,15 @@ class Shell:
         """How many production agents can reach a supervisor."""
         if self.me is None:
             return Coverage()
-        with scope(org=self.org_ids):
+        with within(self.org_ids):
             return coverage_of(reach_of(production_agents(), rooms=False))
 
     @cached_property
     def setups(self) -> list[Progress]:
         """The orgs this person looks after whose setup is not finished, the newest first."""
-        if self.led == []:
+        if not self.led:
             return []
-        with scope(org=self.led):
+        with within(self.led):
             return onboarding.unfinished(self.led)
 
     @property
@@ -140,7 +139,7 @@ class Shell:
     @cached_property
     def held_pushes(self) -> int:
         """How many pushes wait to go out."""
-        with scope(org=self.org_ids):
+        with within(self.org_ids):
             return Push.objects.filter(state=Push.State.PENDING).count()
 
     @cached_property

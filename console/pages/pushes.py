@@ -15,6 +15,7 @@ from alerts.models import Push
 from console.pages.access import looked_after, signed_in, signed_in_user
 from console.text.sentences import ENDED
 from orgs import clock
+from orgs.auth import of_orgs
 from orgs.models import User
 
 SHOWN = 100
@@ -22,9 +23,7 @@ SHOWN = 100
 
 def _dead(me: User) -> QuerySet[Push]:
     """The dead pushes this person looks after. Raises PermissionDenied for those who look after none."""
-    led = looked_after(me)
-    dead = Push.objects.filter(state=Push.State.DEAD)
-    return dead if led is None else dead.filter(org__in=led)
+    return of_orgs(Push.objects.filter(state=Push.State.DEAD), looked_after(me))
 
 
 @require_safe

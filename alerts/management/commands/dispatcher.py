@@ -51,15 +51,12 @@ class Command(BaseCommand):
 
 def _turn(stop: threading.Event) -> None:
     """One look at what is due."""
-
-    def push() -> int:
-        return outbox.sweep_outbox(until=time.monotonic() + SWEEP_LASTS, min_age=MIN_AGE, stop=stop)
-
-    swept = {
-        "pushes": _survive("pushes", push),
-        "timers": _survive("timers", actions.sweep_timers),
-        "deliveries": _survive("deliveries", lambda: inbox.work(until=time.monotonic() + SWEEP_LASTS)),
+    sweeps: dict[str, Callable[[], int]] = {
+        "pushes": lambda: outbox.sweep_outbox(until=time.monotonic() + SWEEP_LASTS, min_age=MIN_AGE, stop=stop),
+        "timers": actions.sweep_timers,
+        "deliveries": lambda: inbox.work(until=time.monotonic() + SWEEP_LASTS),
     }
+    swept = {name: _survive(name, sweep) for name, sweep in sweeps.items()}
     if any(swept.values()):
         log.info("swept", **swept)
 

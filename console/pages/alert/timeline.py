@@ -9,7 +9,6 @@ from functools import cached_property
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from alerts.actions.book import alert_facts, room_facts
 from alerts.decide import REPEATS, next_timer
 from alerts.models import SOURCE_SIGNALS, Alert, FailureEvent, Push, Transition
 from console.text import sentences
@@ -299,7 +298,7 @@ def next_step(alert: Alert) -> str:
     """What time alone will do next, and when; empty for a resolved alert. One query."""
     if alert.room is None:
         return ""
-    timer = next_timer(alert_facts(alert), room_facts(alert.room))
+    timer = next_timer(alert.facts, alert.room.facts)
     if timer is None:
         return ""
     at = format_html("<b>{}</b>", format_html(_("Next at {time}"), time=clock(timer[0], alert.org.zone, seconds=True)))

@@ -29,7 +29,7 @@ from console.text import hops
 from console.text.sentences import failures, taken_by
 from console.text.wording import read_by, short_name
 from orgs import clock
-from orgs.auth import find_supervisor
+from orgs.auth import OrgIds, find_supervisor
 from orgs.models import Assignment, User
 
 MORNING = 7  # o'clock, in the person's zone
@@ -54,7 +54,9 @@ def _page(request: HttpRequest, found: Alert, status: int = 200) -> HttpResponse
     entire = not request.GET.get("partial") and not request.headers.get("HX-Request")
     template = "pages/alert/alert.html" if entire else "pages/alert/_alert.html"
     with read_by(signed_in_user(request)):
-        context = _context(request, found) | {"checksums": json.dumps(checksums([found.org_id])) if entire else ""}
+        context = _context(request, found) | {
+            "checksums": json.dumps(checksums(OrgIds.of([found.org_id]))) if entire else ""
+        }
         response = render(request, template, context, status=status)
     response["Cache-Control"] = "no-store"
     return response
@@ -171,7 +173,7 @@ def _plainly(act: Callable[[UUID, User], Alert], said: Promise) -> PageAct:
 
 def _assign(request: HttpRequest, alert_id: UUID, me: User) -> str:
     about = _alert(alert_id)
-    specialists = about.source_id is not None or request.org_ids is None  # type: ignore[attr-defined]
+    specialists = about.source_id is not None or request.org_ids.every  # type: ignore[attr-defined]
     to = find_supervisor(request.POST.get("sso_id", ""), about.org_id, specialists=specialists)
     if to is None:
         raise actions.ActInvalid("sso_id", _("Choose a supervisor of this agent."))

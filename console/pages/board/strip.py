@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce
 
 from alerts.models import Alert, FailureEvent
 from alerts.sources.health import HEARD_WITHIN
+from orgs.auth import OrgIds, of_orgs
 from orgs.models import Agent, SourceHeard
 
 HOUR = timedelta(hours=1)
@@ -47,8 +48,8 @@ def judge_agent(now_per_hour: int, n: int, heard: bool) -> AgentState:
     return "healthy" if heard and n >= ENOUGH else "no_data"
 
 
-def tiles(org_ids: Sequence[int] | None, now: datetime) -> list[Tile]:
-    """A tile for every agent in production of these orgs (None: all in the scope), worst first.
+def tiles(org_ids: OrgIds, now: datetime) -> list[Tile]:
+    """A tile for every agent in production of these orgs, worst first.
 
     Three queries, each per agent by index; run it inside a scope.
     """
@@ -83,7 +84,7 @@ def tiles(org_ids: Sequence[int] | None, now: datetime) -> list[Tile]:
     return sorted(found, key=lambda tile: (worst_first.index(tile.state), -tile.open_alerts, tile.agent.name))
 
 
-def _agents(org_ids: Sequence[int] | None):  # type: ignore[no-untyped-def]
+def _agents(org_ids: OrgIds):  # type: ignore[no-untyped-def]
     """Agents in production, each with its newest event and its open alerts: index lookups per agent."""
     events = FailureEvent.objects.filter(agent=OuterRef("pk")).order_by("-received_at")
     still_open = (
@@ -95,9 +96,7 @@ def _agents(org_ids: Sequence[int] | None):  # type: ignore[no-untyped-def]
         .values("n")
     )
     agents = Agent.objects.filter(production=True).select_related("org")
-    if org_ids is not None:
-        agents = agents.filter(org__in=org_ids)
-    return agents.annotate(
+    return of_orgs(agents, org_ids).annotate(
         last_event_at=Subquery(events.values("received_at")[:1], output_field=DateTimeField()),
         last_source=Subquery(events.values("source")[:1], output_field=IntegerField()),
         open_alerts=Coalesce(Subquery(still_open, output_field=IntegerField()), 0),

@@ -21,7 +21,7 @@ from console.pages.board import query, strip
 from console.pages.board.query import BoardCounts, BoardFilters, BoardGroup
 from console.text.wording import ago, read_by, span
 from orgs import clock
-from orgs.auth import orgs_of
+from orgs.auth import OrgIds, orgs_of
 from orgs.models import Agent, Org, Severity, SourceHeard
 
 PARTIALS = {"feed": "pages/board/_feed.html", "head": "pages/board/_head.html"}
@@ -45,7 +45,7 @@ def board(request: HttpRequest) -> HttpResponse:
 
 def _feed(request: HttpRequest, filters: BoardFilters, now: datetime, orgs: list[Org]) -> dict[str, Any]:
     # The sums are read before the rows: a change in between makes the browser load once more, never miss one.
-    sums = checksums([org.pk for org in orgs])
+    sums = checksums(OrgIds.of(org.pk for org in orgs))
     alerts = query.matching_alerts(filters, signed_in_user(request))
     counts = query.count_board(alerts, now)
     total = query.count_board(Alert.objects.all(), now) if filters.chosen() else counts
@@ -141,7 +141,7 @@ def _head(request: HttpRequest, now: datetime, orgs: list[Org]) -> dict[str, Any
     tiles = strip.tiles(request.org_ids, now)  # type: ignore[attr-defined]
     return {
         "total": query.count_board(Alert.objects.all(), now),
-        "stored": json.dumps(stored_checksums()),
+        "stored": json.dumps(stored_checksums(request.org_ids)),  # type: ignore[attr-defined]
         "tiles": tiles[: strip.SHOWN],
         "healthy": sum(tile.state == "healthy" for tile in tiles),
         "more_tiles": max(0, len(tiles) - strip.SHOWN),

@@ -12,6 +12,7 @@ from console.pages.reach.words import Word, advice, now_word, phone_word, reach_
 from console.text.hops import Chain
 from orgs import spreadsheet
 from orgs.api import rfc3339
+from orgs.auth import OrgIds
 from orgs.identifiers import spelled
 from orgs.incoming import bounded_number
 from orgs.models import Agent, Org, User
@@ -78,12 +79,12 @@ class ReachGroup:
     rows: list[ReachRow]
 
 
-def groups(found: Sequence[AgentReach], led: list[int] | None, me: User, tests: dict[Any, Chain]) -> list[ReachGroup]:
+def groups(found: Sequence[AgentReach], led: OrgIds, me: User, tests: dict[Any, Chain]) -> list[ReachGroup]:
     """The agents with their rows; a test push shows once, where its person stands first in its org."""
     shown: set[tuple[int, int]] = set()
     made = []
     for one in found:
-        leads = led is None or one.agent.org_id in led
+        leads = one.agent.org_id in led
         rows = [
             ReachRow(
                 person, now_word(person), phone_word(person), person.user.is_active and (leads or person.user == me)

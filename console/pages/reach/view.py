@@ -24,7 +24,7 @@ from console.pages.reach import query, words
 from console.pages.reach.query import ReachFilters
 from console.text.hops import Chain, chain
 from orgs import clock, spreadsheet
-from orgs.auth import leads, orgs_of
+from orgs.auth import leads, of_orgs, orgs_of
 from orgs.conflicts import disputes
 from orgs.models import Assignment, Org, User
 
@@ -59,7 +59,7 @@ def reach(request: HttpRequest) -> HttpResponse:
         "all_url": filters.url(tab=""),
         "csv_url": reverse("reach_csv") + filters.url(limit=0).rstrip("?"),
         "disputes": disputes([org.pk for org in orgs if filters.org in ("", org.external_id)], now),
-        "may_test": led is None or bool(led),
+        "may_test": bool(led),
     }
     response = render(request, "pages/reach/reach.html", context)
     response["Cache-Control"] = "no-store"
@@ -152,8 +152,7 @@ def test_round(request: HttpRequest) -> HttpResponse:
     """`POST /reach/test`: a test push to everybody on tier 1 of the orgs that I look after."""
     me, filters = signed_in_user(request), query.reach_filters(request.POST)
     led = leads(me)
-    agents = _agents_of(filters.org)
-    found = reach_of(agents if led is None else agents.filter(org__in=led))
+    found = reach_of(of_orgs(_agents_of(filters.org), led))
     people = [
         (one.agent.org, supervisor.user)
         for one in found
@@ -196,7 +195,7 @@ def _target(me: User, sso_id: str, org: str = "") -> tuple[User, Org]:
     held = Assignment.objects.filter(user__sso_id=sso_id, user__is_active=True).select_related("user", "org")
     held = held.filter(org__external_id=org) if org else held
     for row in held.order_by("role__tier", "org__name"):
-        if row.user_id == me.pk or led is None or row.org_id in led:
+        if row.user_id == me.pk or row.org_id in led:
             return row.user, row.org
     raise Http404
 

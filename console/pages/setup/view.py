@@ -114,7 +114,7 @@ def checklist(request: HttpRequest, org_id: str) -> HttpResponse:
 def _led(request: HttpRequest, org_id: str) -> Org:
     led = leads(signed_in_user(request))
     org = Org.objects.filter(external_id=org_id).first()
-    if org is None or (led is not None and org.pk not in led):
+    if org is None or org.pk not in led:
         raise Http404
     return org
 

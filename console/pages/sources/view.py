@@ -24,7 +24,7 @@ def sources(request: HttpRequest) -> HttpResponse:
     found = sorted(health.of_sources(health.visible(orgs), orgs, now), key=words.worst_first)
     shown = found[:SHOWN]
     health.add_reasons(shown, orgs, now)
-    health.add_keys([one for one in shown if one.source.org_id or orgs is None], now)
+    health.add_keys([one for one in shown if one.source.org_id or orgs.every], now)
     zone = timezone.get_current_timezone_name()
     context: dict[str, Any] = {
         "cards": [_card(one, zone, now) for one in shown],

@@ -16,7 +16,7 @@ from alerts.sources import inbox
 from console.pages.access import looked_after, signed_in, signed_in_user
 from console.pages.sources import words
 from orgs import clock, webhooks
-from orgs.auth import orgs_of
+from orgs.auth import of_orgs, orgs_of
 from orgs.identifiers import check_identifier
 from orgs.models import NAME, Org, WebhookEndpoint
 from orgs.models.sources import check_network
@@ -144,9 +144,7 @@ def retry_webhook(request: HttpRequest, public_id: str) -> HttpResponse:
 def _found(request: HttpRequest, public_id: str) -> WebhookEndpoint:
     """The endpoint, of an org this person looks after. Raises Http404, the same for unknown and foreign ones."""
     orgs = looked_after(signed_in_user(request))
-    rows = WebhookEndpoint.objects.select_related("org", "source")
-    if orgs is not None:
-        rows = rows.filter(org__in=orgs)
+    rows = of_orgs(WebhookEndpoint.objects.select_related("org", "source"), orgs)
     found = rows.filter(public_id=public_id).first() if "\0" not in public_id else None
     if found is None:
         raise Http404

@@ -18,7 +18,6 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
-from django_scopes import scope
 
 from alerts import figures
 from alerts.figures import COVERAGE, Figure, ListedThing, Metric, Period, Span, SuccessFigures
@@ -35,7 +34,7 @@ from console.pages.success.words import (
 )
 from orgs import clock, spreadsheet
 from orgs.api import rfc3339
-from orgs.auth import orgs_of
+from orgs.auth import OrgIds, orgs_of, within
 from orgs.identifiers import spelled
 from orgs.models import Org
 from orgs.paging import cut_page
@@ -242,16 +241,16 @@ def _covered_row(one: figures.Covered) -> tuple[object, ...]:
     return (one.agent.org.external_id, one.agent.name, one.outcome, *people)
 
 
-async def _lines(metric: Metric, span: Span, org_ids: list[int] | None) -> AsyncIterator[str]:
+async def _lines(metric: Metric, span: Span, org_ids: OrgIds) -> AsyncIterator[str]:
     yield spreadsheet.BOM + spreadsheet.line(ITEM_COLUMNS)
     for day in figures.days(span):
         yield await sync_to_async(_lines_of)(metric, day, org_ids)
 
 
-def _lines_of(metric: Metric, day: Span, org_ids: list[int] | None) -> str:
+def _lines_of(metric: Metric, day: Span, org_ids: OrgIds) -> str:
     """The request has left its own scope by now: this enters it, and gives its connection back."""
     try:
-        with scope(org=org_ids):
+        with within(org_ids):
             return "".join(spreadsheet.line(_item_row(metric, item)) for item in figures.items(metric, day))
     finally:
         if not connection.in_atomic_block:
