@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.test import Client
 from django_scopes import scopes_disabled
@@ -182,6 +183,17 @@ class Site:
 def live(page: Page) -> None:
     """Wait until the page hears the feed."""
     page.wait_for_selector("#link[data-state=live]")
+
+
+def check_looks(page: Page, what: str) -> None:
+    """Light on a desktop and dark on a phone: axe finds nothing, and nothing is wider than the screen."""
+    for theme, size in (("light", DESKTOP), ("dark", PHONE)):
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        expect(page.locator("html")).to_have_attribute("data-bs-theme", theme)
+        found = Axe().run(page)
+        assert found.violations_count == 0, f"{what} {theme}\n{found.generate_report()}"
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], f"{what} {theme}"
 
 
 @pytest.fixture
