@@ -4,6 +4,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -30,6 +31,11 @@ LIVE_NOW = (
     "CREATE OR REPLACE FUNCTION live_now() RETURNS timestamptz LANGUAGE sql VOLATILE "
     "AS 'SELECT clock_timestamp() + interval ''{} seconds'''"
 )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`bin/test --fast` does not even read what it leaves out: the examples of one module take seconds to make."""
+    return True if config.getoption("--hypothesis-profile") == "fast" and is_slow(collection_path) else None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -17,12 +17,12 @@ LONG = [
     *("test_state_machine", "test_fuzz", "test_figures_recount", "test_scripted_day", "test_clocks", "test_tenancy"),
     *("test_conversation", "test_sessions", "test_openapi", "test_client_trouble", "test_undo", "test_dispatcher"),
 ]
-# What nobody waits for while writing, beside the browser, the faults, the launcher and ruby, which have own markers:
-# it starts processes, waits for real time, asks every address, or takes very many rows.
+# What nobody waits for while writing, beside the groups: it starts processes, waits for real time, asks every address,
+# or takes very many rows.
 SLOW = {
     *("test_openapi", "test_ingest_serve", "test_tenancy", "test_fuzz", "test_sessions", "test_scripted_day"),
-    *("test_client", "test_client_answers", "test_client_process", "test_client_tls", "test_client_trouble"),
-    *("test_live", "test_simulator", "test_standins", "test_dispatcher", "test_ingest_faults", "test_outbox_faults"),
+    *("test_client", "test_client_answers", "test_client_trouble", "test_client_ruby", "test_live", "test_simulator"),
+    *("test_dispatcher", "test_ingest_faults", "test_outbox_faults"),
     *("test_commands", "test_setup", "test_webhooks", "test_import", "test_tally", "test_api_success", "test_backup"),
     *("test_names", "test_logs", "test_proxies", "test_together", "test_identifiers", "test_qontak_rooms"),
 }
@@ -30,7 +30,7 @@ PLACES = {name: place for place, name in enumerate([*TOGETHER, *LONG])}
 
 
 def name_of(path: Path) -> str:
-    return str(path.relative_to(HERE).with_suffix(""))
+    return str(path.relative_to(HERE)).removesuffix(".py")
 
 
 def group_of(path: Path) -> str | None:
@@ -41,7 +41,7 @@ def group_of(path: Path) -> str | None:
 
 def is_slow(path: Path) -> bool:
     """Whether `bin/test --fast` leaves a module out."""
-    return name_of(path) in SLOW
+    return name_of(path) in SLOW.union(TOGETHER)
 
 
 def place_of(path: Path) -> int:
