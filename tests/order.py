@@ -24,6 +24,7 @@ SLOW = {
     *("test_client", "test_client_answers", "test_client_trouble", "test_client_ruby", "test_live", "test_simulator"),
     *("test_dispatcher", "test_ingest_faults", "test_outbox_faults"),
     *("test_commands", "test_setup", "test_webhooks", "test_import", "test_tally", "test_api_success", "test_backup"),
+    *("test_admin", "test_login", "test_api_assignments", "test_figures_recount", "test_pages_success"),
     *("test_names", "test_logs", "test_proxies", "test_together", "test_identifiers", "test_qontak_rooms"),
 }
 PLACES = {name: place for place, name in enumerate([*TOGETHER, *LONG])}
