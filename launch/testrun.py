@@ -19,11 +19,14 @@ from launch.venv import Venv, clean_environment
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NOT_INHERITED = ("DATABASE_URL", "REDIS_URL", "NOTIFICATION_SERVICE_URL", "STANDINS_URL", "DEMO", "DEBUG")
-HELP = """usage: bin/test [--no-browser] [pytest arguments ...]
+IN_GROUPS = ["--dist", "loadgroup", "--no-loadscope-reorder"]  # the groups and their order: tests/order.py
+SLOW = ["browser", "faults", "launcher", "ruby", "slow"]
+HELP = """usage: bin/test [--fast] [--no-browser] [pytest arguments ...]
 
-Runs the whole test suite on a PostgreSQL and a Valkey of its own, two processes at a time.
---no-browser leaves out the tests that need chromium; without ruby those of clients/ruby are left out. Everything
-else goes to pytest."""
+Runs the whole test suite on a PostgreSQL and a Valkey of its own, in three processes for two processors.
+--fast is for while one writes: it leaves out browsers, killed processes, the launcher, ruby and whatever else is
+slow, and tries the fewest generated examples. --no-browser leaves out the tests that need chromium; without ruby
+those of clients/ruby are left out. Everything else goes to pytest."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,10 +34,13 @@ def main(arguments: Sequence[str]) -> int:
     if "--help" in arguments or "-h" in arguments:
         say(HELP)
         return 0
-    wanted = [argument for argument in arguments if argument != "--no-browser"]
-    browser = "" if "--no-browser" in arguments else find_browser()
+    fast = "--fast" in arguments
+    wanted = [argument for argument in arguments if argument not in ("--no-browser", "--fast")]
+    browser = "" if fast or "--no-browser" in arguments else find_browser()
     left_out = [] if browser else ["browser"]
-    if not shutil.which("ruby"):
+    if fast:
+        wanted, left_out = ["--hypothesis-profile=fast", *wanted], SLOW
+    elif not shutil.which("ruby"):
         say("No ruby found: the tests of clients/ruby are left out (Debian: apt-get install ruby).")
         left_out.append("ruby")
     pytest = ["-m", "pytest", *pytest_arguments(wanted, left_out)]
@@ -72,12 +78,18 @@ def find_browser() -> str:
     return found
 
 
+def processes() -> int:
+    """How many test processes: every third one waits for something."""
+    return max(2, len(os.sched_getaffinity(0)) * 3 // 2)
+
+
 def pytest_arguments(wanted: Sequence[str], left_out: Sequence[str]) -> list[str]:
-    """Two processes unless the caller chose; the markers left out are added to the caller's."""
+    """As many processes as the caller chose, else `processes()`; the markers left out are added to the caller's."""
     arguments = list(wanted)
-    chosen = any(part.startswith("-n") or part in ("no:xdist", "-pno:xdist") for part in arguments)
-    if not chosen:
-        arguments = ["-n", "2", *arguments]
+    if not any(part in ("no:xdist", "-pno:xdist") for part in arguments):
+        if not any(part.startswith("-n") for part in arguments):
+            arguments = ["-n", str(processes()), *arguments]
+        arguments = [*IN_GROUPS, *arguments]
     if not left_out:
         return arguments
     others = " and ".join(f"not {marker}" for marker in left_out)

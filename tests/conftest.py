@@ -1,9 +1,13 @@
 """Fixtures for every test: real PostgreSQL, a clock that moves, a real stand-in on the other side."""
 
+import gc
+import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.apps import apps
 from django.db import connection, transaction
@@ -15,20 +19,82 @@ from orgs.models import Org
 from tests.factories import OrgFactory, SourceFactory
 from tests.ingest_server import Sender, make_key, serving
 from tests.lane_double import LaneDouble
+from tests.once import once
+from tests.order import group_of, is_slow, place_of
 from tests.outbox import set_gate
 from tests.stack import until
 from tests.standins import CLIENT_ID, CLIENT_SECRET, RECEIPT_SECRET, Standins
 
+# What `bin/test --fast` chooses: the fewest generated examples.
+hypothesis.settings.register_profile("fast", max_examples=3, deadline=None)
 LIVE_NOW = (
     "CREATE OR REPLACE FUNCTION live_now() RETURNS timestamptz LANGUAGE sql VOLATILE "
     "AS 'SELECT clock_timestamp() + interval ''{} seconds'''"
 )
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`bin/test --fast` does not even read what it leaves out: the examples of one module take seconds to make."""
+    return True if config.getoption("--hypothesis-profile") == "fast" and is_slow(collection_path) else None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests that share something expensive go to one process; which ones an inner loop leaves out."""
+    if group := group_of(item.path):
+        item.add_marker(pytest.mark.xdist_group(group))
+    if is_slow(item.path):
+        item.add_marker("slow")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests come last: Playwright leaves a running event loop behind, in which no async test can start."""
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+    """The long ones come first, in whatever order the rest was shuffled: no process ends long after the others."""
+    items.sort(key=lambda item: place_of(item.path))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays until the end: the garbage collector need not walk over it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None,
+    django_db_blocker: Any,
+    django_db_keepdb: bool,
+    django_db_createdb: bool,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """The test database, migrated once; of several test processes each works on a copy.
+
+    In place of pytest-django's own, which migrates in every process.
+    """
+    creation, before = connection.creation, connection.settings_dict["NAME"]
+    name = migrated = creation._get_test_db_name()
+    process = os.environ.get("PYTEST_XDIST_WORKER")
+
+    def migrate() -> None:
+        kept = django_db_keepdb and not django_db_createdb
+        creation.create_test_db(verbosity=0, autoclobber=True, serialize=False, keepdb=kept)
+        connection.close()
+        connection.close_pool()  # nobody may be in a database that is copied
+
+    with django_db_blocker.unblock():
+        if process is None:
+            migrate()
+        else:
+            once(tmp_path_factory, "database", migrate)
+            connection.settings_dict["NAME"] = migrated
+            creation.clone_test_db(process, verbosity=0, autoclobber=True)
+            name = connection.settings_dict["NAME"] = creation.get_test_db_clone_settings(process)["NAME"]
+    yield
+    if not django_db_keepdb:
+        with django_db_blocker.unblock(), creation._nodb_cursor() as cursor:
+            connection.close()
+            connection.close_pool()
+            connection.settings_dict["NAME"] = before
+            cursor.execute(f"DROP DATABASE {connection.ops.quote_name(name)} WITH (FORCE)")
 
 
 class Clock:
@@ -135,11 +201,11 @@ def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[
         yield
         models = [model for name in ("alerts", "orgs") for model in apps.get_app_config(name).get_models()]
         models.remove(Gate)  # its one row was made by a migration
+        tables = [connection.ops.quote_name(model._meta.db_table) for model in reversed(models)]
         with transaction.atomic(), connection.cursor() as cursor:  # foreign keys are checked at the end only
             # the lane writes these a second after its answer: not in between
-            cursor.execute("LOCK TABLE alerts_sourceminute, alerts_rejecteditem IN EXCLUSIVE MODE")
-            for model in reversed(models):
-                cursor.execute(f"DELETE FROM {connection.ops.quote_name(model._meta.db_table)}")
+            lock = "LOCK TABLE alerts_sourceminute, alerts_rejecteditem IN EXCLUSIVE MODE"
+            cursor.execute("; ".join([lock, *(f"DELETE FROM {table}" for table in tables)]))  # one way there and back
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import redis
 from django.db import connection
 from django_scopes import scopes_disabled
 
@@ -155,11 +156,39 @@ class Stack:
             return 0, None
 
 
+class WarmStack(Stack):
+    """A stack for one test after another: a web process without a failpoint serves them all."""
+
+    web: Process | None = None
+    web_url = ""
+
+    def start(self, name: str, failpoint: str = "", **env: str) -> Process:
+        if name == "web" and not failpoint and not env:
+            if self.web is None or self.web.popen.poll() is not None:
+                self.web = super().start(name)
+                self.web_url = self.url
+            self.running[name], self.url = self.web, self.web_url
+            return self.web
+        if name == "valkey" and name in self.running:  # it was killed: this web process has missed it
+            self.web = None
+        return super().start(name, failpoint, **env)
+
+    def rest(self) -> None:
+        """After a test: what it alone started ends, and Valkey forgets what it was told."""
+        valkey = self.running.pop("valkey")
+        for process in self.running.values():
+            if process is not self.web:
+                process.kill()
+        self.running = {"valkey": valkey} | ({"web": self.web} if self.web else {})
+        with redis.from_url(self.cache.url) as client:
+            client.flushall()
+
+
 @contextmanager
-def stack(standins: Standins, db_url: str | None = None) -> Iterator[Stack]:
+def stack(standins: Standins, db_url: str | None = None, kind: type[Any] = Stack) -> Iterator[Any]:
     """A stack with nothing started but its Valkey."""
     with tempfile.TemporaryDirectory(prefix="live-", dir="/tmp") as folder:
-        made = Stack(Path(folder), standins, db_url or database_url())
+        made = kind(Path(folder), standins, db_url or database_url())
         try:
             made.start("valkey")
             yield made

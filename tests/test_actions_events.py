@@ -549,6 +549,7 @@ def test_the_number_of_statements_does_not_grow_with_the_batch(scene):
     assert statements(scene.source, later) <= alone
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_the_same_batch_a_hundred_times_at_once_is_stored_once():
     with scopes_disabled():

@@ -201,6 +201,7 @@ def test_the_history_names_the_source(org: Org, machine: Client) -> None:
     assert {(one.verb, one.who.partition(":")[0]) for one in changes} == {("insert", "source"), ("delete", "source")}
 
 
+@pytest.mark.slow
 def test_conflicts_are_shown_in_the_admin_and_on_the_reach_page(org: Org, machine: Client) -> None:
     role = SupervisorRoleFactory(org=org, name="Leads")
     for name, chat_id in (("Rina", "7"), ("Bayu", ""), ("Dewi", "9"), ("Sinta", "")):
@@ -358,6 +359,7 @@ def test_only_json_and_only_known_parameters(org: Org, machine: Client) -> None:
     assert stored(org) == []
 
 
+@pytest.mark.slow
 def test_five_thousand_items_are_one_list(org: Org, machine: Client, django_assert_max_num_queries: Any) -> None:
     everybody = [item(f"person-{n}", f"Role {n % 20}", 1, external_user_id=str(n)) for n in range(5_000)]
     with django_assert_max_num_queries(60):

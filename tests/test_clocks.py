@@ -12,6 +12,7 @@ from alerts import actions
 from alerts.api.shapes import alert_detail, alert_list, for_answer
 from alerts.models import Alert, FailureEvent, Push, Room, RoomActivity, Transition
 from alerts.times import heard
+from tests.examples import at_most
 from tests.factories import SourceFactory
 from tests.scene import Scene, pushes_are_sent
 from tests.test_state_machine import freeze
@@ -176,7 +177,7 @@ def state_of(scene):
 
 @given(steps=st.lists(STEP, min_size=2, max_size=8), of_agent=OFFSET, of_chat=OFFSET)
 @settings(
-    max_examples=60,
+    max_examples=at_most(60),
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from alerts import actions
 from alerts.models import Alert, Room
 from orgs import clock as database_clock
+from tests.examples import at_most
 from tests.scene import TAKEN_OVER_BY_NOBODY, Scene, about, pushes_are_sent
 from tests.test_state_machine import freeze
 
@@ -111,7 +112,7 @@ STEP = st.sampled_from(
 
 @given(data=st.data(), steps=st.lists(STEP, min_size=2, max_size=7))
 @settings(
-    max_examples=40,
+    max_examples=at_most(40),
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],  # a story of seven moments is read at once, and each takes its time

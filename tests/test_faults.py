@@ -22,7 +22,7 @@ from orgs.keys import issue
 from orgs.models import Source
 from tests.factories import AssignmentFactory, OrgFactory, SourceFactory, SupervisorRoleFactory
 from tests.outbox import set_gate
-from tests.stack import Oracle, Process, Stack, accepted, stack, until
+from tests.stack import Oracle, Process, Stack, WarmStack, accepted, database_url, stack, until
 from tests.standins import Standins
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("system")]
@@ -49,10 +49,19 @@ def staffed_key() -> str:
     return issue(Source.objects.get(pk=SourceFactory(org=org).pk), ["ingest"])[1]
 
 
-@pytest.fixture
-def running(standins: Standins, transactional_db: None) -> Iterator[Stack]:
-    with stack(standins) as made:
+@pytest.fixture(scope="module")
+def warm(django_db_setup: None, django_db_blocker: Any, _standins_process: Standins) -> Iterator[WarmStack]:
+    """One stack for this module, of which each test starts again what it killed."""
+    with django_db_blocker.unblock():
+        url = database_url()
+    with stack(_standins_process, url, WarmStack) as made:
         yield made
+
+
+@pytest.fixture
+def running(warm: WarmStack, standins: Standins, transactional_db: None) -> Iterator[Stack]:
+    yield warm
+    warm.rest()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from alerts import actions, figures
 from alerts.models import Alert, FailureEvent, RoomActivity, Transition
 from orgs import clock
 from orgs.models import Org
+from tests.examples import at_most
 from tests.scene import NEEDS, Scene
 from tests.test_state_machine import freeze
 
@@ -222,7 +223,7 @@ def check(found: list[figures.Figure], wanted: dict[str, tuple[float | None, int
     cut=st.sampled_from([None, (-10, 4), (0.02, 1.6), (1, 30)]),
 )
 @settings(
-    max_examples=40,
+    max_examples=at_most(40),
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],  # a story shrinks too slowly to be worth it

@@ -61,6 +61,7 @@ def test_an_empty_array_is_nothing_to_do(sender: Sender) -> None:
     assert (answer.status, answer.json["results"], answer.json["created"]) == (207, [], 0)
 
 
+@pytest.mark.slow
 def test_one_thousand_items_are_taken(sender: Sender) -> None:
     answer = sender.post([event(room_id=f"room-{n % 50}") for n in range(1000)])
     assert (answer.status, answer.json["created"], len(events())) == (207, 1000, 1000)

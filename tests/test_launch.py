@@ -13,7 +13,7 @@ from launch.instance import Instance
 from launch.manage import needs_no_database
 from launch.postgres import Binaries
 from launch.say import LaunchError
-from launch.testrun import pytest_arguments
+from launch.testrun import processes, pytest_arguments
 from launch.venv import Venv
 from tests.launching import ROOT, run
 
@@ -92,17 +92,21 @@ def test_without_chromium_the_suite_says_how_to_get_it() -> None:
     assert "apt-get install chromium" in said
 
 
+SHARED_OUT = ["--dist", "loadgroup", "--no-loadscope-reorder"]
+ALL = ["-n", str(processes())]
+
+
 @pytest.mark.parametrize(
     ("wanted", "left_out", "given"),
     [
-        ([], [], ["-n", "2"]),
-        (["-k", "x"], [], ["-n", "2", "-k", "x"]),
-        (["-n", "0"], [], ["-n", "0"]),
-        (["-n4"], [], ["-n4"]),
+        ([], [], [*SHARED_OUT, *ALL]),
+        (["-k", "x"], [], [*SHARED_OUT, *ALL, "-k", "x"]),
+        (["-n", "0"], [], [*SHARED_OUT, "-n", "0"]),
+        (["-n4"], [], [*SHARED_OUT, "-n4"]),
         (["-p", "no:xdist"], [], ["-p", "no:xdist"]),
-        ([], ["browser"], ["-m", "not browser", "-n", "2"]),
-        ([], ["browser", "ruby"], ["-m", "not browser and not ruby", "-n", "2"]),
-        (["-m", "faults"], ["browser"], ["-n", "2", "-m", "(faults) and not browser"]),
+        ([], ["browser"], ["-m", "not browser", *SHARED_OUT, *ALL]),
+        ([], ["browser", "ruby"], ["-m", "not browser and not ruby", *SHARED_OUT, *ALL]),
+        (["-m", "faults"], ["browser"], [*SHARED_OUT, *ALL, "-m", "(faults) and not browser"]),
     ],
 )
 def test_what_pytest_is_given(wanted: list[str], left_out: list[str], given: list[str]) -> None:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 import redis
 
+from launch.testrun import processes
 from tests.launching import ROOT, Up, has_ended, living, make_checkout, run, short_folder, wait_for
 
 pytestmark = pytest.mark.launcher
@@ -254,7 +255,15 @@ def test_a_program_that_does_not_start(fresh: Path) -> None:
 def test_the_suite_runs_on_engines_of_its_own(fresh: Path) -> None:
     done = run(fresh / "bin" / "test", "--no-browser", "-k", "x")
     assert done.returncode == 3
-    assert "-m not browser -n 2 -k x postgresql://live@/live?host=%2Ftmp%2Flive-test-" in done.stdout
+    shared_out = f"--dist loadgroup --no-loadscope-reorder -n {processes()}"
+    assert f"-m not browser {shared_out} -k x postgresql://live@/live?host=%2Ftmp%2Flive-test-" in done.stdout
+
+
+def test_the_fast_suite_leaves_out_what_is_slow(fresh: Path) -> None:
+    done = run(fresh / "bin" / "test", "--fast", "-m", "django_db", CHROMIUM="/no/such/browser")
+    assert done.returncode == 3
+    left_out = "not browser and not faults and not launcher and not ruby and not slow"
+    assert f"--hypothesis-profile=fast -m (django_db) and {left_out}" in done.stdout
 
 
 def test_kill_9_of_the_suite_leaves_nothing(fresh: Path) -> None:

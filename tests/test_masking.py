@@ -149,6 +149,7 @@ def test_text_without_signs_of_personal_data_stays(text: str) -> None:
     assert mask(text) == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

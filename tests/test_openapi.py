@@ -27,6 +27,7 @@ from console.ingest.webhooks import PREFIX
 from console.openapi.document import document
 from orgs.models import Org, User
 from tests.api_client import post, put, signed_in, supervisor_of, with_key
+from tests.examples import at_most
 from tests.factories import AlertFactory, OrgFactory, PushFactory, SourceFactory
 from tests.ingest_server import event, make_key
 
@@ -159,7 +160,7 @@ def test_answers_are_as_described(org: Org, rina: User, monkeypatch: pytest.Monk
 # The whole application behind a real server, asked what the document allows and what it does not.
 SERVED = schemathesis.openapi.from_dict(DOCUMENT)
 BOUNDED = hypothesis_settings(
-    max_examples=10,
+    max_examples=at_most(10),
     deadline=None,
     derandomize=True,
     database=None,

@@ -156,6 +156,7 @@ def test_a_figure_leads_to_its_alerts_with_the_reason_of_each(scene: Scene) -> N
     assert client.get(f"{BEHIND}?outcome=nonsense&page=x").status_code == 200
 
 
+@pytest.mark.slow
 def test_every_figure_has_a_list(scene: Scene) -> None:
     actions.verdict(scene.alert("alone").pk, scene.people[0], "false_alarm")
     client = signed_in(scene.people[0])

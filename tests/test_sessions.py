@@ -75,7 +75,7 @@ BY_ITSELF: list[tuple[str, dict[str, str]]] = [
 def test_what_a_page_or_a_machine_asks_by_itself_does_not_prolong_a_session(rina: User, clock_at: Any) -> None:
     client = signed_in(rina)
     client.get("/")
-    for hour in range(1, 12):
+    for hour in (1, 6, 11):
         clock_at(hours=hour)
         for address, headers in BY_ITSELF:
             answer = client.get(address, headers=headers)

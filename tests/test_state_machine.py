@@ -17,6 +17,7 @@ from alerts.actions.book import TELLS
 from alerts.decide import THROTTLE, next_timer
 from alerts.items import Accepted, ActivityItem, EventItem
 from alerts.models import Alert, FailureEvent, Push, Room, RoomActivity, Transition
+from tests.examples import at_most
 from tests.factories import AssignmentFactory, OrgFactory, SourceFactory, SupervisorRoleFactory, UserFactory
 from tests.scene import NEEDS
 
@@ -248,7 +249,7 @@ def test_supervision_keeps_its_invariants(db):
     run_state_machine_as_test(
         Supervision,
         settings=settings(
-            max_examples=40,
+            max_examples=at_most(40),
             stateful_step_count=18,
             deadline=None,
             derandomize=True,
@@ -321,7 +322,7 @@ def send(org, source, people, batch, at):
 
 
 @given(steps=st.lists(STEP, min_size=2, max_size=8), cuts=st.sets(st.integers(1, 7)))
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_most(40), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_the_final_state_is_the_same_for_any_batching(db, steps, cuts):
     at = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
     assert final_state(steps, set(), at) == final_state(steps, cuts, at)

@@ -15,6 +15,7 @@ from alerts.actions.book import BOOKKEEPING
 from alerts.delivery.claim import claim
 from alerts.models import Alert, Room, Transition
 from orgs import clock as database_clock
+from tests.examples import at_most
 from tests.scene import Scene, about, due_in, pushes_are_sent
 from tests.test_state_machine import freeze
 
@@ -393,7 +394,7 @@ def rolled_back(work):
     seconds=st.sampled_from([0, 1, 61, 170, 290, 599]),
 )
 @tried(
-    max_examples=60,
+    max_examples=at_most(60),
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],

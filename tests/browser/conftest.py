@@ -7,19 +7,22 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.test import Client
 from django_scopes import scopes_disabled
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 from pytest_django.plugin import DjangoDbBlocker
 
 from launch import ports
 from orgs.keys import issue
 from orgs.models import User
+from tests.once import once, shared
 from tests.scene import Scene
 from tests.stack import Stack, database_url, stack
 from tests.standins import ROOT, Standins
@@ -41,10 +44,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.django_db(transaction=True))
 
 
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """A chromium for the browser tests that follow each other.
+
+    It ends with the last of them, and with it Playwright's running event loop, in which no async test can start.
+    """
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-    return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": arguments}
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield made
+        made.close()
 
 
 @pytest.fixture(scope="session")
@@ -55,16 +65,18 @@ def web(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stack]:
     """One web process for all browser tests, serving collected static files as in production."""
-    data = tmp_path_factory.mktemp("browser")
+    data = shared(tmp_path_factory) / "browser"
     with django_db_blocker.unblock():
         url = database_url()
     with stack(_standins_process, url) as made:
         made.env |= {"DATA_DIR": str(data), "STATIC_COMPRESS": "0", "DEBUG": "0", "DEMO": "1"}
-        made.port, made.proxy_port = ports.kept_free(data / "port"), ports.kept_free(data / "proxy-port")
+        own = tmp_path_factory.mktemp("browser")
+        made.port, made.proxy_port = ports.kept_free(own / "port"), ports.kept_free(own / "proxy-port")
         ours, proxys = (f"http://127.0.0.1:{port}" for port in (made.port, made.proxy_port))
         made.env |= {"BASE_URL": ours, "CSRF_TRUSTED_ORIGINS": f"{ours},{proxys}"}
         collect = [sys.executable, "manage.py", "collectstatic", "--noinput"]
-        subprocess.run(collect, cwd=ROOT, env=made.env, check=True, capture_output=True)
+        run = partial(subprocess.run, collect, cwd=ROOT, env=made.env, check=True, capture_output=True)
+        once(tmp_path_factory, "static", run)
         made.start("web")
         yield made
 
@@ -171,6 +183,17 @@ class Site:
 def live(page: Page) -> None:
     """Wait until the page hears the feed."""
     page.wait_for_selector("#link[data-state=live]")
+
+
+def check_looks(page: Page, what: str) -> None:
+    """Light on a desktop and dark on a phone: axe finds nothing, and nothing is wider than the screen."""
+    for theme, size in (("light", DESKTOP), ("dark", PHONE)):
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        expect(page.locator("html")).to_have_attribute("data-bs-theme", theme)
+        found = Axe().run(page)
+        assert found.violations_count == 0, f"{what} {theme}\n{found.generate_report()}"
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], f"{what} {theme}"
 
 
 @pytest.fixture
