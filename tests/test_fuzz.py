@@ -256,6 +256,22 @@ def test_an_empty_assignment_is_shown_again_in_the_admin(callers: dict[str, Clie
     assert (answer.status_code, b"required" in answer.content) == (200, True)
 
 
+@pytest.mark.parametrize("key", ["\u00b2", "x", "-1", "[1]", "9" * 30, DIGITS])
+def test_a_reference_that_can_be_none_is_an_error_of_its_form(
+    ours: Tenant, callers: dict[str, Client], key: str
+) -> None:
+    """Mutation: the form that shows it again, or the action on the rows it names, asks the database for it."""
+    desk, pages = callers["a specialist"], ("agent", "assignment", "source", "supervisorrole")
+    for page in pages:
+        answer = desk.post(f"/admin/orgs/{page}/add/", {"org": key, "user": key, "role": key, "name": "x"})
+        assert (answer.status_code, b"errorlist" in answer.content) == (200, True)
+    inline = {"role_assignments-TOTAL_FORMS": 1, "role_assignments-INITIAL_FORMS": 0, "role_assignments-0-user": key}
+    assert desk.post(f"/admin/orgs/supervisorrole/{ours.assignment.role_id}/change/", inline).status_code in (200, 400)
+    for page, action in [("assignment", "delete_selected"), ("assignment", "confirm_selected"), ("user", "x")]:
+        chosen = {"action": action, "_selected_action": key}
+        assert desk.post(f"/admin/orgs/{page}/", chosen).status_code in (200, 302, 400)
+
+
 def test_a_bad_filter_of_the_export_is_400(callers: dict[str, Client]) -> None:
     client = callers["a specialist"]
     for query in ("role__tier=x", "nothing__at=1", "user__is_active__exact=maybe", "p=x"):
