@@ -78,7 +78,7 @@ class Act(ScopedAPIView):
 
 
 def _fresh(pk: UUID) -> dict[str, Any]:
-    return shapes.alert_list([shapes.whole(Alert.objects).get(pk=pk)])[0]
+    return shapes.alert_summary(shapes.whole(Alert.objects).get(pk=pk))
 
 
 class Acknowledge(Act):

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 
+from alerts.faults import PASSING, report
 from alerts.models import Alert, FailureEvent, Push, Transition
 from orgs.api import rfc3339
 from orgs.models import User
@@ -24,8 +25,16 @@ def whole(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
 
 
 def alert_list(alerts: Sequence[Alert]) -> list[dict[str, Any]]:
-    """One dict for each alert of `whole`."""
-    return [_alert(alert) for alert in alerts]
+    """One dict for each alert of `whole`. A broken one is left out, so that the others can be read."""
+    made = []
+    for alert in alerts:
+        try:
+            made.append(alert_summary(alert))
+        except PASSING:
+            raise
+        except Exception as error:  # noqa: BLE001 - one alert; the log says which
+            report("alert_unreadable", error, alert=str(alert.pk))
+    return made
 
 
 def alert_detail(alert: Alert) -> dict[str, Any]:
@@ -33,14 +42,14 @@ def alert_detail(alert: Alert) -> dict[str, Any]:
     events = FailureEvent.objects.filter(alert=alert).order_by("-received_at", "-id")[:HISTORY]
     transitions = Transition.objects.filter(alert=alert).select_related("actor").order_by("-at", "-id")[:HISTORY]
     pushes = Push.objects.filter(alert=alert).select_related("supervisor").order_by("-planned_at", "-id")[:HISTORY]
-    return alert_list([alert])[0] | {
+    return alert_summary(alert) | {
         "events": [_event(event) for event in reversed(events)],
         "transitions": [_transition(transition) for transition in reversed(transitions)],
         "pushes": [push_of_alert(push) for push in reversed(pushes)],
     }
 
 
-def _alert(alert: Alert) -> dict[str, Any]:
+def alert_summary(alert: Alert) -> dict[str, Any]:
     room, agent = alert.room, alert.agent
     return {
         "id": str(alert.pk),

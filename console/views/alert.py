@@ -20,7 +20,7 @@ from alerts.links import room_url
 from alerts.models import Alert
 from console import reach, timeline
 from console.live import checksums
-from console.rows import facts_of, name_of, view_of, views, whole
+from console.rows import facts_of, name_of, view_of, whole
 from console.sentences import failures, taken_by
 from console.views.access import person, sent_back, signed_in
 from console.wording import read_by, short_name
@@ -159,7 +159,7 @@ def _answer(request: HttpRequest, alert_id: UUID, said: str, undo: str, status: 
         response = _page(request, found, status)
     else:
         with read_by(person(request)):
-            context = {"row": views([found], clock.now())[0]}
+            context = {"row": view_of(found, facts_of([found]), clock.now())}
             response = render(request, "console/_row.html", context, status=status)
     label = _("Undo") if undo else ""
     response["HX-Trigger"] = json.dumps({"lm:toast": {"text": said, "undo": undo, "label": label}})
