@@ -127,7 +127,8 @@ def _message(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact) ->
 
 
 def _is_true(value: Any) -> bool:
-    return value is True or _text(value, NAME).lower() in ("true", "1", "yes")
+    """Whatever is no clear no: an alarm that a broadcast would stop is worth more than a stop that comes by itself."""
+    return bool(value) and _text(value, NAME).lower() not in ("false", "0", "no", "f", "n", "null", "none")
 
 
 def _sender(payload: Mapping[str, Any]) -> str:
@@ -147,7 +148,7 @@ def _sender(payload: Mapping[str, Any]) -> str:
 
 def _of_room(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact, now: datetime) -> list[Fact]:
     """That the room is assigned, once per session, or resolved, once per resolution: every message repeats it."""
-    status = _text(room.get("status"), NAME)
+    status = _text(room.get("status"), NAME).lower()
     if status == "assigned":
         session = _text(room.get("session_at") or room.get("created_at"), MOMENT)
         human = _text(payload.get("sender_id"), NAME) if _is_human(payload) else ""
