@@ -53,10 +53,13 @@ def test_the_lag_is_from_when_it_occurred_to_when_it_was_stored(sender: Sender, 
     assert found["lag_ms"] == found["lag_most_ms"]  # a clock that is ahead has no lag
 
 
-def test_a_refused_item_is_kept_with_its_reason_and_without_anything_personal(sender: Sender, counted: Any) -> None:
+def test_a_refused_item_is_kept_with_its_reason_and_without_anything_personal(
+    sender: Sender, counted: Any, wait_for: Callable[..., Any]
+) -> None:
     sender.post([event(event_id="x-1", room_label="Sari Dewi", error={"type": "T", "message": "0812-3456-7890"}, no=1)])
     counted(1)
     with scopes_disabled():
+        wait_for(RejectedItem.objects.exists)  # written after the counts
         kept = RejectedItem.objects.get()
     assert (kept.org, kept.code, kept.field, kept.item_id) == (sender.source.org, "unknown_field", "items[0].no", "x-1")
     assert (kept.sample["event_id"], kept.sample["room_label"], kept.sample["no"]) == ("x-1", "[text, 9]", "[number]")
