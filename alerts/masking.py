@@ -22,13 +22,15 @@ OUR_KEY = re.compile(r"(?<![A-Za-z0-9])(?:[A-Za-z0-9]{8}|[0-9a-f]{16})\.[\w-]{43
 # "unexpected token: name". A PIN is digits.
 QUOTED = r"\"[^\"\n]*+\"?|'[^'\n]*+'?"
 NAMED = re.compile(
-    r"(?i)((?:password|passwd|passphrase|passcode|pwd|kata[ _-]?sandi|(?:api|access|private|secret)[ _-]?key|secret)"
+    r"(?i)((?:password|passwd|passphrase|passcode|pwd|sandi|(?:api|access|private|secret)[ _-]?key|secret)"
     rf"[\"']?[ \t]*+[:=][ \t]*+)(?:{QUOTED}|[^\s&,;\"'}}]++)"
 )
 TOKEN = re.compile(
     r"(?i)(token[\"']?[ \t]*+)(?:(=[ \t]*+)(?:" + QUOTED + r"|[^\s&,;\"'}]++)"
     r"|(:[ \t]*+)[\"']?(?=[^\s&,;\"'}]*\d|[^\s&,;\"'}]{16})[^\s&,;\"'}]++[\"']?)"
 )
+LOGIN = re.compile(r"(://[^\s/@:]*+:)[^\s/@]++(?=@)")  # an address with its password: postgres://user:password@host
+HEADER = re.compile(r"(?i)((?:authorization|cookie)[\"']?[ \t]*+[:=][ \t]*+)(?!bearer)[^\r\n]++")
 PIN = re.compile(r"(?i)(?<![a-z])((?:pin|otp|cvv)[\"']?[ \t]*+[:=][ \t]*+[\"']?)\d{3,8}+(?!\w)")
 NAMES = ("passw", "passphrase", "passcode", "pwd", "sandi", "secret", "key")
 # A UUID, a date and a fraction are kept; a number is digits with at most three separators between them.
@@ -66,6 +68,8 @@ def mask(text: str) -> str:
     """`text` with personal data replaced by its kind in brackets, such as [phone]; masking twice changes nothing."""
     if text.isalpha():
         return text
+    if "://" in text:
+        text = LOGIN.sub(r"\1[secret]", text)
     if "@" in text:
         text = EMAIL.sub("[email]", text)
     if "eyJ" in text:
@@ -85,6 +89,8 @@ def _without_pairs(text: str) -> str:
     lowered = text.lower()  # a search for plain words is a hundred times faster than one that ignores case
     if any(name in lowered for name in NAMES):
         text = NAMED.sub(r"\1[secret]", text)
+    if "authorization" in lowered or "cookie" in lowered:
+        text = HEADER.sub(r"\1[secret]", text)
     if "token" in lowered:
         text = TOKEN.sub(lambda found: f"{found[1]}{found[2] or found[3]}[secret]", text)
     if "pin" in lowered or "otp" in lowered or "cvv" in lowered:

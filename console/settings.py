@@ -211,6 +211,7 @@ ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key", "login_failed_anywher
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Live Monitoring"
 MFA_TOTP_TOLERANCE = 1  # a phone whose clock is half a minute off
+SESSION_ENGINE = "console.http.sessions"
 SESSION_COOKIE_AGE = 12 * 3600  # idle: from the last page opened or act done (console/http/middleware.py)
 SESSION_ABSOLUTE_AGE = 7 * 24 * 3600
 EMAIL_CONFIGURED = bool(env.str("EMAIL_URL", default=""))  # without it, a new invitation stands for a reset

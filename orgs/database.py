@@ -34,9 +34,11 @@ def read_url(url: str) -> dict[str, Any]:
     scheme, separator, _ = url.partition("://")
     if separator and scheme not in SCHEMES and scheme.isalnum():
         raise ImproperlyConfigured(f"{FORM}; it begins with {scheme}://, and only PostgreSQL is supported.")
+    if scheme.strip() not in SCHEMES:  # what reads it below would warn, and quote the password
+        raise ImproperlyConfigured(f"{FORM}.")
     try:
         parts = urlsplit(url)
-        misread = not separator or "@" in parts.path or bool(parts.fragment)  # a / or # of the password cut it short
+        misread = "@" in parts.path or bool(parts.fragment)  # a / or # of the password cut it short
         found: dict[str, Any] = environ.Env.db_url_config(url)
     except (ValueError, ImproperlyConfigured):
         misread = True

@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True), pytes
 
 NAMES = [
     *("invitation", "reset", "words", "webhook", "hook", "next", "query", "host", "fragment", "socket"),
-    *("text", "label", "key", "password", "header", "verb"),
+    *("text", "label", "key", "password", "header", "verb", "agent", "referer"),
 ]
 CANARIES = {name: f"canary{number}zq{name}" for number, name in enumerate(NAMES)}
 PHONE = "+62 811 7654 321"
@@ -124,6 +124,7 @@ def say_everything(stack: Stack, cookie: str, key: str) -> list[int]:
         ask(stack, "GET", f"/accounts/password/reset/key/1z-{c['reset']}/"),
         ask(stack, "GET", f"/?q={c['words']}", Cookie=cookie),
         ask(stack, "GET", f"/admin/orgs/user/?q={c['words']}", Cookie=cookie),
+        ask(stack, "GET", "/", Cookie=cookie, User_Agent=c["agent"], Referer=f"http://{c['referer']}/"),
         ask(stack, "GET", f"/alerts/{c['verb']}", Cookie=cookie),
         ask(stack, "GET", f"/api/alerts?room={c['query']}&key={c['key']}", Authorization=f"Bearer {key}"),
         ask(stack, "POST", f"/api/webhooks/qontak/x.{c['webhook']}/extra", b"{}"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -66,6 +67,34 @@ def test_metadata_is_cleaned_within_and_left_out_where_it_is_too_much(sent: Call
     odd = sent(metadata={"ke\x00y": ["half \udc00", {"in": "a\x00"}]})["metadata"]
     assert odd == {"ke\ufffdy": ["half \ufffd", {"in": "a\ufffd"}], "truncated": ["metadata"]}
     assert sent(metadata={"trace": "x" * 8_200})["metadata"] == {"truncated": ["metadata"]}
+
+
+ODD_METADATA = [
+    {"score": float("nan")},
+    {"tags": {"a", "b"}, "raw": b"1"},
+    {("a", "tuple"): 1},
+    {"when": datetime(2026, 11, 21)},
+    {"deep": reduce(lambda inner, _: [inner], range(40), 1)},
+    ["a list"],
+    "a text",
+]
+
+
+@pytest.mark.parametrize("metadata", ODD_METADATA, ids=repr)
+def test_metadata_that_cannot_be_said_is_left_out_and_loses_no_alarm(
+    sent: Callable[..., dict[str, Any]], metadata: Any
+) -> None:
+    assert sent(metadata=metadata)["metadata"] == {"truncated": ["metadata"]}
+
+
+def test_metadata_that_holds_itself_is_left_out(sent: Callable[..., dict[str, Any]]) -> None:
+    endless: dict[str, Any] = {}
+    endless["again"] = endless
+    assert sent(metadata=endless)["metadata"] == {"truncated": ["metadata"]}
+
+
+def test_tuples_in_metadata_are_cleaned_as_lists_are(sent: Callable[..., dict[str, Any]]) -> None:
+    assert sent(metadata={"a": ("half \ud83d", 1)})["metadata"]["a"] == ["half \ufffd", 1]
 
 
 def test_metadata_that_is_full_has_no_room_for_the_mark(sent: Callable[..., dict[str, Any]]) -> None:

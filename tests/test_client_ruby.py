@@ -172,6 +172,30 @@ def test_metadata_that_is_too_much_is_left_out_and_names_stay_what_they_are(bot:
     assert (item["agent_name"], item["metadata"]) == ("n" * 201, {"truncated": ["metadata"]})
 
 
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "{score: Float::NAN}",
+        "{}.tap { |endless| endless[:again] = endless }",
+        "{thing: Class.new { def to_s = raise('evil') }.new}",
+        "{deep: (1..40).reduce(1) { |inner, _| [inner] }}",
+        "['a list']",
+        "'a text'",
+    ],
+)
+def test_metadata_that_cannot_be_said_is_left_out_and_loses_no_alarm(
+    bot: Bot, double: LaneDouble, metadata: str
+) -> None:
+    script = f"""
+        monitor = client
+        monitor.report_failure(failure(metadata: {metadata}))
+        answer(monitor.flush(20))
+    """
+    finish(bot(script, URL=double.url))
+    (item,) = double.items()
+    assert item["metadata"] == {"truncated": ["metadata"]}
+
+
 # --- Trouble ----------------------------------------------------------------------------------------------
 
 
@@ -182,7 +206,7 @@ def test_a_report_raises_nothing_and_returns_at_once(bot: Bot) -> None:
         loop_of = {}
         loop_of[:again] = loop_of
         evil = Class.new { def to_s = raise("evil") }.new
-        [nil, 1, {}, failure, failure(confidence: Float::NAN), failure(metadata: loop_of), failure(room_label: "\\xff"),
+        [nil, 1, {}, failure, failure(confidence: Float::NAN), failure(error: loop_of), failure(room_label: "\\xff"),
          failure(channel: evil), {"event_id" => "by string"}].each { |fields| monitor.report_failure(fields) }
         monitor.report_room_activity
         seconds = Process.clock_gettime(Process::CLOCK_MONOTONIC) - began

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -102,11 +103,16 @@ def test_a_database_that_is_not_there_is_named(db: None) -> None:
         f"postgresql://live:{SECRET}@host",
         f"postgresql://live:{SECRET}@host/",
         f"sqlite:///{SECRET}",
+        f"//live:{SECRET}@host/live",
+        f"'postgresql://live:{SECRET}@host/live'",
+        f"postgresql//live:{SECRET}@host/live",
     ],
 )
 def test_an_address_that_cannot_be_read_is_never_quoted(url: str) -> None:
-    with pytest.raises(ImproperlyConfigured) as caught:
+    with pytest.raises(ImproperlyConfigured) as caught, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
         read_url(url)
+    assert not warned
     assert "postgresql://user:password@host/name" in str(caught.value)
     assert SECRET not in str(caught.value)
 

@@ -11,16 +11,19 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import pytest
+from django.conf import settings
 from django.db import transaction
 from django.test import Client
 from django_scopes import scopes_disabled
 
 from alerts.api import pushes
+from console.http.callers import known_caller
 from orgs.models import User
 from tests.tenants import MARK, Tenant, browser, insiders, specialist, tenant
 from tests.test_tenancy import ALL, BODIES, PAGE_VERBS, Route, admin_path, filled, is_admin, is_of_nobody
 
 FORM, JSON, MULTIPART = "application/x-www-form-urlencoded", "application/json", "multipart/form-data; boundary=x"
+LOGIN = "/accounts/login/"
 DIGITS = "9" * 4400
 SPOILT = [
     *("", " ", "\x00", "a\x00b", DIGITS, "-1", "0", "²", "99999999999999999999", "1e999", "\u202e\ufeff\U0001f4a5"),
@@ -238,9 +241,35 @@ def test_a_number_of_an_address_is_bounded(ours: Tenant, callers: dict[str, Clie
             assert desk.get("/admin/orgs/" + path.format(number)).status_code in (200, 302)
 
 
+@pytest.mark.parametrize("cookie", ['"abcdefgh\\000"', '"abcdefgh\\377"', "short", "x" * 5000, '"', "\u00e9" * 32])
+def test_a_session_cookie_that_can_be_none_is_nobody(db: None, cookie: str) -> None:
+    """Mutation: the database is asked for whatever the cookie says."""
+    header = f"{settings.SESSION_COOKIE_NAME}={cookie}"
+    client = Client(raise_request_exception=False, headers={"Cookie": header})
+    asked = [client.get(path).status_code for path in ("/", LOGIN, "/admin/", "/api/alerts", "/readyz")]
+    assert asked == [302, 200, 302, 401, 200]
+    assert known_caller([(b"cookie", header.encode())]) is None
+
+
 def test_an_empty_assignment_is_shown_again_in_the_admin(callers: dict[str, Client]) -> None:
     answer = callers["a specialist"].post("/admin/orgs/assignment/add/")
     assert (answer.status_code, b"required" in answer.content) == (200, True)
+
+
+@pytest.mark.parametrize("key", ["\u00b2", "x", "-1", "[1]", "9" * 30, DIGITS])
+def test_a_reference_that_can_be_none_is_an_error_of_its_form(
+    ours: Tenant, callers: dict[str, Client], key: str
+) -> None:
+    """Mutation: the form that shows it again, or the action on the rows it names, asks the database for it."""
+    desk, pages = callers["a specialist"], ("agent", "assignment", "source", "supervisorrole")
+    for page in pages:
+        answer = desk.post(f"/admin/orgs/{page}/add/", {"org": key, "user": key, "role": key, "name": "x"})
+        assert (answer.status_code, b"errorlist" in answer.content) == (200, True)
+    inline = {"role_assignments-TOTAL_FORMS": 1, "role_assignments-INITIAL_FORMS": 0, "role_assignments-0-user": key}
+    assert desk.post(f"/admin/orgs/supervisorrole/{ours.assignment.role_id}/change/", inline).status_code in (200, 400)
+    for page, action in [("assignment", "delete_selected"), ("assignment", "confirm_selected"), ("user", "x")]:
+        chosen = {"action": action, "_selected_action": key}
+        assert desk.post(f"/admin/orgs/{page}/", chosen).status_code in (200, 302, 400)
 
 
 def test_a_bad_filter_of_the_export_is_400(callers: dict[str, Client]) -> None:

@@ -15,6 +15,7 @@ from console.ingest.bodies import AsgiScope, Message, Receive, Send
 from tests.ingest_server import Sender
 
 PATIENCE = 5.0
+LOGIN = "/accounts/login/"
 
 
 async def call(
@@ -103,6 +104,28 @@ async def test_a_page_s_body_is_bounded() -> None:
     assert (await call(slots, b"12345", b"67890"))[1]["length"] == "10"
     status, _, body = await call(slots, b"12345", b"678901")
     assert (status, json.loads(body)["error"]["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("text/plain; charset*=nope''%20", 415),
+        ("text/plain; x*=undefined''%20", 415),
+        ("multipart/form-data; boundary*=idna''%ff", 415),
+        ("multipart/form-data; boundary=x; charset=base64", 415),
+        ("multipart/form-data; boundary=x; charset=unicode_escape", 415),
+        ("multipart/form-data; boundary=x; charset=nope", 415),
+        ("multipart/form-data; boundary=x; charset=UTF-8", 403),  # read, and without a token
+        ("multipart/form-data; boundary=x", 403),
+        ("text/plain; charset=latin-1", 403),
+        ("", 403),
+    ],
+)
+def test_a_form_in_what_is_no_utf8_is_415(sender: Sender, content_type: str, status: int) -> None:
+    """Mutation: Django decodes by whatever encoding the sender names, before any of our code runs: 500."""
+    form = b'--x\r\nContent-Disposition: form-data; name="login"\r\n\r\n\\ud800\r\n--x--\r\n'
+    answer = sender.send(LOGIN, form, headers={"Content-Type": content_type, "Authorization": None})
+    assert answer.status == status
 
 
 async def test_a_page_s_body_that_does_not_arrive_takes_no_slot() -> None:

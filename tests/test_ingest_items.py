@@ -42,7 +42,7 @@ def refused(sent: Any, kind: check.ItemKind = check.EVENTS) -> tuple[str, str]:
         ({"event_id": 7.5}, "invalid_item", "event_id"),
         ({"event_id": True}, "invalid_item", "event_id"),
         ({"error": "boom"}, "invalid_item", "error"),
-        ({"error": {"type": 500}}, "invalid_item", "error.type"),
+        ({"error": {"type": 5.5}}, "invalid_item", "error.type"),
         ({"metadata": [1]}, "invalid_item", "metadata"),
         ({"message_count": True}, "invalid_item", "message_count"),
         ({"message_count": -1}, "invalid_item", "message_count"),

@@ -299,3 +299,10 @@ def test_the_run_of_an_event_is_stored_in_lower_case(sender: Sender) -> None:
     run = uuid4()
     assert sender.post(event(run_id=str(run).upper())).status == 201
     assert [stored.run_id for stored in events()] == [str(run)]
+
+
+def test_a_whole_number_for_a_text_is_taken_as_text(sender: Sender) -> None:
+    sent = [event(event_id="e-1", error={"type": 500, "message": 7}, channel=5, room_label=12)]
+    assert sender.post(sent).statuses == ["created"]
+    (stored,) = events()
+    assert (stored.error_type, stored.error_message, stored.channel, stored.room.label) == ("500", "7", "5", "12")

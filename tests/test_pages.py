@@ -57,6 +57,17 @@ def test_a_supervisor_sees_the_alerts_of_their_orgs_and_no_others(org: Org) -> N
     assert set(rows(everything)) == {str(mine.pk), str(foreign.pk)}
 
 
+@pytest.mark.parametrize("broken", [{"signals": [{"nonsense": 1}]}, {"signals": "text"}, {"severity": "purple"}])
+def test_an_alert_that_cannot_be_shown_hides_no_other(scene: Scene, broken: dict[str, Any]) -> None:
+    scene.fails(room="broken")
+    scene.fails(room="sound", room_label="Ibu Sari")
+    Alert.objects.filter(room__room_id="broken").update(**broken)
+    shown = signed_in(scene.people[0])
+    for address in ("/", "/?partial=feed"):
+        assert len(rows(shown.get(address))) == 1
+    assert "sound" in [one["room_id"] for one in shown.get("/api/alerts").json()["results"]]
+
+
 def test_a_row_says_what_fails_how_long_who_and_what_to_tap(scene: Scene) -> None:
     scene.fails(room_label="Ibu Sari", channel="WhatsApp", agent_version="2.9.1")
     pushes_are_sent()

@@ -63,6 +63,8 @@ def chat(scene):
         ("agent", {"sender_type": "Models::Contact"}),
         ("agent", {"is_campaign": "true"}),
         ("agent", {"is_campaign": 1}),
+        ("agent", {"is_campaign": "t"}),
+        ("agent", {"is_campaign": 1.0}),
         ("agent", {"status": "failed"}),
         ("bot", {"sender_type": None}),
     ],

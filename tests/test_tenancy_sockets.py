@@ -144,7 +144,7 @@ async def test_an_origin_is_ours_by_our_own_word_not_by_the_requests_host(
     await socket.disconnect()
 
 
-@pytest.mark.parametrize("cookie", ["", "no-such-session"])
+@pytest.mark.parametrize("cookie", ["", "no-such-session", '"abcdefgh\\000"'])
 async def test_nobody_is_refused(cookie: str, transactional_db: None, fresh_hub: None) -> None:
     accepted, _ = await Socket(cookie).connect(timeout=10)
     assert not accepted

@@ -182,6 +182,18 @@ def test_the_undo_of_an_earlier_snooze_leaves_the_later_one_and_is_not_brought_b
     assert scene.alert().assigned_to is None
 
 
+@pytest.mark.parametrize("first_to_undo", [0, 1])
+def test_two_who_snoozed_undo_in_either_order(scene, first_to_undo):
+    scene.fails("agent_error")
+    for minutes, who in ((30, 0), (60, 1)):
+        actions.snooze(scene.alert().pk, scene.people[who], in_minutes(minutes))
+    later = scene.alert().snoozed_until
+    actions.undo(scene.alert().pk, scene.people[first_to_undo])
+    assert (scene.alert().snoozed_until == later) == (first_to_undo == 0)
+    actions.undo(scene.alert().pk, scene.people[1 - first_to_undo])
+    assert scene.alert().snoozed_until is None
+
+
 def test_undoing_take_goes_back_to_acknowledged_and_release_lets_go_of_both(scene):
     rina = scene.people[0]
     scene.fails("agent_error")

@@ -72,26 +72,26 @@ def standing_resolution(alert: Alert) -> UndoableAct | None:
 
 
 def take_back(alert: Alert, kept: UndoableAct) -> bool:
-    """Undo `kept`, which is used up then; whether that gave anything back.
+    """Undo `kept`, which is used up then; whether that gave anything back, now or when a later act is undone.
 
     A field that a later act changed once more is that act's to give back: to what was before both.
     """
     place = alert.undoable.index(kept)
     later = alert.undoable[place + 1 :]
     alert.undoable = [*alert.undoable[:place], *later]
-    given = _hold_before(alert, kept)
+    given, left_to_later = _hold_before(alert, kept), False
     for name, (was, left) in kept["alert"].items():
         if name in HOLD:
             continue
         heir = next((one["alert"][name] for one in later if name in one["alert"]), None)
         if heir is not None and heir[0] == left:
-            heir[0] = was
+            heir[0], left_to_later = was, True
         elif _plain(getattr(alert, name)) == left:
             given[name] = was
     _give(alert, given)
     if alert.room is not None:
         _give(alert.room, kept["room"])
-    return bool(given)
+    return bool(given) or left_to_later
 
 
 def _hold_before(alert: Alert, kept: UndoableAct) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Act(ScopedAPIView):
 
 
 def _fresh(pk: UUID) -> shapes.AlertShape:
-    return shapes.alert_list([shapes.for_answer(Alert.objects).get(pk=pk)])[0]
+    return shapes.alert_summary(shapes.for_answer(Alert.objects).get(pk=pk))
 
 
 def _plain(do: Callable[[UUID, User], object]) -> type[Act]:

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import QuerySet
 
+from alerts.faults import PASSING, report
 from alerts.models import Alert, FailureEvent, Push, Signal, Transition
 from orgs.models import Severity, User
 from orgs.shapes import Amount, ErrorPart, S, Shape, Uri, UtcTime, Whole, about, one_of, shape_of
@@ -171,8 +172,16 @@ def for_answer(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
 
 
 def alert_list(alerts: Sequence[Alert]) -> list[Any]:
-    """One struct for each alert of `for_answer`."""
-    return [_alert(AlertShape, alert) for alert in alerts]
+    """One struct for each alert of `for_answer`. A broken one is left out, so that the others can be read."""
+    made = []
+    for alert in alerts:
+        try:
+            made.append(alert_summary(alert))
+        except PASSING:
+            raise
+        except Exception as error:  # noqa: BLE001 - one alert; the log says which
+            report("alert_unreadable", error, alert=str(alert.pk))
+    return made
 
 
 def alert_detail(alert: Alert) -> AlertDetailShape:
@@ -189,6 +198,11 @@ def alert_detail(alert: Alert) -> AlertDetailShape:
         ],
         pushes=[_push(AlertPushShape, push) for push in reversed(pushes)],
     )
+
+
+def alert_summary(alert: Alert) -> AlertShape:
+    """The struct of one alert of `for_answer`."""
+    return _alert(AlertShape, alert)
 
 
 def _alert(kind: type[S], alert: Alert, **more: Any) -> S:

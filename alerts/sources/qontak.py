@@ -109,8 +109,7 @@ def _message(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact) ->
     message_id = _text(payload.get("id"), ID_LENGTH - len("message:"))
     if not message_id:
         raise _NotUnderstood("no_id", "id")
-    is_campaign = payload.get("is_campaign")
-    if is_campaign is True or _text(is_campaign).lower() in ("true", "1", "yes"):
+    if _is_true(payload.get("is_campaign")):
         return []
     who = _sender(payload)
     channel = _text(room.get("channel"))
@@ -126,6 +125,11 @@ def _message(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact) ->
             text=mask_cut(_text(payload.get("text"), WHOLE), TEXT_LENGTH) if who == "customer" else "",
         )
     ]
+
+
+def _is_true(value: Any) -> bool:
+    """Whatever is no clear no: an alarm that a broadcast would stop is worth more than a stop that comes by itself."""
+    return bool(value) and _text(value).lower() not in ("false", "0", "no", "f", "n", "null", "none")
 
 
 def _sender(payload: Mapping[str, Any]) -> str:
@@ -145,7 +149,7 @@ def _sender(payload: Mapping[str, Any]) -> str:
 
 def _of_room(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact, now: datetime) -> list[Fact]:
     """That the room is assigned, once per session, or resolved, once per resolution: every message repeats it."""
-    status = _text(room.get("status"))
+    status = _text(room.get("status")).lower()
     if status == "assigned":
         session = _text(room.get("session_at") or room.get("created_at"), MOMENT)
         human = ""

@@ -1,6 +1,7 @@
 """The one ASGI application: sockets to the feed, machine writes to the lane, everything else to Django."""
 
 import asyncio
+import codecs
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.asgi import get_asgi_application
+from django.utils.http import parse_header_parameters
 
 django: Any = get_asgi_application()
 
@@ -60,6 +62,7 @@ class Slots:
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         body, answer = Body(scope["headers"], receive), _Answer(send)
         try:
+            _check_type(scope["headers"])
             content = await self._read(scope, body)
             async with self._slot():
                 await self._app(scope, _whole(content, receive), answer)
@@ -96,6 +99,21 @@ class Slots:
             yield
         finally:
             self._slots.release()
+
+
+def _check_type(headers: list[tuple[bytes, bytes]]) -> None:
+    """Django decodes a Content-Type and its form by what either says it is written in, be it no encoding of texts.
+
+    Raises Refusal (415).
+    """
+    given = b",".join(value for name, value in headers if name == b"content-type").decode("latin-1")
+    try:
+        kind, parameters = parse_header_parameters(given)
+        in_utf8 = codecs.lookup(parameters.get("charset", "utf-8")).name == "utf-8"
+    except (LookupError, ValueError):  # its own parameters name an encoding (RFC 2231)
+        kind, in_utf8 = "", False
+    if not in_utf8 and kind in ("", "multipart/form-data"):
+        raise Refusal(415, "unsupported_type", "This Content-Type cannot be read. Send UTF-8.")
 
 
 def _whole(content: bytes, receive: Receive) -> Receive:

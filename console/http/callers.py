@@ -2,9 +2,9 @@
 
 from django.conf import settings
 from django.contrib.auth import get_user
-from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest, parse_cookie
 
+from console.http.sessions import SessionStore
 from console.ingest import keys
 from console.ingest.decode import Refusal
 from console.ingest.work import database
@@ -29,10 +29,7 @@ def _key(authorization: str) -> str | None:
 
 
 def _person(cookie: str) -> str | None:
-    session_key = parse_cookie(cookie).get(settings.SESSION_COOKIE_NAME, "")
-    if not session_key.isalnum():
-        return None
     request = HttpRequest()
-    request.session = SessionStore(session_key)
+    request.session = SessionStore(parse_cookie(cookie).get(settings.SESSION_COOKIE_NAME))
     user = get_user(request)
     return f"person {user.pk}" if user.is_authenticated else None

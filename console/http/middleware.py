@@ -6,14 +6,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from itertools import chain
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
 from django.contrib.auth import logout
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django_structlog.middlewares import RequestMiddleware
+from django_structlog.signals import bind_extra_request_metadata
 
 from console.pages import errors
 from orgs.logs import route
@@ -114,7 +117,7 @@ def _extend(request: HttpRequest) -> None:
 
 
 class RequestLog(RequestMiddleware):
-    """Logs when a request begins and ends, by method and route: its path and query may hold secrets.
+    """Logs when a request begins and ends, by method and route: its path, query and headers may hold secrets.
 
     The address is the one that `console/http/proxies.py` vouches for; a forwarded header says what its sender likes.
     """
@@ -126,3 +129,8 @@ class RequestLog(RequestMiddleware):
     @staticmethod
     def format_request(request: HttpRequest) -> str:
         return f"{request.method} {route(request)}"
+
+
+@receiver(bind_extra_request_metadata, sender=RequestLog)
+def _leave_headers_out(log_kwargs: dict[str, Any], **_: Any) -> None:
+    del log_kwargs["user_agent"]

@@ -73,13 +73,12 @@ def judged(raw: Mapping[str, Any], struct: type[msgspec.Struct], flags: set[str]
 
 
 def id_text(value: Any) -> Any:
-    """A whole number that stands for an id as text; everything else as it is."""
+    """A whole number that stands for an id or a text (an HTTP status as the type of an error) as text."""
     return str(value) if type(value) is int else value
 
 
 def _string(value: Any, holds: Holds, path: str, flags: set[str]) -> Any:
-    if holds.what in ("token", "identifier"):
-        value = id_text(value)
+    value = id_text(value)
     if not isinstance(value, str):
         return value  # of the wrong type: refused as such
     if holds.what == "text":

@@ -17,6 +17,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from alerts.decide import RANK
+from alerts.faults import PASSING, report
 from alerts.models import Alert, Push, Transition
 from console.live.filters import TEXT, holder_of, traits_of
 from console.text import sentences
@@ -285,9 +286,16 @@ def _modifier(alert: Alert, late: bool) -> str:
 
 
 def views(alerts: Sequence[Alert], now: datetime) -> list[dict[str, Any]]:
-    """Contexts for the rows of these alerts, in their order."""
-    facts = facts_of(alerts)
-    return [view_of(alert, facts, now) for alert in alerts]
+    """Contexts for the rows of these alerts, in their order. A broken one is left out, so that the others show."""
+    facts, made = facts_of(alerts), []
+    for alert in alerts:
+        try:
+            made.append(view_of(alert, facts, now))
+        except PASSING:
+            raise
+        except Exception as error:  # noqa: BLE001 - one alert's row; the log says which
+            report("row_broken", error, alert=str(alert.pk))
+    return made
 
 
 def render_rows(alert_ids: Sequence[UUID], languages: Iterable[str]) -> dict[str, dict[UUID, FeedRow]]:

@@ -1,11 +1,13 @@
 """What the admin pages of this project share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.forms.models import BaseInlineFormSet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -17,7 +19,23 @@ from orgs import history
 SHOWN = 500  # changes on a history page
 
 
-class TrackedAdmin(admin.ModelAdmin):
+class ReferenceSelect(AutocompleteSelect):
+    """Shows a form again without what no reference can be; Django would ask the database for it."""
+
+    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
+        return super().optgroups(name, [one for one in value if _can_name(self.field.related_model, one)], attr)
+
+
+class References:
+    """For admins and inlines: their references that are searched for are of the kind above."""
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):  # type: ignore[attr-defined]
+            kwargs.setdefault("widget", ReferenceSelect(db_field, self.admin_site))  # type: ignore[attr-defined]
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
+
+
+class TrackedAdmin(References, admin.ModelAdmin):
     """Its History page shows what the database recorded: changes by the shell and deletions too."""
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -25,6 +43,11 @@ class TrackedAdmin(admin.ModelAdmin):
         suggested: dict[str, Any] = super().get_changeform_initial_data(request)
         related = {field.name: field.related_model for field in self.opts.get_fields()}
         return {name: value for name, value in suggested.items() if _can_name(related.get(name), value)}
+
+    def response_action(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:  # type: ignore[override]
+        if not _can_name(self.model, request.POST.getlist(ACTION_CHECKBOX_NAME)):
+            raise BadRequest("no row has such a key")
+        return super().response_action(request, queryset)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -100,7 +123,7 @@ class LabelledFormSet(BaseInlineFormSet):
             widget.attrs.setdefault("aria-label", field.label)
 
 
-class Rows(admin.TabularInline):
+class Rows(References, admin.TabularInline):
     """Rows of another table on the page of what they belong to."""
 
     formset = LabelledFormSet

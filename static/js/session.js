@@ -26,6 +26,7 @@ export async function look(said = words.signed_in_as) {
   document.body.setAttribute("hx-headers", headers);
   const token = JSON.parse(headers)["X-CSRFToken"];
   for (const field of document.querySelectorAll("[name=csrfmiddlewaretoken]")) field.value = token;
+  dispatchEvent(new Event("lm:signed-in"));
   return "same";
 }
 

@@ -28,7 +28,16 @@ export class Feed extends EventTarget {
     addEventListener("online", () => this.open());
     addEventListener("pagehide", () => this.socket?.close());
     addEventListener("pageshow", (event) => event.persisted && this.open());
+    addEventListener("lm:signed-in", () => this.goOn());
+    document.addEventListener("visibilitychange", () => !document.hidden && this.signedOut && look());
     setInterval(() => this.watch(), 1000);
+    this.open();
+  }
+
+  // Somebody signed out, and the same person in again, both in another tab.
+  goOn() {
+    if (!this.signedOut) return;
+    this.signedOut = false;
     this.open();
   }
 

@@ -83,6 +83,19 @@ def test_a_board_whose_session_was_followed_by_another_goes_on(site: Site) -> No
     expect(page.get_by_text("You are signed out.")).to_have_count(0)
 
 
+def test_a_board_that_was_signed_out_goes_on_with_the_act_of_who_signed_in_again_elsewhere(site: Site) -> None:
+    site.fails("r1")
+    page = site.board()
+    page.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+    Session.objects.all().delete()
+    expect(page.get_by_text("You are signed out.")).to_be_visible(timeout=40_000)
+    log_in_elsewhere(page.context, site.scene.people[0])
+    take_on_the_board(site, page)
+    expect(page.get_by_text("You are signed out.")).to_be_hidden()
+    live(page)
+    was_refused_once(site)
+
+
 def test_a_board_whose_scripts_did_not_start_says_so(site: Site) -> None:
     site.fails("r1")
     page = site.page(site.scene.people[0])

@@ -7,6 +7,7 @@ import numbers
 import re
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -23,6 +24,7 @@ NAMES = {
     "actor_sso_id", "actor_external_id",
 }  # fmt: skip
 METADATA = 8 * 1024  # bytes of its JSON
+DEPTH = 24  # of what is nested in metadata; the service takes 32 of a whole request
 ODD = re.compile("[\x00\ud800-\udfff]")  # what no database keeps as text, and half an emoji
 
 
@@ -44,7 +46,7 @@ def fit(fields: Mapping[str, Any]) -> dict[str, Any]:
 def _fitted(name: str, value: Any, changed: list[str]) -> Any:
     if name in NAMES and isinstance(value, numbers.Integral) and not isinstance(value, bool):
         return str(int(value))
-    if name == "metadata" and isinstance(value, Mapping):
+    if name == "metadata":
         return _metadata(value, changed)
     if name in TEXTS:
         return _text(name, value, changed)
@@ -81,20 +83,26 @@ def _clean(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
 
 
-def _metadata(value: Mapping[Any, Any], changed: list[str]) -> dict[Any, Any]:
-    made: dict[Any, Any] = _clean_within(value, changed)
-    if _size(made) <= METADATA:
-        return made
+def _metadata(value: Any, changed: list[str]) -> dict[Any, Any]:
+    """What is no object, cannot be said in JSON, or is too deep or too large is left out whole."""
+    with suppress(Exception):  # theirs, and no reason to lose the alarm
+        made = _clean_within(value, changed, DEPTH)
+        if isinstance(made, dict) and _size(made) <= METADATA:
+            return made
     if "metadata" not in changed:
         changed.append("metadata")
     return {}
 
 
-def _clean_within(value: Any, changed: list[str]) -> Any:
+def _clean_within(value: Any, changed: list[str], depth: int) -> Any:
+    if depth < 0:
+        raise ValueError("too deep")
     if isinstance(value, Mapping):
-        return {_clean_within(key, changed): _clean_within(inner, changed) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_clean_within(inner, changed) for inner in value]
+        return {
+            _clean_within(key, changed, depth): _clean_within(inner, changed, depth - 1) for key, inner in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_clean_within(inner, changed, depth - 1) for inner in value]
     if not isinstance(value, str):
         return value
     made = _clean(value)
@@ -104,7 +112,9 @@ def _clean_within(value: Any, changed: list[str]) -> Any:
 
 
 def _size(metadata: Mapping[Any, Any]) -> int:
-    return len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":"), default=say).encode())
+    """Bytes of its JSON. Raises what json does, for what is none."""
+    said = json.dumps(metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=say)
+    return len(said.encode())
 
 
 def say(value: object) -> object:

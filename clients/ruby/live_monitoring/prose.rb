@@ -14,6 +14,7 @@ class LiveMonitoring
     NAMES = %w[event_id activity_id org_id agent_name agent_version room_id run_id channel
                actor_sso_id actor_external_id].freeze
     METADATA = 8 * 1024 # bytes of its JSON
+    DEPTH = 24 # of what is nested in metadata; the service takes 32 of a whole request
     UNREADABLE = "\ufffd"
 
     module_function
@@ -22,7 +23,7 @@ class LiveMonitoring
     # name belongs. What was changed for that is named in metadata.truncated, where the caller's own leaves room.
     def fit(fields)
       changed = []
-      item = plain(fields).compact.to_h { |name, value| [name, fitted(name, value, changed)] }
+      item = fields.transform_keys(&:to_s).compact.to_h { |name, value| [name, fitted(name, value, changed)] }
       metadata = item.fetch("metadata", {})
       return item if changed.empty? || !metadata.is_a?(Hash)
 
@@ -43,10 +44,12 @@ class LiveMonitoring
     end
 
     def fitted(name, value, changed)
+      return metadata(value, changed) if name == "metadata"
+
+      value = plain(value)
       return value.to_s if NAMES.include?(name) && value.is_a?(Integer)
       return text(name, value, changed) if TEXTS.key?(name)
       return value unless value.is_a?(Hash)
-      return metadata(value, changed) if name == "metadata"
 
       value.to_h do |inner, one|
         path = "#{name}.#{inner}"
@@ -62,10 +65,17 @@ class LiveMonitoring
       "#{made[0, TEXTS[name] - 1]}…"
     end
 
+    # What is no object, cannot be said in JSON, or is too deep or too large is left out whole.
     def metadata(value, changed)
-      made = clean_within(value, changed)
-      return made if size(made) <= METADATA
+      made = clean_within(plain(value), changed)
+      return made if made.is_a?(Hash) && size(made) <= METADATA
 
+      left_out(changed)
+    rescue StandardError, SystemStackError # theirs, and no reason to lose the alarm
+      left_out(changed)
+    end
+
+    def left_out(changed)
       changed << "metadata"
       {}
     end
@@ -95,7 +105,7 @@ class LiveMonitoring
     end
 
     def size(metadata)
-      JSON.generate(metadata).bytesize
+      JSON.generate(metadata, max_nesting: DEPTH).bytesize
     end
   end
   private_constant :Prose

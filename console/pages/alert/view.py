@@ -22,7 +22,7 @@ from alerts import actions
 from alerts.links import room_url
 from alerts.models import Alert
 from console.live.hub import checksums
-from console.live.rows import facts_of, for_rows, ladder, name_of, view_of, views
+from console.live.rows import facts_of, for_rows, ladder, name_of, view_of
 from console.pages.access import sent_back, signed_in, signed_in_user
 from console.pages.alert import timeline
 from console.text import hops
@@ -159,7 +159,7 @@ def _answer(request: HttpRequest, alert_id: UUID, said: str, undo: str, status: 
         response = _page(request, found, status)
     else:
         with read_by(signed_in_user(request)):
-            context = {"row": views([found], clock.now())[0]}
+            context = {"row": view_of(found, facts_of([found]), clock.now())}
             response = render(request, "pages/board/_row.html", context, status=status)
     label = _("Undo") if undo else ""
     response["HX-Trigger"] = json.dumps({"lm:toast": {"text": said, "undo": undo, "label": label}})

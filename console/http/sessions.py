@@ -1,0 +1,11 @@
+"""Sessions in the database, as Django keeps them."""
+
+from django.contrib.sessions.backends import db
+
+
+class SessionStore(db.SessionStore):
+    """Looks only for keys that can be one: a cookie may say anything, also what PostgreSQL cannot be asked for."""
+
+    def __init__(self, session_key: str | None = None) -> None:
+        can_be_one = session_key and session_key.isascii() and session_key.isalnum()
+        super().__init__(session_key if can_be_one else None)
