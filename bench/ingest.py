@@ -42,7 +42,7 @@ COMMITS, COPIES, COPIED = 2000, 20, 1000  # of one round: rows committed alone; 
 ROUNDS = 3
 GROWTH = 64  # MB the web process may grow after it is warm
 # Half of what was measured on two idle cores, 2026-11-22; see docs/benchmarks.md.
-FLOORS = {"single / raw commits": 0.0055, "batch / COPY": 0.0019, "client / batch": 0.23}
+FLOORS = {"single / raw commits": 0.003, "batch / COPY": 0.0019, "client / batch": 0.23}
 
 numbers = count()
 
