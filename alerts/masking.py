@@ -14,7 +14,8 @@ from stdnum.id import nik, npwp
 
 HIDDEN_MARKS = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff\ufffd"  # drawn as nothing, or as something lost
 OF_MAIL, OF_HOST = rf"[\w.%+'{HIDDEN_MARKS}-]", rf"[\w{HIDDEN_MARKS}-]"
-EMAIL = re.compile(rf"(?<!{OF_MAIL}){OF_MAIL}++@{OF_HOST}++(?:\.{OF_HOST}++)++")
+ADDRESS = rf"@{OF_HOST}++(?:\.{OF_HOST}++)++"
+EMAIL = re.compile(rf"(?<!{OF_MAIL}){OF_MAIL}++{ADDRESS}(?:{OF_MAIL}*+{ADDRESS})*+")  # one right behind another too
 BEARER = re.compile(r"(?i)(?<![a-z])(bearer)[ \t]++[\w.~+/=-]{16,}+")
 JWT = re.compile(r"(?<![\w-])eyJ[\w-]{5,}+\.[\w-]++(?:\.[\w-]++)?+")
 OUR_KEY = re.compile(r"(?<![A-Za-z0-9])(?:[A-Za-z0-9]{8}|[0-9a-f]{16})\.[\w-]{43}(?![\w-])")  # also a webhook's token

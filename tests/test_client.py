@@ -108,7 +108,7 @@ def test_what_poisons_a_request_is_found_and_its_neighbours_are_stored(client: C
     for _ in range(40):
         deep = {"in": deep}
     for number in range(20):
-        client.report_failure(**failure(event_id=f"e-{number}", metadata=deep if number == 13 else None))
+        client.report_failure(**failure(event_id=f"e-{number}", confidence=deep if number == 13 else None))
     assert client.flush() == (19, 1, 0, 0)
     assert [(problem.item_id, problem.code) for problem in problems] == [("e-13", "too_deep")]
 
