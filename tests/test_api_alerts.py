@@ -12,9 +12,10 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
-from django_scopes import scope, scopes_disabled
+from django_scopes import scopes_disabled
 
 from alerts.models import Alert, FailureEvent, Push, Transition
+from orgs.auth import OrgIds, within
 from orgs.models import Org
 from tests.api_client import signed_in, supervisor_of, with_key
 from tests.factories import AgentFactory, AlertFactory, OrgFactory, PushFactory, RoomFactory, SourceFactory, UserFactory
@@ -396,19 +397,19 @@ def test_a_crash_leaves_no_scope_behind(org: Org, monkeypatch: pytest.MonkeyPatc
     inside: list[Any] = []
 
     @contextmanager
-    def watched(**dimensions: Any) -> Iterator[None]:
-        inside.append(dimensions)
+    def watched(org_ids: OrgIds) -> Iterator[None]:
+        inside.append(org_ids)
         try:
-            with scope(**dimensions):
+            with within(org_ids):
                 yield
         finally:
             inside.pop()
 
     def crash(*_: Any) -> None:
-        assert inside == [{"org": [org.pk]}]
+        assert inside == [OrgIds.of([org.pk])]
         raise ZeroDivisionError
 
-    monkeypatch.setattr("orgs.auth.scope", watched)
+    monkeypatch.setattr("orgs.api.within", watched)
     monkeypatch.setattr("orgs.api.page", crash)
     with pytest.raises(ZeroDivisionError) as error:  # holds the traceback, and with it the view
         signed_in(supervisor_of(org)).get("/api/alerts")

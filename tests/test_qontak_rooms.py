@@ -100,7 +100,7 @@ def test_a_campaign_or_an_unknown_sender_gives_no_room_back(scene, chat, clock):
 def test_the_delivery_page_says_what_did_not_arrive_and_which_time_was_not_believed(scene, chat):
     chat.tells(("agent", 60, {"status": "failed", "created_at": 1763607480}))
     (said,) = words.told(WebhookDelivery.objects.get(), {})
-    assert "it did not reach the customer; its time is not to be trusted" in said
+    assert "it did not reach the customer; its time cannot be trusted" in said
 
 
 # --- what reached the customer ---------------------------------------------------------------------------------------
