@@ -23,7 +23,7 @@ from orgs.models import User
 
 
 class Board:
-    """A browser's socket. `chain` is what feed.js keeps: org -> checksum."""
+    """A browser's socket. `chain` is what board.js keeps: org -> checksum."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
