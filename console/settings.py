@@ -86,7 +86,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "console.http.middleware.TextMiddleware",
-    "servestatic.middleware.ServeStaticMiddleware",
+    # Elsewhere console/http/asgi.py answers for what was collected; this one lists every file for each handler.
+    *(["servestatic.middleware.ServeStaticMiddleware"] if DEBUG else []),
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -153,8 +153,14 @@ class Venv:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without what would make another Python look in the wrong places."""
-    strangers = {"PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"}
+    """This process's environment without what would make another Python look in the wrong places.
+
+    Nor may a Python forget what it compiled: each of the many processes would compile all of it anew.
+    """
+    strangers = {
+        *("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"),
+        "PYTHONDONTWRITEBYTECODE",
+    }
     return {name: value for name, value in os.environ.items() if name not in strangers}
 
 

@@ -183,7 +183,7 @@ def _static_headers(headers: Any, path: str, url: str) -> None:
 def _with_static(app: App) -> App:
     """Static files answered in front of the slots; those with a hash in their name may be kept for ever.
 
-    Where nothing was collected, Django's middleware finds them in the source.
+    In development nothing is collected, and Django's middleware finds them in the source.
     """
     if not Path(settings.STATIC_ROOT).is_dir():
         return app
