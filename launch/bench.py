@@ -11,9 +11,7 @@ from launch.venv import ROOT
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code is the benchmark's: not 0 if it missed its floor. Raises LaunchError for an unknown name."""
-    # A module of bench/ can be run if it has a --small size.
-    modules = (ROOT / "bench").glob("*.py")
-    known = sorted(path.stem for path in modules if '"--small"' in path.read_text("utf-8"))
+    known = benchmarks()
     if not arguments or arguments[0] in ("-h", "--help"):
         say(f"usage: bin/bench NAME [--small] [options of that benchmark]\n\nNAME: {', '.join(known)}")
         return 0
@@ -21,3 +19,8 @@ def main(arguments: Sequence[str]) -> int:
     if name not in known:
         raise LaunchError(f"No benchmark is called {name}: there are {', '.join(known)}.")
     return run_on_own_engines("bench", ["-m", f"bench.{name}", *rest], {}, durable=True)
+
+
+def benchmarks() -> list[str]:
+    """The modules of bench/ that can be run: those with a --small size."""
+    return sorted(path.stem for path in (ROOT / "bench").glob("*.py") if '"--small"' in path.read_text("utf-8"))
