@@ -1,4 +1,4 @@
-"""How each process begins: the settings, the database and its schema are looked at; what is wrong is one sentence."""
+"""Starts each process: looks at settings, database and schema, and says in one sentence what is wrong."""
 
 import sys
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _look_at_schema(command: str) -> None:
-    """Old code on new tables would write what they no longer mean. Raises Unusable."""
+    """Stop old code on new tables: it would write what they no longer mean. Raises Unusable."""
     schema = look()
     if schema.ahead:
         raise Unusable(AHEAD.format(", ".join(schema.ahead)))

@@ -33,11 +33,11 @@ SECURE = _base.scheme == "https"
 
 _name = f"[{_base.hostname}]" if ":" in _base.hostname else _base.hostname
 _loopback = ["127.0.0.1", "localhost", "[::1]"]
-# Loopback is a name of this service only where people use it there: elsewhere a Host of that kind is a forgery.
+# We accept a loopback Host only where BASE_URL is a loopback address; elsewhere somebody forged it.
 ALLOWED_HOSTS = [_name, *env.list("ALLOWED_HOSTS", default=_loopback if _name in _loopback else [])]
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[BASE_URL])
 
-# --- Proxies in front (console/http/proxies.py): how many append to X-Forwarded-For, and whence the nearest connects
+# --- Proxies in front (console/http/proxies.py): how many append to X-Forwarded-For, and where the nearest comes from
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=1 if env.bool("BEHIND_PROXY", default=False) else 0)
 _private = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
 try:
@@ -77,7 +77,7 @@ INSTALLED_APPS = [
     "alerts",
     "console",
 ]
-# Production has nothing of the demo: its commands are there in demo mode, and where one of them is what runs.
+# Production does not load the demo: we load it in demo mode, and when one of its commands runs.
 if DEMO or sys.argv[1:2] in (["demo_setup"], ["simulate"], ["standins"]):
     INSTALLED_APPS.append("demo")
 
@@ -124,19 +124,15 @@ TEMPLATES = [
 
 # --- PostgreSQL: the truth -------------------------------------------------------------------------------------
 DATABASES = {"default": database.read_url(env.str("DATABASE_URL"))}
-DATABASES["default"].update(
-    ENGINE="django.db.backends.postgresql", CONN_MAX_AGE=0, CONN_HEALTH_CHECKS=False, ATOMIC_REQUESTS=False
-)
-DATABASES["default"].setdefault("OPTIONS", {})
 DB_POOL_MAX = env.int("DB_POOL_MAX", default=24)
-DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 0, "max_size": DB_POOL_MAX, "timeout": 3.0}
-DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 3)
+_pool = {"min_size": 0, "max_size": DB_POOL_MAX, "timeout": 3.0}
+_options = {"connect_timeout": 3} | DATABASES["default"].get("OPTIONS", {}) | {"pool": _pool}
+DATABASES["default"] |= {"ENGINE": "django.db.backends.postgresql", "OPTIONS": _options}
+DATABASES["default"] |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": False, "ATOMIC_REQUESTS": False}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Log-in rate limits live in the default cache: in the database, so that Redis down does not break log-in.
-CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"},
-}
+# The default cache holds the log-in rate limits. It is in the database, so people can log in while Redis is down.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
 
 # --- Valkey/Redis: speed, never truth -----------------------------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
@@ -169,16 +165,10 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # Redis may be away for hours; the dispatcher sweeps meanwhile
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "live"
+_every = {"sweep_pushes": 5, "run_timers": 5, "work_deliveries": 5, "watch_sources": 60, "ask_push_tokens": 600}
 CELERY_BEAT_SCHEDULE = {
-    "sweep pushes": {"task": "alerts.tasks.sweep_pushes", "schedule": 5.0, "options": {"expires": 5}},
-    "sweep timers": {"task": "alerts.tasks.run_timers", "schedule": 5.0, "options": {"expires": 5}},
-    "work deliveries": {"task": "alerts.tasks.work_deliveries", "schedule": 5.0, "options": {"expires": 5}},
-    "watch sources": {"task": "alerts.tasks.watch_sources", "schedule": 60.0, "options": {"expires": 60}},
-    "ask push tokens": {
-        "task": "alerts.tasks.ask_push_tokens",
-        "schedule": 600.0,
-        "options": {"expires": 600},
-    },
+    task: {"task": f"alerts.tasks.{task}", "schedule": float(seconds), "options": {"expires": seconds}}
+    for task, seconds in _every.items()
 }
 CELERY_TIMEZONE = "UTC"
 
@@ -188,12 +178,7 @@ AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "CommonPasswordValidator", "NumericPasswordValidator")
-] + [
-    {
-        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
-        "OPTIONS": {"min_length": 10},
-    }
-]
+] + [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}}]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "board"
 LOGOUT_REDIRECT_URL = "account_login"
@@ -205,7 +190,7 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_PREVENT_ENUMERATION = True
-ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody gets mail from here who is not known here
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # we send mail only to people we know
 ACCOUNT_EMAIL_SUBJECT_PREFIX = f"[{_base.hostname}] "  # not the Host of whoever asked for the mail
 # The first key is (address, account), so that a stranger elsewhere locks nobody out; the last is the account alone.
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key", "login_failed_anywhere": "100/h/key"}
@@ -229,8 +214,6 @@ LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("id", _("Bahasa Indonesia"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 LANGUAGE_COOKIE_NAME = "language"
-USE_I18N = True
-USE_TZ = True
 TIME_ZONE = "UTC"
 
 # --- Static files ----------------------------------------------------------------------------------------------------
@@ -306,7 +289,6 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "orgs.errors.exception_handler",
-    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {
     "ENABLE_DJANGO_DEPLOY_CHECK": False,  # it guesses at views; tests/test_openapi.py holds the document
@@ -343,7 +325,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "django": {"handlers": []},  # its own would mail and print what `logs.cut` leaves out
-        # Two lines for each sweep of an idle service, 11 MB a day.
+        # These log two lines for each sweep: 11 MB a day on an idle service.
         **{name: {"level": "WARNING"} for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat")},
     },
 }

@@ -51,15 +51,18 @@ def prepare(folder: Path, sockets: Path, venv: Venv, given: Mapping[str, str], d
     """Find the engines and make their folders. Raises LaunchError with the way out."""
     own: list[Engine] = []
     if not given.get("DATABASE_URL"):
-        own.append(_postgres(folder, sockets, venv, durable))
+        available = postgres.find(venv.packages)
+        cluster = postgres.prepare(folder / "postgres", sockets / "postgres", available)
+        own.append(Engine(cluster.program(durable), cluster.is_ready, cluster.url, cluster.label))
     if not given.get("REDIS_URL"):
-        own.append(_valkey(sockets, venv))
+        server, origin = valkey.find(venv.packages)
+        place = sockets / "valkey"
+        place.mkdir(mode=0o700, exist_ok=True)
+        cache = valkey.Cache(server, place / "valkey.sock", origin)
+        own.append(Engine(cache.program(), cache.is_ready, cache.url, cache.label))
     urls = {engine.program.name: engine.url for engine in own}
-    return Engines(
-        database_url=urls.get("postgres") or given["DATABASE_URL"],
-        redis_url=urls.get("valkey") or given["REDIS_URL"],
-        own=tuple(own),
-    )
+    database_url, redis_url = urls.get("postgres") or given["DATABASE_URL"], urls.get("valkey") or given["REDIS_URL"]
+    return Engines(database_url, redis_url, tuple(own))
 
 
 def start(engines: Engines, supervisor: Supervisor) -> None:
@@ -68,20 +71,5 @@ def start(engines: Engines, supervisor: Supervisor) -> None:
         supervisor.start(engine.program)
     for engine in engines.own:
         supervisor.wait_until(engine.is_ready, ENGINE_PATIENCE, engine.program.name)
-    labels = [engine.label for engine in engines.own]
-    if labels:
-        say(f"Engines: {', '.join(labels)}")
-
-
-def _postgres(folder: Path, sockets: Path, venv: Venv, durable: bool) -> Engine:
-    available = postgres.find(venv.packages)
-    cluster = postgres.prepare(folder / "postgres", sockets / "postgres", available)
-    return Engine(cluster.program(durable), cluster.is_ready, cluster.url, cluster.label)
-
-
-def _valkey(sockets: Path, venv: Venv) -> Engine:
-    server, origin = valkey.find(venv.packages)
-    place = sockets / "valkey"
-    place.mkdir(mode=0o700, exist_ok=True)
-    cache = valkey.Cache(server, place / "valkey.sock", origin)
-    return Engine(cache.program(), cache.is_ready, cache.url, cache.label)
+    if engines.own:
+        say(f"Engines: {', '.join(engine.label for engine in engines.own)}")

@@ -43,7 +43,8 @@ def give(identity: Identity, folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if identity.owner is None:
         return
-    if _owner(folder) != identity.owner:
+    found = folder.stat()
+    if (found.st_uid, found.st_gid) != identity.owner:
         for path in folder.rglob("*"):
             os.chown(path, *identity.owner, follow_symlinks=False)
         os.chown(folder, *identity.owner)
@@ -67,11 +68,6 @@ def can_use(identity: Identity, folder: Path, program: Path) -> bool:
     except (OSError, subprocess.SubprocessError):
         return False
     return done.returncode == 0
-
-
-def _owner(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_uid, found.st_gid
 
 
 def _drop(uid: int, gid: int) -> None:

@@ -137,7 +137,11 @@ class Instance:
     def secret_values(self) -> dict[str, str]:
         """The secrets of this folder, made at random once and kept."""
         path = self.folder / "secrets.json"
-        kept = read_json(path)
+        try:
+            read = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):  # there is none, or it is damaged
+            read = None
+        kept: dict[str, str] = read if isinstance(read, dict) else {}
         fresh = {name: make() for name, make in SECRETS.items() if name not in kept}
         if fresh:
             kept |= fresh
@@ -178,15 +182,6 @@ def default_folder() -> Path:
     return Path(os.environ.get("LIVE_DATA") or ROOT / ".run").absolute()
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; empty if there is none or it is damaged."""
-    try:
-        kept = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) else {}
-
-
 def write_private(path: Path, values: Mapping[str, Any]) -> None:
     """Replace a JSON file in one step, readable by its owner alone."""
     fresh = path.with_name(path.name + ".new")
@@ -196,16 +191,12 @@ def write_private(path: Path, values: Mapping[str, Any]) -> None:
     fresh.replace(path)
 
 
-def _receipt_secret() -> str:
-    """The form of Standard Webhooks: whsec_ and 32 random bytes in base64."""
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-
-
 SECRETS = {
     "SECRET_KEY": lambda: secrets.token_urlsafe(64),
     "NOTIFICATION_SERVICE_CLIENT_ID": lambda: "live-" + secrets.token_hex(6),
     "NOTIFICATION_SERVICE_CLIENT_SECRET": lambda: secrets.token_urlsafe(32),
-    "NOTIFICATION_SERVICE_RECEIPT_SECRET": _receipt_secret,
+    # As Standard Webhooks has it: 32 random bytes in base64.
+    "NOTIFICATION_SERVICE_RECEIPT_SECRET": lambda: "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
 }
 
 

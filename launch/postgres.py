@@ -208,18 +208,14 @@ def _clear_stale(data: Path) -> None:
         pid = int(lock.read_text().splitlines()[0])
     except (OSError, ValueError, IndexError):
         return
-    if _runs_on(pid, data):
+    try:
+        runs_here = Path(f"/proc/{pid}/cwd").samefile(data)  # PostgreSQL works inside its data folder
+    except OSError:
+        runs_here = False
+    if runs_here:
         record = Record("postgres", pid, started_at(pid), signal.SIGINT, engine=True)
         end_all([record], ADOPT_PATIENCE)
     lock.unlink(missing_ok=True)
-
-
-def _runs_on(pid: int, data: Path) -> bool:
-    """Whether this process is a server of this folder: PostgreSQL works inside its data folder."""
-    try:
-        return Path(f"/proc/{pid}/cwd").samefile(data)
-    except OSError:
-        return False
 
 
 def _settings(cluster: Cluster, durable: bool) -> list[str]:

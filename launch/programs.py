@@ -11,16 +11,9 @@ from urllib.parse import urlsplit
 
 from launch import ports
 from launch.engines import Engines
-from launch.instance import Instance
+from launch.instance import SECRETS, Instance
 from launch.supervise import Program
 from launch.venv import ROOT, RUN
-
-KEPT = (
-    "SECRET_KEY",
-    "NOTIFICATION_SERVICE_CLIENT_ID",
-    "NOTIFICATION_SERVICE_CLIENT_SECRET",
-    "NOTIFICATION_SERVICE_RECEIPT_SECRET",
-)
 
 
 def environment(instance: Instance, own: Engines, given: Mapping[str, str], port: int, demo: bool) -> dict[str, str]:
@@ -28,7 +21,7 @@ def environment(instance: Instance, own: Engines, given: Mapping[str, str], port
     made = instance.secret_values()
     outside = given.get("NOTIFICATION_SERVICE_URL", "")
     standins = "" if outside else f"http://{ports.LOOPBACK}:{ports.kept_free(instance.folder / 'standins-port')}"
-    values = {name: given.get(name) or made[name] for name in KEPT}
+    values = {name: given.get(name) or made[name] for name in SECRETS}
     return values | {
         "DATABASE_URL": own.database_url,
         "REDIS_URL": own.redis_url,
@@ -54,7 +47,8 @@ class Maker:
     def setup_steps(self) -> list[Program]:
         """What runs to its end before anything serves, all of it at once."""
         steps = [self._manage("migrate", "migrate", "--noinput", "--skip-checks")]
-        if self._static_stamp() != _read(self.data / "static.stamp"):
+        stamp = self.data / "static.stamp"
+        if not stamp.exists() or stamp.read_text("utf-8") != self._static_stamp():
             steps.append(self._manage("collectstatic", "collectstatic", "--noinput"))
         return steps
 
@@ -97,10 +91,3 @@ class Maker:
 
     def _program(self, name: str, *arguments: str) -> Program:
         return Program(name, [str(self.python), *arguments], self.env, stop=signal.SIGTERM)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except OSError:
-        return ""

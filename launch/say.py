@@ -30,7 +30,9 @@ def say(text: str) -> None:
     try:
         print(text, flush=True)
     except OSError:
-        _silence(1)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
 
 
 def guarded(main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
@@ -61,9 +63,3 @@ def _open_standard_streams() -> None:
     os.close(descriptor)
     sys.stdout = sys.stdout or os.fdopen(1, "w")
     sys.stderr = sys.stderr or os.fdopen(2, "w")
-
-
-def _silence(descriptor: int) -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)

@@ -86,8 +86,7 @@ class Supervisor:
 
     def start(self, program: Program) -> None:
         """Start a program and keep it running until stop()."""
-        running = self._running.setdefault(program.name, Running(program))
-        self._spawn(running)
+        self._spawn(self._running.setdefault(program.name, Running(program)))
 
     def run(self, *programs: Program) -> None:
         """Run programs at the same time, each to its end. Raises LaunchError with the sentence of one that fails."""
@@ -95,9 +94,7 @@ class Supervisor:
             if code == 2 and (sentence := tail(self.log_of(program.name), 1)):
                 raise LaunchError(sentence)
             if code != 0:
-                log = self.log_of(program.name)
-                sys.stderr.write(f"{tail(log)}\n")
-                raise LaunchError(f"{program.name} failed with exit code {code}; its whole log is {log}.")
+                raise self._trouble(program.name, f"failed with exit code {code}")
 
     def pass_through(self, program: Program) -> int:
         """Run a program on this terminal to its end; INT and TERM are passed on. Gives its exit code."""
@@ -114,7 +111,9 @@ class Supervisor:
         if self._stopping:
             raise Stopped
         self._reap()
-        self._restart_due()
+        for running in self._running.values():
+            if running.due is not None and running.due <= time.monotonic():
+                self._spawn(running)
         if time.monotonic() >= self._logs_due:
             self._logs_due = time.monotonic() + LOGS_LOOKED_AT
             self._bound_logs()
@@ -126,9 +125,7 @@ class Supervisor:
             deaths = self._running[name].deaths
             if deaths >= 3 or time.monotonic() > deadline:
                 why = "does not stay up" if deaths >= 3 else f"was not ready within {seconds:.0f} s"
-                log = self.log_of(name)
-                sys.stderr.write(f"{tail(log)}\n")
-                raise LaunchError(f"{name} {why}; its whole log is {log}.")
+                raise self._trouble(name, why)
             self.wait(every)
 
     def stop(self, order: Sequence[str]) -> None:
@@ -144,6 +141,11 @@ class Supervisor:
     def log_of(self, name: str) -> Path:
         """Where a program's output goes."""
         return self.logs / f"{name}.log"
+
+    def _trouble(self, name: str, why: str) -> LaunchError:
+        log = self.log_of(name)
+        sys.stderr.write(f"{tail(log)}\n")
+        return LaunchError(f"{name} {why}; its whole log is {log}.")
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping = True
@@ -166,7 +168,9 @@ class Supervisor:
 
     def _spawn(self, running: Running) -> None:
         program = running.program
-        out = None if running.to_terminal else self._open_log(program.name)
+        out = None
+        if not running.to_terminal:  # opened to append, as `_bound_logs` needs it
+            out = os.open(self.log_of(program.name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         running.due, running.began = None, time.monotonic()
         try:
             process = subprocess.Popen(
@@ -187,10 +191,6 @@ class Supervisor:
         running.process = process
         running.record = Record(program.name, process.pid, started_at(process.pid), program.orphaned, program.engine)
         self._write_records()
-
-    def _open_log(self, name: str) -> int:
-        """A descriptor to append to, as `_bound_logs` needs it."""
-        return os.open(self.log_of(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def _bound_logs(self) -> None:
         """The last 10 MiB of a log that has grown over that go to NAME.log.1, and it begins anew.
@@ -222,13 +222,9 @@ class Supervisor:
             running.deaths += 1
             running.process, running.record, running.due = None, None, time.monotonic() + delay
             self._write_records()
-            name, ending = running.program.name, _ending(process.returncode)
+            name, code = running.program.name, process.returncode
+            ending = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
             say(f"{name} {ending}; starting it again in {delay:.1f} s ({self.log_of(name)})")
-
-    def _restart_due(self) -> None:
-        for running in self._running.values():
-            if running.due is not None and running.due <= time.monotonic():
-                self._spawn(running)
 
     def _end(self, running: Running) -> None:
         process, program = running.process, running.program
@@ -260,7 +256,3 @@ def _child_setup(program: Program, launcher: int) -> Callable[[], None]:
             os._exit(1)
 
     return setup
-
-
-def _ending(code: int) -> str:
-    return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -84,7 +84,10 @@ def _start(instance: Instance, supervisor: Supervisor, venv: Venv, sockets: Path
     if demo:
         supervisor.start(make.simulator())
     instance.announce(values["BASE_URL"])
-    _tell(values, logins, instance)
+    say(f"\nLive board: {values['BASE_URL']}")
+    for login in logins:
+        say(f"  {login['role']:<12}{login['email']:<32}{login['password']}")
+    say(f"Logs: {instance.folder / 'logs'}    Stop: Ctrl-C or bin/up --stop")
 
 
 def _set_up_demo(instance: Instance, supervisor: Supervisor, make: programs.Maker) -> list[dict[str, str]]:
@@ -97,10 +100,3 @@ def _set_up_demo(instance: Instance, supervisor: Supervisor, make: programs.Make
             f"demo-setup did not end with its log-ins; its log is {supervisor.log_of('demo-setup')}."
         ) from error
     return logins
-
-
-def _tell(values: dict[str, str], logins: list[dict[str, str]], instance: Instance) -> None:
-    say(f"\nLive board: {values['BASE_URL']}")
-    for login in logins:
-        say(f"  {login['role']:<12}{login['email']:<32}{login['password']}")
-    say(f"Logs: {instance.folder / 'logs'}    Stop: Ctrl-C or bin/up --stop")

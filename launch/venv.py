@@ -90,7 +90,8 @@ class Venv:
         sound = not self._begun.exists() and self._version() and self._pip("--version", quiet=True) == 0
         if sound:
             return
-        self._refuse_stranger()
+        if self.folder.exists() and not os.access(self.folder, os.W_OK):
+            raise LaunchError(f"{self.folder} belongs to another user: remove it or run as that user.")
         say("Making the virtual environment .venv")
         shutil.rmtree(self.folder, ignore_errors=True)
         done = subprocess.run(
@@ -99,12 +100,8 @@ class Venv:
         if done.returncode != 0:
             raise LaunchError(
                 "This Python cannot make virtual environments: install its venv package"
-                f" (Debian: apt-get install python3-venv) and start again{_last_line(done.stderr)}."
+                f" (Debian: apt-get install python3-venv) and start again{_last(done.stderr.strip().splitlines())}."
             )
-
-    def _refuse_stranger(self) -> None:
-        if self.folder.exists() and not os.access(self.folder, os.W_OK):
-            raise LaunchError(f"{self.folder} belongs to another user: remove it or run as that user.")
 
     def _install(self, files: Sequence[str]) -> None:
         say(f"Installing {' and '.join(files)} into .venv, which needs the network this once")
@@ -112,9 +109,10 @@ class Venv:
         self._begun.touch()
         arguments = [part for file in files for part in ("-r", file)]
         if self._pip("install", *PIP_OPTIONS, *arguments) != 0:
+            said = self.log.read_text("utf-8", "replace").splitlines()
             raise LaunchError(
-                "The locked requirements could not be installed; the first start needs the network"
-                f" (pip's whole answer is in {self.log}){_pip_error(self.log)}."
+                "The locked requirements could not be installed; the first start needs the network (pip's whole answer"
+                f" is in {self.log}){_last([line for line in said if line.startswith('ERROR')])}."
             )
         kept.update({file: self._digest(file) for file in files})
         self._marker.write_text(json.dumps({"python": self._version(), "files": kept}), "utf-8")
@@ -164,11 +162,5 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in strangers}
 
 
-def _pip_error(log: Path) -> str:
-    lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.startswith("ERROR")]
+def _last(lines: Sequence[str]) -> str:
     return f": {lines[-1].removeprefix('ERROR: ').rstrip('.')}" if lines else ""
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return f": {lines[-1].rstrip('.')}" if lines else ""

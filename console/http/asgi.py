@@ -102,10 +102,7 @@ class Slots:
 
 
 def _check_type(headers: list[tuple[bytes, bytes]]) -> None:
-    """Django decodes a Content-Type and its form by what either says it is written in, be it no encoding of texts.
-
-    Raises Refusal (415).
-    """
+    """Raise Refusal (415) for a Content-Type in no encoding of texts: Django would decode it, and its form, so."""
     given = b",".join(value for name, value in headers if name == b"content-type").decode("latin-1")
     try:
         kind, parameters = parse_header_parameters(given)
@@ -197,7 +194,7 @@ def _with_static(app: App) -> App:
 
 
 def behind_slots(app: App, slots: int) -> App:
-    """The app with this many slots; health is asked beside them: a full house is no reason to be restarted."""
+    """The app with this many slots. Health checks have their own: a full house is no reason for a restart."""
     healths = {path: Slots(app, HEALTH_SLOTS) for path in ("/livez", "/readyz")}
     others = Slots(app, slots)
 

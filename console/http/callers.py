@@ -1,5 +1,7 @@
 """Who sends a request, for code that has to know it before Django works on the request."""
 
+from contextlib import suppress
+
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest, parse_cookie
@@ -18,18 +20,9 @@ def known_caller(headers: list[tuple[bytes, bytes]]) -> str | None:
     """
     given = {name: value.decode("latin-1") for name, value in headers}
     with database():
-        return _key(given.get(b"authorization", "")) or _person(given.get(b"cookie", ""))
-
-
-def _key(authorization: str) -> str | None:
-    try:
-        return f"key {find_key(keys.bearer(authorization)).prefix}"
-    except (Refusal, InvalidKey):
-        return None
-
-
-def _person(cookie: str) -> str | None:
-    request = HttpRequest()
-    request.session = SessionStore(parse_cookie(cookie).get(settings.SESSION_COOKIE_NAME))
-    user = get_user(request)
-    return f"person {user.pk}" if user.is_authenticated else None
+        with suppress(Refusal, InvalidKey):
+            return f"key {find_key(keys.bearer(given.get(b'authorization', ''))).prefix}"
+        request = HttpRequest()
+        request.session = SessionStore(parse_cookie(given.get(b"cookie", "")).get(settings.SESSION_COOKIE_NAME))
+        user = get_user(request)
+        return f"person {user.pk}" if user.is_authenticated else None

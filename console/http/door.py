@@ -1,4 +1,4 @@
-"""The server's side of a connection: the headers of a request are bounded in bytes and time before anything runs.
+"""The server's side of a connection. It bounds the headers of a request in bytes and time before anything runs.
 
 uvicorn takes headers, trailers and chunk extensions of any size, and waits for ever for them and for a client that does
 not read.
@@ -88,7 +88,7 @@ class Door(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Who was answered before their body was whole could send the rest of it for ever."""
+        """A client that has its answer before its body is whole could send the rest for ever."""
         super().on_response_complete()
         if self._in_body and self.cycle.response_complete:
             self.transport.close()

@@ -1,4 +1,4 @@
-"""For machines that look after this one: alive, ready, metrics."""
+"""Tells machines that look after this one whether it is alive and ready, and its metrics."""
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -42,7 +42,7 @@ def livez(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 when the database answers and is migrated; 503 else. Redis away is said, and no reason to be unready."""
+    """200 when the database answers and is migrated, else 503. It says so when Redis is away, and stays ready."""
     asked = _database_thread.submit(_database), _redis_thread.submit(_redis)
     until = time.monotonic() + CHECK_SECONDS
     database, redis = (_in_time(one, until, late) for one, late in zip(asked, ("away", REDIS_AWAY), strict=True))
@@ -84,17 +84,12 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus text; for loopback, for specialists, and for everybody in demo mode."""
     if not (settings.DEMO or _is_loopback(request) or getattr(request.user, "is_specialist", False)):
         return HttpResponse("forbidden\n", status=403, content_type="text/plain")
-    _count_broken()
-    return ExportToDjangoView(request)
-
-
-def _count_broken() -> None:
-    """From the rows, whichever process found them; with the database away the figure stays."""
-    try:
+    try:  # from the rows, whichever process found them; with the database away the figure stays
         with scopes_disabled():
             BROKEN.set(Alert.objects.filter(BROKEN_TIMERS).count())
     except DatabaseError as error:
         log.warning("broken_timers_not_counted", error=type(error).__name__)
+    return ExportToDjangoView(request)
 
 
 def _is_loopback(request: HttpRequest) -> bool:

@@ -27,9 +27,9 @@ HEALTH = frozenset({"/livez", "/readyz", "/metrics"})
 
 
 class HealthMiddleware:
-    """Lets health checks call this machine by its address, which is no host of ours.
+    """Lets health checks call this machine by its address, which is not in ALLOWED_HOSTS.
 
-    A foreign name does not do: it may have sent a browser on this machine here.
+    A foreign name gets no such pass: its page may have sent a browser on this machine here.
     """
 
     def __init__(self, get_response: Answerer) -> None:
@@ -50,7 +50,7 @@ def _is_address(host: str) -> bool:
 
 
 class TextMiddleware:
-    """Refuses a NUL in the path, the query or a form (400), in front of everything that would ask the database for it.
+    """Refuses a NUL in the path, the query or a form (400), before anything asks the database for it.
 
     JSON bodies are judged field by field, where the answer can name the field: orgs/incoming.py.
     """
@@ -70,8 +70,8 @@ class TextMiddleware:
 class PersonMiddleware:
     """Activates the person's language and zone (signed out: the cookie's, else the browser's language).
 
-    A session ends 7 days after log-in whatever happens, and 12 h after the last thing its person did. No answer to
-    somebody we know is kept by a browser or a proxy: after log-out the back button shows nothing of it.
+    A session ends 7 days after log-in whatever happens, and 12 h after the last thing its person did. No browser
+    or proxy keeps an answer to a signed-in person: after log-out the back button shows nothing of it.
     """
 
     def __init__(self, get_response: Answerer) -> None:
@@ -88,7 +88,10 @@ class PersonMiddleware:
             response = self.get_response(request)
         response.headers.setdefault("Content-Language", language)
         if isinstance(request.user, User) and _is_of_a_person(request, response):
-            _extend(request)
+            # The session's end is a moment, so that nothing else that saves the session moves it.
+            started = request.session["started"] = _started(request)
+            ends = min(started + settings.SESSION_ABSOLUTE_AGE, time.time() + settings.SESSION_COOKIE_AGE)
+            request.session.set_expiry(datetime.fromtimestamp(ends, UTC))
         if (known or request.user.is_authenticated) and "no-store" not in response.headers.get("Cache-Control", ""):
             response.headers["Cache-Control"] = "no-store"
         return response
@@ -99,21 +102,13 @@ def _started(request: HttpRequest) -> int:
 
 
 def _is_of_a_person(request: HttpRequest, response: HttpResponse) -> bool:
-    """An act, or a page that was opened. What a page asks for by itself is neither, nor is what a machine asks for."""
+    """Whether a person acted or opened a page. What a page or a machine asks for by itself does not count."""
     if request.method not in ("GET", "HEAD", "OPTIONS"):
         return True
     asks_by_itself = "HX-Request" in request.headers or "partial" in request.GET
     navigates = request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
     is_page = response.headers.get("Content-Type", "").startswith("text/html")
     return request.method == "GET" and navigates and is_page and not asks_by_itself
-
-
-def _extend(request: HttpRequest) -> None:
-    """The session's end is a moment, so that nothing else that saves the session moves it."""
-    started = request.session["started"] = _started(request)
-    last = datetime.fromtimestamp(started + settings.SESSION_ABSOLUTE_AGE, UTC)
-    idle = datetime.fromtimestamp(time.time() + settings.SESSION_COOKIE_AGE, UTC)
-    request.session.set_expiry(min(last, idle))
 
 
 class RequestLog(RequestMiddleware):

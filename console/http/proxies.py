@@ -1,7 +1,7 @@
-"""Who asks, and by what scheme, where proxies stand in front: all code behind reads `client` and `scheme` of the scope.
+"""Finds who asks, and by what scheme, behind proxies; all other code reads `client` and `scheme` of the scope.
 
-Each trusted proxy appends the address it was called from to X-Forwarded-For, so the client is counted from the right:
-whoever asks can write what stands further left.
+Each trusted proxy appends the address that called it to X-Forwarded-For, so we count from the right: whoever asks can
+write what stands further left.
 """
 
 from functools import wraps
@@ -18,20 +18,17 @@ FOR, PROTO = b"x-forwarded-for", b"x-forwarded-proto"
 
 
 def behind_proxies(app: App) -> App:
-    """The app with the client and the scheme that `TRUSTED_PROXIES` proxies saw; nobody else is believed."""
+    """The app with the client and the scheme that `TRUSTED_PROXIES` proxies saw; we believe nobody else."""
 
     @wraps(app)
     async def wrapped(scope: AsgiScope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket") and _comes_from_a_proxy(scope):
-            scope = _seen_in_front(scope, settings.TRUSTED_PROXIES)
+        if scope["type"] in ("http", "websocket") and settings.TRUSTED_PROXIES > 0:
+            peer = _address(client_address(scope))
+            if peer and any(peer in network for network in settings.FORWARDED_ALLOW_IPS):
+                scope = _seen_in_front(scope, settings.TRUSTED_PROXIES)
         await app(scope, receive, send)
 
     return wrapped
-
-
-def _comes_from_a_proxy(scope: AsgiScope) -> bool:
-    peer = _address(client_address(scope))
-    return settings.TRUSTED_PROXIES > 0 and any(peer in network for network in settings.FORWARDED_ALLOW_IPS if peer)
 
 
 def _seen_in_front(scope: AsgiScope, hops: int) -> AsgiScope:

@@ -4,7 +4,7 @@ from django.contrib.sessions.backends import db
 
 
 class SessionStore(db.SessionStore):
-    """Looks only for keys that can be one: a cookie may say anything, also what PostgreSQL cannot be asked for."""
+    """Looks only for keys that can exist: a cookie may hold anything, even text that PostgreSQL refuses."""
 
     def __init__(self, session_key: str | None = None) -> None:
         can_be_one = session_key and session_key.isascii() and session_key.isalnum()

@@ -1,7 +1,7 @@
-"""Bodies on their way in, of pages and of the lane: read whole before anything works on them.
+"""Reads the body of a request, of pages and of the lane, whole before anything works on it.
 
-A sender whom we do not know yet may send little, for a short time, and holds nothing that others need: each kind of
-sender has a budget of its own, and each sender a part of it.
+A sender we do not know yet may send little, and only for a short time. Each kind of sender has a budget of its own and
+each sender a part of it, so nobody takes what others need.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
 
-SITE = 64  # bits: of IPv6 addresses one customer has as many as they like behind the same 64
+SITE = 64  # bits: one customer has every IPv6 address that begins with the same 64
 
 
 class Disconnected(Exception):

@@ -20,6 +20,7 @@ from console.ingest.request import Request, is_packed
 from console.ingest.tally import tally
 from console.ingest.together import Together
 from orgs.errors import error_body
+from orgs.models import Scope
 from orgs.webhooks import may_post
 
 T = TypeVar("T")
@@ -137,7 +138,8 @@ class Lane:
             return await self._webhook(request)
         caller = await self._known(self._keys, keys.bearer(request.headers.get("authorization", "")))
         request.caller = caller.prefix
-        keys.check_scope(caller)
+        if Scope.INGEST not in caller.scopes:
+            raise Refusal(403, "missing_scope", "This key has not the scope ingest. Make one that has it.")
         self._rates.take(caller, time.monotonic())
         packed = is_packed(request)
         content = await request.read(self.of_keys, caller.prefix)

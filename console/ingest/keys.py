@@ -7,7 +7,7 @@ from django.conf import settings
 from console.ingest.decode import Refusal
 from console.ingest.memory import Newest
 from orgs.auth import InvalidKey, find_key
-from orgs.models import Scope, Source
+from orgs.models import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,6 @@ def find_caller(raw: str) -> Caller:
         raise unauthenticated() from None
     rate = settings.INGEST_RATE_PER_MINUTE if key.rate_per_minute is None else key.rate_per_minute
     return Caller(key.prefix, key.source, rate, frozenset(key.scopes))
-
-
-def check_scope(caller: Caller) -> None:
-    """Raise Refusal (403) for a key without the scope `ingest`."""
-    if Scope.INGEST not in caller.scopes:
-        raise Refusal(403, "missing_scope", "This key has not the scope ingest. Make one that has it.")
 
 
 class Rates:

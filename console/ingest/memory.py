@@ -24,9 +24,7 @@ class Newest(OrderedDict[K, T]):
 
 
 class ShortMemory(Generic[T]):
-    """What `find` found for a secret, by the secret's hash. What it did not find is never remembered: a new one works
-    at once.
-    """
+    """Remembers what `find` found, by the secret's hash. It never remembers a miss: a new secret works at once."""
 
     def __init__(self, find: Callable[[str], T]) -> None:
         self._find = find

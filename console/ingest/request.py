@@ -6,7 +6,7 @@ import time
 import uuid
 from collections import Counter
 
-from console.ingest.bodies import AsgiScope, Body, Budget, Disconnected, Receive, client_address
+from console.ingest.bodies import AsgiScope, Body, Disconnected, Receive, client_address
 from console.ingest.decode import Refusal
 from orgs.incoming import is_json
 
@@ -15,10 +15,11 @@ DISCARD_LIMIT = 64 * 1024 * 1024  # bytes of a refused body that are read and dr
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-class Request:
-    """One request; `headers` by lower-case name, a repeated one joined with commas."""
+class Request(Body):
+    """One request and its body; `headers` by lower-case name, a repeated one joined with commas."""
 
     def __init__(self, scope: AsgiScope, receive: Receive) -> None:
+        super().__init__(scope["headers"], receive)
         self.path: str = scope["path"]
         self.name = self.path  # in logs and metrics; a webhook's path is a secret
         self.client = client_address(scope)
@@ -31,29 +32,19 @@ class Request:
         self.started = time.monotonic()
         self.caller = ""
         self.counts: Counter[str] = Counter()
-        self._body = Body(scope["headers"], receive)
-
-    async def read(self, budget: Budget, sender: str) -> bytes:
-        """The body, within the sender's budget. Raises Refusal, Disconnected."""
-        return await self._body.read(budget, sender)
 
     async def discard(self) -> bool:
         """Read and drop the rest of a refused body; False if too much of it is left to keep the connection."""
-        body = self._body
-        if not body.begun and "expect" in self.headers:  # it waits for our word before it sends anything
-            return body.whole
+        if not self.begun and "expect" in self.headers:  # it waits for our word before it sends anything
+            return self.whole
         dropped = 0
         try:
             async with asyncio.timeout(DISCARD_SECONDS):
-                while not body.whole and dropped < DISCARD_LIMIT:
-                    dropped += len(await body.chunk())
+                while not self.whole and dropped < DISCARD_LIMIT:
+                    dropped += len(await self.chunk())
         except (TimeoutError, Disconnected):
             return False
-        return body.whole
-
-    def free(self) -> None:
-        """Let go of the body."""
-        self._body.free()
+        return self.whole
 
 
 def request_id(given: str) -> str:

@@ -1,5 +1,4 @@
-"""Counts of what passed the lane: kept in memory and added to the minutes about once a second. The hot
-path itself writes no row.
+"""Counts in memory what passed the lane, and adds it to the minutes about once a second: the hot path writes no row.
 
 A process that is killed loses at most a second of these statistics, never an item.
 """

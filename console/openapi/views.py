@@ -15,7 +15,7 @@ from console.openapi.document import document
 
 
 class Document(SchemaGenerator):
-    """Stands where drf-spectacular would look at the views: the document is made of our structs."""
+    """Replaces drf-spectacular's look at the views: we make the document of our structs."""
 
     def get_schema(self, request: Any = None, public: bool = False) -> dict[str, Any]:
         return document()

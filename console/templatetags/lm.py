@@ -16,12 +16,11 @@ from alerts.models import Alert
 from console.live.rows import ICONS, TONES
 from console.text import wording
 from console.text.sentences import severity_name
-from orgs.models import User
 
 register = template.Library()
-
-
 register.filter("bdi", wording.bdi)
+register.filter("initials", wording.initials)
+register.simple_tag(name="took")(wording.duration)
 
 
 @register.simple_tag
@@ -36,17 +35,14 @@ def icon(name: str, size: str = "", label: str = "") -> SafeString:
 @register.simple_tag(name="clock")
 def clock_tag(at: datetime | None, seconds: bool = False) -> SafeString:
     """A time of day in the reader's zone; nothing for None."""
-    if at is None:
-        return SafeString("")
-    return wording.clock(at, timezone.get_current_timezone_name(), seconds=seconds)
+    zone = timezone.get_current_timezone_name()
+    return wording.clock(at, zone, seconds=seconds) if at is not None else SafeString("")
 
 
 @register.simple_tag
 def day(at: datetime | None) -> SafeString:
     """Day and time in the reader's zone; nothing for None."""
-    if at is None:
-        return SafeString("")
-    return wording.day_clock(at, timezone.get_current_timezone_name())
+    return wording.day_clock(at, timezone.get_current_timezone_name()) if at is not None else SafeString("")
 
 
 @register.simple_tag(name="ago")
@@ -65,12 +61,6 @@ def wait(since: datetime | None, now: datetime) -> str:
 def length(seconds: float | None) -> str:
     """A length of time, `5 min`; nothing for None."""
     return wording.span(seconds) if seconds is not None else ""
-
-
-@register.simple_tag
-def took(seconds: float) -> str:
-    """How long it took, as on a clock: `04:38`, `1 h 05`."""
-    return wording.duration(seconds)
 
 
 @register.simple_tag
@@ -119,9 +109,3 @@ def pretty(value: Any) -> str:
 def unlocalise(value: float) -> str:
     """A number as SVG wants it in every language."""
     return f"{value:g}"
-
-
-@register.filter("initials")
-def initials_tag(user: User) -> str:
-    """Two letters for somebody's avatar."""
-    return wording.initials(str(user))

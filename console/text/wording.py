@@ -8,6 +8,7 @@ import zoneinfo
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.utils import timezone, translation
@@ -20,6 +21,16 @@ from orgs.models import User
 
 NAMED = 3  # people named in a sentence; the rest are counted
 TWO_WORDS = {"muhammad", "mohammad", "mohamad", "moh", "moch", "ni", "i", "dewa", "putu", "made"}
+
+
+@dataclass(frozen=True)
+class Word:
+    """A few words with their icon and colour."""
+
+    tone: str
+    icon: str
+    text: str
+
 
 _reader: ContextVar[str] = ContextVar("reader", default="")
 
@@ -102,9 +113,9 @@ def short_name(name: str) -> str:
     return words[0] if words else name
 
 
-def initials(name: str) -> str:
-    """Two letters for the avatar."""
-    words = [word for word in name.replace("@", " ").split() if word[0].isalnum()]
+def initials(who: object) -> str:
+    """Two letters for the avatar of whoever is called so."""
+    words = [word for word in str(who).replace("@", " ").split() if word[0].isalnum()]
     return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper()
 
 

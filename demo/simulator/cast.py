@@ -59,7 +59,10 @@ def choose(demo: Demo, orgs: Sequence[str], agents: int | None) -> list[Player]:
             if turn < len(bench):
                 chosen.append(bench[turn])
             elif agents is not None or not bench:
-                chosen.append(_invented(org, turn, bench))
+                again, place = divmod(turn, len(INVENTED_AGENTS))
+                name = f"{INVENTED_AGENTS[place]} {again + 1}" if again else INVENTED_AGENTS[place]
+                like = bench[0] if bench else Player(org, "", "")
+                chosen.append(replace(like, agent_name=name, agent_version="1.0.0"))
         turn += 1
     return chosen[:size]
 
@@ -73,12 +76,3 @@ def _players(org: dict[str, Any]) -> list[Player]:
         Player(org["external_id"], agent["name"], agent["version"], supervisors, org.get("webhook", ""), chat_ids)
         for agent in org["agents"]
     ]
-
-
-def _invented(org_id: str | None, turn: int, bench: list[Player]) -> Player:
-    name = INVENTED_AGENTS[turn % len(INVENTED_AGENTS)]
-    number = turn // len(INVENTED_AGENTS)
-    called = f"{name} {number + 1}" if number else name
-    if not bench:
-        return Player(org_id, called, "1.0.0")
-    return replace(bench[0], agent_name=called, agent_version="1.0.0")

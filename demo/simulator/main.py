@@ -27,8 +27,9 @@ BEHIND_AT_MOST_SECONDS = 1.0
 EVENTS_AT_ONCE = 200  # with their room activity well below what the client queues
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options, for this module's parser and for manage.py's."""
+def main(argv: list[str]) -> int:
+    """Parse, run until INT, TERM or --count, return the exit code (2 = refused, one sentence on stderr)."""
+    parser = Parser(prog=PROG, description=HELP)
     parser.add_argument("--rate", type=_rate, default=0.5, help="failure events a second (default %(default)s)")
     parser.add_argument("--rooms", type=_whole, default=40, help="rooms alive at a time (default %(default)s)")
     parser.add_argument("--agents", type=_whole, help="how many agents play (default: all of the demo)")
@@ -38,17 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", help="API key with the scope ingest (default: the demo's)")
     parser.add_argument("--org", action="append", default=[], metavar="EXT_ID", help="only these orgs")
     parser.add_argument("--count", type=_whole, help="stop after this many failure events")
-
-
-def main(argv: list[str]) -> int:
-    """Parse, run until INT, TERM or --count, return the exit code (2 = refused, one sentence on stderr)."""
-    parser = Parser(prog=PROG, description=HELP)
-    add_arguments(parser)
-    return run(parser.parse_args(argv))
-
-
-def run(options: argparse.Namespace) -> int:
-    """Run with parsed options; the exit code as of `main`."""
+    options = parser.parse_args(argv)
     return run_guarded(PROG, lambda: asyncio.run(_play(options)))
 
 
@@ -109,7 +100,9 @@ class Simulation:
             answered = await self._wire.settle(self._stop.is_set)
             if answered:
                 await self._chat.post(told)
-            self._progress()
+            if time.monotonic() - self._said >= PROGRESS_SECONDS:
+                self._said = time.monotonic()
+                say(summary(self._wire, self._chat))
             if self._left > 0:
                 await self._rest()
         return answered
@@ -125,11 +118,6 @@ class Simulation:
                 self._due += self._pace.expovariate(self._rate)
                 self._left -= 1
                 at_most -= 1
-
-    def _progress(self) -> None:
-        if time.monotonic() - self._said >= PROGRESS_SECONDS:
-            self._said = time.monotonic()
-            say(summary(self._wire, self._chat))
 
     async def _rest(self) -> None:
         ahead = self._due - time.monotonic()

@@ -16,6 +16,7 @@ from demo.simulator.words import CHANNELS, ERRORS, HANDOFF_REASONS, LINES, room_
 
 Scenario = Literal["calm", "storm", "cap", "flapping"]
 FAILURE_EVENTS, ROOM_ACTIVITY = "/api/failure-events", "/api/room-activity"
+FAILURES = {"low_confidence", "message_cap", "agent_error", "help_requested", "handoff", "lost_handoff"}
 HUMAN_ACTS = {"assigned", "human_message", "resolved"}
 
 # A script is what happens in one room, beat by beat; each begins with a failure. `handoff` went through,
@@ -49,12 +50,7 @@ FLAPPING: dict[Script, int] = {
     (*FLAP, *FLAP, *FLAP, "resolved"): 3,
     (*FLAP, "low_confidence", "human_message", "returned_to_agent", "agent_error"): 2,
 }
-SCRIPTS: dict[Scenario, dict[Script, int]] = {
-    "calm": CALM,
-    "storm": STORM,
-    "cap": CAP,
-    "flapping": FLAPPING,
-}
+SCRIPTS: dict[Scenario, dict[Script, int]] = {"calm": CALM, "storm": STORM, "cap": CAP, "flapping": FLAPPING}
 SHARE_OF_ONE_AGENT_IN_A_STORM = 0.9
 
 
@@ -146,7 +142,7 @@ class Story:
         common: dict[str, Any] = {"room_id": room.room_id}
         if room.player.org_id is not None:
             common["org_id"] = room.player.org_id
-        if beat in _FAILURES:
+        if beat in FAILURES:
             return self._failure(room, beat, common)
         if room.chat is not None:
             return Step(room.player.webhook, room.chat.tell(beat, f"msg-{self._run}-{self._told}", self._rng))
@@ -157,7 +153,7 @@ class Story:
 
     def _failure(self, room: Conversation, beat: str, common: dict[str, Any]) -> Step:
         rng = self._rng
-        signal, detail = _FAILURES[beat](rng)
+        signal, detail = _signal(beat, rng)
         item = {
             "event_id": f"evt-{self._run}-{self._told}",
             "agent_name": room.player.agent_name,
@@ -173,44 +169,25 @@ class Story:
         return Step(FAILURE_EVENTS, item, rng.randint(5, 90) if waits else None)
 
 
+def _signal(beat: str, rng: Random) -> tuple[str, dict[str, Any]]:
+    """What a failure is reported as, and what its signal needs to be told."""
+    match beat:
+        case "message_cap":
+            cap = rng.choice((12, 20, 30))
+            return beat, {"message_count": cap, "message_cap": cap}
+        case "agent_error":
+            kind, message = rng.choice(ERRORS)
+            return beat, {"error": {"type": kind, "message": message}}
+        case "handoff" | "lost_handoff":
+            handoff = {"reason": rng.choice(HANDOFF_REASONS), "completed": beat == "handoff"}
+            return "unexpected_handoff", {"handoff": handoff}
+        case "low_confidence":
+            return beat, {"confidence": round(rng.uniform(0.12, 0.46), 2), "threshold": 0.5}
+    return beat, {}
+
+
 def _chat_room(player: Player, room_id: str, label: str, channel: str, human: int | None) -> chat.Room | None:
     if not player.webhook or player.org_id is None:
         return None
     named = player.chat_ids[human] if human is not None and human < len(player.chat_ids) else "somebody"
     return chat.Room(player.org_id, room_id, label, channel, named)
-
-
-def _low_confidence(rng: Random) -> tuple[str, dict[str, Any]]:
-    return "low_confidence", {"confidence": round(rng.uniform(0.12, 0.46), 2), "threshold": 0.5}
-
-
-def _message_cap(rng: Random) -> tuple[str, dict[str, Any]]:
-    cap = rng.choice((12, 20, 30))
-    return "message_cap", {"message_count": cap, "message_cap": cap}
-
-
-def _agent_error(rng: Random) -> tuple[str, dict[str, Any]]:
-    kind, message = rng.choice(ERRORS)
-    return "agent_error", {"error": {"type": kind, "message": message}}
-
-
-def _help_requested(rng: Random) -> tuple[str, dict[str, Any]]:
-    return "help_requested", {}
-
-
-def _handoff(rng: Random) -> tuple[str, dict[str, Any]]:
-    return "unexpected_handoff", {"handoff": {"reason": rng.choice(HANDOFF_REASONS), "completed": True}}
-
-
-def _lost_handoff(rng: Random) -> tuple[str, dict[str, Any]]:
-    return "unexpected_handoff", {"handoff": {"reason": rng.choice(HANDOFF_REASONS), "completed": False}}
-
-
-_FAILURES = {
-    "low_confidence": _low_confidence,
-    "message_cap": _message_cap,
-    "agent_error": _agent_error,
-    "help_requested": _help_requested,
-    "handoff": _handoff,
-    "lost_handoff": _lost_handoff,
-}

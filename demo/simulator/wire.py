@@ -66,10 +66,6 @@ class Wire:
             self._refusal = f"The answer (status {problem.status}) is not the contract's; check --base-url."
         elif problem.code == "unreachable":
             say(f"{problem.message} Trying {self._base_url} again.")
-        elif problem.lost:
-            self._say_once(problem.code, f"An item was refused: {problem.code}: {problem.message}")
-
-    def _say_once(self, topic: str, sentence: str) -> None:
-        if topic not in self._complaints:
-            self._complaints.add(topic)
-            say(sentence)
+        elif problem.lost and problem.code not in self._complaints:
+            self._complaints.add(problem.code)
+            say(f"An item was refused: {problem.code}: {problem.message}")

@@ -22,7 +22,7 @@ class Behaviour(Struct, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def delay_seconds(self) -> float:
-        """How long each answer waits, in seconds."""
+        """How long each answer waits."""
         default = DEFAULT_SLOW_MS if self.mode == "slow" else 0
         return (default if self.delay_ms is None else self.delay_ms) / 1000
 
@@ -44,16 +44,12 @@ class Mood:
     def __init__(self) -> None:
         self.current = Behaviour(mode="ok")
 
-    def set(self, behaviour: Behaviour) -> None:
-        """Put another behaviour in force from the next request on."""
-        self.current = behaviour
-
     def for_next_request(self) -> Behaviour:
         """The behaviour this request meets."""
         behaviour = self.current
         left = behaviour.for_requests
-        if left is not None:
-            self.current = (
-                Behaviour(mode="ok") if left == 1 else msgspec.structs.replace(behaviour, for_requests=left - 1)
-            )
+        if left == 1:
+            self.current = Behaviour(mode="ok")
+        elif left is not None:
+            self.current = msgspec.structs.replace(behaviour, for_requests=left - 1)
         return behaviour

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 SsoId = Annotated[str, Meta(min_length=1, max_length=200)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Text = Annotated[str, Meta(min_length=1, max_length=2000)]
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 Instant = Annotated[datetime, Meta(tz=True)]
 
 
@@ -63,7 +64,11 @@ def parse(body: Any) -> Notification:
         raise as_contract_error(problem) from problem
     if sorted(notification.channels) != ["in_app", "push"]:
         raise ContractError("channels", "Expected in_app and push, each once.")
-    if not _is_web_url(notification.data.url):
+    try:
+        url = urlsplit(notification.data.url)
+    except ValueError:
+        url = urlsplit("")
+    if url.scheme not in {"http", "https"} or not url.hostname:
         raise ContractError("data.url", "Expected an absolute http or https URL.")
     return notification
 
@@ -76,11 +81,3 @@ def as_contract_error(problem: msgspec.ValidationError) -> ContractError:
     if named := re.search(r"(?:required|unknown) field `([^`]+)`", message):
         path = f"{path}.{named[1]}".lstrip(".")
     return ContractError(path, f"{message}.")
-
-
-def _is_web_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname)

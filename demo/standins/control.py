@@ -1,6 +1,6 @@
 """The stand-in's own paths: `/_behaviour`, `/_tokens`, `/_receipts`, `/_log`, `/_health`. Not signed."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from demo.standins import answers, behaviour
 from demo.standins.answers import Answer
 from demo.standins.behaviour import Mood
-from demo.standins.contract import ContractError, SsoId, as_contract_error
+from demo.standins.contract import UNDECODABLE, ContractError, SsoId, as_contract_error
 from demo.standins.receipts import ReceiptPoster
 from demo.standins.store import Store
 
@@ -37,9 +37,9 @@ class Control:
         """The paths and their methods."""
         return [
             web.get("/_behaviour", self.show_behaviour),
-            web.put("/_behaviour", self.put_behaviour),
-            web.put("/_tokens", self.put_tokens),
-            web.put("/_receipts", self.put_receipts),
+            web.put("/_behaviour", _judged(self._behave)),
+            web.put("/_tokens", _judged(self._set_tokens)),
+            web.put("/_receipts", _judged(self._order_receipt)),
             web.get("/_log", self.log),
             web.get("/_health", self.health),
         ]
@@ -47,18 +47,6 @@ class Control:
     async def show_behaviour(self, request: web.Request) -> web.Response:
         """The behaviour in force."""
         return Answer(200, msgspec.to_builtins(self._mood.current)).as_response()
-
-    async def put_behaviour(self, request: web.Request) -> web.Response:
-        """Misbehave from the next `/v1` request on."""
-        return (await _judged(request, self._behave)).as_response()
-
-    async def put_tokens(self, request: web.Request) -> web.Response:
-        """`{sso_id: n}`: how many push tokens these people have."""
-        return (await _judged(request, self._set_tokens)).as_response()
-
-    async def put_receipts(self, request: web.Request) -> web.Response:
-        """Post a receipt for a person's newest notification."""
-        return (await _judged(request, self._order_receipt)).as_response()
 
     async def log(self, request: web.Request) -> web.StreamResponse:
         """Every `/v1` request with n > since, streamed from the file as it lies there."""
@@ -85,15 +73,17 @@ class Control:
         return Answer(200, body).as_response()
 
     def _behave(self, body: Any) -> Answer:
-        wanted = behaviour.parse(body)
-        self._mood.set(wanted)
-        return Answer(200, msgspec.to_builtins(wanted))
+        """Misbehave from the next `/v1` request on."""
+        self._mood.current = behaviour.parse(body)
+        return Answer(200, msgspec.to_builtins(self._mood.current))
 
     def _set_tokens(self, body: Any) -> Answer:
+        """`{sso_id: n}`: how many push tokens these people have."""
         self._store.set_tokens(msgspec.convert(body, Tokens))
         return Answer(200, self._store.tokens)
 
     def _order_receipt(self, body: Any) -> Answer:
+        """Post a receipt for a person's newest notification."""
         order = msgspec.convert(body, ReceiptOrder)
         if not self._receipts.enabled:
             return answers.error(409, "no_receipts", "Give --receipts-url or BASE_URL first.")
@@ -104,16 +94,17 @@ class Control:
         return Answer(202, {"idempotency_key": newest.key, "state": order.state})
 
 
-async def _judged(request: web.Request, act: Callable[[Any], Answer]) -> Answer:
-    """Decode, act, and turn what is wrong with the body into one error shape."""
-    try:
-        body = msgspec.json.decode(await request.read())
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return answers.error(400, "not_json", "The body is not JSON.")
-    try:
-        return act(body)
-    except ContractError as problem:
-        return answers.error(422, "invalid", problem.message, problem.field)
-    except msgspec.ValidationError as problem:
-        wrong = as_contract_error(problem)
-        return answers.error(422, "invalid", wrong.message, wrong.field)
+def _judged(act: Callable[[Any], Answer]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """A handler that decodes, acts, and turns what is wrong with the body into the one error shape."""
+
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            answer = act(msgspec.json.decode(await request.read()))
+        except (ContractError, msgspec.ValidationError) as problem:
+            wrong = problem if isinstance(problem, ContractError) else as_contract_error(problem)
+            answer = answers.error(422, "invalid", wrong.message, wrong.field)
+        except UNDECODABLE:
+            answer = answers.error(400, "not_json", "The body is not JSON.")
+        return answer.as_response()
+
+    return handle

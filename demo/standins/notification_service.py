@@ -16,12 +16,11 @@ from demo.standins.answers import Answer
 from demo.standins.behaviour import Behaviour, Mood
 from demo.standins.config import Config
 from demo.standins.receipts import ReceiptPoster
-from demo.standins.store import Accepted, Row, Store, accepted_from
+from demo.standins.store import Row, Store, accepted_from
 
 NOTIFICATIONS = "/v1/notifications"
 PUSH_TOKENS = "/v1/push-tokens"
 GARBAGE = "<!doctype html><title>Bad gateway</title><h1>It works, but this is not what you asked for</h1>"
-UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -38,7 +37,11 @@ class NotificationService:
         """The one aiohttp handler: judge, log, then answer."""
         arrived = datetime.now(UTC)
         behaviour = self._mood.for_next_request()
-        raw, refusal = await _read(request)
+        raw, refusal = b"", None
+        try:
+            raw = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            refusal = answers.error(413, "too_large", "The body is larger than 64 KiB.")
         row = self._row(request, raw, arrived, behaviour)
         answer = self._answer(request, row, behaviour, refusal)
         row.answer = None if answer is None else answer.as_logged()
@@ -47,8 +50,8 @@ class NotificationService:
             self._store.append(row, fresh)
         except OSError:
             return answers.error(503, "log_unavailable", "The request could not be logged.").as_response()
-        if fresh is not None and fresh.answer["push"] == "queued":
-            self._receipts.delivered_soon(fresh.key)
+        if fresh is not None and fresh.answer["push"] == "queued" and self._config.auto_delivered:
+            self._receipts.queue(fresh.key, "delivered", None, self._config.receipt_delay_seconds)
         return await _deliver(request, answer, behaviour)
 
     def _row(self, request: web.Request, raw: bytes, arrived: datetime, behaviour: Behaviour) -> Row:
@@ -95,7 +98,11 @@ class NotificationService:
         if not 1 <= len(key) <= 255:
             return answers.error(422, "invalid", "Idempotency-Key must have 1 to 255 characters.", "Idempotency-Key")
         if (known := self._store.by_key.get(key)) is not None:
-            return _again(known, row)
+            if known.body_sha256 != row.body_sha256:
+                message = "This key was used with another body."
+                return answers.error(422, "idempotency_conflict", message, "Idempotency-Key")
+            row.duplicate = True
+            return Answer(202, known.answer)
         if request.content_type != "application/json":
             return answers.error(415, "unsupported_type", "Content-Type must be application/json.")
         if row.body is None or isinstance(row.body, str):
@@ -123,28 +130,13 @@ class NotificationService:
         return Answer(200, {"data": tokens})
 
 
-async def _read(request: web.Request) -> tuple[bytes, Answer | None]:
-    try:
-        return await request.read(), None
-    except web.HTTPRequestEntityTooLarge:
-        return b"", answers.error(413, "too_large", "The body is larger than 64 KiB.")
-
-
-def _again(known: Accepted, row: Row) -> Answer:
-    if known.body_sha256 != row.body_sha256:
-        message = "This key was used with another body."
-        return answers.error(422, "idempotency_conflict", message, "Idempotency-Key")
-    row.duplicate = True
-    return Answer(202, known.answer)
-
-
 def _decoded(raw: bytes) -> Any:
     """The body as JSON; as text where it is none; None where there is no body."""
     if not raw:
         return None
     try:
         return msgspec.json.decode(raw)
-    except UNDECODABLE:
+    except contract.UNDECODABLE:
         return raw.decode("utf-8", "replace")
 
 
@@ -166,21 +158,15 @@ async def _deliver(request: web.Request, answer: Answer | None, behaviour: Behav
     if delay := behaviour.delay_seconds:
         await asyncio.sleep(delay)
     if answer is None:
-        _reset(request)
+        # Cut the connection without an answer, with RST where the system lets us.
+        if request.transport is not None:
+            if connection := request.transport.get_extra_info("socket"):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            request.transport.abort()
         return web.Response(status=500)  # goes nowhere: the connection is gone
     if behaviour.mode == "drip":
         return await _drip(request, answer.as_response())
     return answer.as_response()
-
-
-def _reset(request: web.Request) -> None:
-    """Cut the connection without an answer, with RST where the system lets us."""
-    if request.transport is None:
-        return
-    connection = request.transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-    request.transport.abort()
 
 
 async def _drip(request: web.Request, whole: web.Response) -> web.StreamResponse:

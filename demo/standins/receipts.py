@@ -62,11 +62,6 @@ class ReceiptPoster:
         if self._session is not None:
             await self._session.close()
 
-    def delivered_soon(self, idempotency_key: str) -> None:
-        """The `delivered` receipt that follows an accepted push by itself."""
-        if self._config.auto_delivered:
-            self.queue(idempotency_key, "delivered", None, self._config.receipt_delay_seconds)
-
     def queue(self, idempotency_key: str, state: str, reason: str | None, delay_seconds: float = 0) -> None:
         """Put one receipt in line, to be posted after the delay."""
         if not self.enabled:

@@ -43,8 +43,9 @@ def build_app(config: Config) -> web.Application:
     return app
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options, for this module's parser and for manage.py's."""
+def main(argv: list[str]) -> int:
+    """Parse, run until INT or TERM, return the exit code (2 = refused, with one sentence on stderr)."""
+    parser = Parser(prog=PROG, description=HELP)
     parser.add_argument("--port", type=_port, required=True, help="TCP port; 0 takes a free one and says which")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of its own store")
@@ -54,17 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="post no 'delivered' receipt by itself; PUT /_receipts still does",
     )
-
-
-def main(argv: list[str]) -> int:
-    """Parse, run until INT or TERM, return the exit code (2 = refused, with one sentence on stderr)."""
-    parser = Parser(prog=PROG, description=HELP)
-    add_arguments(parser)
-    return run(parser.parse_args(argv))
-
-
-def run(options: argparse.Namespace) -> int:
-    """Run with parsed options; the exit code as of `main`."""
+    options = parser.parse_args(argv)
     return run_guarded(PROG, lambda: _run(options))
 
 
@@ -81,19 +72,15 @@ async def _serve(config: Config, host: str, port: int) -> None:
     runner = web.AppRunner(build_app(config), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
-        await _listen(runner, host, port)
+        try:
+            await web.TCPSite(runner, host, port, backlog=1024).start()
+        except OSError as problem:
+            raise Refused(f"Cannot listen on {host}:{port}: {problem.strerror}.") from problem
         address, bound = runner.addresses[0][:2]
         say(f"Stand-ins ready on http://{address}:{bound}")
         await stop.wait()
     finally:
         await runner.cleanup()
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
-    try:
-        await web.TCPSite(runner, host, port, backlog=1024).start()
-    except OSError as problem:
-        raise Refused(f"Cannot listen on {host}:{port}: {problem.strerror}.") from problem
 
 
 def _port(text: str) -> int:

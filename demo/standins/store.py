@@ -74,7 +74,9 @@ class Store:
             os.close(self._fd)
             raise Refused(f"Another process already keeps its log in {folder}.") from None
         self._recover()
-        self.tokens = self._load_tokens()
+        self.tokens: TokenCounts = {}
+        if self._tokens_path.exists():
+            self.tokens = msgspec.json.decode(self._tokens_path.read_bytes(), type=TokenCounts)
 
     def close(self) -> None:
         """Give the folder free."""
@@ -114,11 +116,6 @@ class Store:
     def tokens_of(self, sso_id: str) -> int:
         """Number of push tokens; everybody has one unless told otherwise."""
         return self.tokens.get(sso_id, 1)
-
-    def _load_tokens(self) -> TokenCounts:
-        if not self._tokens_path.exists():
-            return {}
-        return msgspec.json.decode(self._tokens_path.read_bytes(), type=TokenCounts)
 
     def _note(self, length: int, accepted: Accepted | None) -> None:
         self._offsets.append(self._size)

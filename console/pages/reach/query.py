@@ -8,8 +8,9 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from alerts.reach import AgentReach, Coverage, Supervisor, by_org, coverage_of
-from console.pages.reach.words import Word, advice, now_word, phone_word, reach_word
+from console.pages.reach.words import advice, now_word, phone_word, reach_word
 from console.text.hops import Chain
+from console.text.wording import Word
 from orgs import spreadsheet
 from orgs.api import rfc3339
 from orgs.auth import OrgIds

@@ -61,9 +61,7 @@ def reach(request: HttpRequest) -> HttpResponse:
         "disputes": disputes([org.pk for org in orgs if filters.org in ("", org.external_id)], now),
         "may_test": bool(led),
     }
-    response = render(request, "pages/reach/reach.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
+    return render(request, "pages/reach/reach.html", context)
 
 
 def _tabs(found: list[AgentReach], filters: ReachFilters) -> list[dict[str, Any]]:
@@ -215,6 +213,4 @@ def test_hops(request: HttpRequest, sso_id: str, push_id: UUID) -> HttpResponse:
 def _hops(request: HttpRequest, push: Push) -> HttpResponse:
     now = clock.now()
     hops = chain(push, timezone.get_current_timezone_name(), now)
-    response = render(request, "pages/reach/_test_push.html", {"chain": hops, "now": now})
-    response["Cache-Control"] = "no-store"
-    return response
+    return render(request, "pages/reach/_test_push.html", {"chain": hops, "now": now})

@@ -1,7 +1,6 @@
 """The words of the reach page: each agent with its verdict and what to do, each supervisor with theirs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -9,18 +8,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from alerts.reach import AgentReach, Supervisor
-from console.text.wording import bdi, commas, short_name
+from console.text.wording import Word, bdi, commas, short_name
 
 NAMED = 3  # the rest are counted
-
-
-@dataclass(frozen=True)
-class Word:
-    """A few words with their icon and colour."""
-
-    tone: str
-    icon: str
-    text: str
 
 
 def reach_word(one: AgentReach) -> Word:

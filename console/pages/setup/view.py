@@ -20,6 +20,7 @@ from console.pages.access import signed_in, signed_in_user
 from console.pages.frame import zones
 from console.pages.setup import words
 from console.text.hops import chain
+from console.text.wording import short_name
 from orgs import clock
 from orgs.auth import leads
 from orgs.identifiers import check_identifier
@@ -85,38 +86,27 @@ def new_org(request: HttpRequest) -> HttpResponse:
     form = SetupForm(request.POST or None)
     made = form.make() if form.is_valid() else None
     if made is None:
-        context = {"form": form, "known": _known(form), "page": "setup_new"}
+        taken = form.has_error("external_id", "unique")  # perhaps somebody only came back to the form
+        known = Org.objects.filter(external_id=form.data["external_id"].strip()).first() if taken else None
+        context = {"form": form, "known": known, "page": "setup_new"}
         return render(request, "pages/setup/new.html", context, status=422 if form.is_bound else 200)
     context = _context(request, made.org) | {"made": made, "curl": words.event_curl(made.key), "above": True}
     return render(request, "pages/setup/setup.html", context)
-
-
-def _known(form: SetupForm) -> Org | None:
-    """The org that has this external id already: somebody may only have come back to the form."""
-    taken = form.has_error("external_id", "unique")
-    return Org.objects.filter(external_id=form.data["external_id"].strip()).first() if taken else None
 
 
 @require_safe
 @signed_in
 def checklist(request: HttpRequest, org_id: str) -> HttpResponse:
     """`/setup/<external id>`: the six steps. `?partial=1` answers the list alone, as it is asked for every 3 s."""
-    org = _led(request, org_id)
+    org = Org.objects.filter(external_id=org_id).first()
+    if org is None or org.pk not in leads(signed_in_user(request)):
+        raise Http404
     partial = bool(request.GET.get("partial"))
     context = _context(request, org) | {"partial": partial, "above": bool(request.GET.get("above"))}
     response = render(request, "pages/setup/_setup.html" if partial else "pages/setup/setup.html", context)
-    response["Cache-Control"] = "no-store"
-    if partial:
-        response.status_code = HTMX_STOPS_POLLING if context["progress"].finished else 200
+    if partial and context["progress"].finished:
+        response.status_code = HTMX_STOPS_POLLING
     return response
-
-
-def _led(request: HttpRequest, org_id: str) -> Org:
-    led = leads(signed_in_user(request))
-    org = Org.objects.filter(external_id=org_id).first()
-    if org is None or org.pk not in led:
-        raise Http404
-    return org
 
 
 def _context(request: HttpRequest, org: Org) -> dict[str, Any]:
@@ -127,7 +117,7 @@ def _context(request: HttpRequest, org: Org) -> dict[str, Any]:
     source = Source.objects.filter(org=org).order_by("pk").first()  # none where a platform source sends for the org
     held = Assignment.objects.filter(org=org, user__is_active=True).select_related("user")
     held = held.order_by("role__tier", "user__name", "pk")
-    people = list({row.user_id: words.SetupPerson(row.user) for row in held}.values())
+    people = list({row.user_id: row.user for row in held}.values())[:TESTED]
     pushes = Push.objects.filter(org=org).exclude(state=Push.State.SKIPPED).select_related("supervisor")
     push = pushes.order_by("-planned_at").first()
     return {
@@ -142,7 +132,7 @@ def _context(request: HttpRequest, org: Org) -> dict[str, Any]:
         "steps": words.steps(progress, facts),
         "source": source,
         "key": live_keys(source, now).last() if source else None,
-        "people": people[:TESTED],
+        "people": [{"user": one, "short": short_name(str(one)), "no_phone": one.push_tokens == 0} for one in people],
         "push": chain(push, timezone.get_current_timezone_name(), now) if push else None,
         "event_curl": words.event_curl(),
         "answer_curl": words.answer_curl(facts.alert.room.room_id if facts.alert and facts.alert.room else ""),

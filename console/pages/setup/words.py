@@ -36,21 +36,6 @@ class SetupStep:
     fact: str
 
 
-@dataclass(frozen=True)
-class SetupPerson:
-    """Somebody to send a test to; `no_phone`: notification-service knows none."""
-
-    user: User
-
-    @property
-    def no_phone(self) -> bool:
-        return self.user.push_tokens == 0
-
-    @property
-    def short(self) -> str:
-        return short_name(str(self.user))
-
-
 def event_curl(key: str = PLACEHOLDER) -> str:
     """The command that sends a first failure event."""
     return EVENT.format(base=settings.BASE_URL, key=key)

@@ -1,5 +1,6 @@
 """What every source sends: heard or silent, rate, lag, what was refused and why. Nothing is green without data."""
 
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -35,12 +36,10 @@ def sources(request: HttpRequest) -> HttpResponse:
         "now": now,
         "page": "sources",
     }
-    response = render(request, "pages/sources/sources.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
+    return render(request, "pages/sources/sources.html", context)
 
 
-def _card(one: SourceHealth, zone: str, now: Any) -> dict[str, Any]:
+def _card(one: SourceHealth, zone: str, now: datetime) -> dict[str, Any]:
     figures = one.figures
     return {
         "one": one,

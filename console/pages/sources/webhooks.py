@@ -155,7 +155,6 @@ def _address(request: HttpRequest, found: WebhookEndpoint, url: str, *, made: bo
     """The address, this once: it is kept nowhere."""
     context = {"endpoint": found, "url": url, "made": made, "hours": webhooks.OVERLAP.total_seconds() // 3600}
     response = render(request, "pages/sources/webhook_address.html", context | {"page": "sources"})
-    response["Cache-Control"] = "no-store"
     response["Referrer-Policy"] = "no-referrer"
     return response
 
@@ -180,6 +179,4 @@ def _page(request: HttpRequest, found: WebhookEndpoint, form: EndpointForm, stat
         "now": clock.now(),
         "page": "sources",
     }
-    response = render(request, "pages/sources/webhook.html", context, status=status)
-    response["Cache-Control"] = "no-store"
-    return response
+    return render(request, "pages/sources/webhook.html", context, status=status)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.utils.formats import number_format
@@ -12,8 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from alerts.figures import COVERAGE, Estimate, Figure, Metric, SuccessFigures
-from console.text.chart import PERCENT, SECONDS, Chart, line_chart
-from console.text.wording import day_of, duration
+from console.text.chart import PERCENT, SECONDS, line_chart
+from console.text.wording import Word, day_of, duration
 from orgs.models import Org
 
 CLOSE = 1e-9
@@ -179,15 +180,6 @@ def counted(metric: Metric, n: int) -> str:
 # --- against goal and baseline ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class ComparisonWords:
-    """A comparison as icon, words and tone."""
-
-    tone: str
-    icon: str
-    text: str
-
-
 def goal(metric: Metric) -> str:
     """What the target says, `goal 70 % or more`; empty without one."""
     if metric.target is None:
@@ -198,7 +190,7 @@ def goal(metric: Metric) -> str:
     return text.format(value=say(metric, metric.target))
 
 
-def comparison_words(figure: Figure) -> ComparisonWords | None:
+def comparison_words(figure: Figure) -> Word | None:
     """Compares the figure with its goal, or without one with its baseline if lower is better; None where neither is."""
     metric, value, baseline = figure.metric, figure.now.value, figure.baseline.value
     if value is None:
@@ -206,13 +198,13 @@ def comparison_words(figure: Figure) -> ComparisonWords | None:
     if metric.target is not None:
         met = value <= metric.target if metric.low_is_good else value >= metric.target - CLOSE
         tone, icon = ("ok", "circle-check-f") if met else ("crit", "alert-octagon-f")
-        return ComparisonWords(tone, icon, goal(metric))
+        return Word(tone, icon, goal(metric))
     if not metric.low_is_good or baseline is None or abs(value - baseline) < CLOSE:
         return None
     was = say(metric, baseline)
     if value < baseline:
-        return ComparisonWords("ok", "arrow-down-right", _("below the first 30 days, {value}").format(value=was))
-    return ComparisonWords("warn", "arrow-up-right", _("above the first 30 days, {value}").format(value=was))
+        return Word("ok", "arrow-down-right", _("below the first 30 days, {value}").format(value=was))
+    return Word("warn", "arrow-up-right", _("above the first 30 days, {value}").format(value=was))
 
 
 def due(metric: Metric, org: Org | None) -> str:
@@ -248,62 +240,32 @@ def interval(metric: Metric, estimate: Estimate) -> str:
 # --- a card ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Point:
-    """A row of the table behind a trend."""
-
-    day: str
-    value: str
-    n: int
-    interval: str
-
-
-@dataclass(frozen=True)
-class Card:
-    """One figure on the page."""
-
-    name: str
-    metric: Metric
-    number: str
-    unit: str
-    verdict: ComparisonWords | None
-    due: str
-    baseline: str
-    interval: str
-    n: str
-    left_out: list[str]
-    definition: str
-    chart: Chart | None
-    chart_label: str
-    points: list[Point]
-
-
-def card(figure: Figure, success: SuccessFigures, shown: list[Org]) -> Card:
+def card(figure: Figure, success: SuccessFigures, shown: list[Org]) -> dict[str, Any]:
     """A figure of the orgs `shown` in words, with its trend."""
     metric, words = figure.metric, WORDS[figure.metric.name]
     figure_number, figure_unit = _large(figure)
     days = [day_of(day) for day in success.points]
     steps = PERCENT if metric.no else SECONDS
     rules = [("target", metric.target, _("goal")), ("baseline", figure.baseline.value, _("baseline"))]
-    return Card(
-        name=str(words.name),
-        metric=metric,
-        number=figure_number,
-        unit=figure_unit,
-        verdict=comparison_words(figure),
-        due=due(metric, shown[0] if len(shown) == 1 else None),
-        baseline=baseline(figure, success, shown),
-        interval=interval(metric, figure.now),
-        n=counted(metric, figure.now.n),
-        left_out=left_out(metric, figure.outcomes),
-        definition=str(words.definition),
-        chart=line_chart([point.value for point in figure.trend], days, rules, steps, partial(number, metric)),
-        chart_label=_chart_label(figure, days),
-        points=[
-            Point(day, say(metric, point.value), point.n, interval(metric, point))
+    return {
+        "name": words.name,
+        "metric": metric,
+        "number": figure_number,
+        "unit": figure_unit,
+        "verdict": comparison_words(figure),
+        "due": due(metric, shown[0] if len(shown) == 1 else None),
+        "baseline": baseline(figure, success, shown),
+        "interval": interval(metric, figure.now),
+        "n": counted(metric, figure.now.n),
+        "left_out": left_out(metric, figure.outcomes),
+        "definition": words.definition,
+        "chart": line_chart([point.value for point in figure.trend], days, rules, steps, partial(number, metric)),
+        "chart_label": _chart_label(figure, days),
+        "points": [
+            {"day": day, "value": say(metric, point.value), "n": point.n, "interval": interval(metric, point)}
             for day, point in zip(days, figure.trend, strict=False)
         ],
-    )
+    }
 
 
 def _large(figure: Figure) -> tuple[str, str]:

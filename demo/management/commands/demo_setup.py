@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -85,8 +86,13 @@ def set_up(path: Path) -> dict[str, Any]:
         "orgs": [_org(external_id, facts, people, addresses[external_id]) for external_id, facts in ORGS.items()],
         "logins": [_login(role, kept) for role in LOGINS],
     }
-    if content != kept:
-        _write(path, content)
+    if content != kept:  # replaced in one step, readable by its owner alone
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(path.name + ".new")
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1)
+        fresh.replace(path)
     return content
 
 
@@ -106,13 +112,15 @@ def _org(external_id: str, facts: dict[str, Any], people: dict[str, User], kept:
     for (name, tier), members in facts["roles"].items():
         role, _ = SupervisorRole.objects.get_or_create(org=org, name=name, defaults={"tier": tier})
         for sso_id in members:
-            _assign(org, role, people[sso_id])
+            person, chat_id = people[sso_id], _chat_id(sso_id)
+            Assignment.objects.get_or_create(org=org, role=role, user=person, defaults={"external_user_id": chat_id})
+            lead = Membership.Role.LEAD if role.tier > 1 else Membership.Role.SUPERVISOR
+            Membership.objects.get_or_create(org=org, user=person, defaults={"role": lead})
         supervisors += members
-    agents = [{"name": name, "version": version} for name, version in facts["agents"].items()]
     return {
         "external_id": external_id,
         "name": facts["name"],
-        "agents": agents,
+        "agents": [{"name": name, "version": version} for name, version in facts["agents"].items()],
         "supervisors": [{"sso_id": sso_id, "external_user_id": _chat_id(sso_id)} for sso_id in supervisors],
         "webhook": _webhook(org, kept),
     }
@@ -133,14 +141,6 @@ def _webhook(org: Org, kept: str) -> str:
         url = webhooks.rotate_address(endpoint) if endpoint else webhooks.create(org, kind)[1]
         return urlsplit(url).path
     return kept
-
-
-def _assign(org: Org, role: SupervisorRole, person: User) -> None:
-    Assignment.objects.get_or_create(
-        org=org, role=role, user=person, defaults={"external_user_id": _chat_id(person.sso_id)}
-    )
-    lead = Membership.Role.LEAD if role.tier > 1 else Membership.Role.SUPERVISOR
-    Membership.objects.get_or_create(org=org, user=person, defaults={"role": lead})
 
 
 def _person(sso_id: str, name: str, locale: str) -> User:
@@ -166,20 +166,13 @@ def _login(role: str, kept: dict[str, Any]) -> dict[str, str]:
 
 def _source_key(kept: str) -> str:
     source, _ = Source.objects.get_or_create(org=None, name=SOURCE)
-    if _opens(kept, source):
-        return kept
+    with suppress(auth.InvalidKey):  # on the first run, and where the database is a newer one
+        if auth.find_key(kept).source_id == source.pk:
+            return kept
     live = list(ApiKey.objects.filter(source=source, revoked=False).order_by("created"))
     for old in live[: len(live) - ApiKey.LIVE_PER_SOURCE + 1]:
         keys.revoke(old)
     return keys.issue(source, ["ingest", "read", "act"], name="demo")[1]
-
-
-def _opens(key: str, source: Source) -> bool:
-    """Whether a kept key is still good: not on the first run, nor where the database is a newer one."""
-    try:
-        return auth.find_key(key).source_id == source.pk
-    except auth.InvalidKey:
-        return False
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -188,13 +181,3 @@ def _read(path: Path) -> dict[str, Any]:
         return kept if isinstance(kept, dict) and "source_key" in kept else {}
     except (FileNotFoundError, ValueError):
         return {}
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    """Replace the file in one step, readable by its owner alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
-    fresh.replace(path)
