@@ -22,8 +22,9 @@ from orgs.auth import NO_ORG, OrgIds, caller_orgs, of_orgs, within
 from orgs.incoming import Query
 from orgs.models import Agent, Assignment, Org, User
 from orgs.paging import PARAMETERS, Order, page
-from orgs.shapes import PageShape, Shape, UtcTime, Whole, about, one_of, shape_of
+from orgs.shapes import Shape, UtcTime, Whole, about, one_of, shape_of
 
+AGENTS_BY_NAME = Order((("org__external_id", str), ("name", str)))
 M = TypeVar("M", bound=Model)
 Render = Callable[[list[M]], list[Any]]
 
@@ -84,7 +85,7 @@ class ScopedAPIView(APIView):
 
     def paged(self, request: Request, query: Query, rows: QuerySet[M], order: Order, render: Render[M]) -> Response:
         """One page of the rows; `render` makes the shapes of those on it."""
-        return Response(PageShape(**page(request, query, rows, order, render)))
+        return Response(page(request, query, rows, order, render))
 
 
 class NothingHere(APIView):
@@ -159,11 +160,10 @@ class Orgs(ScopedAPIView):
     def get(self, request: Request) -> Response:
         query = Query(request, PARAMETERS)
         rows = of_orgs(Org.objects.all(), self.org_ids, "pk")
-        return self.paged(request, query, rows, Order((("external_id", str),)), _orgs)
-
-
-def _orgs(orgs: list[Org]) -> list[Any]:
-    return [shape_of(OrgShape, org, org_id=org.external_id) for org in orgs]
+        order = Order((("external_id", str),))
+        return self.paged(
+            request, query, rows, order, lambda orgs: [shape_of(OrgShape, org, org_id=org.external_id) for org in orgs]
+        )
 
 
 class Agents(ScopedAPIView):
@@ -172,8 +172,7 @@ class Agents(ScopedAPIView):
     def get(self, request: Request) -> Response:
         query = Query(request, ("org_id", *PARAMETERS))
         rows = self.of_org_asked(query, Agent.objects.select_related("org"))
-        order = Order((("org__external_id", str), ("name", str)))
-        return self.paged(request, query, rows, order, _agents)
+        return self.paged(request, query, rows, AGENTS_BY_NAME, _agents)
 
 
 def _agents(agents: list[Agent]) -> list[Any]:

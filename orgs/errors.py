@@ -23,6 +23,15 @@ def error_body(code: str, message: str, field: str | None = None) -> dict[str, d
     return {"error": error}
 
 
+class BadValue(Exception):
+    """One value of what was asked for cannot be used: `field` names it, `message` says what to do."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
+
+
 class Refused(exceptions.APIException):
     """A domain refusal with its own code, such as 422 `invalid_item` or 409 `already_taken`."""
 

@@ -32,6 +32,7 @@ from alerts.masking import mask_cut
 from alerts.models import Alert, Room, RoomActivity, new_id
 from orgs import clock
 from orgs.auth import visible_orgs
+from orgs.errors import BadValue
 from orgs.models import User
 
 SNOOZE_AT_MOST = timedelta(hours=24)
@@ -47,13 +48,8 @@ class ActConflict(Exception):
         self.alert = alert
 
 
-class ActInvalid(Exception):
-    """The act does not make sense as asked; `message` says what to do."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
-        self.message = message
+class ActInvalid(BadValue):
+    """The act does not make sense as asked."""
 
 
 @contextmanager

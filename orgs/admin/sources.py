@@ -16,8 +16,6 @@ from orgs import clock, keys
 from orgs.admin.base import TrackedAdmin, pk_of
 from orgs.models import ApiKey, Scope, Source, SourceHeard
 
-LARGEST = 2**31 - 1
-
 
 class KeyForm(forms.Form):
     """What a new key may do, and for how long."""
@@ -40,7 +38,7 @@ class KeyForm(forms.Form):
     rate = forms.IntegerField(
         label=gettext_lazy("Requests per minute"),
         min_value=0,
-        max_value=LARGEST,
+        max_value=ApiKey.FASTEST,
         required=False,
         help_text=gettext_lazy("Empty: the default; 0: no limit."),
     )

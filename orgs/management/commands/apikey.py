@@ -6,9 +6,7 @@ from typing import Any
 
 from orgs import keys
 from orgs.management.shell import CommandRefused, ShellCommand, org_named, whole_number
-from orgs.models import Source
-
-LARGEST = 2**31 - 1  # what the column of the rate holds
+from orgs.models import ApiKey, Source
 
 
 class Command(ShellCommand):
@@ -20,7 +18,7 @@ class Command(ShellCommand):
         create.add_argument("--scopes", required=True, help="ingest,read,act or some of them")
         days = functools.partial(whole_number, least=1, most=3650)
         create.add_argument("--expires", type=days, metavar="DAYS", help="default: never")
-        rate = functools.partial(whole_number, least=0, most=LARGEST)
+        rate = functools.partial(whole_number, least=0, most=ApiKey.FASTEST)
         create.add_argument("--rate", type=rate, metavar="PER_MINUTE", help="0: no limit")
         which = create.add_mutually_exclusive_group()
         which.add_argument("--org", metavar="ID", help="where sources of several orgs have this name")
