@@ -44,7 +44,7 @@ class Publisher:
                 items = self._take()
                 ids = sorted(str(item) for item in items if isinstance(item, UUID))
                 for task in sorted(item for item in items if isinstance(item, str)):
-                    _try(partial(_kick, task))
+                    _try(partial(current_app.send_task, task, retry=False, expires=30))
                 if ids:
                     _try(partial(runner.run, _send(ids)))
 
@@ -64,19 +64,13 @@ def _try(step: Callable[[], object]) -> None:
         log.warning("feed_hint_lost", error=type(error).__name__)
 
 
-def _kick(task: str) -> None:
-    current_app.send_task(task, retry=False, expires=30)
-
-
 async def _send(ids: list[str]) -> None:
     layer = get_channel_layer()
     async with asyncio.timeout(SEND_TIMEOUT):
         await layer.group_send(GROUP, {"type": "alerts.changed", "ids": ids})
 
 
-@lru_cache(maxsize=1)
-def _publisher() -> Publisher:
-    return Publisher()
+_publisher = lru_cache(maxsize=1)(Publisher)
 
 
 def publish(alert_ids: Iterable[UUID]) -> None:

@@ -1,7 +1,7 @@
 """`PUT /api/assignments`: the whole list of an org from its permission system; and the word it may wait for."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 import pghistory
@@ -16,7 +16,7 @@ from orgs.errors import Refused, Unavailable
 from orgs.incoming import Field, Query, check_fields, read_body, read_list
 from orgs.models import Assignment, Org
 from orgs.others import confirm
-from orgs.plan import MOST_ROWS, Line
+from orgs.plan import ADDED, CHANGED, MOST_ROWS, REFUSED, UNCHANGED, Line
 from orgs.shapes import ErrorPart, Shape, Whole, about, one_of
 from orgs.sync import Busy, SyncOutcome, sync
 
@@ -138,7 +138,7 @@ class Assignments(ScopedAPIView):
     def put(self, request: Request) -> Response:
         query = Query(request, ("org_id", "dry_run", "allow_empty"))
         org, dry_run = self._org(request, query.text("org_id")), query.flag("dry_run")
-        sent = read_list(request, NAME, MOST_ROWS)
+        caller, sent = request.user, read_list(request, NAME, MOST_ROWS)
         if not sent and not query.flag("allow_empty"):
             message = "An org with nobody to tell would alert nobody; allow_empty=1 says that this is meant."
             raise Refused(422, "empty_list", message, NAME)
@@ -146,12 +146,16 @@ class Assignments(ScopedAPIView):
         if errors:
             return _refused(errors)
         try:
-            with _by(request):
+            # In the history a change is the source's; a person's is theirs already.
+            with pghistory.context(source=caller.source.name) if isinstance(caller, KeyCaller) else nullcontext():
                 outcome = sync(org, items, dry_run=dry_run, trusted=self.org_ids.every)
         except Busy:
             raise Unavailable from None
-        if outcome.refused:
-            return _refused([_error(line) for line in outcome.refused])
+        for line in outcome.those(REFUSED):
+            assert line.wrong is not None
+            errors.append(ErrorPart(line.wrong.code, line.said, f"{NAME}[{line.number}].{line.wrong.column}"))
+        if errors:
+            return _refused(errors)
         return Response(_answer(outcome, dry_run))
 
     def _org(self, request: Request, asked: str | None) -> Org:
@@ -165,12 +169,6 @@ class Assignments(ScopedAPIView):
         if org.pk not in led:
             raise PermissionDenied("A lead of this org or a specialist says who stands behind its roles.")
         return org
-
-
-def _by(request: Request) -> AbstractContextManager[Any]:
-    """In the history a change is the source's; a person's is theirs already."""
-    caller = request.user
-    return pghistory.context(source=caller.source.name) if isinstance(caller, KeyCaller) else nullcontext()
 
 
 class ConfirmPerson(ScopedAPIView):
@@ -205,11 +203,6 @@ def _checked(sent: list[Any]) -> tuple[list[dict[str, Any]], list[ErrorPart]]:
     return items, errors
 
 
-def _error(line: Line) -> ErrorPart:
-    assert line.wrong is not None
-    return ErrorPart(line.wrong.code, line.said, f"{NAME}[{line.number}].{line.wrong.column}")
-
-
 def _refused(errors: list[ErrorPart]) -> Response:
     """The first error in the one shape, and beside it every item's, the first 100."""
     return Response(AssignmentSyncRefusedShape(errors[0], len(errors), errors[:ERRORS_SHOWN]), status=422)
@@ -220,10 +213,10 @@ def _refused(errors: list[ErrorPart]) -> Response:
 
 def _answer(outcome: SyncOutcome, dry_run: bool) -> AssignmentSyncShape:
     return AssignmentSyncShape(
-        added=[_added(line) for line in outcome.added],
-        changed=[_changed(line) for line in outcome.changed],
+        added=[_added(line) for line in outcome.those(ADDED)],
+        changed=[_changed(line) for line in outcome.those(CHANGED)],
         removed=[RemovedPart(*_whose(one), one.role.tier, one.provenance) for one in outcome.removed],
-        unchanged=outcome.unchanged,
+        unchanged=len(outcome.those(UNCHANGED)),
         conflicts=[ConflictPart(one.kind, *_whose(one.assignment), one.provenance) for one in outcome.conflicts],
         waiting=[WaitingPart(*_whose(one), True) for one in outcome.waiting],
         dry_run=dry_run,

@@ -2,25 +2,25 @@
 
 from typing import Any
 
+import msgspec
 import psycopg
 import structlog
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
+from msgspec import UNSET
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from orgs.logs import described
+from orgs.shapes import ErrorPart, ErrorShape
 
 log = structlog.get_logger(__name__)
 
 
 def error_body(code: str, message: str, field: str | None = None) -> dict[str, dict[str, str]]:
     """The body of an error answer; `field` names what was wrong, such as `items[3].occurred_at`."""
-    error = {"code": code, "message": message}
-    if field:
-        error["field"] = field
-    return {"error": error}
+    return msgspec.to_builtins(ErrorShape(ErrorPart(code, message, field or UNSET)))
 
 
 class BadValue(Exception):

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from orgs.errors import Refused
 from orgs.incoming import Query
@@ -114,7 +115,7 @@ def cut_page(
 
 def page(
     request: Request, query: Query, rows: QuerySet[M], order: Order, render: Callable[[list[M]], list[Any]]
-) -> PageShape:
+) -> Response:
     """The page that `cursor` and `limit` (1 to 100, 50 if not given) ask for; `render` makes the shapes of its rows.
 
     Raises Refused (422) for a cursor that is none of ours.
@@ -124,7 +125,7 @@ def page(
     if cursor is not None and place is None:
         raise Refused(422, "invalid_parameter", "cursor is not one of ours.", "cursor")
     found = cut_page(order, place, limit, partial(order.fetch, rows))
-    return PageShape(_url(request, found.next), _url(request, found.previous), render(found.rows))
+    return Response(PageShape(_url(request, found.next), _url(request, found.previous), render(found.rows)))
 
 
 def _url(request: Request, cursor: str) -> str | None:

@@ -52,7 +52,8 @@ def _record(source: Source, accepted: Sequence[Accepted[ActivityItem]], now: dat
             payload_hash=one.payload_hash,
             room=book.rooms[(one.org_id, item.room_id)],
             kind=item.kind,
-            actor=_actor(actors, one.org_id, item),
+            actor=actors.get((one.org_id, "sso", item.actor_sso_id or None))
+            or actors.get((one.org_id, "external", item.actor_external_id or None)),
             actor_external_id=item.actor_external_id or "",
             at=at,
             as_sent=item.at if at != item.at else None,
@@ -96,7 +97,7 @@ def _remember(book: Book, room: Room, org: Org, names: RoomNames) -> None:
         book.touch(alert)
 
 
-def _actors(items: list[tuple[Accepted, ActivityItem]]) -> dict[tuple[int, str, str], User]:
+def _actors(items: list[tuple[Accepted, ActivityItem]]) -> dict[tuple[int, str, str | None], User]:
     """People by (org pk, kind of id, id), only those with an assignment in that org."""
     sso_ids = {item.actor_sso_id for _, item in items if item.actor_sso_id}
     external_ids = {item.actor_external_id for _, item in items if item.actor_external_id}
@@ -105,15 +106,9 @@ def _actors(items: list[tuple[Accepted, ActivityItem]]) -> dict[tuple[int, str, 
     rows = Assignment.objects.filter(
         Q(user__sso_id__in=sso_ids) | Q(external_user_id__in=external_ids), org__in={one.org_id for one, _ in items}
     ).select_related("user")
-    return {(row.org_id, "external", row.external_user_id): row.user for row in rows} | {
-        (row.org_id, "sso", row.user.sso_id): row.user for row in rows
-    }
-
-
-def _actor(actors: dict[tuple[int, str, str], User], org_id: int, item: ActivityItem) -> User | None:
-    found = actors.get((org_id, "sso", item.actor_sso_id)) if item.actor_sso_id else None
-    if found is None and item.actor_external_id:
-        found = actors.get((org_id, "external", item.actor_external_id))
+    found: dict[tuple[int, str, str | None], User] = {}
+    for row in rows:
+        found[row.org_id, "external", row.external_user_id] = found[row.org_id, "sso", row.user.sso_id] = row.user
     return found
 
 

@@ -234,10 +234,6 @@ def _attach(alert: Alert, event: FailureEvent, decision: Decision, room: Room, n
     if decision.reason != "late":
         alert.first_failure_at = min(alert.first_failure_at, event.occurred_at)
     alert.customer_waiting_since = room.customer_waiting_since
-    _count_signal(alert, event)
-
-
-def _count_signal(alert: Alert, event: FailureEvent) -> None:
     at = event.occurred_at.isoformat()
     for entry in alert.signals:
         if entry["signal"] == event.signal and entry["episode"] == alert.episode:

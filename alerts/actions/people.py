@@ -34,9 +34,9 @@ from orgs import clock
 from orgs.auth import visible_orgs
 from orgs.errors import BadValue
 from orgs.models import User
+from orgs.texts import TEXT_LENGTH
 
 SNOOZE_AT_MOST = timedelta(hours=24)
-NOTE = 2000  # characters
 
 
 class ActConflict(Exception):
@@ -260,24 +260,17 @@ def undo(alert_id: UUID, by: User) -> Alert:
     """Take back the newest act of this person, at most 10 min old. Raises Conflict nothing_to_undo."""
     with _locked(alert_id) as (book, alert):
         mine = undoable_by(alert, by, book.now)
-        if mine is None:
-            raise ActConflict("nothing_to_undo", alert)
-        if mine["act"] != "resolve":
+        if mine is not None and mine["act"] != "resolve":
             _refuse_resolved(alert)
-            _undo(book, alert, mine, by)
-        elif alert.state == Alert.State.RESOLVED and mine is standing_resolution(alert):
+            if take_back(alert, mine):
+                change = "snoozed" if mine["act"] == "snooze" else "released"
+                missed = lost_telling(alert, acted_at(mine), book.now)
+                book.record(alert, change, missed, actor=by, detail={"undo": True}, notify=bool(missed))
+                return alert
+        elif mine is not None and alert.state == Alert.State.RESOLVED and mine is standing_resolution(alert):
             _reopen(book, alert, by)
-        else:
-            raise ActConflict("nothing_to_undo", alert)
-        return alert
-
-
-def _undo(book: Book, alert: Alert, mine: UndoableAct, by: User) -> None:
-    if not take_back(alert, mine):
+            return alert
         raise ActConflict("nothing_to_undo", alert)
-    change = "snoozed" if mine["act"] == "snooze" else "released"
-    missed = lost_telling(alert, acted_at(mine), book.now)
-    book.record(alert, change, missed, actor=by, detail={"undo": True}, notify=bool(missed))
 
 
 def verdict(alert_id: UUID, by: User, verdict: str, note: str = "") -> Alert:
@@ -285,7 +278,7 @@ def verdict(alert_id: UUID, by: User, verdict: str, note: str = "") -> Alert:
     with _locked(alert_id) as (book, alert):
         if verdict not in Alert.Verdict.values:
             raise ActInvalid("verdict", _("Choose confirmed or false_alarm."))
-        note = mask_cut(note, NOTE)
+        note = mask_cut(note, TEXT_LENGTH)
         if (alert.verdict, alert.verdict_note) != (verdict, note):
             alert.verdict, alert.verdict_by, alert.verdict_note = verdict, by, note
             book.record(alert, "verdict", actor=by, detail={"to": verdict, "note": note})

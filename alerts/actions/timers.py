@@ -38,36 +38,27 @@ def _sweep(rooms: Sequence[int], now: datetime) -> int:
     book.lock_rooms(rooms, skip_locked=True)
     due = [alert for alert in book.alerts.values() if alert.due_at is not None and alert.due_at <= now]
     for alert in due:
-        _work(book, alert)
+        assert alert.room is not None
+        alert.timer_failures, alert.due_at = 0, None  # the book sets the next
+        while timer := due_timer(alert.facts, alert.room.facts, now):
+            TIMERS[timer](book, alert, alert.room)
     book.close()
     return len(due)
 
 
 def _sweep_alone(room: int, now: datetime) -> int:
+    """One that fails is tried again after a pause that grows; until its timers work it is counted as broken."""
     try:
         return _sweep([room], now)
     except PASSING:
         raise
     except Exception as error:  # noqa: BLE001 - it is put off, logged and shown; the other alerts go on
-        _put_off(room, now, error)
+        broken = Alert.objects.filter(room=room, due_at__lte=now).exclude(state=Alert.State.RESOLVED)
+        for pk, org_id, failures in broken.values_list("pk", "org_id", "timer_failures"):
+            pause = PAUSES[min(failures, len(PAUSES) - 1)]
+            Alert.objects.filter(pk=pk).update(timer_failures=min(failures + 1, 1000), due_at=now + pause)
+            report("timer_failed", error, alert=str(pk), org=org_id, failures=failures + 1)
     return 0
-
-
-def _put_off(room: int, now: datetime, error: Exception) -> None:
-    """Try this alert again after a pause that grows; until its timers work it is counted as broken."""
-    broken = Alert.objects.filter(room=room, due_at__lte=now).exclude(state=Alert.State.RESOLVED)
-    for pk, org_id, failures in broken.values_list("pk", "org_id", "timer_failures"):
-        pause = PAUSES[min(failures, len(PAUSES) - 1)]
-        Alert.objects.filter(pk=pk).update(timer_failures=min(failures + 1, 1000), due_at=now + pause)
-        report("timer_failed", error, alert=str(pk), org=org_id, failures=failures + 1)
-
-
-def _work(book: Book, alert: Alert) -> None:
-    room = alert.room
-    assert room is not None
-    alert.timer_failures, alert.due_at = 0, None  # the book sets the next
-    while timer := due_timer(alert.facts, room.facts, book.now):
-        TIMERS[timer](book, alert, room)
 
 
 def _expired(book: Book, alert: Alert, room: Room) -> None:

@@ -16,7 +16,7 @@ from orgs.api import ScopedAPIView, one_or_404
 from orgs.identifiers import spelled
 from orgs.incoming import Query
 from orgs.models import Severity
-from orgs.paging import PARAMETERS, Order
+from orgs.paging import PARAMETERS, Order, page
 
 NEWEST_ACTIVITY = Order((("last_event_at", datetime), ("id", UUID)), descending=True)
 FILTERS = ("state", "severity", "signal", "agent", "org_id", "room_id", "opened_after")
@@ -39,7 +39,7 @@ class Alerts(ScopedAPIView):
     def get(self, request: Request) -> Response:
         query = Query(request, (*FILTERS, *PARAMETERS))
         rows = shapes.for_answer(self._filtered(query))
-        return self.paged(request, query, rows, NEWEST_ACTIVITY, shapes.alert_list)
+        return page(request, query, rows, NEWEST_ACTIVITY, shapes.alert_list)
 
     def _filtered(self, query: Query) -> QuerySet[Alert]:
         rows = self.of_org_asked(query, Alert.objects.all())

@@ -68,7 +68,9 @@ def measure(orgs: Sequence[Org], period: Period, zone: str, now: datetime) -> Su
     first_days = Span([(org.pk, at, at + BASELINE, org.zone) for org, at in firsts if at is not None], now)
     points = max((period.points(name, now) for name in [zone, *{org.zone for org in orgs}]), key=len)
     found, baseline = _count(METRICS, span, period.width), _count(METRICS, first_days)
-    found[COVERAGE.name] = _coverage(orgs)
+    for one in coverage(orgs):  # of now: the period does not matter
+        for tally in (found[COVERAGE.name].of[None], found[COVERAGE.name].of[one.agent.org_id]):
+            tally.add(one.outcome, 1, [])
     columns = [(metric, found[metric.name], baseline[metric.name]) for metric in METRICS]
     return SuccessFigures(
         now,
@@ -144,15 +146,6 @@ def _count(metrics: Sequence[Metric], span: Span, width: int = 1) -> dict[str, T
                 for tally in (tallies.of[None], tallies.of[org_id], tallies.at[point]):
                     tally.add(outcome, count, seconds or [])
     return found
-
-
-def _coverage(orgs: Sequence[Org]) -> Tallies:
-    """Coverage is of now: the period does not matter."""
-    tallies = Tallies()
-    for one in coverage(orgs):
-        for tally in (tallies.of[None], tallies.of[one.agent.org_id]):
-            tally.add(one.outcome, 1, [])
-    return tallies
 
 
 def _figure(metric: Metric, found: Tallies, baseline: Tallies, org: int | None, points: int = 0) -> Figure:

@@ -65,9 +65,7 @@ class User(AbstractBaseUser):
         """May enter the Django admin: specialists only."""
         return self.is_specialist
 
-    @property
-    def is_superuser(self) -> bool:
-        return self.is_specialist
+    is_superuser = is_staff
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
         """A specialist may do everything the admin offers, nobody else anything."""

@@ -33,8 +33,8 @@ from console.pages.success.words import (
     today,
 )
 from orgs import clock, spreadsheet
-from orgs.api import rfc3339
 from orgs.auth import OrgIds, orgs_of, within
+from orgs.clock import rfc3339
 from orgs.identifiers import spelled
 from orgs.models import Org
 from orgs.paging import cut_page
