@@ -39,8 +39,6 @@ class ShapeEncoder(JSONEncoder):
 
 
 class ShapeRenderer(JSONRenderer):
-    """Structs as JSON."""
-
     encoder_class = ShapeEncoder
 
 
@@ -67,10 +65,7 @@ class ScopedAPIView(APIView):
 
     def org_asked(self, external_id: str) -> Org:
         """The org of this external id. Raises NotFound: the same for an unknown and for another's org."""
-        org = Org.objects.filter(external_id=external_id).first()
-        if org is None or org.pk not in self.org_ids:
-            raise NotFound
-        return org
+        return one_or_404(of_orgs(Org.objects.filter(external_id=external_id), self.org_ids, "pk"))
 
     def of_org_asked(self, query: Query, rows: QuerySet[M]) -> QuerySet[M]:
         """The rows of the org that `org_id` of the query names, or all of them. Raises NotFound as `org_asked`."""
@@ -79,7 +74,7 @@ class ScopedAPIView(APIView):
 
 
 class NothingHere(APIView):
-    """Every path that is none: the 404 of the API, to whoever asks."""
+    """Answers every path that does not exist with the 404 of the API, to everybody."""
 
     authentication_classes = ()
     permission_classes = ()

@@ -1,4 +1,4 @@
-"""`PUT /api/assignments`: the whole list of an org from its permission system; and the word it may wait for."""
+"""`PUT /api/assignments`: the whole list of an org from its permission system; and the confirmation it may need."""
 
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import pghistory
 from msgspec import UNSET, Meta, UnsetType, field
-from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orgs.api import Provenance, ScopedAPIView
+from orgs.api import Provenance, ScopedAPIView, one_or_404
 from orgs.auth import EVERY_ORG, KeyCaller, leads
 from orgs.errors import Refused, Unavailable
 from orgs.incoming import Field, Query, check_fields, read_body, read_list
@@ -41,7 +41,7 @@ Pending = Annotated[
 
 
 class WaitingPart(Shape):
-    """All of the list that wait for a word."""
+    """An assignment of the list that waits until somebody agrees."""
 
     sso_id: str
     role: str
@@ -74,7 +74,7 @@ class ChangePart(Shape):
 
 
 class ChangedPart(Shape):
-    """An assignment, or its role or person, that the list says something else of."""
+    """An assignment of which, or of whose role or person, the list says something else."""
 
     sso_id: str
     role: str
@@ -85,7 +85,7 @@ class ChangedPart(Shape):
 
 
 class RemovedPart(Shape):
-    """One that the list does not name."""
+    """An assignment that the list does not name."""
 
     sso_id: str
     role: str
@@ -125,7 +125,7 @@ class AssignmentSyncRefusedShape(Shape):
 
 
 class PersonConfirmedShape(Shape):
-    """The word is given."""
+    """The person is confirmed."""
 
     sso_id: str
     org_id: str
@@ -182,9 +182,8 @@ class ConfirmPerson(ScopedAPIView):
             raise Refused(422, "missing_field", "org_id says which org named this person.", "org_id")
         org = self.org_asked(asked)
         read_body(request, {})
-        held = Assignment.every.filter(org=org, user__sso_id=sso_id.replace("\0", "")).select_related("user").first()
-        if held is None:
-            raise NotFound
+        named = Assignment.every.filter(org=org, user__sso_id=sso_id.replace("\0", ""))
+        held = one_or_404(named.select_related("user"))
         confirmed = confirm(held.user, org)
         return Response(PersonConfirmedShape(held.user.sso_id, org.external_id, confirmed))
 

@@ -62,8 +62,7 @@ def disputes(orgs: Sequence[int], now: datetime) -> list[Dispute]:
     rows = with_conflicts(Assignment.objects.filter(user__is_active=True, org__in=orgs)).filter(SHARED | OVERRULED)
     listed = rows.select_related("user", "role", "org").order_by("org__name", "user__name", "pk")
     found = [Dispute(one.user, one.role, one.org, sentences(one)) for one in listed]
-    # The last state of assignments that a sync took away in the last 7 days though another had made them, newest first,
-    # unless they are back.
+    # What a sync removed in the last 7 days, though somebody else had said it, and nobody put back: its last state.
     back = Assignment.every.filter(role=OuterRef("role"), user=OuterRef("user"))
     removed = (
         tracked()[Assignment]

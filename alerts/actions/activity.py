@@ -74,7 +74,7 @@ def _record(source: Source, accepted: Sequence[Accepted[ActivityItem]], now: dat
 def _take_back(
     book: Book, source: Source, one: Accepted, item: ActivityItem, told: Sequence[RoomActivity]
 ) -> Literal["updated", "duplicate"]:
-    """A message that was told before never reached the customer: it did nothing. Told so again changes nothing."""
+    """A message heard of before never reached the customer: it did nothing. Hearing it again changes nothing."""
     known = [activity for activity in told if (activity.org_id, activity.activity_id) == (one.org_id, item.activity_id)]
     stored = RoomActivity.objects.filter(org=one.org_id, source=source, activity_id=item.activity_id)
     activity = known[0] if known else stored.select_related("actor").get()
@@ -113,7 +113,7 @@ def _actors(items: list[tuple[Accepted, ActivityItem]]) -> dict[tuple[int, str, 
 
 
 def react(book: Book, activity: RoomActivity) -> None:
-    """Let one activity act on its locked room and the room's open alert. What is older than its effect does nothing."""
+    """Let one activity act on its locked room and the room's open alert. An older one does nothing."""
     REACTIONS[activity.kind](book, activity, activity.room, book.open_alert(activity.room))
 
 
@@ -124,7 +124,7 @@ def _detail(activity: RoomActivity) -> dict[str, str]:
 def _opened(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) -> None:
     """Somebody entered the room: that is a follow-up and acknowledges; it is not `intervened`.
 
-    Told by a chat product with an older time than the failure, it is no answer to it; our own drill-in always is.
+    If a chat product says that it was before the failure, it does not answer it; our own drill-in always does.
     """
     if alert is None or (activity.source_id is not None and activity.at < alert.first_failure_at):
         return
@@ -171,12 +171,8 @@ def _resolved(book: Book, activity: RoomActivity, room: Room, alert: Alert | Non
 
 def end(alert: Alert, kind: str, now: datetime, by: User | None = None) -> None:
     """Resolve the alert; the caller records why."""
-    alert.state, alert.resolved_at, alert.resolved_kind, alert.resolved_by = (
-        Alert.State.RESOLVED,
-        now,
-        kind,
-        by,
-    )
+    alert.state, alert.resolved_at = Alert.State.RESOLVED, now
+    alert.resolved_kind, alert.resolved_by = kind, by
     alert.snoozed_until = alert.acknowledge_expires_at = None
 
 

@@ -148,7 +148,7 @@ def _human_wrote(room: Room, moment: Moment) -> None:
 
 
 def _assigned(room: Room, moment: Moment) -> None:
-    """A human has the room. One who did not come in time holds nothing, whatever is told later."""
+    """A human has the room. Somebody who did not come in time does not hold it, even if a late report says so."""
     if room.left_at is None or moment.at > room.left_at:
         _hold(room, moment)
 

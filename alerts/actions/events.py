@@ -106,7 +106,7 @@ def _agents(wanted: set[tuple[int, str]]) -> dict[tuple[int, str], Agent]:
 
 
 def _follow_versions(events: Sequence[FailureEvent]) -> None:
-    """The newest version that an agent was heard with; one that comes late is old news."""
+    """Keep the newest version that each agent reported; that of a late event is old news."""
     changed = {}
     for event in events:
         if event.agent_version and event.reason != "late" and event.agent.version != event.agent_version:

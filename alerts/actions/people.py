@@ -151,10 +151,9 @@ def _start_clocks_anew(alert: Alert, now: datetime) -> None:
 def resolve(alert_id: UUID, by: User) -> Alert:
     """It is over: nobody waits in this room any more."""
     with _locked(alert_id) as (book, alert):
-        if alert.state == Alert.State.RESOLVED:
-            if alert.resolved_by_id == by.pk:
-                return alert
-            raise ActConflict("already_resolved", alert)
+        if alert.state == Alert.State.RESOLVED and alert.resolved_by_id == by.pk:
+            return alert
+        _refuse_resolved(alert)
         with undoable(book, alert, "resolve", by):
             end(alert, Alert.By.HUMAN, book.now, by)
             if alert.room is not None:
@@ -219,7 +218,7 @@ def _revive(book: Book, alert: Alert) -> None:
 
 
 def _wait_again(alert: Alert, room: Room) -> None:
-    """Whoever waited when it was resolved, or began to since, waits, unless they were answered meanwhile.
+    """A customer who waited when it was resolved, or began to since, waits, unless somebody answered meanwhile.
 
     A bot that wrote by itself after the resolution answered nobody.
     """

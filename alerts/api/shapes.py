@@ -8,7 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import QuerySet
 
-from alerts.faults import PASSING, report
+from alerts.faults import contained
 from alerts.models import Alert, FailureEvent, Push, Signal, Transition
 from orgs.models import Severity, User
 from orgs.shapes import Amount, ErrorPart, S, Shape, Uri, UtcTime, Whole, about, one_of, shape_of
@@ -175,12 +175,8 @@ def alert_list(alerts: Sequence[Alert]) -> list[Any]:
     """One struct for each alert of `for_answer`. A broken one is left out, so that the others can be read."""
     made = []
     for alert in alerts:
-        try:
+        with contained("alert_unreadable", alert=str(alert.pk)):
             made.append(alert_summary(alert))
-        except PASSING:
-            raise
-        except Exception as error:  # noqa: BLE001 - one alert; the log says which
-            report("alert_unreadable", error, alert=str(alert.pk))
     return made
 
 

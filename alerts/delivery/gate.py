@@ -1,7 +1,7 @@
 """The gate through which every push passes: token bucket, breaker, shared pause. Pure: it changes the row it is given.
 
-The row lives in PostgreSQL and is locked by whoever calls this, so it works while Redis is down and holds for all
-processes together.
+The row lives in PostgreSQL and the caller has locked it, so it works while Redis is down and holds for all processes
+together.
 """
 
 from collections.abc import Iterable

@@ -64,7 +64,6 @@ def period(starts: Moment | None, ends: Moment | None, now: datetime) -> Period:
         is_in_order = instant(starts, EASTERNMOST) < instant(ends, WESTERNMOST)
     if not is_in_order:
         raise BadPeriod("to", "to must be later than from.")
-    made = Period(starts, ends)
     if instant(ends, "UTC") - instant(starts, "UTC") > LONGEST + timedelta(days=1):
         raise BadPeriod("from", f"from must be at most {LONGEST.days} days before to.")
-    return made
+    return Period(starts, ends)

@@ -94,8 +94,6 @@ class RejectedReason:
 
 @dataclass(slots=True)
 class EndpointHealth:
-    """A webhook endpoint of a source."""
-
     endpoint: WebhookEndpoint
     heard_at: datetime | None
     state: SourceState
@@ -163,7 +161,6 @@ def of_sources(sources: Iterable[Source], orgs: OrgIds, now: datetime) -> list[S
 
 
 def open_alarms() -> QuerySet[Alert]:
-    """The open alerts about sources."""
     return Alert.objects.filter(scope=Alert.Scope.SOURCE).exclude(state=Alert.State.RESOLVED)
 
 

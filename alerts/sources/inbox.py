@@ -85,7 +85,7 @@ def _delivery(endpoint: WebhookEndpoint, reading: Reading, sample: Any, now: dat
 
 
 def _kept_fact(fact: dict[str, Any]) -> dict[str, Any]:
-    """As it may be stored: identifiers in their one spelling; what is no id is a text, whatever a reader gives."""
+    """A fact as it may be stored: identifiers in their one spelling; every other string is a text, masked."""
     kept = {}
     for name, value in fact.items():
         judge = spelled if name in IDENTIFIERS else mask
@@ -115,7 +115,10 @@ def work(until: float | None = None) -> int:
 def _work(endpoint_id: int) -> int:
     """One batch; if it fails each delivery is tried alone, so that a bad one holds up nobody."""
     try:
-        return _work_batch(endpoint_id)
+        with transaction.atomic():  # activity and outcome together
+            deliveries = _oldest(endpoint_id, BATCH)
+            _act(deliveries)
+            return len(deliveries)
     except PASSING:
         raise
     except Exception:
@@ -138,14 +141,6 @@ def _work_alone(endpoint_id: int) -> int:
                 outcome=Outcome.NOT_UNDERSTOOD, reason=INTERNAL_ERROR
             )
         return len(deliveries)
-
-
-@transaction.atomic
-def _work_batch(endpoint_id: int) -> int:
-    """The oldest of an endpoint, in order, under its advisory lock; activity and outcome in one transaction."""
-    deliveries = _oldest(endpoint_id, BATCH)
-    _act(deliveries)
-    return len(deliveries)
 
 
 def _oldest(endpoint_id: int, limit: int) -> list[WebhookDelivery]:

@@ -110,7 +110,7 @@ def _message(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact) ->
     message_id = _text(payload.get("id"), ID_LENGTH - len("message:"))
     if not message_id:
         raise _NotUnderstood("no_id", "id")
-    # Whatever is no clear no: an alarm that a broadcast would stop is worth more than a stop that comes by itself.
+    # Anything but a clear no is a campaign: no broadcast may stop an alarm.
     campaign = payload.get("is_campaign")
     if campaign and _text(campaign).lower() not in ("false", "0", "no", "f", "n", "null", "none"):
         return []

@@ -24,7 +24,6 @@ class Slot(NamedTuple):
 
 
 def slot(org_id: int | None, source_id: int, endpoint_id: int | None, at: datetime) -> Slot:
-    """The slot of this moment."""
     return Slot(org_id, source_id, endpoint_id, at.replace(second=0, microsecond=0))
 
 

@@ -85,7 +85,6 @@ class SentenceCommand(BaseCommand):
             raise CommandRefused(NO_TABLES) from error
 
     def say(self, line: str) -> None:
-        """One line to stdout."""
         self.stdout.write(line)
 
     def name_twin(self, what: str, value: str, known: QuerySet[Any]) -> None:
@@ -104,7 +103,6 @@ class ShellCommand(SentenceCommand):
         self.add_options(verbs.add_parser(self.verb, help=self.verb_help))
 
     def add_options(self, parser: CommandParser) -> None:
-        """Declare the options of the verb."""
         raise TypeError(f"{type(self).__name__} declares no options")
 
 

@@ -21,6 +21,7 @@ from django.views.decorators.http import require_safe
 
 from alerts import figures
 from alerts.figures import COVERAGE, Figure, ListedThing, Metric, Period, Span, SuccessFigures
+from alerts.reach import AgentReach
 from console.pages.access import signed_in
 from console.pages.success.words import (
     WORDS,
@@ -236,9 +237,9 @@ def behind_csv(request: HttpRequest, metric: str) -> HttpResponseBase:
     return StreamingHttpResponse(lines_later, content_type=spreadsheet.TYPE, headers=headers)
 
 
-def _covered_row(one: figures.Covered) -> tuple[object, ...]:
+def _covered_row(one: AgentReach) -> tuple[object, ...]:
     people = [", ".join(person.sso_id for person in group) for group in (one.told, one.reached)]
-    return (one.agent.org.external_id, one.agent.name, one.outcome, *people)
+    return (one.agent.org.external_id, one.agent.name, figures.covered_outcome(one), *people)
 
 
 async def _lines(metric: Metric, span: Span, org_ids: OrgIds) -> AsyncIterator[str]:
