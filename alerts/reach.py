@@ -90,6 +90,11 @@ class AgentReach:
         return len(self.reached)
 
     @property
+    def outcome(self) -> str:
+        """As what it counts in the figure of coverage."""
+        return "reachable" if self.reached else "unreachable"
+
+    @property
     def unproven(self) -> bool:
         """Nobody is proven to be reached, but somebody may be."""
         return not self.reachable and any(one.state == "unproven" for one in self.supervisors)

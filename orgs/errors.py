@@ -67,19 +67,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         headers["WWW-Authenticate"] = auth_header
     if wait := getattr(error, "wait", None):
         headers["Retry-After"] = str(int(wait) + 1)
-    code, message, field = _plain(error)
+    code = getattr(error.detail, "code", error.default_code)
     if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         code = "unauthenticated"  # as the lane says
-    return Response(error_body(code, message, field), status=error.status_code, headers=headers)
-
-
-def _plain(error: exceptions.APIException) -> tuple[str, str, str | None]:
-    detail: Any = error.detail
-    field = getattr(error, "field", None)
-    while isinstance(detail, dict | list) and detail:
-        if isinstance(detail, dict):
-            key, detail = next(iter(detail.items()))
-            field = key if key != "non_field_errors" else field
-        else:
-            detail = detail[0]
-    return getattr(detail, "code", error.default_code), str(detail), field
+    said = error_body(code, str(error.detail), getattr(error, "field", None))
+    return Response(said, status=error.status_code, headers=headers)

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import OuterRef, Subquery
 
-from alerts.figures.covered import coverage, covered_outcome
+from alerts.figures.covered import coverage
 from alerts.figures.formulas import Estimate
 from alerts.figures.metrics import COVERAGE, METRICS, TIME_TO_INTERVENE, Metric, MetricTally
 from alerts.figures.periods import Period
@@ -70,7 +70,7 @@ def measure(orgs: Sequence[Org], period: Period, zone: str, now: datetime) -> Su
     found, baseline = _count(METRICS, span, period.width), _count(METRICS, first_days)
     for one in coverage(orgs):  # of now: the period does not matter
         for tally in (found[COVERAGE.name].of[None], found[COVERAGE.name].of[one.agent.org_id]):
-            tally.add(covered_outcome(one), 1, [])
+            tally.add(one.outcome, 1, [])
     columns = [(metric, found[metric.name], baseline[metric.name]) for metric in METRICS]
     return SuccessFigures(
         now,

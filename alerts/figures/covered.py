@@ -9,8 +9,3 @@ from orgs.models import Org
 def coverage(orgs: Sequence[Org]) -> list[AgentReach]:
     """The production agents of these orgs, by org and name; four queries, inside a scope."""
     return reach_of(production_agents().filter(org__in=orgs).order_by("org__name", "name"), rooms=False)
-
-
-def covered_outcome(one: AgentReach) -> str:
-    """As what an agent counts."""
-    return "reachable" if one.reachable else "unreachable"

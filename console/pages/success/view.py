@@ -239,7 +239,7 @@ def behind_csv(request: HttpRequest, metric: str) -> HttpResponseBase:
 
 def _covered_row(one: AgentReach) -> tuple[object, ...]:
     people = [", ".join(person.sso_id for person in group) for group in (one.told, one.reached)]
-    return (one.agent.org.external_id, one.agent.name, figures.covered_outcome(one), *people)
+    return (one.agent.org.external_id, one.agent.name, one.outcome, *people)
 
 
 async def _lines(metric: Metric, span: Span, org_ids: OrgIds) -> AsyncIterator[str]:
