@@ -217,7 +217,7 @@ def _answer(outcome: SyncOutcome, dry_run: bool) -> AssignmentSyncShape:
         removed=[RemovedPart(*_whose(one), one.role.tier, one.provenance) for one in outcome.removed],
         unchanged=len(outcome.those(UNCHANGED)),
         conflicts=[ConflictPart(one.kind, *_whose(one.assignment), one.provenance) for one in outcome.conflicts],
-        waiting=[WaitingPart(*_whose(one), True) for one in outcome.waiting],
+        waiting=[WaitingPart(*_whose(one), True) for line in outcome.lines if (one := line.assignment) and one.pending],
         dry_run=dry_run,
     )
 

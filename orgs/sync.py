@@ -42,11 +42,6 @@ class SyncOutcome:
     def those(self, outcome: str) -> list[Line]:
         return [line for line in self.lines if line.outcome == outcome]
 
-    @property
-    def waiting(self) -> list[Assignment]:
-        """The assignments of the list that wait until somebody agrees."""
-        return [line.assignment for line in self.lines if line.assignment and line.assignment.pending]
-
 
 def sync(org: Org, items: Sequence[Mapping[str, Any]], *, dry_run: bool, trusted: bool) -> SyncOutcome:
     """Make the assignments of the org what the items say; unless it is a dry run, or an item is refused.

@@ -24,13 +24,12 @@ def undo_message(book: Book, activity: RoomActivity, told: Sequence[RoomActivity
     if alert.human_acted_at != first:
         alert.human_acted_at = first
         book.touch(alert)
-    holding = [act for act in acts if act.kind in HOLDS]
-    if alert.state != Alert.State.INTERVENED:
-        return
-    if holding:
-        alert.intervened_at, alert.intervened_by = holding[0].at, holding[0].actor
-    else:
-        _open_again(book, alert, activity)
+    if alert.state == Alert.State.INTERVENED:
+        holding = [act for act in acts if act.kind in HOLDS]
+        if holding:
+            alert.intervened_at, alert.intervened_by = holding[0].at, holding[0].actor
+        else:
+            _open_again(book, alert, activity)
 
 
 def _acts(room: Room, alert: Alert, told: Sequence[RoomActivity]) -> list[RoomActivity]:
