@@ -44,7 +44,7 @@ class Publisher:
                 items = self._take()
                 ids = sorted(str(item) for item in items if isinstance(item, UUID))
                 for task in sorted(item for item in items if isinstance(item, str)):
-                    _try(partial(current_app.send_task, task, retry=False, expires=30))
+                    _try(partial(_kick, task))
                 if ids:
                     _try(partial(runner.run, _send(ids)))
 
@@ -62,6 +62,10 @@ def _try(step: Callable[[], object]) -> None:
         step()
     except Exception as error:  # noqa: BLE001 - a hint was lost, nothing else; the thread must live on
         log.warning("feed_hint_lost", error=type(error).__name__)
+
+
+def _kick(task: str) -> None:
+    current_app.send_task(task, retry=False, expires=30)
 
 
 async def _send(ids: list[str]) -> None:

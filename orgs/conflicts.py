@@ -64,18 +64,15 @@ def disputes(orgs: Sequence[int], now: datetime) -> list[Dispute]:
     found = [Dispute(one.user, one.role, one.org, sentences(one)) for one in listed]
     # What a sync removed in the last 7 days, though somebody else had said it, and nobody put back: its last state.
     back = Assignment.every.filter(role=OuterRef("role"), user=OuterRef("user"))
-    removed = (
-        tracked()[Assignment]
-        .objects.filter(  # type: ignore[attr-defined]
-            ~Exists(back),
-            org__in=orgs,
-            pgh_label="delete",
-            pending=False,  # people who never agreed are not named here
-            pgh_created_at__gt=now - REMOVED_SHOWN,
-            pgh_context__metadata__has_key="sync",
-        )
-        .exclude(provenance=SYNC)
-    )
+    events: Any = tracked()[Assignment]
+    removed = events.objects.filter(
+        ~Exists(back),
+        org__in=orgs,
+        pgh_label="delete",
+        pending=False,  # people who never agreed are not named here
+        pgh_created_at__gt=now - REMOVED_SHOWN,
+        pgh_context__metadata__has_key="sync",
+    ).exclude(provenance=SYNC)
     for gone in removed.select_related("user", "role", "org").order_by("-pgh_created_at", "-pgh_id"):
         said = _("Sync removed it; before: %(who)s") % {"who": _word(gone.provenance)}
         found.append(Dispute(gone.user, gone.role, gone.org, [said], gone.pgh_created_at))

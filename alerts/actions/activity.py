@@ -113,7 +113,7 @@ def _actors(items: list[tuple[Accepted, ActivityItem]]) -> dict[tuple[int, str, 
 
 
 def react(book: Book, activity: RoomActivity) -> None:
-    """Let one activity act on its locked room and the room's open alert. An older one does nothing."""
+    """Let one activity act on its locked room and the room's open alert, unless it is too old to."""
     REACTIONS[activity.kind](book, activity, activity.room, book.open_alert(activity.room))
 
 
@@ -124,7 +124,7 @@ def _detail(activity: RoomActivity) -> dict[str, str]:
 def _opened(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) -> None:
     """Somebody entered the room: that is a follow-up and acknowledges; it is not `intervened`.
 
-    If a chat product says that it was before the failure, it does not answer it; our own drill-in always does.
+    An entry that a chat product dates before the failure does not answer it; our own drill-in always does.
     """
     if alert is None or (activity.source_id is not None and activity.at < alert.first_failure_at):
         return

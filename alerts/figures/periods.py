@@ -16,7 +16,7 @@ EASTERNMOST, WESTERNMOST = "Etc/GMT-14", "Etc/GMT+12"  # where a day begins firs
 Moment = date | datetime  # a day in the org's own zone, or an instant
 
 
-class BadPeriod(BadValue):
+class BadPeriod(BadValue, ValueError):
     """There is no such period; `field` is `from` or `to`."""
 
 
