@@ -85,7 +85,7 @@ def _delivery(endpoint: WebhookEndpoint, reading: Reading, sample: Any, now: dat
 
 
 def _kept_fact(fact: dict[str, Any]) -> dict[str, Any]:
-    """A fact as it may be stored: identifiers in their one spelling; every other string is a text, masked."""
+    """A fact as it may be stored: identifiers in their one spelling; a string that is no id is a text, and masked."""
     kept = {}
     for name, value in fact.items():
         judge = spelled if name in IDENTIFIERS else mask
