@@ -74,9 +74,7 @@ async def _send(ids: list[str]) -> None:
         await layer.group_send(GROUP, {"type": "alerts.changed", "ids": ids})
 
 
-@lru_cache(maxsize=1)
-def _publisher() -> Publisher:
-    return Publisher()
+_publisher = lru_cache(maxsize=1)(Publisher)
 
 
 def publish(alert_ids: Iterable[UUID]) -> None:

@@ -77,9 +77,22 @@ class AgentReach:
     supervisors: list[Supervisor] = field(default_factory=list)
 
     @property
+    def told(self) -> list[User]:
+        return [one.user for one in self.supervisors]
+
+    @property
+    def reached(self) -> list[User]:
+        return [one.user for one in self.supervisors if one.reachable]
+
+    @property
     def reachable(self) -> int:
         """How many can be reached."""
-        return sum(one.reachable for one in self.supervisors)
+        return len(self.reached)
+
+    @property
+    def outcome(self) -> str:
+        """As what it counts in the figure of coverage."""
+        return "reachable" if self.reached else "unreachable"
 
     @property
     def unproven(self) -> bool:
@@ -110,7 +123,6 @@ class Coverage:
 
 
 def coverage_of(found: Iterable[AgentReach]) -> Coverage:
-    """The coverage of these agents."""
     agents = list(found)
     covered = sum(1 for one in agents if one.reachable)
     unproven = sum(1 for one in agents if one.unproven)
@@ -194,7 +206,6 @@ def _supervisor(user: User, tier: int, pushes: Times) -> Supervisor:
 
 
 def by_org(found: Iterable[AgentReach]) -> dict[int, list[AgentReach]]:
-    """The same, by org id."""
     orgs: dict[int, list[AgentReach]] = defaultdict(list)
     for one in found:
         orgs[one.agent.org_id].append(one)

@@ -1,9 +1,8 @@
 """What every view of the API shares, its caller's scope; and orgs, agents and supervisors."""
 
 from collections import defaultdict
-from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -18,21 +17,17 @@ from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
+from orgs import clock
 from orgs.auth import NO_ORG, OrgIds, caller_orgs, of_orgs, within
 from orgs.incoming import Query
 from orgs.models import Agent, Assignment, Org, User
 from orgs.paging import PARAMETERS, Order, page
-from orgs.shapes import PageShape, Shape, UtcTime, Whole, about, one_of, shape_of
+from orgs.shapes import Shape, UtcTime, Whole, about, one_of, shape_of
 
+AGENTS_BY_NAME = Order((("org__external_id", str), ("name", str)))
 M = TypeVar("M", bound=Model)
-Render = Callable[[list[M]], list[Any]]
 
 # --- what every view shares ------------------------------------------------------------------------------------------
-
-
-def rfc3339(at: datetime | None) -> str | None:
-    """A time as every answer of the API writes it: UTC, microseconds, Z."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z") if at else None
 
 
 class ShapeEncoder(JSONEncoder):
@@ -40,12 +35,10 @@ class ShapeEncoder(JSONEncoder):
         if isinstance(obj, Shape):
             fields = zip(obj.__struct_encode_fields__, obj.__struct_fields__, strict=True)
             return {name: value for name, field in fields if (value := getattr(obj, field)) is not UNSET}
-        return rfc3339(obj) if isinstance(obj, datetime) else super().default(obj)
+        return clock.rfc3339(obj) if isinstance(obj, datetime) else super().default(obj)
 
 
 class ShapeRenderer(JSONRenderer):
-    """Structs as JSON."""
-
     encoder_class = ShapeEncoder
 
 
@@ -72,23 +65,16 @@ class ScopedAPIView(APIView):
 
     def org_asked(self, external_id: str) -> Org:
         """The org of this external id. Raises NotFound: the same for an unknown and for another's org."""
-        org = Org.objects.filter(external_id=external_id).first()
-        if org is None or org.pk not in self.org_ids:
-            raise NotFound
-        return org
+        return one_or_404(of_orgs(Org.objects.filter(external_id=external_id), self.org_ids, "pk"))
 
     def of_org_asked(self, query: Query, rows: QuerySet[M]) -> QuerySet[M]:
         """The rows of the org that `org_id` of the query names, or all of them. Raises NotFound as `org_asked`."""
         org_id = query.text("org_id")
         return rows.filter(org=self.org_asked(org_id)) if org_id else rows
 
-    def paged(self, request: Request, query: Query, rows: QuerySet[M], order: Order, render: Render[M]) -> Response:
-        """One page of the rows; `render` makes the shapes of those on it."""
-        return Response(PageShape(**page(request, query, rows, order, render)))
-
 
 class NothingHere(APIView):
-    """Every path that is none: the 404 of the API, to whoever asks."""
+    """Answers every path that does not exist with the 404 of the API, to everybody."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -159,11 +145,10 @@ class Orgs(ScopedAPIView):
     def get(self, request: Request) -> Response:
         query = Query(request, PARAMETERS)
         rows = of_orgs(Org.objects.all(), self.org_ids, "pk")
-        return self.paged(request, query, rows, Order((("external_id", str),)), _orgs)
-
-
-def _orgs(orgs: list[Org]) -> list[Any]:
-    return [shape_of(OrgShape, org, org_id=org.external_id) for org in orgs]
+        order = Order((("external_id", str),))
+        return page(
+            request, query, rows, order, lambda orgs: [shape_of(OrgShape, org, org_id=org.external_id) for org in orgs]
+        )
 
 
 class Agents(ScopedAPIView):
@@ -172,8 +157,7 @@ class Agents(ScopedAPIView):
     def get(self, request: Request) -> Response:
         query = Query(request, ("org_id", *PARAMETERS))
         rows = self.of_org_asked(query, Agent.objects.select_related("org"))
-        order = Order((("org__external_id", str), ("name", str)))
-        return self.paged(request, query, rows, order, _agents)
+        return page(request, query, rows, AGENTS_BY_NAME, _agents)
 
 
 def _agents(agents: list[Agent]) -> list[Any]:
@@ -191,7 +175,7 @@ class Supervisors(ScopedAPIView):
         assigned = self.of_org_asked(query, Assignment.objects.all())
         people = User.objects.filter(is_active=True, pk__in=assigned.values("user"))
         order = Order((("sso_id", str),))
-        return self.paged(request, query, people, order, lambda found: _supervisors(found, assigned))
+        return page(request, query, people, order, lambda found: _supervisors(found, assigned))
 
 
 def _supervisors(people: list[User], assigned: QuerySet[Assignment]) -> list[Any]:

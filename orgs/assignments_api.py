@@ -1,22 +1,22 @@
-"""`PUT /api/assignments`: the whole list of an org from its permission system; and the word it may wait for."""
+"""`PUT /api/assignments`: the whole list of an org from its permission system; and the confirmation it may need."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 import pghistory
 from msgspec import UNSET, Meta, UnsetType, field
-from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orgs.api import Provenance, ScopedAPIView
+from orgs.api import Provenance, ScopedAPIView, one_or_404
 from orgs.auth import EVERY_ORG, KeyCaller, leads
 from orgs.errors import Refused, Unavailable
 from orgs.incoming import Field, Query, check_fields, read_body, read_list
 from orgs.models import Assignment, Org
 from orgs.others import confirm
-from orgs.plan import MOST_ROWS, Line
+from orgs.plan import ADDED, CHANGED, MOST_ROWS, REFUSED, UNCHANGED, Line
 from orgs.shapes import ErrorPart, Shape, Whole, about, one_of
 from orgs.sync import Busy, SyncOutcome, sync
 
@@ -41,7 +41,7 @@ Pending = Annotated[
 
 
 class WaitingPart(Shape):
-    """All of the list that wait for a word."""
+    """An assignment of the list that waits until somebody agrees."""
 
     sso_id: str
     role: str
@@ -74,7 +74,7 @@ class ChangePart(Shape):
 
 
 class ChangedPart(Shape):
-    """An assignment, or its role or person, that the list says something else of."""
+    """An assignment of which, or of whose role or person, the list says something else."""
 
     sso_id: str
     role: str
@@ -85,7 +85,7 @@ class ChangedPart(Shape):
 
 
 class RemovedPart(Shape):
-    """One that the list does not name."""
+    """An assignment that the list does not name."""
 
     sso_id: str
     role: str
@@ -125,7 +125,7 @@ class AssignmentSyncRefusedShape(Shape):
 
 
 class PersonConfirmedShape(Shape):
-    """The word is given."""
+    """The person is confirmed."""
 
     sso_id: str
     org_id: str
@@ -138,7 +138,7 @@ class Assignments(ScopedAPIView):
     def put(self, request: Request) -> Response:
         query = Query(request, ("org_id", "dry_run", "allow_empty"))
         org, dry_run = self._org(request, query.text("org_id")), query.flag("dry_run")
-        sent = read_list(request, NAME, MOST_ROWS)
+        caller, sent = request.user, read_list(request, NAME, MOST_ROWS)
         if not sent and not query.flag("allow_empty"):
             message = "An org with nobody to tell would alert nobody; allow_empty=1 says that this is meant."
             raise Refused(422, "empty_list", message, NAME)
@@ -146,12 +146,16 @@ class Assignments(ScopedAPIView):
         if errors:
             return _refused(errors)
         try:
-            with _by(request):
+            # In the history a change is the source's; a person's is theirs already.
+            with pghistory.context(source=caller.source.name) if isinstance(caller, KeyCaller) else nullcontext():
                 outcome = sync(org, items, dry_run=dry_run, trusted=self.org_ids.every)
         except Busy:
             raise Unavailable from None
-        if outcome.refused:
-            return _refused([_error(line) for line in outcome.refused])
+        for line in outcome.those(REFUSED):
+            assert line.wrong is not None
+            errors.append(ErrorPart(line.wrong.code, line.said, f"{NAME}[{line.number}].{line.wrong.column}"))
+        if errors:
+            return _refused(errors)
         return Response(_answer(outcome, dry_run))
 
     def _org(self, request: Request, asked: str | None) -> Org:
@@ -167,12 +171,6 @@ class Assignments(ScopedAPIView):
         return org
 
 
-def _by(request: Request) -> AbstractContextManager[Any]:
-    """In the history a change is the source's; a person's is theirs already."""
-    caller = request.user
-    return pghistory.context(source=caller.source.name) if isinstance(caller, KeyCaller) else nullcontext()
-
-
 class ConfirmPerson(ScopedAPIView):
     """POST /api/people/{sso_id}/confirm: a specialist gives the word for somebody whom an org named in its list."""
 
@@ -184,9 +182,8 @@ class ConfirmPerson(ScopedAPIView):
             raise Refused(422, "missing_field", "org_id says which org named this person.", "org_id")
         org = self.org_asked(asked)
         read_body(request, {})
-        held = Assignment.every.filter(org=org, user__sso_id=sso_id.replace("\0", "")).select_related("user").first()
-        if held is None:
-            raise NotFound
+        named = Assignment.every.filter(org=org, user__sso_id=sso_id.replace("\0", ""))
+        held = one_or_404(named.select_related("user"))
         confirmed = confirm(held.user, org)
         return Response(PersonConfirmedShape(held.user.sso_id, org.external_id, confirmed))
 
@@ -205,11 +202,6 @@ def _checked(sent: list[Any]) -> tuple[list[dict[str, Any]], list[ErrorPart]]:
     return items, errors
 
 
-def _error(line: Line) -> ErrorPart:
-    assert line.wrong is not None
-    return ErrorPart(line.wrong.code, line.said, f"{NAME}[{line.number}].{line.wrong.column}")
-
-
 def _refused(errors: list[ErrorPart]) -> Response:
     """The first error in the one shape, and beside it every item's, the first 100."""
     return Response(AssignmentSyncRefusedShape(errors[0], len(errors), errors[:ERRORS_SHOWN]), status=422)
@@ -220,12 +212,12 @@ def _refused(errors: list[ErrorPart]) -> Response:
 
 def _answer(outcome: SyncOutcome, dry_run: bool) -> AssignmentSyncShape:
     return AssignmentSyncShape(
-        added=[_added(line) for line in outcome.added],
-        changed=[_changed(line) for line in outcome.changed],
+        added=[_added(line) for line in outcome.those(ADDED)],
+        changed=[_changed(line) for line in outcome.those(CHANGED)],
         removed=[RemovedPart(*_whose(one), one.role.tier, one.provenance) for one in outcome.removed],
-        unchanged=outcome.unchanged,
+        unchanged=len(outcome.those(UNCHANGED)),
         conflicts=[ConflictPart(one.kind, *_whose(one.assignment), one.provenance) for one in outcome.conflicts],
-        waiting=[WaitingPart(*_whose(one), True) for one in outcome.waiting],
+        waiting=[WaitingPart(*_whose(one), True) for line in outcome.lines if (one := line.assignment) and one.pending],
         dry_run=dry_run,
     )
 

@@ -20,7 +20,7 @@ ACTING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 @dataclass(frozen=True, slots=True)
 class OrgIds:
-    """The orgs somebody may see: these pks, or `EVERY_ORG`. Whatever takes one takes None, or nothing, for no org."""
+    """The orgs somebody may see: these pks, or `EVERY_ORG`. Functions that take one read None as no org."""
 
     pks: frozenset[int] = frozenset()
     every: bool = False

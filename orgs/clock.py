@@ -1,6 +1,6 @@
 """The one clock: PostgreSQL's, through one SQL function, so that every process agrees and tests can move it."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db import connection
 
@@ -10,3 +10,8 @@ def now() -> datetime:
     with connection.cursor() as cursor:
         cursor.execute("SELECT live_now()")
         return cursor.fetchone()[0]
+
+
+def rfc3339(at: datetime, timespec: str = "microseconds") -> str:
+    """A time as it leaves us: in UTC, with Z. Answers of the API have microseconds, pushes and ids milliseconds."""
+    return at.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")

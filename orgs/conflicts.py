@@ -62,23 +62,10 @@ def disputes(orgs: Sequence[int], now: datetime) -> list[Dispute]:
     rows = with_conflicts(Assignment.objects.filter(user__is_active=True, org__in=orgs)).filter(SHARED | OVERRULED)
     listed = rows.select_related("user", "role", "org").order_by("org__name", "user__name", "pk")
     found = [Dispute(one.user, one.role, one.org, sentences(one)) for one in listed]
-    for gone in _removed_by_sync(orgs, now):
-        said = _("Sync removed it; before: %(who)s") % {"who": _word(gone.provenance)}
-        found.append(Dispute(gone.user, gone.role, gone.org, [said], gone.pgh_created_at))
-    return found
-
-
-def _word(provenance: str) -> str:
-    return str(Assignment.Provenance(provenance).label)
-
-
-def _removed_by_sync(orgs: Sequence[int], now: datetime) -> list[Any]:
-    """The last state of assignments that a sync took away in the last 7 days though another had made them, newest
-    first, unless they are back.
-    """
+    # What a sync removed in the last 7 days, though somebody else had said it, and nobody put back: its last state.
     back = Assignment.every.filter(role=OuterRef("role"), user=OuterRef("user"))
-    gone: Any = tracked()[Assignment]
-    found = gone.objects.filter(
+    events: Any = tracked()[Assignment]
+    removed = events.objects.filter(
         ~Exists(back),
         org__in=orgs,
         pgh_label="delete",
@@ -86,4 +73,11 @@ def _removed_by_sync(orgs: Sequence[int], now: datetime) -> list[Any]:
         pgh_created_at__gt=now - REMOVED_SHOWN,
         pgh_context__metadata__has_key="sync",
     ).exclude(provenance=SYNC)
-    return list(found.select_related("user", "role", "org").order_by("-pgh_created_at", "-pgh_id"))
+    for gone in removed.select_related("user", "role", "org").order_by("-pgh_created_at", "-pgh_id"):
+        said = _("Sync removed it; before: %(who)s") % {"who": _word(gone.provenance)}
+        found.append(Dispute(gone.user, gone.role, gone.org, [said], gone.pgh_created_at))
+    return found
+
+
+def _word(provenance: str) -> str:
+    return str(Assignment.Provenance(provenance).label)

@@ -2,25 +2,34 @@
 
 from typing import Any
 
+import msgspec
 import psycopg
 import structlog
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
+from msgspec import UNSET
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from orgs.logs import described
+from orgs.shapes import ErrorPart, ErrorShape
 
 log = structlog.get_logger(__name__)
 
 
 def error_body(code: str, message: str, field: str | None = None) -> dict[str, dict[str, str]]:
     """The body of an error answer; `field` names what was wrong, such as `items[3].occurred_at`."""
-    error = {"code": code, "message": message}
-    if field:
-        error["field"] = field
-    return {"error": error}
+    return msgspec.to_builtins(ErrorShape(ErrorPart(code, message, field or UNSET)))
+
+
+class BadValue(Exception):
+    """One value of what was asked for cannot be used: `field` names it, `message` says what to do."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
 
 
 class Refused(exceptions.APIException):
@@ -58,19 +67,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         headers["WWW-Authenticate"] = auth_header
     if wait := getattr(error, "wait", None):
         headers["Retry-After"] = str(int(wait) + 1)
-    code, message, field = _plain(error)
+    code = getattr(error.detail, "code", error.default_code)
     if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         code = "unauthenticated"  # as the lane says
-    return Response(error_body(code, message, field), status=error.status_code, headers=headers)
-
-
-def _plain(error: exceptions.APIException) -> tuple[str, str, str | None]:
-    detail: Any = error.detail
-    field = getattr(error, "field", None)
-    while isinstance(detail, dict | list) and detail:
-        if isinstance(detail, dict):
-            key, detail = next(iter(detail.items()))
-            field = key if key != "non_field_errors" else field
-        else:
-            detail = detail[0]
-    return getattr(detail, "code", error.default_code), str(detail), field
+    said = error_body(code, str(error.detail), getattr(error, "field", None))
+    return Response(said, status=error.status_code, headers=headers)

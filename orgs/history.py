@@ -164,7 +164,6 @@ class _Names:
         return _("the service")
 
     def row(self, event: Any) -> str:
-        """What the changed row is called."""
         if hasattr(event, "prefix"):
             return f"{event.name} ({event.prefix})"
         if hasattr(event, "name"):

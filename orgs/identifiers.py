@@ -105,7 +105,6 @@ class IdentifierField(models.CharField):
     """Text that is stored, and looked for, in its one spelling. For the schema it is a CharField like any other."""
 
     def to_python(self, value: Any) -> Any:
-        """Raises ValidationError."""
         value = super().to_python(value)
         if isinstance(value, str):
             check_identifier(value)

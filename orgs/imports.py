@@ -90,7 +90,10 @@ def read_csv(content: bytes) -> list[PlannedRow]:
 
 
 def _rows(text: str) -> Iterator[PlannedRow]:
-    text, delimiter, skipped = _delimited(text)
+    first = text.lstrip().splitlines()[0]
+    delimiter, skipped = max(",;\t", key=first.count), 0
+    if excel := EXCEL.match(text):  # its own first line says what parts the cells
+        text, delimiter, skipped = text[excel.end() :], excel[1], excel[0].count("\n") or excel[0].count("\r")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     lines = 0
@@ -107,14 +110,6 @@ def _rows(text: str) -> Iterator[PlannedRow]:
         yield PlannedRow.of(
             number, {column: spreadsheet.as_typed(cell) for column, cell in zip(header, cells, strict=True)}
         )
-
-
-def _delimited(text: str) -> tuple[str, str, int]:
-    """The text without Excel's first line `sep=;`, what parts its cells, and how many lines were left out."""
-    if excel := EXCEL.match(text):
-        return text[excel.end() :], excel[1], excel[0].count("\n") or excel[0].count("\r")
-    first = text.lstrip().splitlines()[0]
-    return text, max(",;\t", key=first.count), 0
 
 
 def _numbered(reader: Any, skipped: int) -> Iterator[tuple[int, list[str]]]:

@@ -1,7 +1,7 @@
 """What a caller of the API sent, read strictly: the JSON body and the query. Each error names what is wrong."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -99,11 +99,11 @@ def check_fields(sent: Any, fields: Mapping[str, Field]) -> dict[str, Any]:
     return {name: _value(name, value, fields[name]) for name, value in given.items()}
 
 
-def _refuse_unknown(sent: dict[str, Any], known: Collection[str]) -> None:
+def _refuse_unknown(sent: Iterable[str], known: Collection[str], what: str = "field") -> None:
     for name in sent:
         if name not in known:
             shown = answerable(name)
-            raise Refused(422, "unknown_field", f"There is no field {shown} here.", shown)
+            raise Refused(422, f"unknown_{what}", f"There is no {what} {shown} here.", shown)
 
 
 def _value(name: str, value: Any, field: Field) -> Any:
@@ -149,10 +149,7 @@ class Query:
 
     def __init__(self, request: Request, known: Sequence[str]) -> None:
         self._given = request.query_params
-        for name in self._given:
-            if name not in known:
-                shown = answerable(name)
-                raise Refused(422, "unknown_parameter", f"There is no parameter {shown} here.", shown)
+        _refuse_unknown(self._given, known, "parameter")
 
     def text(self, name: str) -> str | None:
         """The one value of a parameter. Raises Refused (422) if it is given twice or cannot be a name."""

@@ -15,6 +15,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
 from django.utils.translation import gettext as _
 
+from orgs.errors import BadValue
 from orgs.models import User
 
 SALT = "orgs.invitations"
@@ -29,12 +30,8 @@ class InvalidInvitation(Exception):
     """Unknown, used, replaced by a newer one, or older than 7 days: its holder is not told which."""
 
 
-class WrongPerson(Exception):
+class WrongPerson(BadValue):
     """The SSO id and the e-mail address do not belong together; `field` is the one that is wrong."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
 
 
 class AccountAdapter(DefaultAccountAdapter):

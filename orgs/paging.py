@@ -12,9 +12,11 @@ from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from orgs.errors import Refused
 from orgs.incoming import Query
+from orgs.shapes import PageShape
 from orgs.texts import BAD_TEXT
 
 M = TypeVar("M", bound=Model)
@@ -112,22 +114,18 @@ def cut_page(
 
 
 def page(
-    request: Request, query: Query, rows: QuerySet[M], order: Order, render: Callable[[list[M]], list[dict[str, Any]]]
-) -> dict[str, Any]:
-    """{"next": URL or null, "previous": URL or null, "results": what `render` makes of the rows}.
+    request: Request, query: Query, rows: QuerySet[M], order: Order, render: Callable[[list[M]], list[Any]]
+) -> Response:
+    """The page that `cursor` and `limit` (1 to 100, 50 if not given) ask for; `render` makes the shapes of its rows.
 
-    `limit` 1 to 100, 50 if not given. Raises Refused (422) for a cursor that is none of ours.
+    Raises Refused (422) for a cursor that is none of ours.
     """
     limit, cursor = query.number("limit", LIMIT, MOST), query.text("cursor")
     place = order.place(cursor) if cursor is not None else None
     if cursor is not None and place is None:
         raise Refused(422, "invalid_parameter", "cursor is not one of ours.", "cursor")
     found = cut_page(order, place, limit, partial(order.fetch, rows))
-    return {
-        "next": _url(request, found.next),
-        "previous": _url(request, found.previous),
-        "results": render(found.rows),
-    }
+    return Response(PageShape(_url(request, found.next), _url(request, found.previous), render(found.rows)))
 
 
 def _url(request: Request, cursor: str) -> str | None:

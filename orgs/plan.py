@@ -177,17 +177,14 @@ class AssignmentPlan:
             facts.append(("external_user_id", ("sso_id", row.org, row.external_user_id), claim))
         for column, thing, value in facts:
             before, earlier = self.said.setdefault(thing, (value, row)) if value else (value, row)
-            if before != value:
-                return self._said_before(column, thing, before, earlier)
+            if before == value:
+                continue
+            place = self.place(earlier)
+            if thing[0] == "assignment":
+                return Wrong("repeated", column, _("It is the same as %(place)s.") % {"place": place})
+            parts = {"what": thing[0], "thing": thing[-1], "before": before, "place": place}
+            return Wrong("contradiction", column, _("%(what)s of %(thing)s is %(before)s in %(place)s.") % parts)
         return None
-
-    def _said_before(self, column: str, thing: tuple[str, ...], before: str, earlier: PlannedRow) -> Wrong:
-        place = self.place(earlier)
-        if thing[0] == "assignment":
-            return Wrong("repeated", column, _("It is the same as %(place)s.") % {"place": place})
-        parts = {"what": thing[0], "thing": thing[-1], "before": before, "place": place}
-        said = _("%(what)s of %(thing)s is %(before)s in %(place)s.") % parts
-        return Wrong("contradiction", column, said)
 
     def _role(self, row: PlannedRow, made: list[str], changes: Changes) -> SupervisorRole:
         role = self.roles.get((row.org, row.role))

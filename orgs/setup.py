@@ -6,17 +6,14 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from orgs import invitations, keys
+from orgs.errors import BadValue
 from orgs.models import Assignment, Membership, Org, Scope, Source, SupervisorRole, User
 
 ROLE, SOURCE = "Supervisors", "Chatbot"
 
 
-class CannotSetUp(Exception):
-    """Nothing was made; the message says why, `field` which value it is about."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
+class CannotSetUp(BadValue):
+    """Nothing was made."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 DEPTH_LIMIT = 32
+TOO_DEEP = "too_deep", f"The body is nested more than {DEPTH_LIMIT} deep."
 
 
 class BadJson(Exception):
@@ -40,7 +41,7 @@ def parse_json(body: bytes) -> Any:
     except UnicodeDecodeError:
         raise BadJson("not_json", "The body is not UTF-8.") from None
     except RecursionError:
-        raise _too_deep() from None
+        raise BadJson(*TOO_DEEP) from None
     except ValueError as error:  # also a number of more than 4,300 digits
         where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         raise BadJson("not_json", f"The body is not JSON{where}.") from None
@@ -54,8 +55,4 @@ def parse_json(body: bytes) -> Any:
         ]
         if not level:
             return value
-    raise _too_deep()
-
-
-def _too_deep() -> BadJson:
-    return BadJson("too_deep", f"The body is nested more than {DEPTH_LIMIT} deep.")
+    raise BadJson(*TOO_DEEP)

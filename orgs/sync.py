@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from orgs.models import Assignment, Org, User
 from orgs.others import others_of
-from orgs.plan import ADDED, CHANGED, REFUSED, UNCHANGED, AssignmentPlan, Line, PlannedRow
+from orgs.plan import CHANGED, REFUSED, AssignmentPlan, Line, PlannedRow
 
 ATTEMPTS = 3
 SYNC = Assignment.Provenance.SYNC
@@ -42,27 +42,6 @@ class SyncOutcome:
     def those(self, outcome: str) -> list[Line]:
         return [line for line in self.lines if line.outcome == outcome]
 
-    @property
-    def added(self) -> list[Line]:
-        return self.those(ADDED)
-
-    @property
-    def changed(self) -> list[Line]:
-        return self.those(CHANGED)
-
-    @property
-    def unchanged(self) -> int:
-        return len(self.those(UNCHANGED))
-
-    @property
-    def refused(self) -> list[Line]:
-        return self.those(REFUSED)
-
-    @property
-    def waiting(self) -> list[Assignment]:
-        """The assignments of the list that wait until somebody agrees."""
-        return [line.assignment for line in self.lines if line.assignment and line.assignment.pending]
-
 
 def sync(org: Org, items: Sequence[Mapping[str, Any]], *, dry_run: bool, trusted: bool) -> SyncOutcome:
     """Make the assignments of the org what the items say; unless it is a dry run, or an item is refused.
@@ -83,19 +62,16 @@ def sync(org: Org, items: Sequence[Mapping[str, Any]], *, dry_run: bool, trusted
     raise Busy
 
 
-def place(row: PlannedRow) -> str:
-    """How the answer names an item."""
-    return f"assignments[{row.number}]"
-
-
 def _sync(org: Org, rows: list[PlannedRow], dry_run: bool, trusted: bool) -> SyncOutcome:
     others = None if trusted else others_of(org, {row.sso_id for row in rows})
     acquainted = None if trusted else User.objects.filter(assignments__org=org)
-    plan = AssignmentPlan(rows, SYNC, place=place, whole=org, others=others, acquainted=acquainted)
+    plan = AssignmentPlan(
+        rows, SYNC, place=lambda row: f"assignments[{row.number}]", whole=org, others=others, acquainted=acquainted
+    )
     lines = [plan.judge(row) for row in rows]
     removed = sorted(plan.left_over(), key=lambda one: (one.role.name, one.user.sso_id))
     outcome = SyncOutcome(lines, removed, list(_conflicts(lines, removed)))
-    if not dry_run and not outcome.refused:
+    if not dry_run and not outcome.those(REFUSED):
         Assignment.every.filter(pk__in=[one.pk for one in removed]).delete()
         plan.write()
     return outcome

@@ -14,6 +14,7 @@ from orgs.models import Org, Source, WebhookEndpoint
 
 OVERLAP = timedelta(hours=24)  # how long the address before a rotation goes on working
 NOBODY = bytes(32)
+TOKEN_BYTES = 32
 
 
 class UnknownEndpoint(Exception):
@@ -29,7 +30,7 @@ def create(
     """
     with transaction.atomic():
         source, _ = Source.objects.get_or_create(org=org, name=WebhookEndpoint.Kind(kind).label)
-        token = _new_token()
+        token = secrets.token_urlsafe(TOKEN_BYTES)
         endpoint = WebhookEndpoint.objects.create(
             org=org,
             source=source,
@@ -43,7 +44,7 @@ def create(
 
 def rotate_address(endpoint: WebhookEndpoint, overlap: timedelta = OVERLAP) -> str:
     """A new address; the present one works for `overlap` longer, each before it to its own end. The lock is the row."""
-    token = _new_token()
+    token = secrets.token_urlsafe(TOKEN_BYTES)
     with transaction.atomic():
         row = WebhookEndpoint.objects.select_for_update().get(pk=endpoint.pk)
         now = clock.now()
@@ -96,10 +97,6 @@ def may_post(endpoint: WebhookEndpoint, address: str) -> bool:
     client = getattr(client, "ipv4_mapped", None) or client
     networks = [ip_network(listed, strict=False) for listed in endpoint.allowed_addresses]
     return any(client.version == network.version and client in network for network in networks)
-
-
-def _new_token() -> str:
-    return secrets.token_urlsafe(32)
 
 
 def _digest(token: str) -> bytes:

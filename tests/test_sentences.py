@@ -139,7 +139,7 @@ def test_how_it_ended(kind: str, text: str) -> None:
 
 
 def test_every_reason_of_the_rules_has_a_sentence(language: str) -> None:
-    """design.md, Decision.reason and the reasons of a push."""
+    """Every reason of a decision, and every reason of a push."""
     reasons = {"first", "worsened", "repeat_due", "rearmed", "escalated"}
     quiet = {"attached", "late", "human_present", "acknowledged", "snoozed", "above_threshold"}
     ended = {"throttled", "superseded", "expired", "no_longer_needed", "removed", "refused", "gave_up"}

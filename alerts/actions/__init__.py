@@ -5,41 +5,20 @@ Everybody else imports from here alone; import-linter checks it. Callers have en
 else hangs on them.
 """
 
-from alerts.actions.activity import record_activity
-from alerts.actions.events import record_events
-from alerts.actions.people import (
-    ActConflict,
-    ActInvalid,
-    acknowledge,
-    assign,
-    open_room,
-    release,
-    reopen,
-    resolve,
-    snooze,
-    take,
-    undo,
-    verdict,
-)
-from alerts.actions.sources import SourceTrouble, judge_source
-from alerts.actions.timers import sweep_timers
-
-__all__ = [
-    "ActConflict",
-    "ActInvalid",
-    "SourceTrouble",
-    "acknowledge",
-    "assign",
-    "judge_source",
-    "open_room",
-    "record_activity",
-    "record_events",
-    "release",
-    "reopen",
-    "resolve",
-    "snooze",
-    "sweep_timers",
-    "take",
-    "undo",
-    "verdict",
-]
+from alerts.actions.activity import record_activity as record_activity
+from alerts.actions.events import record_events as record_events
+from alerts.actions.people import ActConflict as ActConflict
+from alerts.actions.people import ActInvalid as ActInvalid
+from alerts.actions.people import acknowledge as acknowledge
+from alerts.actions.people import assign as assign
+from alerts.actions.people import open_room as open_room
+from alerts.actions.people import release as release
+from alerts.actions.people import reopen as reopen
+from alerts.actions.people import resolve as resolve
+from alerts.actions.people import snooze as snooze
+from alerts.actions.people import take as take
+from alerts.actions.people import undo as undo
+from alerts.actions.people import verdict as verdict
+from alerts.actions.sources import SourceTrouble as SourceTrouble
+from alerts.actions.sources import judge_source as judge_source
+from alerts.actions.timers import sweep_timers as sweep_timers

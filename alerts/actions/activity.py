@@ -52,7 +52,8 @@ def _record(source: Source, accepted: Sequence[Accepted[ActivityItem]], now: dat
             payload_hash=one.payload_hash,
             room=book.rooms[(one.org_id, item.room_id)],
             kind=item.kind,
-            actor=_actor(actors, one.org_id, item),
+            actor=actors.get((one.org_id, "sso", item.actor_sso_id or None))
+            or actors.get((one.org_id, "external", item.actor_external_id or None)),
             actor_external_id=item.actor_external_id or "",
             at=at,
             as_sent=item.at if at != item.at else None,
@@ -73,7 +74,7 @@ def _record(source: Source, accepted: Sequence[Accepted[ActivityItem]], now: dat
 def _take_back(
     book: Book, source: Source, one: Accepted, item: ActivityItem, told: Sequence[RoomActivity]
 ) -> Literal["updated", "duplicate"]:
-    """A message that was told before never reached the customer: it did nothing. Told so again changes nothing."""
+    """A message heard of before never reached the customer: it did nothing. Hearing it again changes nothing."""
     known = [activity for activity in told if (activity.org_id, activity.activity_id) == (one.org_id, item.activity_id)]
     stored = RoomActivity.objects.filter(org=one.org_id, source=source, activity_id=item.activity_id)
     activity = known[0] if known else stored.select_related("actor").get()
@@ -96,7 +97,7 @@ def _remember(book: Book, room: Room, org: Org, names: RoomNames) -> None:
         book.touch(alert)
 
 
-def _actors(items: list[tuple[Accepted, ActivityItem]]) -> dict[tuple[int, str, str], User]:
+def _actors(items: list[tuple[Accepted, ActivityItem]]) -> dict[tuple[int, str, str | None], User]:
     """People by (org pk, kind of id, id), only those with an assignment in that org."""
     sso_ids = {item.actor_sso_id for _, item in items if item.actor_sso_id}
     external_ids = {item.actor_external_id for _, item in items if item.actor_external_id}
@@ -105,20 +106,14 @@ def _actors(items: list[tuple[Accepted, ActivityItem]]) -> dict[tuple[int, str, 
     rows = Assignment.objects.filter(
         Q(user__sso_id__in=sso_ids) | Q(external_user_id__in=external_ids), org__in={one.org_id for one, _ in items}
     ).select_related("user")
-    return {(row.org_id, "external", row.external_user_id): row.user for row in rows} | {
-        (row.org_id, "sso", row.user.sso_id): row.user for row in rows
-    }
-
-
-def _actor(actors: dict[tuple[int, str, str], User], org_id: int, item: ActivityItem) -> User | None:
-    found = actors.get((org_id, "sso", item.actor_sso_id)) if item.actor_sso_id else None
-    if found is None and item.actor_external_id:
-        found = actors.get((org_id, "external", item.actor_external_id))
+    found: dict[tuple[int, str, str | None], User] = {}
+    for row in rows:
+        found[row.org_id, "external", row.external_user_id] = found[row.org_id, "sso", row.user.sso_id] = row.user
     return found
 
 
 def react(book: Book, activity: RoomActivity) -> None:
-    """Let one activity act on its locked room and the room's open alert. What is older than its effect does nothing."""
+    """Let one activity act on its locked room and the room's open alert, unless it is too old to."""
     REACTIONS[activity.kind](book, activity, activity.room, book.open_alert(activity.room))
 
 
@@ -129,7 +124,7 @@ def _detail(activity: RoomActivity) -> dict[str, str]:
 def _opened(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) -> None:
     """Somebody entered the room: that is a follow-up and acknowledges; it is not `intervened`.
 
-    Told by a chat product with an older time than the failure, it is no answer to it; our own drill-in always is.
+    An entry that a chat product dates before the failure does not answer it; our own drill-in always does.
     """
     if alert is None or (activity.source_id is not None and activity.at < alert.first_failure_at):
         return
@@ -176,12 +171,8 @@ def _resolved(book: Book, activity: RoomActivity, room: Room, alert: Alert | Non
 
 def end(alert: Alert, kind: str, now: datetime, by: User | None = None) -> None:
     """Resolve the alert; the caller records why."""
-    alert.state, alert.resolved_at, alert.resolved_kind, alert.resolved_by = (
-        Alert.State.RESOLVED,
-        now,
-        kind,
-        by,
-    )
+    alert.state, alert.resolved_at = Alert.State.RESOLVED, now
+    alert.resolved_kind, alert.resolved_by = kind, by
     alert.snoozed_until = alert.acknowledge_expires_at = None
 
 

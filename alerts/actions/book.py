@@ -1,6 +1,6 @@
 """The rooms of one transaction, locked, and every change to their alerts, written together at the end.
 
-The book keeps each row as it was loaded. On closing it writes whatever differs: nobody says that a room changed, and
+The book keeps each row as it was loaded. On closing it writes what differs: nobody says that a room changed, and
 nobody can forget it. An alert that changed needs a `record()`, so that its timeline says why; without one, closing
 raises UnrecordedChange and the transaction stores nothing.
 """
@@ -13,10 +13,10 @@ from uuid import UUID
 
 import msgspec
 from django.db import connection, transaction
-from django.db.models import BooleanField, ExpressionWrapper, Max, Model, Q
+from django.db.models import BooleanField, ExpressionWrapper, Max, Model, Q, QuerySet
 
 from alerts import feed
-from alerts.decide import THROTTLE, acknowledge_lasts, next_timer, plan
+from alerts.decide import THROTTLE, acknowledge_lasts, next_timer, plan, repeats_passed
 from alerts.delivery.message import idempotency_key, push_body
 from alerts.failpoints import failpoint
 from alerts.items import RoomNames
@@ -117,12 +117,7 @@ class Book:
 
     def lock_rooms(self, pks: Iterable[int], *, skip_locked: bool = False) -> None:
         """Lock existing rooms by primary key; with `skip_locked` leave out those somebody else works on."""
-        rows = (
-            Room.objects.filter(pk__in=set(pks))
-            .order_by("org_id", "room_id")
-            .select_for_update(of=("self",), skip_locked=skip_locked)
-        )
-        self._keep_rooms(rows)
+        self._lock_in_order(Room.objects.filter(pk__in=set(pks)), skip_locked=skip_locked)
         self._load_alerts()
 
     def lock_alert(self, alert_id: UUID) -> Alert:
@@ -138,18 +133,18 @@ class Book:
         return alert
 
     def _lock_existing(self, keys: list[tuple[int, str]]) -> None:
-        rows = (
-            Room.objects.filter(org_id__in={org for org, _ in keys}, room_id__in={room for _, room in keys})
-            .order_by("org_id", "room_id")
-            .select_for_update(of=("self",))
-        )
-        wanted = set(keys)
-        self._keep_rooms(room for room in rows if (room.org_id, room.room_id) in wanted)
+        rows = Room.objects.filter(org_id__in={org for org, _ in keys}, room_id__in={room for _, room in keys})
+        self._lock_in_order(rows, set(keys))
 
-    def _keep_rooms(self, rows: Iterable[Room]) -> None:
-        for room in rows:
-            self.rooms[(room.org_id, room.room_id)] = room
-            self._loaded[room.pk] = _values(room, ROOM_FIELDS)
+    def _lock_in_order(
+        self, rows: QuerySet[Room], wanted: set[tuple[int, str]] | None = None, skip_locked: bool = False
+    ) -> None:
+        """Lock the rows; keep those that are wanted, of None all."""
+        for room in rows.order_by("org_id", "room_id").select_for_update(of=("self",), skip_locked=skip_locked):
+            key = (room.org_id, room.room_id)
+            if wanted is None or key in wanted:
+                self.rooms[key] = room
+                self._loaded[room.pk] = _values(room, ROOM_FIELDS)
 
     def _keep_alert(self, alert: Alert) -> None:
         self._alerts[alert.pk] = alert
@@ -224,6 +219,12 @@ class Book:
             alert.occurrence += 1
             transition.occurrence = alert.occurrence
             self.tellings.append(Telling(alert, transition, reason, alert.occurrence, alert.severity))
+
+    def expire(self, alert: Alert, notify: bool, *, actor: User | None = None, detail: dict[str, Any]) -> None:
+        """The alert is open again; with `notify` people are told, the repeats that lie in the past at once."""
+        if notify:
+            alert.repeats_done = repeats_passed(alert.facts, self.now)
+        self.record(alert, "expired", "repeat_due" if notify else "", actor=actor, detail=detail, notify=notify)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 

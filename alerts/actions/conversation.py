@@ -148,7 +148,7 @@ def _human_wrote(room: Room, moment: Moment) -> None:
 
 
 def _assigned(room: Room, moment: Moment) -> None:
-    """A human has the room. One who did not come in time holds nothing, whatever is told later."""
+    """A human has the room. Somebody who did not come in time does not hold it, even if a late report says so."""
     if room.left_at is None or moment.at > room.left_at:
         _hold(room, moment)
 
@@ -178,7 +178,9 @@ LAST_TIMES = (
 
 def read_anew(book: Book, room: Room) -> None:
     """Take every step again in the order in which things happened, from the last time the room was settled."""
-    begin = _begin(book, room)
+    if (begin := room.settled_at) is None:
+        alert = book.open_alert(room)
+        begin = min(book.now, alert.first_failure_at if alert else book.now) - READ_BACK
     moments = [moment for moment in _recalled(book, room, begin) if moment.at > begin]
     room.state = Room.State.RESOLVED if room.state == Room.State.RESOLVED else Room.State.BOT
     room.customer_waiting_since = room.handed_off_at = room.human = room.human_since = None
@@ -187,13 +189,6 @@ def read_anew(book: Book, room: Room) -> None:
             setattr(room, name, None)
     for moment in sorted(moments, key=lambda one: (one.at, ORDER.index(one.kind)))[-READ_AT_MOST:]:
         _step(room, moment)
-
-
-def _begin(book: Book, room: Room) -> datetime:
-    if room.settled_at is not None:
-        return room.settled_at
-    alert = book.open_alert(room)
-    return min(book.now, alert.first_failure_at if alert else book.now) - READ_BACK
 
 
 def _recalled(book: Book, room: Room, begin: datetime) -> list[Moment]:

@@ -106,7 +106,7 @@ def _agents(wanted: set[tuple[int, str]]) -> dict[tuple[int, str], Agent]:
 
 
 def _follow_versions(events: Sequence[FailureEvent]) -> None:
-    """The newest version that an agent was heard with; one that comes late is old news."""
+    """Keep the newest version that each agent reported; that of a late event is old news."""
     changed = {}
     for event in events:
         if event.agent_version and event.reason != "late" and event.agent.version != event.agent_version:
@@ -234,10 +234,6 @@ def _attach(alert: Alert, event: FailureEvent, decision: Decision, room: Room, n
     if decision.reason != "late":
         alert.first_failure_at = min(alert.first_failure_at, event.occurred_at)
     alert.customer_waiting_since = room.customer_waiting_since
-    _count_signal(alert, event)
-
-
-def _count_signal(alert: Alert, event: FailureEvent) -> None:
     at = event.occurred_at.isoformat()
     for entry in alert.signals:
         if entry["signal"] == event.signal and entry["episode"] == alert.episode:

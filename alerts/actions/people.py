@@ -32,10 +32,11 @@ from alerts.masking import mask_cut
 from alerts.models import Alert, Room, RoomActivity, new_id
 from orgs import clock
 from orgs.auth import visible_orgs
+from orgs.errors import BadValue
 from orgs.models import User
+from orgs.texts import TEXT_LENGTH
 
 SNOOZE_AT_MOST = timedelta(hours=24)
-NOTE = 2000  # characters
 
 
 class ActConflict(Exception):
@@ -47,13 +48,8 @@ class ActConflict(Exception):
         self.alert = alert
 
 
-class ActInvalid(Exception):
-    """The act does not make sense as asked; `message` says what to do."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
-        self.message = message
+class ActInvalid(BadValue):
+    """The act does not make sense as asked."""
 
 
 @contextmanager
@@ -155,10 +151,9 @@ def _start_clocks_anew(alert: Alert, now: datetime) -> None:
 def resolve(alert_id: UUID, by: User) -> Alert:
     """It is over: nobody waits in this room any more."""
     with _locked(alert_id) as (book, alert):
-        if alert.state == Alert.State.RESOLVED:
-            if alert.resolved_by_id == by.pk:
-                return alert
-            raise ActConflict("already_resolved", alert)
+        if alert.state == Alert.State.RESOLVED and alert.resolved_by_id == by.pk:
+            return alert
+        _refuse_resolved(alert)
         with undoable(book, alert, "resolve", by):
             end(alert, Alert.By.HUMAN, book.now, by)
             if alert.room is not None:
@@ -223,7 +218,7 @@ def _revive(book: Book, alert: Alert) -> None:
 
 
 def _wait_again(alert: Alert, room: Room) -> None:
-    """Whoever waited when it was resolved, or began to since, waits, unless they were answered meanwhile.
+    """A customer who waited when it was resolved, or began to since, waits, unless somebody answered meanwhile.
 
     A bot that wrote by itself after the resolution answered nobody.
     """
@@ -264,24 +259,17 @@ def undo(alert_id: UUID, by: User) -> Alert:
     """Take back the newest act of this person, at most 10 min old. Raises Conflict nothing_to_undo."""
     with _locked(alert_id) as (book, alert):
         mine = undoable_by(alert, by, book.now)
-        if mine is None:
-            raise ActConflict("nothing_to_undo", alert)
-        if mine["act"] != "resolve":
+        if mine is not None and mine["act"] != "resolve":
             _refuse_resolved(alert)
-            _undo(book, alert, mine, by)
-        elif alert.state == Alert.State.RESOLVED and mine is standing_resolution(alert):
+            if take_back(alert, mine):
+                change = "snoozed" if mine["act"] == "snooze" else "released"
+                missed = lost_telling(alert, acted_at(mine), book.now)
+                book.record(alert, change, missed, actor=by, detail={"undo": True}, notify=bool(missed))
+                return alert
+        elif mine is not None and alert.state == Alert.State.RESOLVED and mine is standing_resolution(alert):
             _reopen(book, alert, by)
-        else:
-            raise ActConflict("nothing_to_undo", alert)
-        return alert
-
-
-def _undo(book: Book, alert: Alert, mine: UndoableAct, by: User) -> None:
-    if not take_back(alert, mine):
+            return alert
         raise ActConflict("nothing_to_undo", alert)
-    change = "snoozed" if mine["act"] == "snooze" else "released"
-    missed = lost_telling(alert, acted_at(mine), book.now)
-    book.record(alert, change, missed, actor=by, detail={"undo": True}, notify=bool(missed))
 
 
 def verdict(alert_id: UUID, by: User, verdict: str, note: str = "") -> Alert:
@@ -289,7 +277,7 @@ def verdict(alert_id: UUID, by: User, verdict: str, note: str = "") -> Alert:
     with _locked(alert_id) as (book, alert):
         if verdict not in Alert.Verdict.values:
             raise ActInvalid("verdict", _("Choose confirmed or false_alarm."))
-        note = mask_cut(note, NOTE)
+        note = mask_cut(note, TEXT_LENGTH)
         if (alert.verdict, alert.verdict_note) != (verdict, note):
             alert.verdict, alert.verdict_by, alert.verdict_note = verdict, by, note
             book.record(alert, "verdict", actor=by, detail={"to": verdict, "note": note})

@@ -8,7 +8,7 @@ from django.db import transaction
 from alerts.actions.activity import end
 from alerts.actions.book import Book, worsen
 from alerts.decide import CRITICAL, INFO, Timer, due_timer, repeats_passed
-from alerts.faults import PASSING, report
+from alerts.faults import PASSING, contained, report
 from alerts.models import Alert, Room
 from orgs import clock
 
@@ -23,12 +23,8 @@ def sweep_timers(limit: int = 200) -> int:
     now = clock.now()
     due = Alert.objects.filter(due_at__lte=now, room__isnull=False).exclude(state=Alert.State.RESOLVED)
     rooms = list(due.order_by("due_at").values_list("room_id", flat=True)[:limit])
-    try:
+    with contained("timers_one_by_one", alerts=len(rooms)):  # which alert it was shows when each is worked alone
         return _sweep(rooms, now) if rooms else 0
-    except PASSING:
-        raise
-    except Exception as error:  # noqa: BLE001 - which alert it was shows when each is worked alone
-        report("timers_one_by_one", error, alerts=len(rooms))
     return sum(_sweep_alone(room, now) for room in rooms)
 
 
@@ -38,40 +34,31 @@ def _sweep(rooms: Sequence[int], now: datetime) -> int:
     book.lock_rooms(rooms, skip_locked=True)
     due = [alert for alert in book.alerts.values() if alert.due_at is not None and alert.due_at <= now]
     for alert in due:
-        _work(book, alert)
+        assert alert.room is not None
+        alert.timer_failures, alert.due_at = 0, None  # the book sets the next
+        while timer := due_timer(alert.facts, alert.room.facts, now):
+            TIMERS[timer](book, alert, alert.room)
     book.close()
     return len(due)
 
 
 def _sweep_alone(room: int, now: datetime) -> int:
+    """One that fails is tried again after a pause that grows; until its timers work it is counted as broken."""
     try:
         return _sweep([room], now)
     except PASSING:
         raise
     except Exception as error:  # noqa: BLE001 - it is put off, logged and shown; the other alerts go on
-        _put_off(room, now, error)
+        broken = Alert.objects.filter(room=room, due_at__lte=now).exclude(state=Alert.State.RESOLVED)
+        for pk, org_id, failures in broken.values_list("pk", "org_id", "timer_failures"):
+            pause = PAUSES[min(failures, len(PAUSES) - 1)]
+            Alert.objects.filter(pk=pk).update(timer_failures=min(failures + 1, 1000), due_at=now + pause)
+            report("timer_failed", error, alert=str(pk), org=org_id, failures=failures + 1)
     return 0
 
 
-def _put_off(room: int, now: datetime, error: Exception) -> None:
-    """Try this alert again after a pause that grows; until its timers work it is counted as broken."""
-    broken = Alert.objects.filter(room=room, due_at__lte=now).exclude(state=Alert.State.RESOLVED)
-    for pk, org_id, failures in broken.values_list("pk", "org_id", "timer_failures"):
-        pause = PAUSES[min(failures, len(PAUSES) - 1)]
-        Alert.objects.filter(pk=pk).update(timer_failures=min(failures + 1, 1000), due_at=now + pause)
-        report("timer_failed", error, alert=str(pk), org=org_id, failures=failures + 1)
-
-
-def _work(book: Book, alert: Alert) -> None:
-    room = alert.room
-    assert room is not None
-    alert.timer_failures, alert.due_at = 0, None  # the book sets the next
-    while timer := due_timer(alert.facts, room.facts, book.now):
-        TIMERS[timer](book, alert, room)
-
-
 def _expired(book: Book, alert: Alert, room: Room) -> None:
-    """Whoever acknowledged it, or was assigned, did not come or write: it is open again, and people are told."""
+    """Somebody acknowledged it, or was assigned, and did not come or write: it is open again, and people are told."""
     gone = alert.intervened_by if alert.state == Alert.State.INTERVENED else alert.acknowledged_by
     detail = {"name": str(gone) if gone else ""}
     if alert.state == Alert.State.INTERVENED:
@@ -79,13 +66,11 @@ def _expired(book: Book, alert: Alert, room: Room) -> None:
     alert.state = Alert.State.OPEN
     alert.acknowledged_at = alert.acknowledged_by = alert.acknowledge_expires_at = alert.assigned_to = None
     notify = alert.severity != INFO and not alert.is_snoozed(book.now) and not room.facts.recovered
-    if notify:
-        alert.repeats_done = repeats_passed(alert.facts, book.now)
-    book.record(alert, "expired", "repeat_due" if notify else "", detail=detail, notify=notify)
+    book.expire(alert, notify, detail=detail)
 
 
 def _handed_off(book: Book, alert: Alert, room: Room) -> None:
-    """Handed off 3 min ago, and no human wrote: critical, whoever was assigned."""
+    """The room was handed off 3 min ago, and no human wrote: critical, even if somebody was assigned."""
     detail = {"from": alert.severity, "to": CRITICAL, "cause": "handed_off"}
     worsen(alert, CRITICAL, book.now)
     if alert.state == Alert.State.INTERVENED:

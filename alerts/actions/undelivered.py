@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from alerts.actions.book import Book
 from alerts.actions.conversation import show_wait, unsay
-from alerts.decide import INFO, PRESENCE, acknowledge_lasts, repeats_passed
+from alerts.decide import INFO, PRESENCE, acknowledge_lasts
 from alerts.models import Alert, Room, RoomActivity
 
 HOLDS = (RoomActivity.Kind.HUMAN_MESSAGE, RoomActivity.Kind.ASSIGNED)
@@ -24,13 +24,12 @@ def undo_message(book: Book, activity: RoomActivity, told: Sequence[RoomActivity
     if alert.human_acted_at != first:
         alert.human_acted_at = first
         book.touch(alert)
-    holding = [act for act in acts if act.kind in HOLDS]
-    if alert.state != Alert.State.INTERVENED:
-        return
-    if holding:
-        alert.intervened_at, alert.intervened_by = holding[0].at, holding[0].actor
-    else:
-        _open_again(book, alert, activity)
+    if alert.state == Alert.State.INTERVENED:
+        holding = [act for act in acts if act.kind in HOLDS]
+        if holding:
+            alert.intervened_at, alert.intervened_by = holding[0].at, holding[0].actor
+        else:
+            _open_again(book, alert, activity)
 
 
 def _acts(room: Room, alert: Alert, told: Sequence[RoomActivity]) -> list[RoomActivity]:
@@ -55,13 +54,4 @@ def _open_again(book: Book, alert: Alert, activity: RoomActivity) -> None:
         alert.state = Alert.State.OPEN
         alert.acknowledged_at = alert.acknowledged_by = None
         notify = alert.severity != INFO and not alert.is_snoozed(book.now)
-    if notify:
-        alert.repeats_done = repeats_passed(alert.facts, book.now)
-    book.record(
-        alert,
-        "expired",
-        "repeat_due" if notify else "",
-        actor=activity.actor,
-        detail={"cause": "undelivered"},
-        notify=notify,
-    )
+    book.expire(alert, notify, actor=activity.actor, detail={"cause": "undelivered"})

@@ -51,7 +51,6 @@ def _plain(value: Any) -> Any:
 
 
 def acted_at(kept: UndoableAct) -> datetime:
-    """When it was done."""
     return datetime.fromisoformat(kept["at"])
 
 
@@ -65,10 +64,8 @@ def undoable_by(alert: Alert, by: User, now: datetime, acts: tuple[str, ...] = (
 
 def standing_resolution(alert: Alert) -> UndoableAct | None:
     """The act that resolved this alert, if a person did."""
-    for kept in reversed(alert.undoable):
-        if kept["act"] == "resolve":
-            return kept if kept["alert"]["resolved_at"][1] == _plain(alert.resolved_at) else None
-    return None
+    kept = next((one for one in reversed(alert.undoable) if one["act"] == "resolve"), None)
+    return kept if kept and kept["alert"]["resolved_at"][1] == _plain(alert.resolved_at) else None
 
 
 def take_back(alert: Alert, kept: UndoableAct) -> bool:

@@ -3,7 +3,6 @@
 import threading
 import time
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -20,7 +19,7 @@ from orgs.api import ScopedAPIView, one_or_404
 from orgs.auth import KeyCaller, leads
 from orgs.incoming import Field, Query, read_body
 from orgs.models import Assignment, Org, User
-from orgs.paging import PARAMETERS, Order
+from orgs.paging import PARAMETERS, Order, page
 from orgs.shapes import ErrorPart
 
 NEWEST = Order((("planned_at", datetime), ("id", UUID)), descending=True)
@@ -45,7 +44,7 @@ class Pushes(ScopedAPIView):
         rows = self.of_org_asked(query, _whole())
         if states := query.choices("state", Push.State.values):
             rows = rows.filter(state__in=states)
-        return self.paged(request, query, rows, NEWEST, shapes.push_list)
+        return page(request, query, rows, NEWEST, shapes.push_list)
 
 
 class PushDetail(ScopedAPIView):
@@ -63,7 +62,7 @@ class Replay(ScopedAPIView):
         Query(request, ())
         push = _found(push_id)
         by = _asker(request)
-        if not _looks_after(by, push.org_id):
+        if by is not None and push.org_id not in leads(by):
             raise PermissionDenied("A lead of this org or a specialist sends a dead push again.")
         read_body(request, {})
         try:
@@ -78,11 +77,6 @@ def _asker(request: Request) -> User | None:
     return None if isinstance(request.user, KeyCaller) else request.user  # type: ignore[return-value]
 
 
-def _looks_after(by: User | None, org_id: int) -> bool:
-    """A key, a specialist or a lead of the org."""
-    return by is None or org_id in leads(by)
-
-
 class TestPush(ScopedAPIView):
     """POST /api/supervisors/{sso_id}/test-push: plans one and looks for up to 5 s how far it came.
 
@@ -92,11 +86,15 @@ class TestPush(ScopedAPIView):
 
     def post(self, request: Request, sso_id: str) -> Response:
         Query(request, ())
-        person = _supervisor(sso_id)
+        if "\0" in sso_id:
+            raise NotFound
+        assigned = Assignment.objects.values("user")  # in an org that this caller may see
+        person = one_or_404(User.objects.filter(sso_id=sso_id, is_active=True, pk__in=assigned))
+        orgs = Org.objects.filter(pk__in=Assignment.objects.filter(user=person).values("org")).order_by("external_id")
         body = read_body(request, {"org_id": Field()})
-        org = self._org(person, body)
+        org = one_or_404(orgs.filter(external_id=body["org_id"]) if "org_id" in body else orgs)
         by = _asker(request)
-        if by not in (None, person) and not _looks_after(by, org.pk):
+        if by is not None and by != person and org.pk not in leads(by):
             raise PermissionDenied("A lead of this org or a specialist tests the pushes of others.")
         push = outbox.send_test_push(org, person, by)
         if not _watchers.acquire(blocking=False):
@@ -105,19 +103,6 @@ class TestPush(ScopedAPIView):
             return Response(shapes.push_detail(_watched(push.pk)))
         finally:
             _watchers.release()
-
-    def _org(self, person: User, body: dict[str, Any]) -> Org:
-        orgs = Org.objects.filter(pk__in=Assignment.objects.filter(user=person).values("org"))
-        if "org_id" in body:
-            orgs = orgs.filter(external_id=body["org_id"])
-        return one_or_404(orgs.order_by("external_id"))
-
-
-def _supervisor(sso_id: str) -> User:
-    """A person with an assignment in an org this caller may see. Raises NotFound for everybody else."""
-    if "\0" in sso_id:
-        raise NotFound
-    return one_or_404(User.objects.filter(sso_id=sso_id, is_active=True, pk__in=Assignment.objects.values("user")))
 
 
 def _watched(pk: UUID) -> Push:

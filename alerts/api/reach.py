@@ -7,10 +7,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from alerts.reach import ReachReason, Supervisor, production_agents, reach_of
-from orgs.api import ScopedAPIView, Tokens
+from orgs.api import AGENTS_BY_NAME, ScopedAPIView, Tokens
 from orgs.incoming import Query
 from orgs.models import Agent
-from orgs.paging import PARAMETERS, Order
+from orgs.paging import PARAMETERS, page
 from orgs.shapes import Shape, UtcTime, Whole, about, one_of
 
 
@@ -47,8 +47,7 @@ class ReachView(ScopedAPIView):
     def get(self, request: Request) -> Response:
         query = Query(request, ("org_id", *PARAMETERS))
         rows = self.of_org_asked(query, production_agents())
-        order = Order((("org__external_id", str), ("name", str)))
-        return self.paged(request, query, rows, order, _agents)
+        return page(request, query, rows, AGENTS_BY_NAME, _agents)
 
 
 def _agents(agents: Sequence[Agent]) -> list[Any]:

@@ -5,7 +5,6 @@ from functools import reduce
 from operator import or_
 from uuid import UUID
 
-from django.db.models import QuerySet
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,7 +15,7 @@ from orgs.api import ScopedAPIView, one_or_404
 from orgs.identifiers import spelled
 from orgs.incoming import Query
 from orgs.models import Severity
-from orgs.paging import PARAMETERS, Order
+from orgs.paging import PARAMETERS, Order, page
 
 NEWEST_ACTIVITY = Order((("last_event_at", datetime), ("id", UUID)), descending=True)
 FILTERS = ("state", "severity", "signal", "agent", "org_id", "room_id", "opened_after")
@@ -38,11 +37,7 @@ class Alerts(ScopedAPIView):
 
     def get(self, request: Request) -> Response:
         query = Query(request, (*FILTERS, *PARAMETERS))
-        rows = shapes.for_answer(self._filtered(query))
-        return self.paged(request, query, rows, NEWEST_ACTIVITY, shapes.alert_list)
-
-    def _filtered(self, query: Query) -> QuerySet[Alert]:
-        rows = self.of_org_asked(query, Alert.objects.all())
+        rows = self.of_org_asked(query, shapes.for_answer(Alert.objects))
         if states := query.choices("state", Alert.State.values):
             rows = rows.filter(state__in=states)
         if severities := query.choices("severity", Severity.values):
@@ -55,7 +50,7 @@ class Alerts(ScopedAPIView):
             rows = rows.filter(opened_at__gt=opened_after)
         if signals := query.choices("signal", Signal.values):  # of the current episode, as the answer shows them
             rows = rows.filter(reduce(or_, map(signalling, signals)))
-        return rows
+        return page(request, query, rows, NEWEST_ACTIVITY, shapes.alert_list)
 
 
 class AlertDetail(ScopedAPIView):

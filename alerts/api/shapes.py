@@ -8,7 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import QuerySet
 
-from alerts.faults import PASSING, report
+from alerts.faults import contained
 from alerts.models import Alert, FailureEvent, Push, Signal, Transition
 from orgs.models import Severity, User
 from orgs.shapes import Amount, ErrorPart, S, Shape, Uri, UtcTime, Whole, about, one_of, shape_of
@@ -175,12 +175,8 @@ def alert_list(alerts: Sequence[Alert]) -> list[Any]:
     """One struct for each alert of `for_answer`. A broken one is left out, so that the others can be read."""
     made = []
     for alert in alerts:
-        try:
+        with contained("alert_unreadable", alert=str(alert.pk)):
             made.append(alert_summary(alert))
-        except PASSING:
-            raise
-        except Exception as error:  # noqa: BLE001 - one alert; the log says which
-            report("alert_unreadable", error, alert=str(alert.pk))
     return made
 
 
@@ -216,10 +212,10 @@ def _alert(kind: type[S], alert: Alert, **more: Any) -> S:
         source_name=alert.source.name if alert.source else None,
         room_id=room.room_id if room else None,
         signals=[_signal(entry) for entry in alert.signals_now],
-        acknowledged_by=_human(alert.acknowledged_by) if alert.acknowledged_at else None,
-        intervened_by=_human(alert.intervened_by) if alert.intervened_at else None,
-        resolved_by=_resolved_by(alert),
-        assigned_to=_human(alert.assigned_to) if alert.assigned_to else None,
+        acknowledged_by=_by(alert.acknowledged_by) if alert.acknowledged_at else None,
+        intervened_by=_by(alert.intervened_by) if alert.intervened_at else None,
+        resolved_by=_by(alert.resolved_by, alert.resolved_kind or Alert.By.HUMAN) if alert.resolved_at else None,
+        assigned_to=_by(alert.assigned_to) if alert.assigned_to else None,
         channel=(room.channel or None) if room else None,
         room_label=(room.label or None) if room else None,
         time_to_intervene_seconds=round((acted - alert.first_failure_at).total_seconds(), 3) if acted else None,
@@ -237,31 +233,23 @@ def _signal(entry: dict[str, Any]) -> AlertSignalShape:
 # --- people ----------------------------------------------------------------------------------------------------------
 
 
-def _human(user: User | None) -> ActorShape:
-    """A person; somebody we cannot match has no name: an id in the chat product is none."""
-    return ActorShape(None, SOMEBODY, Alert.By.HUMAN) if user is None else _by(Alert.By.HUMAN, user)
+def _by(user: User | None, kind: str = Alert.By.HUMAN) -> ActorShape:
+    """A person, or what ended it; a room may tell who resolved it there.
 
-
-def _resolved_by(alert: Alert) -> ActorShape | None:
-    if alert.resolved_at is None:
-        return None
-    if alert.resolved_kind in ("", Alert.By.HUMAN):
-        return _human(alert.resolved_by)
-    return _by(alert.resolved_kind, alert.resolved_by)
-
-
-def _by(kind: str, user: User | None) -> ActorShape:
-    """What ended it; a room may tell who resolved it there."""
-    return ActorShape(user.sso_id, str(user), kind) if user else ActorShape(None, None, kind)
+    A human we cannot match has no name: an id in the chat product is none.
+    """
+    if user is not None:
+        return ActorShape(user.sso_id, str(user), kind)
+    return ActorShape(None, SOMEBODY if kind == Alert.By.HUMAN else None, kind)
 
 
 def _actor(transition: Transition) -> ActorShape | None:
     """Who did it: a person, or what ended the alert; null for what the service did by itself."""
     if transition.change in (Transition.Change.RESOLVED, Transition.Change.ABANDONED) and transition.reason:
-        return _by(transition.reason, transition.actor)
+        return _by(transition.actor, transition.reason)
     if transition.actor is not None:
-        return _human(transition.actor)
-    return _human(None) if transition.detail.get("cause") in BY_HUMANS else None
+        return _by(transition.actor)
+    return _by(None) if transition.detail.get("cause") in BY_HUMANS else None
 
 
 def _event(event: FailureEvent) -> AlertEventShape:

@@ -13,7 +13,7 @@ from orgs.api import ScopedAPIView
 from orgs.auth import OrgIds
 from orgs.incoming import Query
 from orgs.models import WebhookEndpoint
-from orgs.paging import PARAMETERS, Order
+from orgs.paging import PARAMETERS, Order, page
 from orgs.shapes import Amount, Shape, UtcTime, Whole, about, one_of, shape_of
 
 BY_NAME = Order((("name", str), ("pk", int)))
@@ -62,7 +62,7 @@ class Sources(ScopedAPIView):
         def render(sources: list[Any]) -> list[SourceShape]:
             return [_source(one) for one in health.of_sources(sources, orgs, clock.now())]
 
-        return self.paged(request, query, health.visible(orgs), BY_NAME, render)
+        return page(request, query, health.visible(orgs), BY_NAME, render)
 
 
 def _source(one: SourceHealth) -> SourceShape:

@@ -33,11 +33,6 @@ class Claim:
     more: bool = False
     recovering: bool = False
 
-    @property
-    def worked(self) -> bool:
-        """Whether it found anything to do."""
-        return bool(self.pushes or self.cancelled)
-
 
 class DuePush(NamedTuple):
     """A due push with what is needed to check it again."""

@@ -65,8 +65,7 @@ RETURNING push.alert_id
 
 def delay_of(attempts: int, rng: random.Random) -> float:
     """Seconds until the next attempt after so many failed ones: full jitter below 0, 5, 15, 30, 60, 120, 300 ..."""
-    caps = RETRY_CAPS
-    return rng.uniform(0.0, caps[attempts - 1] if attempts <= len(caps) else RETRY_CAP_LAST)
+    return rng.uniform(0.0, RETRY_CAPS[attempts - 1] if attempts <= len(RETRY_CAPS) else RETRY_CAP_LAST)
 
 
 def finish(batch: Sequence[Finished], rng: random.Random) -> tuple[list[UUID], bool]:

@@ -1,7 +1,7 @@
 """The gate through which every push passes: token bucket, breaker, shared pause. Pure: it changes the row it is given.
 
-The row lives in PostgreSQL and is locked by whoever calls this, so it works while Redis is down and holds for all
-processes together.
+The row lives in PostgreSQL and the caller has locked it, so it works while Redis is down and holds for all processes
+together.
 """
 
 from collections.abc import Iterable
@@ -32,7 +32,8 @@ class Admission:
 
 def admit(gate: Gate, now: datetime, rate: float, burst: float) -> Admission:
     """Refill the bucket (`rate` pushes a second up to `burst`) and say how many pushes may go."""
-    refill(gate, now, rate, burst)
+    passed = max((now - gate.refilled_at).total_seconds(), 0.0)  # a clock that went back adds no tokens
+    gate.tokens, gate.refilled_at = min(burst, gate.tokens + passed * rate), now
     if gate.closed_until is not None and gate.closed_until > now:
         return Admission(0, open=False)
     whole = int(gate.tokens)
@@ -42,13 +43,6 @@ def admit(gate: Gate, now: datetime, rate: float, burst: float) -> Admission:
     if gate.allowance is not None:
         whole = min(whole, int(gate.allowance))
     return Admission(min(whole, BATCH))
-
-
-def refill(gate: Gate, now: datetime, rate: float, burst: float) -> None:
-    """Add the tokens of the time that passed; a clock that went back adds none."""
-    passed = max((now - gate.refilled_at).total_seconds(), 0.0)
-    gate.tokens = min(burst, gate.tokens + passed * rate)
-    gate.refilled_at = now
 
 
 def take_tokens(gate: Gate, admission: Admission, count: int, now: datetime) -> None:

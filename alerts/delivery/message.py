@@ -5,7 +5,6 @@ Nothing a customer wrote and no room label is in it: it ends on a lock screen.
 
 import json
 import zoneinfo
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -16,6 +15,7 @@ from django.utils.translation import gettext_lazy, override
 
 from alerts.decide import RANK
 from alerts.models import Alert, Push, Room, Signal
+from orgs.clock import rfc3339
 from orgs.models import Org, Severity
 from orgs.routing import Recipient
 
@@ -34,7 +34,7 @@ WHAT_HAPPENED = {
 
 
 def idempotency_key(push_id: UUID) -> UUID:
-    """The key under which notification-service knows this push, the same on every attempt (I5)."""
+    """The key under which notification-service knows this push, the same on every attempt."""
     return uuid5(KEYS, str(push_id))
 
 
@@ -66,14 +66,10 @@ def push_body(
             "room_id": None if room is None else room.room_id,
             "url": settings.BASE_URL + ("/" if alert is None else f"/alerts/{alert.id}"),
             "sequence": push.occurrence,
-            "occurred_at": _rfc3339(occurred_at),
+            "occurred_at": rfc3339(occurred_at, "milliseconds"),
         },
     }
     return json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-
-
-def _rfc3339(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _test_words(org: Org) -> tuple[str, str]:

@@ -96,7 +96,7 @@ class _Sweep:
         self.more = claimed.more
         self.recovering = claimed.recovering  # then nothing more before these are answered
         sender.hand(claimed.pushes)
-        if self.more and not claimed.worked:
+        if self.more and not (claimed.pushes or claimed.cancelled):
             time.sleep(FLUSH)  # the bucket is empty; it fills by the second
 
     def _finish(self, sender: PushSender) -> None:

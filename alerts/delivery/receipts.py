@@ -21,6 +21,7 @@ FROM unnest(%(ids)s::uuid[], %(delivered)s::timestamptz[], %(opened)s::timestamp
             %(reasons)s::text[]) AS new (id, delivered_at, opened_at, failed_at, failed_reason)
 WHERE push.id = new.id
 """
+UNKNOWN_PUSH = {"code": "unknown_push", "message": "No push was sent under this key.", "field": "idempotency_key"}
 
 
 def record_receipts(items: Sequence[ReceiptItem]) -> list[Result]:
@@ -38,7 +39,7 @@ def record_receipts(items: Sequence[ReceiptItem]) -> list[Result]:
         for index, item in enumerate(items):
             push = known.get(item.idempotency_key)
             if push is None:
-                results.append(_unknown(index, item))
+                results.append(Result(index, str(item.idempotency_key), "invalid", UNKNOWN_PUSH))
                 continue
             is_new = _take(push, item, now)
             results.append(Result(index, str(item.idempotency_key), "updated" if is_new else "duplicate"))
@@ -48,11 +49,6 @@ def record_receipts(items: Sequence[ReceiptItem]) -> list[Result]:
         alerts = {push.alert_id for push in changed.values() if push.alert_id is not None}
         transaction.on_commit(lambda: feed.publish(sorted(alerts)), robust=True)
     return results
-
-
-def _unknown(index: int, item: ReceiptItem) -> Result:
-    error = {"code": "unknown_push", "message": "No push was sent under this key.", "field": "idempotency_key"}
-    return Result(index, str(item.idempotency_key), "invalid", error)
 
 
 def _take(push: Push, item: ReceiptItem, now: datetime) -> bool:

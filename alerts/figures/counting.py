@@ -63,12 +63,14 @@ class Span:
 def measure(orgs: Sequence[Org], period: Period, zone: str, now: datetime) -> SuccessFigures:
     """Every figure of these orgs; run it inside a scope. `zone`: whose days the points of the trend are."""
     begun = _first_failures(orgs)
-    span = _span(orgs, begun, period, now)
+    span = span_of(orgs, period, now, begun)
     firsts = [(org, begun.get(org.pk)) for org in orgs]  # the baseline: of each org its own first 30 days
     first_days = Span([(org.pk, at, at + BASELINE, org.zone) for org, at in firsts if at is not None], now)
     points = max((period.points(name, now) for name in [zone, *{org.zone for org in orgs}]), key=len)
     found, baseline = _count(METRICS, span, period.width), _count(METRICS, first_days)
-    found[COVERAGE.name] = _coverage(orgs)
+    for one in coverage(orgs):  # of now: the period does not matter
+        for tally in (found[COVERAGE.name].of[None], found[COVERAGE.name].of[one.agent.org_id]):
+            tally.add(one.outcome, 1, [])
     columns = [(metric, found[metric.name], baseline[metric.name]) for metric in METRICS]
     return SuccessFigures(
         now,
@@ -81,17 +83,21 @@ def measure(orgs: Sequence[Org], period: Period, zone: str, now: datetime) -> Su
 
 def time_to_intervene(orgs: Sequence[Org], period: Period, now: datetime) -> Estimate:
     """The median over these orgs alone: one figure of `measure`, for a page that must be cheap."""
-    return TIME_TO_INTERVENE.estimate(_count_one(TIME_TO_INTERVENE, span_of(orgs, period, now)).of[None])
+    found = _count([TIME_TO_INTERVENE], span_of(orgs, period, now))[TIME_TO_INTERVENE.name]
+    return TIME_TO_INTERVENE.estimate(found.of[None])
 
 
-def span_of(orgs: Sequence[Org], period: Period, now: datetime) -> Span:
-    """The period alone, for a list; run it inside a scope."""
-    return _span(orgs, _first_failures(orgs), period, now)
+def span_of(
+    orgs: Sequence[Org], period: Period, now: datetime, begun: Mapping[int, datetime | None] | None = None
+) -> Span:
+    """The period, in each org that has agents; run it inside a scope. `begun`: the first failures, if known already."""
+    begun = _first_failures(orgs) if begun is None else begun
+    return Span([(org.pk, *period.window(org.zone), org.zone) for org in orgs if org.pk in begun], now)
 
 
 def count_metric(metric: Metric, span: Span) -> Mapping[str, int]:
     """How many things of the span have which outcome."""
-    return _count_one(metric, span).of[None].outcomes
+    return _count([metric], span)[metric.name].of[None].outcomes
 
 
 # --- counting --------------------------------------------------------------------------------------------------------
@@ -122,14 +128,6 @@ def _first_failures(orgs: Sequence[Org]) -> dict[int, datetime | None]:
     return begun
 
 
-def _span(orgs: Sequence[Org], begun: Mapping[int, datetime | None], period: Period, now: datetime) -> Span:
-    return Span([(org.pk, *period.window(org.zone), org.zone) for org in orgs if org.pk in begun], now)
-
-
-def _count_one(metric: Metric, span: Span) -> Tallies:
-    return _count([metric], span)[metric.name]
-
-
 def _count(metrics: Sequence[Metric], span: Span, width: int = 1) -> dict[str, Tallies]:
     """By the metric's name; one statement for those that stand on the same."""
     found = {metric.name: Tallies() for metric in metrics}
@@ -144,15 +142,6 @@ def _count(metrics: Sequence[Metric], span: Span, width: int = 1) -> dict[str, T
                 for tally in (tallies.of[None], tallies.of[org_id], tallies.at[point]):
                     tally.add(outcome, count, seconds or [])
     return found
-
-
-def _coverage(orgs: Sequence[Org]) -> Tallies:
-    """Coverage is of now: the period does not matter."""
-    tallies = Tallies()
-    for one in coverage(orgs):
-        for tally in (tallies.of[None], tallies.of[one.agent.org_id]):
-            tally.add(one.outcome, 1, [])
-    return tallies
 
 
 def _figure(metric: Metric, found: Tallies, baseline: Tallies, org: int | None, points: int = 0) -> Figure:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from orgs.errors import BadValue
+
 USUAL = timedelta(days=30)
 LONGEST = timedelta(days=366)
 POINTS = 31  # of a trend, at most
@@ -14,12 +16,8 @@ EASTERNMOST, WESTERNMOST = "Etc/GMT-14", "Etc/GMT+12"  # where a day begins firs
 Moment = date | datetime  # a day in the org's own zone, or an instant
 
 
-class BadPeriod(ValueError):
-    """There is no such period; `field` is `from` or `to`, the message says what to do."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
+class BadPeriod(BadValue, ValueError):
+    """There is no such period; `field` is `from` or `to`."""
 
 
 def instant(moment: Moment, zone: str) -> datetime:
@@ -66,7 +64,6 @@ def period(starts: Moment | None, ends: Moment | None, now: datetime) -> Period:
         is_in_order = instant(starts, EASTERNMOST) < instant(ends, WESTERNMOST)
     if not is_in_order:
         raise BadPeriod("to", "to must be later than from.")
-    made = Period(starts, ends)
     if instant(ends, "UTC") - instant(starts, "UTC") > LONGEST + timedelta(days=1):
         raise BadPeriod("from", f"from must be at most {LONGEST.days} days before to.")
-    return made
+    return Period(starts, ends)

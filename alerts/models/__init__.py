@@ -1,25 +1,18 @@
 """Failure events, alerts, pushes. Written by alerts/actions (alert state), alerts/delivery (push state) and
 alerts/intake (what the senders sent) only."""
 
-from alerts.models.alerts import BROKEN_TIMERS, Alert, FailureEvent, Transition, new_id, signalling
-from alerts.models.intake import RejectedItem, SourceMinute, WebhookDelivery
-from alerts.models.pushes import Gate, Push
-from alerts.models.rooms import SOURCE_SIGNALS, Room, RoomActivity, Signal
-
-__all__ = [
-    "BROKEN_TIMERS",
-    "SOURCE_SIGNALS",
-    "Alert",
-    "FailureEvent",
-    "Gate",
-    "Push",
-    "RejectedItem",
-    "Room",
-    "RoomActivity",
-    "Signal",
-    "SourceMinute",
-    "Transition",
-    "WebhookDelivery",
-    "new_id",
-    "signalling",
-]
+from alerts.models.alerts import BROKEN_TIMERS as BROKEN_TIMERS
+from alerts.models.alerts import Alert as Alert
+from alerts.models.alerts import FailureEvent as FailureEvent
+from alerts.models.alerts import Transition as Transition
+from alerts.models.alerts import new_id as new_id
+from alerts.models.alerts import signalling as signalling
+from alerts.models.intake import RejectedItem as RejectedItem
+from alerts.models.intake import SourceMinute as SourceMinute
+from alerts.models.intake import WebhookDelivery as WebhookDelivery
+from alerts.models.pushes import Gate as Gate
+from alerts.models.pushes import Push as Push
+from alerts.models.rooms import SOURCE_SIGNALS as SOURCE_SIGNALS
+from alerts.models.rooms import Room as Room
+from alerts.models.rooms import RoomActivity as RoomActivity
+from alerts.models.rooms import Signal as Signal

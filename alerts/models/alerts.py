@@ -17,6 +17,7 @@ from django_scopes import ScopedManager
 from alerts.decide import AlertFacts
 from alerts.models.rooms import Room, Signal
 from orgs.models import NAME, Agent, Org, Severity, Source
+from orgs.texts import ID_LENGTH, TEXT_LENGTH
 
 
 def new_id() -> uuid.UUID:
@@ -90,7 +91,7 @@ class Alert(models.Model):
     undoable = models.JSONField(default=list)  # what the last acts replaced, for their undo: alerts/actions/undo.py
     verdict = models.CharField(max_length=16, choices=Verdict, blank=True)
     verdict_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
-    verdict_note = models.CharField(max_length=2000, blank=True)
+    verdict_note = models.CharField(max_length=TEXT_LENGTH, blank=True)
 
     occurrence = models.PositiveIntegerField(default=0)  # how often people were to be told; part of a push's key
     due_at = models.DateTimeField(null=True)  # the next timer of this alert: repeat, expiry, handoff clock, end
@@ -179,7 +180,7 @@ class FailureEvent(models.Model):
 
     org = models.ForeignKey(Org, models.CASCADE, related_name="+")
     source = models.ForeignKey(Source, models.CASCADE, related_name="+")
-    event_id = models.CharField(max_length=128)
+    event_id = models.CharField(max_length=ID_LENGTH)
     payload_hash = models.BinaryField(max_length=32)  # of the item as sent, normalised: same id, other hash = conflict
     room = models.ForeignKey(Room, models.CASCADE, related_name="events")
     agent = models.ForeignKey(Agent, models.CASCADE, related_name="+")
@@ -201,8 +202,8 @@ class FailureEvent(models.Model):
     message_count = models.PositiveIntegerField(null=True)
     message_cap = models.PositiveIntegerField(null=True)
     error_type = models.CharField(max_length=NAME, blank=True)
-    error_message = models.CharField(max_length=2000, blank=True)
-    handoff_reason = models.CharField(max_length=2000, blank=True)
+    error_message = models.CharField(max_length=TEXT_LENGTH, blank=True)
+    handoff_reason = models.CharField(max_length=TEXT_LENGTH, blank=True)
     handoff_completed = models.BooleanField(null=True)
     customer_waiting_since = models.DateTimeField(null=True)  # as the event said
     metadata = models.JSONField(default=dict)

@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce, RowNumber, TruncHour
 from alerts.models import Alert, RejectedItem, Signal, SourceMinute, WebhookDelivery
 from alerts.sources.traffic import NAMES, TrafficCounts
 from orgs.auth import OrgIds, of_orgs
+from orgs.keys import live_keys
 from orgs.models import ApiKey, Source, SourceHeard, WebhookEndpoint
 
 HEARD_WITHIN = timedelta(minutes=15)
@@ -93,8 +94,6 @@ class RejectedReason:
 
 @dataclass(slots=True)
 class EndpointHealth:
-    """A webhook endpoint of a source."""
-
     endpoint: WebhookEndpoint
     heard_at: datetime | None
     state: SourceState
@@ -153,12 +152,15 @@ def of_sources(sources: Iterable[Source], orgs: OrgIds, now: datetime) -> list[S
         at = heard_at.get(source.pk)
         found[source.pk] = SourceHealth(source, at, source_state(at, silent, now), alarms[source.pk])
     _add_endpoints(found, orgs, now)
-    _add_figures(found, orgs, now)
+    endpoints = {one.endpoint.pk: one for source in found.values() for one in source.endpoints}
+    for row in _hours(found, orgs, now):
+        found[row["source_id"]].figures.add(row)
+        if row["endpoint_id"] in endpoints:
+            endpoints[row["endpoint_id"]].figures.add(row)
     return list(found.values())
 
 
 def open_alarms() -> QuerySet[Alert]:
-    """The open alerts about sources."""
     return Alert.objects.filter(scope=Alert.Scope.SOURCE).exclude(state=Alert.State.RESOLVED)
 
 
@@ -169,14 +171,6 @@ def _add_endpoints(found: dict[int, SourceHealth], orgs: OrgIds, now: datetime) 
     for endpoint in heard.order_by("-active", "pk"):
         at = endpoint.heard_at
         found[endpoint.source_id].endpoints.append(EndpointHealth(endpoint, at, source_state(at, False, now)))
-
-
-def _add_figures(found: dict[int, SourceHealth], orgs: OrgIds, now: datetime) -> None:
-    endpoints = {one.endpoint.pk: one for source in found.values() for one in source.endpoints}
-    for row in _hours(found, orgs, now):
-        found[row["source_id"]].figures.add(row)
-        if row["endpoint_id"] in endpoints:
-            endpoints[row["endpoint_id"]].figures.add(row)
 
 
 def _hours(sources: Iterable[int], orgs: OrgIds, now: datetime) -> QuerySet[Any]:
@@ -226,6 +220,5 @@ def _newest(rows: QuerySet[Any], group: tuple[str, ...], order: str) -> Iterable
 def add_keys(found: Iterable[SourceHealth], now: datetime) -> None:
     """Fill in the live keys of each source, oldest first. One query."""
     sources = {one.source.pk: one for one in found}
-    live = ApiKey.objects.filter(source__in=sources, revoked=False)
-    for key in live.filter(Q(expiry_date=None) | Q(expiry_date__gt=now)).order_by("created"):
+    for key in live_keys(sources, now):
         sources[key.source_id].keys.append(key)

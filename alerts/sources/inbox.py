@@ -25,6 +25,7 @@ from alerts.sources.traffic import TrafficCounts
 from orgs import clock
 from orgs.identifiers import is_identifier, spelled
 from orgs.models import PersonalData, WebhookEndpoint
+from orgs.texts import NAME_LENGTH
 
 WORK_LASTS = 18.0  # seconds; below the task limit of 30
 BATCH = 200  # deliveries of one endpoint worked in one transaction
@@ -76,7 +77,7 @@ def _delivery(endpoint: WebhookEndpoint, reading: Reading, sample: Any, now: dat
         received_at=now,
         outcome=outcome,
         reason=reading.reason,
-        field=mask_cut(reading.field, 200),
+        field=mask_cut(reading.field, NAME_LENGTH),
         understood=[{"status": mask(reading.status)}] if reading.status else [],
         facts=facts,
         sample=sample,
@@ -84,7 +85,7 @@ def _delivery(endpoint: WebhookEndpoint, reading: Reading, sample: Any, now: dat
 
 
 def _kept_fact(fact: dict[str, Any]) -> dict[str, Any]:
-    """As it may be stored: identifiers in their one spelling; what is no id is a text, whatever a reader gives."""
+    """A fact as it may be stored: identifiers in their one spelling; a string that is no id is a text, and masked."""
     kept = {}
     for name, value in fact.items():
         judge = spelled if name in IDENTIFIERS else mask
@@ -102,7 +103,8 @@ def work(until: float | None = None) -> int:
     """
     until = time.monotonic() + WORK_LASTS if until is None else until
     worked = 0
-    while time.monotonic() < until and (endpoints := _due()):
+    due = WebhookDelivery.objects.filter(outcome="").order_by("endpoint_id").values_list("endpoint_id", flat=True)
+    while time.monotonic() < until and (endpoints := list(due.distinct())):
         done = sum(_work(endpoint) for endpoint in endpoints)
         worked += done
         if not done:  # all of them are in other hands
@@ -110,15 +112,13 @@ def work(until: float | None = None) -> int:
     return worked
 
 
-def _due() -> list[int]:
-    rows = WebhookDelivery.objects.filter(outcome="").order_by("endpoint_id").values_list("endpoint_id", flat=True)
-    return list(rows.distinct())
-
-
 def _work(endpoint_id: int) -> int:
     """One batch; if it fails each delivery is tried alone, so that a bad one holds up nobody."""
     try:
-        return _work_batch(endpoint_id, BATCH)
+        with transaction.atomic():  # activity and outcome together
+            deliveries = _oldest(endpoint_id, BATCH)
+            _act(deliveries)
+            return len(deliveries)
     except PASSING:
         raise
     except Exception:
@@ -141,14 +141,6 @@ def _work_alone(endpoint_id: int) -> int:
                 outcome=Outcome.NOT_UNDERSTOOD, reason=INTERNAL_ERROR
             )
         return len(deliveries)
-
-
-@transaction.atomic
-def _work_batch(endpoint_id: int, limit: int) -> int:
-    """The oldest of an endpoint, in order, under its advisory lock; activity and outcome in one transaction."""
-    deliveries = _oldest(endpoint_id, limit)
-    _act(deliveries)
-    return len(deliveries)
 
 
 def _oldest(endpoint_id: int, limit: int) -> list[WebhookDelivery]:

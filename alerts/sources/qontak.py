@@ -15,6 +15,7 @@ import msgspec
 
 from alerts import times
 from alerts.masking import MARGIN, mask, mask_cut
+from orgs.clock import rfc3339
 from orgs.identifiers import spelled
 from orgs.texts import ID_LENGTH, NAME_LENGTH, TEXT_LENGTH
 
@@ -101,7 +102,7 @@ def _base(payload: Mapping[str, Any], room: Mapping[str, Any], now: datetime) ->
     if not room_id:
         raise _NotUnderstood("no_room", "room_id")
     at, flagged = _time(payload, "created_at", now) or (now, True)
-    return Fact("", "", room_id, _rfc3339(at), clock_flagged=flagged)
+    return Fact("", "", room_id, rfc3339(at, "milliseconds"), clock_flagged=flagged)
 
 
 def _message(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact) -> list[Fact]:
@@ -109,7 +110,9 @@ def _message(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact) ->
     message_id = _text(payload.get("id"), ID_LENGTH - len("message:"))
     if not message_id:
         raise _NotUnderstood("no_id", "id")
-    if _is_true(payload.get("is_campaign")):
+    # Anything but a clear no is a campaign: no broadcast may stop an alarm.
+    campaign = payload.get("is_campaign")
+    if campaign and _text(campaign).lower() not in ("false", "0", "no", "f", "n", "null", "none"):
         return []
     who = _sender(payload)
     channel = _text(room.get("channel"))
@@ -125,11 +128,6 @@ def _message(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact) ->
             text=mask_cut(_text(payload.get("text"), WHOLE), TEXT_LENGTH) if who == "customer" else "",
         )
     ]
-
-
-def _is_true(value: Any) -> bool:
-    """Whatever is no clear no: an alarm that a broadcast would stop is worth more than a stop that comes by itself."""
-    return bool(value) and _text(value).lower() not in ("false", "0", "no", "f", "n", "null", "none")
 
 
 def _sender(payload: Mapping[str, Any]) -> str:
@@ -163,13 +161,14 @@ def _of_room(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact, no
         named = _text(room.get("resolved_at"), MOMENT) or _text(payload.get("created_at"), MOMENT)
         by_human = _text(room.get("resolved_by_type")) == "Models::User"
         by = _text(room.get("resolved_by_id")) if by_human else ""
-        return [_told_by_room(base, "resolved", _rfc3339(over[0]) if over else named or base.at, over, by)]
+        moment = rfc3339(over[0], "milliseconds") if over else named or base.at
+        return [_told_by_room(base, "resolved", moment, over, by)]
     return []
 
 
 def _told_by_room(base: Fact, kind: str, moment: str, time: tuple[datetime, bool] | None, actor: str) -> Fact:
     """`moment` tells this one from the next; without a `time` of its own it was when the message was."""
-    at, flagged = (_rfc3339(time[0]), time[1]) if time else (base.at, base.clock_flagged)
+    at, flagged = (rfc3339(time[0], "milliseconds"), time[1]) if time else (base.at, base.clock_flagged)
     return replace(
         base,
         kind=kind,
@@ -200,10 +199,6 @@ def _time_of(room: Mapping[str, Any], name: str, now: datetime) -> tuple[datetim
         return _time(room, name, now)
     except _NotUnderstood:
         return None
-
-
-def _rfc3339(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _text(value: Any, longest: int = NAME_LENGTH) -> str:

@@ -1,13 +1,11 @@
 """What sources send, counted by the minute; and what was refused, as samples. Statistics: they never fail a request."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection
-
-from alerts.models import RejectedItem
 
 MINUTES_KEPT = timedelta(days=8)  # a week of the same hours, and today
 SAMPLES_KEPT = timedelta(days=7)
@@ -26,7 +24,6 @@ class Slot(NamedTuple):
 
 
 def slot(org_id: int | None, source_id: int, endpoint_id: int | None, at: datetime) -> Slot:
-    """The slot of this moment."""
     return Slot(org_id, source_id, endpoint_id, at.replace(second=0, microsecond=0))
 
 
@@ -79,11 +76,6 @@ def add(counts: Mapping[Slot, TrafficCounts]) -> None:
     columns = zip(*((*place, *astuple(figures)) for place, figures in rows), strict=True)
     with connection.cursor() as cursor:
         cursor.execute(ADD, [list(column) for column in columns])
-
-
-def keep_samples(samples: Iterable[RejectedItem]) -> None:
-    """Keep these refused items for a week."""
-    RejectedItem.objects.bulk_create(samples)
 
 
 # However much comes, the newest of each endpoint or source stay: a sender that posts nonsense all day fills no disk.

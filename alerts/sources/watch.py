@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.db.models import F, Sum
 
 from alerts.actions import SourceTrouble, judge_source
-from alerts.faults import PASSING, report
+from alerts.faults import contained
 from alerts.models import Alert, Signal, SourceMinute
 from alerts.sources.health import has_signal
 from alerts.sources.rules import SILENT_AFTER, WINDOW, WatchFigures, is_rejected, is_silent
@@ -71,14 +71,9 @@ def sweep_sources() -> int:
 
 def _judge(key: Key, one: WatchFigures, newest: Alert | None, now: datetime) -> bool:
     """One source in a savepoint of its own: one that cannot be judged leaves the others watched."""
-    try:
-        with transaction.atomic():
-            return judge_source(key, newest, _troubles(one, newest, now), one.last_at, now)
-    except PASSING:
-        raise
-    except Exception as error:  # noqa: BLE001 - logged with its ids
-        report("source_not_judged", error, org=key[0], source=key[1])
-        return False
+    with contained("source_not_judged", org=key[0], source=key[1]), transaction.atomic():
+        return judge_source(key, newest, _troubles(one, newest, now), one.last_at, now)
+    return False
 
 
 def _troubles(one: WatchFigures, alert: Alert | None, now: datetime) -> list[SourceTrouble]:

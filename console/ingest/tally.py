@@ -78,14 +78,14 @@ class Tally:
         try:
             _write(traffic.add, counts, lambda place: {place: counts[place]})
             counts = {}
-            _write(traffic.keep_samples, samples, lambda sample: [sample])
+            _write(RejectedItem.objects.bulk_create, samples, lambda sample: [sample])
         except Error:
             for place, kept in counts.items():
                 self.count(place, kept)
             raise
 
 
-def _write(write: Callable[[Any], None], everything: Any, alone: Callable[[Any], Any]) -> None:
+def _write(write: Callable[[Any], object], everything: Any, alone: Callable[[Any], Any]) -> None:
     """Write all at once; if an org or source was deleted meanwhile, or one cannot be stored, each alone, without it."""
     try:
         write(everything)

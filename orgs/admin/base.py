@@ -52,11 +52,7 @@ class TrackedAdmin(References, admin.ModelAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        instance = self.get_object(request, unquote(object_id))
-        if instance is None:
-            raise Http404
-        if not self.has_view_permission(request, instance):
-            raise PermissionDenied
+        instance = self.found(request, unquote(object_id), self.has_view_permission)
         return self.page(
             request,
             "admin/orgs/history.html",
@@ -74,22 +70,19 @@ class TrackedAdmin(References, admin.ModelAdmin):
         }
         return TemplateResponse(request, template, frame | context)
 
-    def found(self, request: HttpRequest, pk: int) -> Any:
-        """The row that a page of our own is about. Raises Http404, PermissionDenied."""
+    def found(self, request: HttpRequest, pk: int | str, may: Callable[[HttpRequest, Any], bool] | None = None) -> Any:
+        """The row that a page of our own is about, if it may be changed (or what `may` asks).
+
+        Raises Http404, PermissionDenied.
+        """
         instance = self.get_object(request, str(pk))
         if instance is None:
             raise Http404
-        if not self.has_change_permission(request, instance):
+        if not (may or self.has_change_permission)(request, instance):
             raise PermissionDenied
         return instance
 
-    def confirm(
-        self,
-        request: HttpRequest,
-        instance: Any,
-        act: Callable[[], None],
-        **texts: Any,
-    ) -> HttpResponse:
+    def confirm(self, request: HttpRequest, instance: Any, act: Callable[[], None], **texts: Any) -> HttpResponse:
         """GET asks (`title`, `sentence`, `button`), POST acts; then back to the row."""
         back = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
         if request.method == "POST":
@@ -135,18 +128,10 @@ class OfOrg:
 
     limited = ("agent", "role", "agents")
 
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        self._limit(db_field, request, kwargs)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
-
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        self._limit(db_field, request, kwargs)
-        return super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
-
-    def _limit(self, db_field: Any, request: HttpRequest, kwargs: dict[str, Any]) -> None:
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name in self.limited:
-            org_id = self.org_of_page(request)
-            kwargs["queryset"] = db_field.related_model.objects.filter(org_id=org_id)
+            kwargs["queryset"] = db_field.related_model.objects.filter(org_id=self.org_of_page(request))
+        return super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
 
     def org_of_page(self, request: HttpRequest) -> Any:
         """Id of the org whose page this is; None on an "Add" page."""

@@ -15,8 +15,6 @@ SHOWN = 300  # lines of a preview; refused ones come first
 
 
 class FileForm(forms.Form):
-    """Step one."""
-
     file = forms.FileField(label=gettext_lazy("CSV file"), allow_empty_file=True)
 
 

@@ -5,7 +5,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Count, Max, Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
@@ -15,8 +16,6 @@ from django.views.decorators.cache import never_cache
 from orgs import clock, keys
 from orgs.admin.base import TrackedAdmin, pk_of
 from orgs.models import ApiKey, Scope, Source, SourceHeard
-
-LARGEST = 2**31 - 1
 
 
 class KeyForm(forms.Form):
@@ -40,7 +39,7 @@ class KeyForm(forms.Form):
     rate = forms.IntegerField(
         label=gettext_lazy("Requests per minute"),
         min_value=0,
-        max_value=LARGEST,
+        max_value=ApiKey.FASTEST,
         required=False,
         help_text=gettext_lazy("Empty: the default; 0: no limit."),
     )
@@ -124,9 +123,7 @@ class SourceAdmin(TrackedAdmin):
     def revoke_key(self, request: HttpRequest, pk: int, prefix: str) -> HttpResponse:
         """Ask, then end a key for good."""
         source = self.found(request, pk)
-        key = ApiKey.objects.filter(source=source, prefix=prefix, revoked=False).first()
-        if key is None:
-            raise Http404
+        key = get_object_or_404(ApiKey, source=source, prefix=prefix, revoked=False)
 
         def act() -> None:
             keys.revoke(key)

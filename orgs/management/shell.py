@@ -46,7 +46,7 @@ class SentenceCommand(BaseCommand):
     }  # fmt: skip
 
     def work(self, options: dict[str, Any]) -> None:
-        """What the command does. Raises Refused."""
+        """What the command does. Raises CommandRefused."""
         raise TypeError(f"{type(self).__name__} does no work")
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
@@ -85,7 +85,6 @@ class SentenceCommand(BaseCommand):
             raise CommandRefused(NO_TABLES) from error
 
     def say(self, line: str) -> None:
-        """One line to stdout."""
         self.stdout.write(line)
 
     def name_twin(self, what: str, value: str, known: QuerySet[Any]) -> None:
@@ -95,23 +94,20 @@ class SentenceCommand(BaseCommand):
 
 
 class ShellCommand(SentenceCommand):
-    """A command with sub-commands: `add_subcommands` declares them, each names the method that runs it."""
+    """A command that is called with what it does, its `verb`; `verb_help` says it in a line."""
+
+    verb, verb_help = "create", ""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        self.add_subcommands(
-            parser.add_subparsers(dest="sub", metavar="COMMAND", required=True, parser_class=SentenceParser)
-        )
+        verbs = parser.add_subparsers(dest="sub", metavar="COMMAND", required=True, parser_class=SentenceParser)
+        self.add_options(verbs.add_parser(self.verb, help=self.verb_help))
 
-    def add_subcommands(self, subcommands: "argparse._SubParsersAction[Any]") -> None:
-        """Declare each sub-command and `set_defaults(run=...)` on it."""
-        raise TypeError(f"{type(self).__name__} declares no sub-commands")
-
-    def work(self, options: dict[str, Any]) -> None:
-        options["run"](options)
+    def add_options(self, parser: CommandParser) -> None:
+        raise TypeError(f"{type(self).__name__} declares no options")
 
 
 def org_named(external_id: str) -> Org:
-    """The org with this external id. Raises Refused."""
+    """The org with this external id. Raises CommandRefused."""
     org = Org.objects.filter(external_id=external_id).first()
     if org is None:
         raise CommandRefused(f"There is no org {external_id!r}.")
@@ -119,7 +115,7 @@ def org_named(external_id: str) -> Org:
 
 
 def checked(instance: Any, options: dict[str, str]) -> None:
-    """Validate an unsaved row; `options` maps its fields to the options they came from. Raises Refused."""
+    """Validate an unsaved row; `options` maps its fields to the options they came from. Raises CommandRefused."""
     try:
         instance.full_clean()
     except ValidationError as error:

@@ -1,44 +1,26 @@
 """Who may, and whom to tell."""
 
-from orgs.models.people import THEMES, Assignment, Membership, RoleAgent, SupervisorRole, User, UserManager
-from orgs.models.sources import ApiKey, ApiKeyManager, Scope, Source, SourceHeard, WebhookEndpoint
-from orgs.models.tenants import (
-    LOCALES,
-    NAME,
-    ROOM_URL_VARIABLES,
-    Agent,
-    Org,
-    PersonalData,
-    Policy,
-    Severity,
-    check_room_url_template,
-    check_zone,
-    locale_of,
-)
-
-__all__ = [
-    "LOCALES",
-    "NAME",
-    "ROOM_URL_VARIABLES",
-    "THEMES",
-    "Agent",
-    "ApiKey",
-    "ApiKeyManager",
-    "Assignment",
-    "Membership",
-    "Org",
-    "PersonalData",
-    "Policy",
-    "RoleAgent",
-    "Scope",
-    "Severity",
-    "Source",
-    "SourceHeard",
-    "SupervisorRole",
-    "User",
-    "UserManager",
-    "WebhookEndpoint",
-    "check_room_url_template",
-    "check_zone",
-    "locale_of",
-]
+from orgs.models.people import THEMES as THEMES
+from orgs.models.people import Assignment as Assignment
+from orgs.models.people import Membership as Membership
+from orgs.models.people import RoleAgent as RoleAgent
+from orgs.models.people import SupervisorRole as SupervisorRole
+from orgs.models.people import User as User
+from orgs.models.people import UserManager as UserManager
+from orgs.models.sources import ApiKey as ApiKey
+from orgs.models.sources import ApiKeyManager as ApiKeyManager
+from orgs.models.sources import Scope as Scope
+from orgs.models.sources import Source as Source
+from orgs.models.sources import SourceHeard as SourceHeard
+from orgs.models.sources import WebhookEndpoint as WebhookEndpoint
+from orgs.models.tenants import LOCALES as LOCALES
+from orgs.models.tenants import NAME as NAME
+from orgs.models.tenants import ROOM_URL_VARIABLES as ROOM_URL_VARIABLES
+from orgs.models.tenants import Agent as Agent
+from orgs.models.tenants import Org as Org
+from orgs.models.tenants import PersonalData as PersonalData
+from orgs.models.tenants import Policy as Policy
+from orgs.models.tenants import Severity as Severity
+from orgs.models.tenants import check_room_url_template as check_room_url_template
+from orgs.models.tenants import check_zone as check_zone
+from orgs.models.tenants import locale_of as locale_of

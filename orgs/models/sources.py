@@ -129,6 +129,7 @@ class ApiKey(AbstractAPIKey):
     """A key of a source: `prefix.secret`, stored hashed, shown once. Two live at a time, for rotation."""
 
     LIVE_PER_SOURCE: ClassVar[int] = 2
+    FASTEST: ClassVar[int] = 2**31 - 1  # what the column of the rate holds
 
     source = models.ForeignKey(Source, models.CASCADE, related_name="api_keys", verbose_name=_("source"))
     scopes = ArrayField(models.CharField(max_length=8, choices=Scope), verbose_name=_("scopes"), default=list)

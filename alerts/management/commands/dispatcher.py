@@ -4,7 +4,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 import structlog
@@ -32,12 +31,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
-
-        def end(number: int, frame: FrameType | None) -> None:
-            stop.set()
-
-        signal.signal(signal.SIGTERM, end)
-        signal.signal(signal.SIGINT, end)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
         log.info("dispatcher_started")
         watched = 0.0
         while not stop.is_set():
@@ -50,7 +45,6 @@ class Command(BaseCommand):
 
 
 def _turn(stop: threading.Event) -> None:
-    """One look at what is due."""
     sweeps: dict[str, Callable[[], int]] = {
         "pushes": lambda: outbox.sweep_outbox(until=time.monotonic() + SWEEP_LASTS, min_age=MIN_AGE, stop=stop),
         "timers": actions.sweep_timers,

@@ -12,8 +12,8 @@ from console.pages.reach.words import advice, now_word, phone_word, reach_word
 from console.text.hops import Chain
 from console.text.wording import Word
 from orgs import spreadsheet
-from orgs.api import rfc3339
 from orgs.auth import OrgIds
+from orgs.clock import rfc3339
 from orgs.identifiers import spelled
 from orgs.incoming import bounded_number
 from orgs.models import Agent, Org, User
@@ -132,5 +132,6 @@ def _cells(agent: Agent, one: Supervisor | None) -> list[object]:
     if one is None:
         return [*start, *[None] * (len(COLUMNS) - len(start))]
     user, reachable = one.user, "yes" if one.reachable else "no"
-    times = (user.push_tokens_at, one.delivered_at, one.opened_at, one.entered_at)
-    return [*start, one.tier, user.sso_id, user, reachable, one.reason, user.push_tokens, *map(rfc3339, times)]
+    moments = (user.push_tokens_at, one.delivered_at, one.opened_at, one.entered_at)
+    times = [at and rfc3339(at) for at in moments]
+    return [*start, one.tier, user.sso_id, user, reachable, one.reason, user.push_tokens, *times]

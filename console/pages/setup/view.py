@@ -131,7 +131,7 @@ def _context(request: HttpRequest, org: Org) -> dict[str, Any]:
         "facts": facts,
         "steps": words.steps(progress, facts),
         "source": source,
-        "key": live_keys(source, now).last() if source else None,
+        "key": live_keys([source.pk], now).last() if source else None,
         "people": [{"user": one, "short": short_name(str(one)), "no_phone": one.push_tokens == 0} for one in people],
         "push": chain(push, timezone.get_current_timezone_name(), now) if push else None,
         "event_curl": words.event_curl(),

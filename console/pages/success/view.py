@@ -21,6 +21,7 @@ from django.views.decorators.http import require_safe
 
 from alerts import figures
 from alerts.figures import COVERAGE, Figure, ListedThing, Metric, Period, Span, SuccessFigures
+from alerts.reach import AgentReach
 from console.pages.access import signed_in
 from console.pages.success.words import (
     WORDS,
@@ -33,8 +34,8 @@ from console.pages.success.words import (
     today,
 )
 from orgs import clock, spreadsheet
-from orgs.api import rfc3339
 from orgs.auth import OrgIds, orgs_of, within
+from orgs.clock import rfc3339
 from orgs.identifiers import spelled
 from orgs.models import Org
 from orgs.paging import cut_page
@@ -236,7 +237,7 @@ def behind_csv(request: HttpRequest, metric: str) -> HttpResponseBase:
     return StreamingHttpResponse(lines_later, content_type=spreadsheet.TYPE, headers=headers)
 
 
-def _covered_row(one: figures.Covered) -> tuple[object, ...]:
+def _covered_row(one: AgentReach) -> tuple[object, ...]:
     people = [", ".join(person.sso_id for person in group) for group in (one.told, one.reached)]
     return (one.agent.org.external_id, one.agent.name, one.outcome, *people)
 

@@ -1,34 +1,32 @@
 """`manage.py apikey create`."""
 
-import argparse
 import functools
 from typing import Any
 
+from django.core.management.base import CommandParser
+
 from orgs import keys
 from orgs.management.shell import CommandRefused, ShellCommand, org_named, whole_number
-from orgs.models import Source
-
-LARGEST = 2**31 - 1  # what the column of the rate holds
+from orgs.models import ApiKey, Source
 
 
 class Command(ShellCommand):
     help = "Issue an API key for a source."
+    verb_help = "print a new key, once"
 
-    def add_subcommands(self, subcommands: "argparse._SubParsersAction[Any]") -> None:
-        create = subcommands.add_parser("create", help="print a new key, once")
-        create.add_argument("--source", required=True, metavar="N", help="the source's name")
-        create.add_argument("--scopes", required=True, help="ingest,read,act or some of them")
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("--source", required=True, metavar="N", help="the source's name")
+        parser.add_argument("--scopes", required=True, help="ingest,read,act or some of them")
         days = functools.partial(whole_number, least=1, most=3650)
-        create.add_argument("--expires", type=days, metavar="DAYS", help="default: never")
-        rate = functools.partial(whole_number, least=0, most=LARGEST)
-        create.add_argument("--rate", type=rate, metavar="PER_MINUTE", help="0: no limit")
-        which = create.add_mutually_exclusive_group()
+        parser.add_argument("--expires", type=days, metavar="DAYS", help="default: never")
+        rate = functools.partial(whole_number, least=0, most=ApiKey.FASTEST)
+        parser.add_argument("--rate", type=rate, metavar="PER_MINUTE", help="0: no limit")
+        which = parser.add_mutually_exclusive_group()
         which.add_argument("--org", metavar="ID", help="where sources of several orgs have this name")
         which.add_argument("--platform", action="store_true", help="the platform source of this name")
-        create.set_defaults(run=self.create)
 
-    def create(self, options: dict[str, Any]) -> None:
-        """Print the key alone. Raises Refused for an unknown source or scope, or a third live key."""
+    def work(self, options: dict[str, Any]) -> None:
+        """Print the key alone. Raises CommandRefused for an unknown source or scope, or a third live key."""
         source = _source(options)
         try:
             _, secret = keys.issue(

@@ -1,8 +1,9 @@
 """`manage.py assignments import`."""
 
-import argparse
 from pathlib import Path
 from typing import Any
+
+from django.core.management.base import CommandParser
 
 from orgs import imports
 from orgs.management.shell import CommandRefused, ShellCommand
@@ -10,15 +11,14 @@ from orgs.management.shell import CommandRefused, ShellCommand
 
 class Command(ShellCommand):
     help = "Say who stands behind which supervisor role."
+    verb, verb_help = "import", f"read a CSV file: {','.join(imports.COLUMNS)}"
 
-    def add_subcommands(self, subcommands: "argparse._SubParsersAction[Any]") -> None:
-        load = subcommands.add_parser("import", help=f"read a CSV file: {','.join(imports.COLUMNS)}")
-        load.add_argument("file", type=Path, metavar="FILE.csv")
-        load.add_argument("--dry-run", action="store_true", help="say what would happen, write nothing")
-        load.set_defaults(run=self.load)
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("file", type=Path, metavar="FILE.csv")
+        parser.add_argument("--dry-run", action="store_true", help="say what would happen, write nothing")
 
-    def load(self, options: dict[str, Any]) -> None:
-        """Import all lines or none. Raises Refused if the file or any line is refused."""
+    def work(self, options: dict[str, Any]) -> None:
+        """Import all lines or none. Raises CommandRefused if the file or any line is refused."""
         try:
             with options["file"].open("rb") as file:
                 content = file.read(imports.MOST_BYTES + 1)

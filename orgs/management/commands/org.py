@@ -1,8 +1,8 @@
 """`manage.py org create`."""
 
-import argparse
 from typing import Any
 
+from django.core.management.base import CommandParser
 from django.db import IntegrityError
 
 from orgs.management.shell import CommandRefused, ShellCommand, checked
@@ -19,24 +19,23 @@ OPTIONS = {
 
 class Command(ShellCommand):
     help = "Make an org."
+    verb_help = "make an org"
 
-    def add_subcommands(self, subcommands: "argparse._SubParsersAction[Any]") -> None:
-        create = subcommands.add_parser("create", help="make an org")
-        create.add_argument("--external-id", required=True, metavar="ID", help="its name everywhere outside")
-        create.add_argument("--name", required=True)
-        create.add_argument("--zone", default="Asia/Jakarta", help="default %(default)s")
-        create.add_argument("--locale", default="id", type=locale_of, choices=[code for code, _ in LOCALES])
-        create.add_argument(
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("--external-id", required=True, metavar="ID", help="its name everywhere outside")
+        parser.add_argument("--name", required=True)
+        parser.add_argument("--zone", default="Asia/Jakarta", help="default %(default)s")
+        parser.add_argument("--locale", default="id", type=locale_of, choices=[code for code, _ in LOCALES])
+        parser.add_argument(
             "--room-url",
             dest="room_url_template",
             metavar="TEMPLATE",
             default=Org._meta.get_field("room_url_template").get_default(),
             help="with {room_id}, {org_id}, {account_id}; default %(default)s",
         )
-        create.set_defaults(run=self.create)
 
-    def create(self, options: dict[str, Any]) -> None:
-        """Make the org. Raises Refused if the external id is taken or a value is wrong."""
+    def work(self, options: dict[str, Any]) -> None:
+        """Make the org. Raises CommandRefused if the external id is taken or a value is wrong."""
         org = Org(**{field: options[field] for field in OPTIONS})
         taken = CommandRefused(f"There is an org {org.external_id!r} already.")
         if Org.objects.filter(external_id=org.external_id).exists():

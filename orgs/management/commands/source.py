@@ -1,8 +1,8 @@
 """`manage.py source create`."""
 
-import argparse
 from typing import Any
 
+from django.core.management.base import CommandParser
 from django.db import IntegrityError
 
 from orgs.management.shell import CommandRefused, ShellCommand, checked, org_named
@@ -11,17 +11,16 @@ from orgs.models import Source
 
 class Command(ShellCommand):
     help = "Make a source: a sending system."
+    verb_help = "make a source"
 
-    def add_subcommands(self, subcommands: "argparse._SubParsersAction[Any]") -> None:
-        create = subcommands.add_parser("create", help="make a source")
-        create.add_argument("--name", required=True)
-        kind = create.add_mutually_exclusive_group(required=True)
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("--name", required=True)
+        kind = parser.add_mutually_exclusive_group(required=True)
         kind.add_argument("--org", metavar="ID", help="it writes for this org only")
         kind.add_argument("--platform", action="store_true", help="it names the org in every item")
-        create.set_defaults(run=self.create)
 
-    def create(self, options: dict[str, Any]) -> None:
-        """Make the source. Raises Refused if the org is unknown or has a source of this name."""
+    def work(self, options: dict[str, Any]) -> None:
+        """Make the source. Raises CommandRefused if the org is unknown or has a source of this name."""
         org = org_named(options["org"]) if options["org"] is not None else None
         place = f"of org {org.external_id}" if org else "of the platform"
         taken = CommandRefused(f"There is a source {options['name']!r} {place} already.")

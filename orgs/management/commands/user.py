@@ -1,8 +1,8 @@
 """`manage.py user invite`."""
 
-import argparse
 from typing import Any
 
+from django.core.management.base import CommandParser
 from django.db import IntegrityError, transaction
 
 from orgs import invitations
@@ -12,18 +12,17 @@ from orgs.models import User
 
 class Command(ShellCommand):
     help = "Invite a person to the console."
+    verb, verb_help = "invite", "print a single-use link that lasts 7 days"
 
-    def add_subcommands(self, subcommands: "argparse._SubParsersAction[Any]") -> None:
-        invite = subcommands.add_parser("invite", help="print a single-use link that lasts 7 days")
-        invite.add_argument("--sso-id", required=True, metavar="ID")
-        invite.add_argument("--email", required=True, metavar="MAIL")
-        invite.add_argument("--specialist", action="store_true", help="sees every org and the admin")
-        invite.set_defaults(run=self.invite)
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("--sso-id", required=True, metavar="ID")
+        parser.add_argument("--email", required=True, metavar="MAIL")
+        parser.add_argument("--specialist", action="store_true", help="sees every org and the admin")
 
-    def invite(self, options: dict[str, Any]) -> None:
+    def work(self, options: dict[str, Any]) -> None:
         """Make the person, or take the one known by this SSO id, and print the link.
 
-        A link that was never used is replaced by a new one. Raises Refused if the person has a password,
+        A link that was never used is replaced by a new one. Raises CommandRefused if the person has a password,
         another e-mail address, or the address belongs to somebody else.
         """
         try:

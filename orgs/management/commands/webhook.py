@@ -1,9 +1,9 @@
 """`manage.py webhook create`."""
 
-import argparse
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.core.management.base import CommandParser
 
 from orgs import webhooks
 from orgs.identifiers import check_identifier
@@ -14,24 +14,23 @@ from orgs.models.sources import check_network
 
 class Command(ShellCommand):
     help = "Make a webhook endpoint of an org: the address that its chat product posts to."
+    verb_help = "make an endpoint; prints its address, then the secret in it"
 
-    def add_subcommands(self, subcommands: "argparse._SubParsersAction[Any]") -> None:
-        create = subcommands.add_parser("create", help="make an endpoint; prints its address, then the secret in it")
-        create.add_argument("--kind", required=True, choices=WebhookEndpoint.Kind.values)
-        create.add_argument("--org", required=True, metavar="ID")
-        create.add_argument(
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("--kind", required=True, choices=WebhookEndpoint.Kind.values)
+        parser.add_argument("--org", required=True, metavar="ID")
+        parser.add_argument(
             "--organization-id",
             default="",
             metavar="ID",
             help="of the org in the chat product, where it is not the same as its external id",
         )
-        create.add_argument(
+        parser.add_argument(
             "--allow", action="append", default=[], metavar="ADDRESS", help="only from this address or network; again"
         )
-        create.set_defaults(run=self.create)
 
-    def create(self, options: dict[str, Any]) -> None:
-        """Print the address and the secret, which are shown once. Raises Refused if a value is wrong."""
+    def work(self, options: dict[str, Any]) -> None:
+        """Print the address and the secret, which are shown once. Raises CommandRefused if a value is wrong."""
         org = org_named(options["org"])
         if len(options["organization_id"]) > NAME:
             raise CommandRefused(f"--organization-id: at most {NAME} characters.")
