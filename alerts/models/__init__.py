@@ -4,11 +4,10 @@ alerts/intake (what the senders sent) only."""
 from alerts.models.alerts import BROKEN_TIMERS, Alert, FailureEvent, Transition, new_id, signalling
 from alerts.models.intake import RejectedItem, SourceMinute, WebhookDelivery
 from alerts.models.pushes import Gate, Push
-from alerts.models.rooms import SOURCE_SIGNALS, Room, RoomActivity, Signal
+from alerts.models.rooms import Room, RoomActivity
 
 __all__ = [
     "BROKEN_TIMERS",
-    "SOURCE_SIGNALS",
     "Alert",
     "FailureEvent",
     "Gate",
@@ -16,7 +15,6 @@ __all__ = [
     "RejectedItem",
     "Room",
     "RoomActivity",
-    "Signal",
     "SourceMinute",
     "Transition",
     "WebhookDelivery",
