@@ -30,7 +30,7 @@ class RoomSignal(Signal):
     waits: bool = False
     sent: bool = True
     needs: Mapping[str, Any] = field(default_factory=dict)
-    note: Callable[[Any], str] = lambda event: ""
+    note: Callable[[Any], str | Promise] = lambda event: ""
     quotes: tuple[str, ...] = ()
     in_policy: str | Promise = ""
 

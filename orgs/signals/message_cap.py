@@ -1,17 +1,8 @@
 """The agent has used all the messages it may write."""
 
-from typing import Any
-
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from orgs.signals.kinds import RoomSignal
-
-
-def _note(event: Any) -> str:
-    used = gettext("{count} of {cap} messages used")
-    return used.format(count=event.message_count or 0, cap=event.message_cap) if event.message_cap else ""
-
 
 MESSAGE_CAP = RoomSignal(
     name="message_cap",
@@ -20,5 +11,9 @@ MESSAGE_CAP = RoomSignal(
     needs={"message_count": 20, "message_cap": 20},
     icon="message-2-off",
     happened=_("The agent reached its message limit."),
-    note=_note,
+    note=lambda event: (
+        _("{count} of {cap} messages used").format(count=event.message_count or 0, cap=event.message_cap)
+        if event.message_cap
+        else ""
+    ),
 )

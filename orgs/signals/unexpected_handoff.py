@@ -1,16 +1,8 @@
 """The agent handed the room over, and nobody had planned it. One that no human took is always critical."""
 
-from typing import Any
-
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from orgs.signals.kinds import RoomSignal
-
-
-def _note(event: Any) -> str:
-    return gettext("nobody took over") if event.handoff_completed is False else gettext("handed over")
-
 
 UNEXPECTED_HANDOFF = RoomSignal(
     name="unexpected_handoff",
@@ -21,6 +13,6 @@ UNEXPECTED_HANDOFF = RoomSignal(
     needs={"handoff": {"completed": True}},
     icon="arrows-right-left",
     happened=_("Nobody is in the room."),
-    note=_note,
+    note=lambda event: _("nobody took over") if event.handoff_completed is False else _("handed over"),
     quotes=("handoff_reason",),
 )
