@@ -144,7 +144,7 @@ def event_note(event: FailureEvent, zone: str) -> str:
     notes: list[str] = []
     if signal := ROOM_SIGNALS.get(event.signal):
         quoted = [getattr(event, column) for column in signal.quotes]
-        notes = [signal.note(event), *[bdi(text) for text in quoted if text]]
+        notes = [str(signal.note(event)), *[bdi(text) for text in quoted if text]]
     if event.reason == "late":
         notes.append(format_html(_("happened at {time}"), time=clock(event.occurred_at, zone, seconds=True)))
     if event.clock_flagged:
