@@ -1,12 +1,11 @@
-"""What a failure event, a timer or an attempt to tell somebody means. Pure: plain data in, verdict and reason out.
-
-design.md "Rooms and alerts" is the source of every number here.
-"""
+"""What a failure event, a timer or an attempt to tell somebody means. Pure: plain data in, verdict and reason out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from orgs.signals import ROOM_SIGNALS
 
 INFO, WARNING, CRITICAL = "info", "warning", "critical"
 RANK: Mapping[str, int] = {INFO: 0, WARNING: 1, CRITICAL: 2}
@@ -24,23 +23,7 @@ QUIET = timedelta(minutes=30)
 ABANDONED = timedelta(hours=24)
 PUSH_EXPIRES = timedelta(minutes=30)
 DEFAULT_THRESHOLD = 0.5
-
-
-class Meaning(NamedTuple):
-    """What a signal means where nobody says otherwise. `waits`: the customer got no answer and waits for one."""
-
-    severity: str
-    waits: bool
-
-
-MEANINGS: Mapping[str, Meaning] = {
-    "agent_error": Meaning(CRITICAL, waits=True),
-    "unexpected_handoff": Meaning(WARNING, waits=True),  # completed; one that was not completed is always critical
-    "message_cap": Meaning(WARNING, waits=False),
-    "low_confidence": Meaning(INFO, waits=False),
-    "help_requested": Meaning(CRITICAL, waits=True),
-}
-WAITING_SIGNALS = frozenset(signal for signal, meaning in MEANINGS.items() if meaning.waits)
+WAITING_SIGNALS = frozenset(name for name, signal in ROOM_SIGNALS.items() if signal.waits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +88,7 @@ def severity_of(event: EventFacts, policy: PolicyFacts) -> str:
     """Severity by org policy, never by text the agent wrote. A handoff nobody took is critical."""
     if event.signal == "unexpected_handoff" and event.handoff_completed is False:
         return CRITICAL
-    return policy.severities.get(event.signal) or MEANINGS[event.signal].severity
+    return policy.severities.get(event.signal) or ROOM_SIGNALS[event.signal].severity
 
 
 def threshold_of(event: EventFacts, policy: PolicyFacts) -> float:

@@ -6,11 +6,12 @@ judges, cleans and masks it accordingly.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
 
+from orgs.signals import SENT
 from orgs.texts import ID_LENGTH, NAME_LENGTH, TEXT_LENGTH
 
 
@@ -35,7 +36,10 @@ ShownName = Annotated[str, Holds("identifier", NAME_LENGTH, masked=True)]
 Prose = Annotated[str, Holds("text", TEXT_LENGTH)]
 Link = Annotated[str, Holds("link", TEXT_LENGTH)]
 
-SignalName = Literal["agent_error", "unexpected_handoff", "message_cap", "low_confidence", "help_requested"]
+if TYPE_CHECKING:
+    SignalName = str
+else:
+    SignalName = Literal[SENT]
 ActivityKind = Literal[
     "human_opened",
     "human_message",

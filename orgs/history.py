@@ -10,7 +10,8 @@ from django.apps import apps
 from django.db.models import ForeignKey, Model, Q
 from django.utils.translation import gettext as _
 
-from orgs.models import ApiKey, Org, RoleAgent, Source, SupervisorRole, User
+from orgs.models import ApiKey, Org, RoleAgent, Severity, Source, SupervisorRole, User
+from orgs.signals import SIGNALS, signal_name
 
 OWN = ("pgh_id", "pgh_created_at", "pgh_label", "pgh_obj", "pgh_context", "id", "created_at", "created")
 
@@ -106,7 +107,9 @@ def _change(event: Any, before: Any, names: "_Names") -> Change:
             continue
         old = getattr(before, field.attname) if before else None
         new = getattr(event, field.attname)
-        if old != new and (before or new not in ("", None, [], False)):
+        if isinstance(new, dict):
+            fields += _severities(old, new)
+        elif old != new and (before or new not in ("", None, [], False)):
             title = str(model._meta.get_field(field.name).verbose_name)
             fields.append((title, names.value(field, old) if before else "", names.value(field, new)))
     return Change(
@@ -117,6 +120,14 @@ def _change(event: Any, before: Any, names: "_Names") -> Change:
         name=names.row(event),
         fields=fields,
     )
+
+
+def _severities(old: dict[str, str] | None, new: dict[str, str]) -> list[tuple[str, str, str]]:
+    """What changed of a policy's severities, a line for each signal; `old` None: it is new."""
+    words = {severity: str(label) for severity, label in Severity.choices}
+    changed = [name for name in SIGNALS if (old or {}).get(name) != new.get(name)]
+    before = {name: "" if old is None else words.get(old.get(name, ""), "–") for name in changed}
+    return [(signal_name(name), before[name], words.get(new.get(name, ""), "–")) for name in changed]
 
 
 class _Names:

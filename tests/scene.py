@@ -6,19 +6,20 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from alerts import actions
-from alerts.items import Accepted, ActivityItem, ErrorInfo, EventItem, Handoff, Result
+from alerts.items import Accepted, ActivityItem, EventItem, Handoff, Result
 from alerts.models import Alert, FailureEvent, Push, Room, Transition
 from orgs import clock
 from orgs.models import Org, Source, User
+from orgs.signals import ROOM_SIGNALS
 from tests.factories import AssignmentFactory, OrgFactory, SourceFactory, SupervisorRoleFactory
 
+KINDS = {field.name: field.type for field in msgspec.structs.fields(EventItem)}
 NEEDS: dict[str, dict[str, Any]] = {
-    "agent_error": {"error": ErrorInfo("Timeout")},
-    "unexpected_handoff": {"handoff": Handoff(completed=True)},
-    "message_cap": {"message_count": 20, "message_cap": 20},
-    "low_confidence": {"confidence": 0.2},
-    "help_requested": {},
+    signal.name: {name: msgspec.convert(value, KINDS[name]) for name, value in signal.needs.items()}
+    for signal in ROOM_SIGNALS.values()
 }
 TAKEN_OVER_BY_NOBODY = {"handoff": Handoff(completed=False)}
 numbers = itertools.count(1)

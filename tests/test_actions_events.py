@@ -224,16 +224,16 @@ def test_the_threshold_of_the_agent_goes_before_that_of_the_org(scene):
 
 def test_the_policy_of_an_agent_leaves_the_rest_to_the_org(scene):
     agent = AgentFactory(org=scene.org, name="Billing Bot")
-    Policy.objects.create(org=scene.org, message_cap="info", low_confidence="warning")
-    Policy.objects.create(org=scene.org, agent=agent, message_cap="critical")
+    Policy.objects.create(org=scene.org, severities={"message_cap": "info", "low_confidence": "warning"})
+    Policy.objects.create(org=scene.org, agent=agent, severities={"message_cap": "critical"})
     scene.fails("message_cap", room="r1")
     scene.fails("low_confidence", room="r2")
     assert (scene.alert("r1").severity, scene.alert("r2").severity) == ("critical", "warning")
 
 
 def test_the_policy_of_another_agent_or_org_does_not_count(scene):
-    Policy.objects.create(org=scene.org, agent=AgentFactory(org=scene.org), message_cap="critical")
-    Policy.objects.create(org=Scene().org, message_cap="critical")
+    Policy.objects.create(org=scene.org, agent=AgentFactory(org=scene.org), severities={"message_cap": "critical"})
+    Policy.objects.create(org=Scene().org, severities={"message_cap": "critical"})
     scene.fails("message_cap")
     assert scene.alert().severity == "warning"
 

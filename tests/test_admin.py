@@ -148,7 +148,7 @@ def test_a_specialist_sets_up_an_org(desk: Client) -> None:
     assert Assignment.objects.get(org=org, role=role, user=rina).external_user_id == "77"
     assert SupervisorRole.objects.get().tier == 2
     assert Membership.objects.get(org=org).role == "lead"
-    assert Policy.objects.get(org=org).message_cap == "critical"
+    assert Policy.objects.get(org=org).severities == {"message_cap": "critical"}
     assert Source.objects.get(org=org).name == "chatbot back end"
     assert auth.visible_orgs(rina) == auth.OrgIds.of([org.pk])
 

@@ -81,6 +81,15 @@ def test_a_threshold_lies_between_0_and_1(org: Org, threshold: float) -> None:
         Policy.objects.create(org=org, confidence_threshold=threshold)
 
 
+@pytest.mark.parametrize(
+    "severities", [["agent_error"], {"rain": "info"}, {"silent_source": "info"}, {"agent_error": "loud"}, "agent_error"]
+)
+def test_a_policy_names_signals_of_rooms_and_known_severities(severities: object) -> None:
+    Policy(severities={"agent_error": "info"}).clean_fields(exclude=["org"])
+    with pytest.raises(ValidationError):
+        Policy(severities=severities).clean_fields(exclude=["org"])
+
+
 @pytest.mark.parametrize("scopes", [[], ["root"]])
 def test_a_key_has_known_scopes(db: None, scopes: list[str]) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():

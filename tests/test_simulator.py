@@ -18,9 +18,10 @@ import msgspec
 import pytest
 
 from alerts.items import ActivityItem, EventItem
-from console.ingest.check import NEEDS
 from demo.simulator.cast import Demo, Player, choose
 from demo.simulator.story import FAILURE_EVENTS, ROOM_ACTIVITY, SCRIPTS, Scenario, Step, Story
+from demo.simulator.words import LINES
+from orgs.signals import ROOM_SIGNALS
 from tests.lane_double import LaneDouble, Told
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,8 +70,8 @@ def test_every_item_is_the_contracts(scenario: Scenario) -> None:
 
 def test_every_signal_brings_what_it_needs() -> None:
     events = [step.item for step in tell() if step.path == FAILURE_EVENTS]
-    assert {event["signal"] for event in events} == set(NEEDS)
-    assert all(set(NEEDS[event["signal"]]) <= set(event) for event in events)
+    assert {event["signal"] for event in events} == set(LINES)
+    assert all(set(ROOM_SIGNALS[event["signal"]].needs) <= set(event) for event in events)
 
 
 def test_ids_are_unique() -> None:

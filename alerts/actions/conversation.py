@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 from alerts.actions.book import Book, Moment
 from alerts.decide import RETURN_AFTER, EventFacts, human_present, waiting_since
-from alerts.models import Alert, FailureEvent, Room, RoomActivity, Signal
+from alerts.models import Alert, FailureEvent, Room, RoomActivity
+from orgs.signals.unexpected_handoff import UNEXPECTED_HANDOFF
 
 FAILED = "failed"
 NO_MOMENTS = ("late", "above_threshold")  # reasons of failure events that change no room
@@ -22,7 +23,7 @@ Kind = RoomActivity.Kind
 def of_event(event: FailureEvent) -> Moment:
     """The moment the agent failed."""
     facts = EventFacts(event.signal, event.occurred_at, customer_waiting_since=event.customer_waiting_since)
-    handoff = event.signal == Signal.UNEXPECTED_HANDOFF
+    handoff = event.signal == UNEXPECTED_HANDOFF.name
     return Moment(event.occurred_at, FAILED, event.event_id, event.received_at, None, waiting_since(facts), handoff)
 
 

@@ -10,10 +10,11 @@ from alerts.actions.book import Book, worsen
 from alerts.actions.conversation import hear_moment, of_event
 from alerts.decide import Decision, EventFacts, PolicyFacts, decide, severity_of, threshold_of
 from alerts.items import Accepted, EventItem, Result, RoomNames
-from alerts.models import Alert, FailureEvent, Room, Signal
+from alerts.models import Alert, FailureEvent, Room
 from alerts.times import heard
 from orgs import clock
 from orgs.models import Agent, Org, Policy, Source
+from orgs.signals.low_confidence import LOW_CONFIDENCE
 
 ATTEMPTS = 3
 CONFLICT = {
@@ -129,7 +130,7 @@ def _policies(orgs: Iterable[int]) -> dict[tuple[int, int | None], PolicyFacts]:
     for row in rows:
         base = general.get(row.org_id, PolicyFacts())
         threshold = base.confidence_threshold if row.confidence_threshold is None else row.confidence_threshold
-        facts = PolicyFacts({**base.severities, **row.severities()}, threshold)
+        facts = PolicyFacts({**base.severities, **row.severities}, threshold)
         found[(row.org_id, row.agent_id)] = facts
         if row.agent_id is None:
             general[row.org_id] = facts
@@ -178,7 +179,7 @@ def _apply(book: Book, event: FailureEvent, item: EventItem, org: Org, policy: P
     newest = book.alerts.get(room.pk)
     decision = decide(newest.facts if newest else None, room.facts, facts, policy, book.now)
     event.reason, event.severity = decision.reason, severity_of(facts, policy)
-    if event.signal == Signal.LOW_CONFIDENCE:
+    if event.signal == LOW_CONFIDENCE.name:
         event.threshold = threshold_of(facts, policy)
     texts = (item.room_label, item.channel, item.room_url, item.last_customer_text)
     book.remember(room, org, RoomNames(*[text or "" for text in texts]))

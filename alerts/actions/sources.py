@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 from alerts.actions.activity import end
 from alerts.actions.book import Book
-from alerts.decide import CRITICAL, RANK, WARNING
-from alerts.models import Alert, Signal
+from alerts.decide import RANK
+from alerts.models import Alert
 from orgs.models import Org, Source
+from orgs.signals.kinds import SourceSignal
+from orgs.signals.silent_source import SILENT_SOURCE
 
-SEVERITY = {Signal.SILENT_SOURCE: CRITICAL, Signal.REJECTED_ITEMS: WARNING}
 HUMAN_SAID_SO = timedelta(minutes=60)  # a human resolved it: refused items do not open it again before
 
 
@@ -18,13 +19,13 @@ HUMAN_SAID_SO = timedelta(minutes=60)  # a human resolved it: refused items do n
 class SourceTrouble:
     """One thing that is wrong with a source, and since when."""
 
-    signal: Signal
+    signal: SourceSignal
     since: datetime
 
     def entry(self, episode: int) -> dict[str, object]:
         at = self.since.isoformat()
-        facts = {"signal": str(self.signal), "count": 1, "first_at": at, "last_at": at}
-        return facts | {"severity": SEVERITY[self.signal], "episode": episode}
+        facts = {"signal": self.signal.name, "count": 1, "first_at": at, "last_at": at}
+        return facts | {"severity": self.signal.severity, "episode": episode}
 
 
 def judge_source(
@@ -52,11 +53,12 @@ def _begin(
     if not wanted:
         return False
     since = min(one.since for one in wanted)
+    worst = max((one.signal for one in wanted), key=lambda signal: RANK[signal.severity])
     alert = Alert(
         org=Org.objects.get(pk=key[0]),
         source=Source.objects.get(pk=key[1]),
         scope=Alert.Scope.SOURCE,
-        severity=SEVERITY[max(wanted, key=_rank).signal],
+        severity=worst.severity,
         signals=[one.entry(1) for one in wanted],
         event_count=len(wanted),
         version=0,
@@ -65,19 +67,15 @@ def _begin(
         first_failure_at=since,
         last_event_at=book.now,
     )
-    book.record(alert, "opened", str(max(wanted, key=_rank).signal), notify=True)
+    book.record(alert, "opened", worst.name, notify=True)
     return True
-
-
-def _rank(trouble: SourceTrouble) -> int:
-    return RANK[SEVERITY[trouble.signal]]
 
 
 def _was_seen(before: Alert | None, trouble: SourceTrouble, last_at: datetime, now: datetime) -> bool:
     """A human resolved it: silence counts anew once the source was heard again, refused items after an hour."""
     if before is None or before.resolved_at is None or before.resolved_kind != Alert.By.HUMAN:
         return False
-    if trouble.signal == Signal.SILENT_SOURCE:
+    if trouble.signal is SILENT_SOURCE:
         return before.resolved_at > last_at
     return now - before.resolved_at < HUMAN_SAID_SO
 
@@ -88,13 +86,13 @@ def _go_on(book: Book, alert: Alert, troubles: Sequence[SourceTrouble]) -> bool:
         book.record(alert, "resolved", "recovered")
         return True
     known = {entry["signal"] for entry in alert.signals}
-    new = [one for one in troubles if one.signal not in known]
+    new = [one for one in troubles if one.signal.name not in known]
     for one in new:
-        worse = RANK[SEVERITY[one.signal]] > RANK[alert.severity]
-        detail = {"from": alert.severity, "to": SEVERITY[one.signal]} if worse else {}
-        alert.severity = SEVERITY[one.signal] if worse else alert.severity
+        worse = RANK[one.signal.severity] > RANK[alert.severity]
+        detail = {"from": alert.severity, "to": one.signal.severity} if worse else {}
+        alert.severity = one.signal.severity if worse else alert.severity
         alert.signals = [*alert.signals, one.entry(alert.episode)]
         alert.event_count += 1
         alert.last_event_at = book.now
-        book.record(alert, "worsened" if worse else "attached", str(one.signal), detail=detail, notify=worse)
+        book.record(alert, "worsened" if worse else "attached", one.signal.name, detail=detail, notify=worse)
     return bool(new)

@@ -10,12 +10,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from alerts.api import shapes
-from alerts.models import Alert, Signal, signalling
+from alerts.models import Alert, signalling
 from orgs.api import ScopedAPIView, one_or_404
 from orgs.identifiers import spelled
 from orgs.incoming import Query
 from orgs.models import Severity
 from orgs.paging import PARAMETERS, Order, page
+from orgs.signals import SIGNALS
 
 NEWEST_ACTIVITY = Order((("last_event_at", datetime), ("id", UUID)), descending=True)
 FILTERS = ("state", "severity", "signal", "agent", "org_id", "room_id", "opened_after")
@@ -48,7 +49,7 @@ class Alerts(ScopedAPIView):
             rows = rows.filter(room__room_id=spelled(room_id))
         if opened_after := query.time("opened_after"):
             rows = rows.filter(opened_at__gt=opened_after)
-        if signals := query.choices("signal", Signal.values):  # of the current episode, as the answer shows them
+        if signals := query.choices("signal", list(SIGNALS)):  # of the current episode, as the answer shows them
             rows = rows.filter(reduce(or_, map(signalling, signals)))
         return page(request, query, rows, NEWEST_ACTIVITY, shapes.alert_list)
 

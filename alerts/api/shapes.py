@@ -9,15 +9,16 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from alerts.faults import contained
-from alerts.models import Alert, FailureEvent, Push, Signal, Transition
+from alerts.models import Alert, FailureEvent, Push, Transition
 from orgs.models import Severity, User
 from orgs.shapes import Amount, ErrorPart, S, Shape, Uri, UtcTime, Whole, about, one_of, shape_of
+from orgs.signals import SIGNALS
 
 RELATED = ("org", "room", "agent", "source", "acknowledged_by", "intervened_by", "resolved_by", "assigned_to")
 SOMEBODY = "a human agent"  # acted in the room, and is nobody we know
 BY_HUMANS = ("human_opened", "human_message", "assigned")  # causes that only a human can be
 HISTORY = 1000  # events, transitions and pushes of one alert, the newest
-SignalWord = Annotated[str, one_of(Signal.values)]
+SignalWord = Annotated[str, one_of(list(SIGNALS))]
 
 
 class ActorShape(Shape):

@@ -11,26 +11,19 @@ from uuid import UUID, uuid5
 from django.conf import settings
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, override
+from django.utils.translation import override
 
 from alerts.decide import RANK
-from alerts.models import Alert, Push, Room, Signal
+from alerts.models import Alert, Push, Room
 from orgs.clock import rfc3339
 from orgs.models import Org, Severity
 from orgs.routing import Recipient
+from orgs.signals import SIGNALS, signal_name
+from orgs.signals.unexpected_handoff import UNEXPECTED_HANDOFF
 
 KEYS = UUID("6f1d5a3e-8f0c-4f0e-9d5b-6b1a2d0c7e41")  # the namespace of idempotency keys: never to be changed
 TTL_SECONDS = 1800  # as long as a push waits here before it expires
 TITLE = 200  # characters, the contract's limit
-WHAT_HAPPENED = {
-    "agent_error": gettext_lazy("The agent could not answer."),
-    "unexpected_handoff": gettext_lazy("Nobody is in the room."),
-    "message_cap": gettext_lazy("The agent reached its message limit."),
-    "low_confidence": gettext_lazy("The agent is not sure of its answer."),
-    "help_requested": gettext_lazy("The agent asks for a human."),
-    "silent_source": gettext_lazy("Nothing is heard from it: what fails now is not shown."),
-    "rejected_items": gettext_lazy("Much of what it sends is refused."),
-}
 
 
 def idempotency_key(push_id: UUID) -> UUID:
@@ -80,7 +73,7 @@ def _words(push: Push, alert: Alert, org: Org, room: Room | None, subject: str) 
     signal = _leading_signal(alert)
     title = _("%(severity)s: %(signal)s, %(agent)s") % {
         "severity": Severity(push.severity).label,
-        "signal": Signal(signal).label if signal in Signal.values else signal,
+        "signal": signal_name(signal),
         "agent": subject,
     }
     sentences = [_why_again(push.reason), _what_happened(signal, room), _waiting(alert, room, org)]
@@ -107,8 +100,8 @@ def _why_again(reason: str) -> str:
 
 def _what_happened(signal: str, room: Room | None) -> str:
     if room is not None and room.handed_off_at is not None:
-        signal = Signal.UNEXPECTED_HANDOFF
-    return str(WHAT_HAPPENED.get(signal, ""))
+        signal = UNEXPECTED_HANDOFF.name
+    return str(SIGNALS[signal].happened) if signal in SIGNALS else ""
 
 
 def _waiting(alert: Alert, room: Room | None, org: Org) -> str:

@@ -12,7 +12,5 @@ from alerts.models.intake import SourceMinute as SourceMinute
 from alerts.models.intake import WebhookDelivery as WebhookDelivery
 from alerts.models.pushes import Gate as Gate
 from alerts.models.pushes import Push as Push
-from alerts.models.rooms import SOURCE_SIGNALS as SOURCE_SIGNALS
 from alerts.models.rooms import Room as Room
 from alerts.models.rooms import RoomActivity as RoomActivity
-from alerts.models.rooms import Signal as Signal

@@ -15,8 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from django_scopes import ScopedManager
 
 from alerts.decide import AlertFacts
-from alerts.models.rooms import Room, Signal
+from alerts.models.rooms import Room
 from orgs.models import NAME, Agent, Org, Severity, Source
+from orgs.signals import signal_choices
 from orgs.texts import ID_LENGTH, TEXT_LENGTH
 
 
@@ -185,7 +186,7 @@ class FailureEvent(models.Model):
     room = models.ForeignKey(Room, models.CASCADE, related_name="events")
     agent = models.ForeignKey(Agent, models.CASCADE, related_name="+")
     alert = models.ForeignKey(Alert, models.SET_NULL, null=True, related_name="events")
-    signal = models.CharField(max_length=32, choices=Signal)
+    signal = models.CharField(max_length=32, choices=signal_choices)
     severity = models.CharField(max_length=8, choices=Severity, blank=True)
     reason = models.CharField(max_length=32, blank=True)  # Decision.reason
     occurred_at = models.DateTimeField()  # at most its receipt: two senders' clocks differ by minutes

@@ -9,20 +9,6 @@ from alerts.decide import RoomFacts
 from orgs.models import NAME, Org, Source
 
 
-class Signal(models.TextChoices):
-    AGENT_ERROR = "agent_error", _("Agent error")
-    UNEXPECTED_HANDOFF = "unexpected_handoff", _("Unexpected handoff")
-    MESSAGE_CAP = "message_cap", _("Message cap")
-    LOW_CONFIDENCE = "low_confidence", _("Low confidence")
-    HELP_REQUESTED = "help_requested", _("Help requested")
-    # Of a source, found here:
-    SILENT_SOURCE = "silent_source", _("Silent source")
-    REJECTED_ITEMS = "rejected_items", _("Rejected items")
-
-
-SOURCE_SIGNALS = (Signal.SILENT_SOURCE, Signal.REJECTED_ITEMS)
-
-
 class Room(models.Model):
     """One customer conversation: the lock row of everything decided about it, and its memory."""
 

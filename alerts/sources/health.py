@@ -9,11 +9,13 @@ from typing import Any, Literal
 from django.db.models import Count, F, Max, Q, QuerySet, Sum, Window
 from django.db.models.functions import Coalesce, RowNumber, TruncHour
 
-from alerts.models import Alert, RejectedItem, Signal, SourceMinute, WebhookDelivery
+from alerts.models import Alert, RejectedItem, SourceMinute, WebhookDelivery
 from alerts.sources.traffic import NAMES, TrafficCounts
 from orgs.auth import OrgIds, of_orgs
 from orgs.keys import live_keys
 from orgs.models import ApiKey, Source, SourceHeard, WebhookEndpoint
+from orgs.signals.rejected_items import REJECTED_ITEMS
+from orgs.signals.silent_source import SILENT_SOURCE
 
 HEARD_WITHIN = timedelta(minutes=15)
 RECENT = timedelta(minutes=5)  # complete minutes of which the present rate is the mean
@@ -121,7 +123,7 @@ class SourceHealth:
 
     @property
     def rejecting(self) -> bool:
-        return any(has_signal(alert, Signal.REJECTED_ITEMS) for alert in self.alarms)
+        return any(has_signal(alert, REJECTED_ITEMS.name) for alert in self.alarms)
 
 
 def visible(orgs: OrgIds) -> QuerySet[Source]:
@@ -148,7 +150,7 @@ def of_sources(sources: Iterable[Source], orgs: OrgIds, now: datetime) -> list[S
         alarms[alert.source_id].append(alert)
     found = {}
     for source in listed:
-        silent = any(has_signal(alert, Signal.SILENT_SOURCE) for alert in alarms[source.pk])
+        silent = any(has_signal(alert, SILENT_SOURCE.name) for alert in alarms[source.pk])
         at = heard_at.get(source.pk)
         found[source.pk] = SourceHealth(source, at, source_state(at, silent, now), alarms[source.pk])
     _add_endpoints(found, orgs, now)

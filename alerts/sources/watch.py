@@ -8,11 +8,13 @@ from django.db.models import F, Sum
 
 from alerts.actions import SourceTrouble, judge_source
 from alerts.faults import contained
-from alerts.models import Alert, Signal, SourceMinute
+from alerts.models import Alert, SourceMinute
 from alerts.sources.health import has_signal
 from alerts.sources.rules import SILENT_AFTER, WINDOW, WatchFigures, is_rejected, is_silent
 from orgs import clock
 from orgs.models import SourceHeard
+from orgs.signals.rejected_items import REJECTED_ITEMS
+from orgs.signals.silent_source import SILENT_SOURCE
 
 LOCK = 7_301_003  # advisory: one process watches at a time
 LONGEST = timedelta(hours=24)  # of a silence that is compared with the days before
@@ -77,12 +79,12 @@ def _judge(key: Key, one: WatchFigures, newest: Alert | None, now: datetime) -> 
 
 
 def _troubles(one: WatchFigures, alert: Alert | None, now: datetime) -> list[SourceTrouble]:
-    already = alert is not None and alert.state != Alert.State.RESOLVED and has_signal(alert, Signal.REJECTED_ITEMS)
+    already = alert is not None and alert.state != Alert.State.RESOLVED and has_signal(alert, REJECTED_ITEMS.name)
     found = []
     if is_silent(one, now):
-        found.append(SourceTrouble(Signal.SILENT_SOURCE, one.last_at))
+        found.append(SourceTrouble(SILENT_SOURCE, one.last_at))
     if is_rejected(one, already):
-        found.append(SourceTrouble(Signal.REJECTED_ITEMS, now))
+        found.append(SourceTrouble(REJECTED_ITEMS, now))
     return found
 
 

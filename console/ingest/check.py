@@ -13,20 +13,14 @@ from uuid import UUID
 import msgspec
 
 from alerts import times
-from alerts.items import Accepted, ActivityItem, ErrorInfo, EventItem, Handoff, Holds, ItemT, ReceiptItem, SignalName
+from alerts.items import Accepted, ActivityItem, ErrorInfo, EventItem, Handoff, Holds, ItemT, ReceiptItem
 from console.ingest.fields import FIELDS, InvalidItem, id_text, judged
 from orgs.identifiers import BadIdentifier, identifier
+from orgs.signals import ROOM_SIGNALS
 from orgs.texts import BAD_TEXT, answerable
 
 COUNT = 2**31
 
-NEEDS: Mapping[SignalName, tuple[str, ...]] = {
-    "agent_error": ("error",),
-    "unexpected_handoff": ("handoff",),
-    "message_cap": ("message_count", "message_cap"),
-    "low_confidence": ("confidence",),
-    "help_requested": (),
-}
 EXPECTED: Mapping[Any, str] = {
     str: "a string",
     int: "a whole number",
@@ -189,7 +183,7 @@ def check_event(item: EventItem) -> None:
         count = getattr(item, name)
         if count is not None and not 0 <= count < COUNT:
             raise InvalidItem("invalid_item", f"{name} must be a whole number from 0 to {COUNT - 1}.", name)
-    for name in NEEDS[item.signal]:
+    for name in ROOM_SIGNALS[item.signal].needs:
         if getattr(item, name) is None:
             raise InvalidItem("missing_field", f"The signal {item.signal} needs {name}.", name)
 

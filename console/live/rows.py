@@ -25,6 +25,7 @@ from console.text.sentences import Told
 from console.text.wording import clock, duration, initials
 from orgs import clock as database_clock
 from orgs.models import User
+from orgs.signals import signal_name
 
 TARGET = timedelta(minutes=5)  # of the median time to intervene; past it, with nobody on it, the row turns solid
 GROUPS = {"open": "waiting", "acknowledged": "on-it", "intervened": "on-it", "resolved": "resolved"}
@@ -121,7 +122,7 @@ def ladder(alert: Alert) -> list[LadderStep]:
     """The signals of the current episode in order of arrival."""
     return [
         LadderStep(
-            name=sentences.signal_name(entry["signal"]),
+            name=signal_name(entry["signal"]),
             count=entry["count"],
             severity=entry.get("severity") or alert.severity,
             first_at=datetime.fromisoformat(entry["first_at"]),

@@ -10,6 +10,7 @@ from console.ingest.decode import ITEM_LIMIT
 from console.ingest.work import STATUSES
 from console.openapi.structs import TIME, JsonSchema, array, record, ref, schemas_of
 from orgs.shapes import ErrorShape
+from orgs.signals import ROOM_SIGNALS, SENT
 
 NAMES = {"EventItem": "FailureEvent", "ActivityItem": "RoomActivity", "ReceiptItem": "PushReceipt"}
 COUNT = {"type": "integer", "minimum": 0}
@@ -41,11 +42,11 @@ def item_schemas() -> dict[str, JsonSchema]:
     schemas = {NAMES.get(name, name): _item(schema, held[name]) for name, schema in found.items()}
     needs = [
         {
-            "if": {"properties": {"signal": {"const": signal}}, "required": ["signal"]},
-            "then": {"required": list(fields), "properties": {name: {"not": {"type": "null"}} for name in fields}},
+            "if": {"properties": {"signal": {"const": name}}, "required": ["signal"]},
+            "then": {"required": list(needs), "properties": {field: {"not": {"type": "null"}} for field in needs}},
         }
-        for signal, fields in check.NEEDS.items()
-        if fields
+        for name in SENT
+        if (needs := ROOM_SIGNALS[name].needs)
     ]
     schemas["FailureEvent"]["allOf"] = needs
     schemas["FailureEvent"]["description"] = "One report of a signal. What each signal needs is in `allOf`."
@@ -88,25 +89,21 @@ def body_of(name: str) -> JsonSchema:
     return {"oneOf": [ref(name), many, wrapped]}
 
 
-EVENT = """{"event_id": "evt-1001", "org_id": "toko-maju", "agent_name": "Billing Bot", "room_id": "room-42",
-"signal": "agent_error", "occurred_at": "NOW",
-"error": {"type": "ToolTimeout", "message": "The order system did not answer."}, "room_label": "Order 1182"}"""
-HANDOFF = """{"event_id": "evt-1002", "org_id": "toko-maju", "agent_name": "Billing Bot", "room_id": "room-43",
-"signal": "unexpected_handoff", "occurred_at": "NOW",
-"handoff": {"completed": false, "reason": "no human agent online"}}"""
 ACTIVITY = """{"activity_id": "act-1", "org_id": "toko-maju", "room_id": "room-42", "kind": "human_message",
 "actor_sso_id": "rina", "at": "NOW"}"""
 RECEIPT = """{"idempotency_key": "0f7c6a51-6a0e-5d54-9a8f-1f0f5f3c9f11", "state": "delivered", "at": "NOW"}"""
 
 
 def examples(now: str) -> dict[str, dict[str, Any]]:
-    """Per item kind, bodies that can be sent as they are; `now` is an RFC 3339 time."""
-    event, handoff, activity, receipt = (
-        {"value": json.loads(text.replace("NOW", now))} for text in (EVENT, HANDOFF, ACTIVITY, RECEIPT)
-    )
-    batch = {"value": [event["value"], handoff["value"]]}
+    """Per item kind, bodies that can be sent as they are, one of every signal; `now` is an RFC 3339 time."""
+    activity, receipt = ({"value": json.loads(text.replace("NOW", now))} for text in (ACTIVITY, RECEIPT))
+    events = [
+        {"event_id": f"evt-{1001 + n}", "org_id": "toko-maju", "agent_name": "Billing Bot", "room_id": f"room-{42 + n}"}
+        | {"signal": name, "occurred_at": now, **ROOM_SIGNALS[name].needs}
+        for n, name in enumerate(SENT)
+    ]
     return {
-        "FailureEvent": {"one": event, "batch": batch},
+        "FailureEvent": {"one": {"value": events[0]}, "batch": {"value": events}},
         "RoomActivity": {"one": activity},
         "PushReceipt": {"one": receipt},
     }

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alerts.api.acts import ACTS
-from alerts.models import Alert, Push, Signal
+from alerts.models import Alert, Push
 from console.openapi.items import body_of
 from console.openapi.structs import TEXT, TIME, JsonSchema, array, enum, ref
 from orgs.assignments_api import FIELDS as OF_ASSIGNMENT
@@ -13,6 +13,7 @@ from orgs.incoming import Field
 from orgs.models import LOCALES, NAME, Severity
 from orgs.paging import LIMIT, MOST
 from orgs.plan import LARGEST_TIER, MOST_ROWS
+from orgs.signals import SIGNALS
 
 Operation = tuple[str, str, dict[str, Any]]  # path, method, what OpenAPI says of it
 Answers = Mapping[int, tuple[str, str]]  # status -> what it means, and the name of its schema
@@ -100,7 +101,7 @@ PAGING = (
 ALERT_FILTERS = (
     _some("state", Alert.State.values),
     _some("severity", Severity.values),
-    _some("signal", Signal.values),
+    _some("signal", list(SIGNALS)),
     _query("agent", TEXT, "The agent's name."),
     ORG,
     _query("room_id", TEXT),

@@ -9,11 +9,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from alerts.models import Alert, Push, Signal, Transition
+from alerts.models import Alert, Push, Transition
 from console.text.wording import ago, bdi, before, clock, people, person, whose
 from orgs.models import Severity, User
+from orgs.signals import SOURCE_SIGNALS
 
-SIGNALS = {str(value): label for value, label in Signal.choices}
 SEVERITIES = {str(value): label for value, label in Severity.choices}
 
 # Why people are told; follows "Pushed to Rina: ".
@@ -22,11 +22,9 @@ BECAUSE = {
     "worsened": gettext_lazy("it got worse."),
     "repeat_due": gettext_lazy("nobody has acted yet."),
     "rearmed": gettext_lazy("it failed again."),
-    "silent_source": gettext_lazy("it sends no data."),
-    "rejected_items": gettext_lazy("much of what it sends is refused."),
     "escalated": gettext_lazy("nobody on the tier before has acted."),
     "test": gettext_lazy("a test."),
-}
+} | {name: signal.because for name, signal in SOURCE_SIGNALS.items()}
 
 # Why an event changed nothing for people.
 QUIETLY = {
@@ -76,11 +74,6 @@ def why_ended(push: Push, transitions: Iterable[Transition]) -> str:
             last = max(ends, key=lambda t: (t.at, t.pk))
             return ENDINGS[last.change] or (last.reason if last.reason in ENDED else push.ended_reason)
     return push.ended_reason
-
-
-def signal_name(signal: str) -> str:
-    """The signal in words; an unknown one as it is."""
-    return str(SIGNALS.get(signal, signal))
 
 
 def severity_name(severity: str) -> str:

@@ -23,11 +23,14 @@ from orgs.models import (
     Membership,
     Org,
     Policy,
+    Severity,
     Source,
     SourceHeard,
     SupervisorRole,
 )
 from orgs.others import confirm
+from orgs.signals import ROOM_SIGNALS
+from orgs.signals.kinds import RoomSignal
 from orgs.twin_form import TwinForm
 
 MOST_INLINE = 100  # assignments shown on the page of an org; beyond it the list and the import are the better tool
@@ -97,9 +100,29 @@ class MembershipInline(Rows):
     autocomplete_fields = ("user",)
 
 
+def severity_field(signal: RoomSignal) -> forms.ChoiceField:
+    """Empty: the signal's own severity."""
+    label: Any = signal.in_policy or signal.label
+    return forms.ChoiceField(label=label, choices=[("", "---------"), *Severity.choices], required=False)
+
+
+class SeveritiesForm(forms.ModelForm):
+    """Takes a policy's severities from a field for each signal. No Meta, as above."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial = self.instance.severities | self.initial
+
+    def clean(self) -> None:
+        super().clean()
+        named = {name: self.cleaned_data.get(name) for name in ROOM_SIGNALS}
+        self.instance.severities = {name: severity for name, severity in named.items() if severity}
+
+
 class PolicyInline(OfOrg, Rows):
     model = Policy
-    fields = ("agent", "confidence_threshold", *Policy.signals())
+    form = type("PolicyForm", (SeveritiesForm,), {name: severity_field(one) for name, one in ROOM_SIGNALS.items()})
+    fields = ("agent", "confidence_threshold", *ROOM_SIGNALS)
 
 
 class SourceInline(Rows):

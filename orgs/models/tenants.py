@@ -3,6 +3,7 @@
 import re
 import string
 import zoneinfo
+from typing import Any
 
 import pghistory
 from django.contrib.postgres.fields import ArrayField
@@ -14,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django_scopes import ScopedManager
 
 from orgs.identifiers import IdentifierField
+from orgs.signals import ROOM_SIGNALS
 from orgs.texts import NAME_LENGTH
 
 LOCALES = [("en", _("English")), ("id", _("Bahasa Indonesia"))]
@@ -136,6 +138,13 @@ class Agent(models.Model):
         return self.name
 
 
+def check_severities(value: Any) -> None:
+    """Raise ValidationError unless it names signals of rooms, and a severity for each."""
+    wrong = not isinstance(value, dict) or not value.keys() <= ROOM_SIGNALS.keys()
+    if wrong or any(severity not in Severity.values for severity in value.values()):
+        raise ValidationError(_("Severities name signals, and a severity for each."))
+
+
 @pghistory.track()
 class Policy(models.Model):
     """Severity per signal and the confidence threshold, for an org or one of its agents. Empty = default."""
@@ -155,13 +164,7 @@ class Policy(models.Model):
         blank=True,
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
     )
-    agent_error = models.CharField(_("agent error"), max_length=8, choices=Severity, blank=True)
-    unexpected_handoff = models.CharField(
-        _("unexpected handoff, completed"), max_length=8, choices=Severity, blank=True
-    )
-    message_cap = models.CharField(_("message cap"), max_length=8, choices=Severity, blank=True)
-    low_confidence = models.CharField(_("low confidence"), max_length=8, choices=Severity, blank=True)
-    help_requested = models.CharField(_("help requested"), max_length=8, choices=Severity, blank=True)
+    severities = models.JSONField(_("severities"), default=dict, blank=True, validators=[check_severities])
 
     objects = ScopedManager(org="org")
 
@@ -179,12 +182,3 @@ class Policy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.org}: {self.agent or _('all agents')}"
-
-    @classmethod
-    def signals(cls) -> tuple[str, ...]:
-        """The signals whose severity it sets: each field of severities bears the name of one."""
-        return tuple(field.name for field in cls._meta.fields if field.choices == Severity.choices)
-
-    def severities(self) -> dict[str, str]:
-        """The severity of each signal for which it names one."""
-        return {name: severity for name in self.signals() if (severity := getattr(self, name))}

@@ -88,7 +88,7 @@ class Handoff(_Handoff, total=False):
 class _FailureEvent(TypedDict):
     agent_name: str
     room_id: str
-    signal: Literal["agent_error", "unexpected_handoff", "message_cap", "low_confidence", "help_requested"]
+    signal: str  # the service judges it: a new one needs no new client
 
 
 class FailureEvent(_FailureEvent, total=False):

@@ -10,24 +10,18 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from alerts.decide import REPEATS, next_timer
-from alerts.models import SOURCE_SIGNALS, Alert, FailureEvent, Push, Transition
+from alerts.models import Alert, FailureEvent, Push, Transition
 from console.text import sentences
-from console.text.sentences import Told, signal_name, telling, why_ended
+from console.text.sentences import Told, telling, why_ended
 from console.text.wording import bdi, before, clock, commas, people, person, span, whose
 from orgs.models import User
 from orgs.routing import recipients
+from orgs.signals import ROOM_SIGNALS, SOURCE_SIGNALS, signal_name
 
 EVENTS_SHOWN = 200
 TRANSITIONS_SHOWN = 400
 OF_AN_EVENT = frozenset({"opened", "attached", "worsened", "rearmed"})
 SENT = ("pending", "sending", "sent")  # pushes that tell somebody
-EVENT_ICONS = {
-    "agent_error": "alert-octagon-f",
-    "unexpected_handoff": "arrows-right-left",
-    "message_cap": "message-2-off",
-    "low_confidence": "help-circle",
-    "help_requested": "hand-stop",
-}
 CHANGE_ICONS = {
     "acknowledged": "check",
     "assigned": "user",
@@ -135,7 +129,7 @@ def _event_item(event: FailureEvent, changes: Sequence[Transition], history: His
         said.append(Said(sentences.quietly(event.reason), event.reason))
     return TimelineItem(
         at=event.received_at,
-        icon=EVENT_ICONS.get(event.signal, "help-circle"),
+        icon=ROOM_SIGNALS[event.signal].icon if event.signal in ROOM_SIGNALS else "help-circle",
         node=NODE.get(event.severity, ""),
         title=signal_name(event.signal),
         note=event_note(event, history.alert.org.zone),
@@ -148,22 +142,9 @@ def _event_item(event: FailureEvent, changes: Sequence[Transition], history: His
 def event_note(event: FailureEvent, zone: str) -> str:
     """What the event itself says: `0.31, limit 0.45`, `20 of 20 messages used`."""
     notes: list[str] = []
-    match event.signal:
-        case "low_confidence" if event.confidence is not None:
-            notes.append(
-                _("{confidence}, limit {threshold}").format(
-                    confidence=f"{event.confidence:.2f}", threshold=f"{event.threshold or 0.5:.2f}"
-                )
-            )
-        case "message_cap" if event.message_cap:
-            notes.append(
-                _("{count} of {cap} messages used").format(count=event.message_count or 0, cap=event.message_cap)
-            )
-        case "unexpected_handoff":
-            notes.append(_("nobody took over") if event.handoff_completed is False else _("handed over"))
-            notes += _theirs(event.handoff_reason)
-        case "agent_error":
-            notes += _theirs(event.error_type, event.error_message)
+    if signal := ROOM_SIGNALS.get(event.signal):
+        quoted = [getattr(event, column) for column in signal.quotes]
+        notes = [str(signal.note(event)), *[bdi(text) for text in quoted if text]]
     if event.reason == "late":
         notes.append(format_html(_("happened at {time}"), time=clock(event.occurred_at, zone, seconds=True)))
     if event.clock_flagged:
@@ -173,10 +154,6 @@ def event_note(event: FailureEvent, zone: str) -> str:
     if "secret" in event.flags:
         notes.append(_("a secret in it was replaced"))
     return commas(note for note in notes if note)
-
-
-def _theirs(*texts: str) -> list[str]:
-    return [bdi(text) for text in texts if text]
 
 
 def _worse(change: Transition) -> str:

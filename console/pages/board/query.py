@@ -12,14 +12,15 @@ from django.db.models import Case, Count, F, IntegerField, Min, Q, QuerySet, Val
 from django.db.models.functions import Coalesce
 from django.http import QueryDict
 
-from alerts.models import Alert, Signal
+from alerts.models import Alert
 from console.live.filters import folded, passing
 from console.live.rows import for_rows
-from console.text.sentences import severity_name, signal_name
+from console.text.sentences import severity_name
 from orgs.identifiers import spelled
 from orgs.incoming import bounded_number
 from orgs.models import Org, Severity, User
 from orgs.paging import Order, cut_page
+from orgs.signals import SIGNALS, signal_name
 
 GROUP_LIMIT = 50  # rows of a group on a page; "show more" doubles it
 GROUP_LIMIT_MOST = 400
@@ -63,7 +64,7 @@ def board_filters(query: QueryDict) -> BoardFilters:
         tab=tab if tab in TABS else "all",
         severity=severity if severity in Severity.values else "",
         agent=spelled(_text(query, "agent")),
-        signal=signal if signal in Signal.values else "",
+        signal=signal if signal in SIGNALS else "",
         org=spelled(_text(query, "org")),
         mine=query.get("mine") == "1",
         q=_text(query, "q"),

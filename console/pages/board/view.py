@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from alerts.figures import Period, time_to_intervene
-from alerts.models import Alert, Signal
+from alerts.models import Alert
 from console.live.hub import checksums, stored_checksums
 from console.live.rows import views
 from console.pages.access import signed_in_user
@@ -23,6 +23,7 @@ from console.text.wording import ago, read_by, span
 from orgs import clock
 from orgs.auth import OrgIds, orgs_of
 from orgs.models import Agent, Org, Severity, SourceHeard
+from orgs.signals import signal_choices
 
 PARTIALS = {"feed": "pages/board/_feed.html", "head": "pages/board/_head.html"}
 
@@ -147,6 +148,6 @@ def _head(request: HttpRequest, now: datetime, orgs: list[Org]) -> dict[str, Any
         "more_tiles": max(0, len(tiles) - strip.SHOWN),
         "intervention": time_to_intervene(orgs, Period(midnight, midnight + timedelta(days=1)), now),
         "severities": Severity.choices,
-        "signals": Signal.choices,
+        "signals": signal_choices(),
         "agents": sorted(set(Agent.objects.values_list("name", flat=True))),
     }

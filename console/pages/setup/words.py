@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from alerts.onboarding import STEPS, Progress, SetupFacts
-from console.text.sentences import signal_name
 from console.text.wording import bdi, clock, day_clock, short_name
 from orgs.models import User
+from orgs.signals import signal_name
 
 EVENT = """curl -X POST {base}/api/failure-events \\
   -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\

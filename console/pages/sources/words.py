@@ -12,10 +12,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from alerts.models import Alert, Signal, WebhookDelivery
+from alerts.models import Alert, WebhookDelivery
 from alerts.sources.health import SourceFigures, SourceHealth, has_signal
 from console.text.wording import bdi, clock, person, span
 from orgs.models import Assignment, User
+from orgs.signals import SOURCE_SIGNALS
 
 HOURS = 24
 WIDTH, HEIGHT, GAP = 288.0, 40.0, 2.0  # of the picture of a day, in its own units
@@ -78,12 +79,8 @@ def worst_first(one: SourceHealth) -> tuple[int, int, str]:
 
 def alarm(alert: Alert, zone: str) -> SafeString:
     """Says what is wrong, since when, and for which org."""
-    sentences = {
-        Signal.SILENT_SOURCE: _("Silent for {org}: alarm since {time}."),
-        Signal.REJECTED_ITEMS: _("Much of it is refused for {org}: alarm since {time}."),
-    }
     parts = {"org": bdi(alert.org), "time": clock(alert.opened_at, zone)}
-    said = [(format_html(text, **parts),) for signal, text in sentences.items() if has_signal(alert, signal)]
+    said = [(format_html(str(one.alarm), **parts),) for name, one in SOURCE_SIGNALS.items() if has_signal(alert, name)]
     return format_html_join(" ", "{}", said)
 
 

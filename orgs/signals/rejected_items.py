@@ -1,0 +1,14 @@
+"""Much of what a source sends is refused."""
+
+from django.utils.translation import gettext_lazy as _
+
+from orgs.signals.kinds import SourceSignal
+
+REJECTED_ITEMS = SourceSignal(
+    name="rejected_items",
+    label=_("Rejected items"),
+    severity="warning",
+    happened=_("Much of what it sends is refused."),
+    because=_("much of what it sends is refused."),
+    alarm=_("Much of it is refused for {org}: alarm since {time}."),
+)

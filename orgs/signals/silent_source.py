@@ -1,0 +1,14 @@
+"""A source that should send data sends none."""
+
+from django.utils.translation import gettext_lazy as _
+
+from orgs.signals.kinds import SourceSignal
+
+SILENT_SOURCE = SourceSignal(
+    name="silent_source",
+    label=_("Silent source"),
+    severity="critical",
+    happened=_("Nothing is heard from it: what fails now is not shown."),
+    because=_("it sends no data."),
+    alarm=_("Silent for {org}: alarm since {time}."),
+)
