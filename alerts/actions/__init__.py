@@ -20,6 +20,7 @@ from alerts.actions.people import (
     take,
     undo,
     verdict,
+    wake,
 )
 from alerts.actions.sources import SourceTrouble, judge_source
 from alerts.actions.timers import sweep_timers
@@ -42,4 +43,5 @@ __all__ = [
     "take",
     "undo",
     "verdict",
+    "wake",
 ]
