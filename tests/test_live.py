@@ -74,7 +74,7 @@ def other(scene: Scene) -> Scene:
 
 def test_an_event_is_on_every_open_board_in_its_language(served: Served, scene: Scene) -> None:
     english, indonesian = served.board(scene.people[0]), served.board(scene.people[1], "id")
-    assert english.hello == indonesian.hello == {"type": "hello", "orgs": {}}
+    assert english.hello == indonesian.hello == {"type": "hello", "orgs": {}, "counts": {}}
     scene.fails()
     assert "Take it" in english.row(scene.alert())
     assert "Buka percakapan" in indonesian.row(scene.alert())

@@ -19,6 +19,7 @@ from alerts.actions.people import snooze as snooze
 from alerts.actions.people import take as take
 from alerts.actions.people import undo as undo
 from alerts.actions.people import verdict as verdict
+from alerts.actions.people import wake as wake
 from alerts.actions.sources import SourceTrouble as SourceTrouble
 from alerts.actions.sources import judge_source as judge_source
 from alerts.actions.timers import sweep_timers as sweep_timers

@@ -242,6 +242,17 @@ def snooze(alert_id: UUID, by: User, until: datetime) -> Alert:
         return alert
 
 
+def wake(alert_id: UUID, by: User) -> Alert:
+    """End a snooze: it needs a human again, and a repeat that was held is due. Changes nothing if it is not snoozed."""
+    with _locked(alert_id) as (book, alert):
+        _refuse_resolved(alert)
+        if alert.is_snoozed(book.now):
+            with undoable(book, alert, "wake", by):
+                alert.snoozed_until = None
+            book.record(alert, "snoozed", actor=by, detail={"until": None})
+        return alert
+
+
 def assign(alert_id: UUID, by: User | None, to: User) -> Alert:
     """Give it to somebody who may see it (`by` None: a machine did). Raises Invalid for anybody else."""
     with _locked(alert_id) as (book, alert):
@@ -262,7 +273,7 @@ def undo(alert_id: UUID, by: User) -> Alert:
         if mine is not None and mine["act"] != "resolve":
             _refuse_resolved(alert)
             if take_back(alert, mine):
-                change = "snoozed" if mine["act"] == "snooze" else "released"
+                change = "snoozed" if mine["act"] in ("snooze", "wake") else "released"
                 missed = lost_telling(alert, acted_at(mine), book.now)
                 book.record(alert, change, missed, actor=by, detail={"undo": True}, notify=bool(missed))
                 return alert

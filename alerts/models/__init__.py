@@ -5,6 +5,7 @@ from alerts.models.alerts import BROKEN_TIMERS as BROKEN_TIMERS
 from alerts.models.alerts import Alert as Alert
 from alerts.models.alerts import FailureEvent as FailureEvent
 from alerts.models.alerts import Transition as Transition
+from alerts.models.alerts import needing_human as needing_human
 from alerts.models.alerts import new_id as new_id
 from alerts.models.alerts import signalling as signalling
 from alerts.models.intake import RejectedItem as RejectedItem

@@ -172,6 +172,11 @@ def signalling(signal: str) -> Q:
     return Q(signals__contains=JSONArray(JSONObject(signal=Value(signal), episode=F("episode"))))
 
 
+def needing_human(now: datetime) -> Q:
+    """Alerts that nobody has, and that nobody put aside for later."""
+    return Q(state=Alert.State.OPEN) & ~Q(snoozed_until__gt=now)
+
+
 # What the alarm about ourselves counts: the open alerts that time can do nothing to, because their timers fail.
 BROKEN_TIMERS = Q(timer_failures__gt=0) & ~Q(state=Alert.State.RESOLVED)
 

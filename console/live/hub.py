@@ -1,7 +1,7 @@
 """The live feed: one hub per process renders each changed alert once per language and hands it to every socket.
 
-Frames (JSON): `hello` {orgs}, `rows` {rows: [{id, version, org, html}], orgs: {org: {prev, checksum}}}, `beat` {orgs}.
-`checksum` is "count:sum of marks" of what is open in an org, as this hub last sent it (a mark is a hash of id and
+Frames (JSON): `hello` {orgs, counts}, `rows` {rows: [{id, version, org, html}], orgs: {org: {prev, checksum}}, counts},
+`beat` {orgs, counts}. `counts` has the figures of each of these orgs (console/live/counts.py). `checksum` is "count:sum of marks" of what is open in an org, as this hub last sent it (a mark is a hash of id and
 version); a browser that finds another `prev`, or another checksum in a beat, has missed something and reloads its list.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -19,13 +20,16 @@ from uuid import UUID
 import structlog
 from channels.layers import get_channel_layer
 from django.db import DatabaseError, close_old_connections, connection
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django_scopes import scopes_disabled
 
 from alerts.feed import GROUP
 from alerts.models import Alert
+from console.live.counts import FADES_AFTER, NOTHING_OPEN, Countable, OrgAlerts
+from console.live.filters import HOLDER
 from console.live.rows import MARK, FeedRow, render_rows
 from console.live.wire import Frame, PlainWire, Wire, encode
+from orgs import clock
 from orgs.auth import EVERY_ORG, OrgIds, of_orgs
 from orgs.logs import described
 from orgs.models import Org
@@ -33,10 +37,10 @@ from orgs.models import Org
 FLUSH_SECONDS = 0.1
 FLUSH_AT_MOST = 200  # alerts in one frame
 POLL_SECONDS = 5.0
-BEAT_SECONDS = 10.0
+BEAT_SECONDS = 4.0
+WAKE_SECONDS = 1.0  # how late a snooze may be seen to end
 RESTART_SECONDS = 1.0
 LISTEN_SECONDS = 1.0
-NOTHING_OPEN = "0:0"
 
 log = structlog.get_logger(__name__)
 Audience = tuple[OrgIds, str]  # sockets with the same orgs (None = all) and language get the same bytes
@@ -69,8 +73,9 @@ class Hub:
 
     clients: set[Client] = field(default_factory=set)
     changed: set[UUID] = field(default_factory=set)
-    open: dict[int, dict[UUID, int]] = field(default_factory=lambda: defaultdict(dict))  # org pk -> alert -> mark
+    open: dict[int, OrgAlerts] = field(default_factory=lambda: defaultdict(OrgAlerts))  # by org pk
     names: dict[int, str] = field(default_factory=dict)  # org pk -> external id
+    ahead: timedelta = timedelta()  # of the database's clock, against this process's
     _listening: asyncio.Event = field(default_factory=asyncio.Event)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -87,12 +92,13 @@ class Hub:
                 return
             self.changed.clear()
             if not self._tasks:
-                loops = (self._listen, self._flush_often, self._poll_often, self._beat_often)
+                loops = (self._listen, self._flush_often, self._poll_often, self._beat_often, self._wake_often)
                 self._tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
             with suppress(TimeoutError):  # without Redis the poll has to do
                 async with asyncio.timeout(LISTEN_SECONDS):
                     await self._listening.wait()
-            self.names, self.open = await self.in_thread(_names), await self.in_thread(_open_alerts, EVERY_ORG)
+            self.names, self.ahead = await self.in_thread(_names), await self.in_thread(_ahead)
+            self.open = await self.in_thread(_open_alerts, EVERY_ORG)
 
     async def in_thread(self, work: Callable[..., Any], *args: Any) -> Any:
         """Run database work, outside any org's scope, in the hub's one thread."""
@@ -122,19 +128,25 @@ class Hub:
             client.behind = False
             client.offer(self._state("beat", client.org_ids))
 
-    # --- checksums ---------------------------------------------------------------------------------------------------
+    # --- checksums and counts ----------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> datetime:
+        """The database's time, as far as this process knows it."""
+        return datetime.now(UTC) + self.ahead
 
     def checksum(self, org_id: int) -> str:
-        marks = self.open.get(org_id)
-        return f"{len(marks)}:{sum(marks.values())}" if marks else NOTHING_OPEN
+        alerts = self.open.get(org_id)
+        return alerts.checksum if alerts else NOTHING_OPEN
 
-    def checksums(self, org_ids: OrgIds) -> dict[str, str]:
-        """External id -> checksum of the orgs in which something is open."""
-        wanted = self.open if org_ids.every else org_ids.pks
-        return {self.names[pk]: self.checksum(pk) for pk in wanted if self.open.get(pk) and pk in self.names}
+    def state(self, org_ids: OrgIds) -> "FeedState":
+        """The state of the orgs in which something is open or has just ended."""
+        wanted = list(self.open) if org_ids.every else org_ids.pks
+        return _state({pk: self.open[pk] for pk in wanted if pk in self.open}, self.names, self.now)
 
     def _state(self, kind: str, org_ids: OrgIds) -> Frame:
-        return encode({"type": kind, "orgs": self.checksums(org_ids)})
+        sums, counts = self.state(org_ids)
+        return encode({"type": kind, "orgs": sums, "counts": counts})
 
     # --- the loops ---------------------------------------------------------------------------------------------------
 
@@ -171,9 +183,11 @@ class Hub:
             if not self.clients:
                 continue
             ours = {org_id: self.checksum(org_id) for org_id in self.open}
+            self.ahead = await self.in_thread(_ahead)
             self.names, differing = await self.in_thread(_differences, ours)
             for org_id, marks in differing.items():
-                self._note(pk for pk, _ in self.open[org_id].items() ^ marks.items())
+                ours_now = {pk: alert.mark for pk, alert in self.open[org_id].open.items()}
+                self._note(pk for pk, _ in ours_now.items() ^ marks.items())
 
     async def _beat_often(self) -> None:
         while True:
@@ -183,6 +197,16 @@ class Hub:
                 if client.org_ids not in beats:
                     beats[client.org_ids] = self._state("beat", client.org_ids)
                 client.offer(beats[client.org_ids])
+
+    async def _wake_often(self) -> None:
+        """Send the rows whose snooze has ended, and forget what ended long ago."""
+        seen = self.now
+        while True:
+            await asyncio.sleep(WAKE_SECONDS)
+            since, seen = seen, self.now
+            for alerts in list(self.open.values()):
+                self._note(alerts.woken(since, seen))
+                alerts.fade(seen)
 
     async def _flush(self) -> None:
         ids = set(islice(self.changed, FLUSH_AT_MOST))
@@ -200,28 +224,28 @@ class Hub:
         self._forget(ids - rows.keys())
         before = {row.org_id: self.checksum(row.org_id) for row in rows.values()}
         for alert_id, row in rows.items():
-            if row.open:
-                self.open[row.org_id][alert_id] = row.mark
-            else:
-                self.open[row.org_id].pop(alert_id, None)
+            self.open[row.org_id].put(alert_id, row.countable)
         self._send_rows(rendered, before)
 
     def _forget(self, gone: set[UUID]) -> None:
         """Alerts that were deleted: no row is sent, and the next checksum makes the browsers reload."""
-        for marks in self.open.values():
-            for alert_id in gone & marks.keys():
-                del marks[alert_id]
+        for alerts in self.open.values():
+            for alert_id in gone & (alerts.open.keys() | alerts.ended.keys()):
+                alerts.drop(alert_id)
 
     def _send_rows(self, rendered: dict[str, dict[UUID, FeedRow]], before: dict[int, str]) -> None:
+        counts = {pk: self.open[pk].counts(self.now) for pk in before}
         frames: dict[Audience, Frame | None] = {}
         for client in list(self.clients):
             key = client.audience
             if key not in frames:
-                frames[key] = self._rows_frame(rendered.get(client.language, {}), client.org_ids, before)
+                frames[key] = self._rows_frame(rendered.get(client.language, {}), client.org_ids, before, counts)
             if frame := frames[key]:
                 client.offer(frame)
 
-    def _rows_frame(self, rows: dict[UUID, FeedRow], org_ids: OrgIds, before: dict[int, str]) -> Frame | None:
+    def _rows_frame(
+        self, rows: dict[UUID, FeedRow], org_ids: OrgIds, before: dict[int, str], counts: dict[int, Any]
+    ) -> Frame | None:
         """One frame for all who may see the same orgs in the same language; None if it holds nothing for them."""
         seen = {pk: row for pk, row in rows.items() if row.org_id in org_ids}
         if not seen:
@@ -235,6 +259,7 @@ class Hub:
                     for pk, row in seen.items()
                 ],
                 "orgs": {self.names[pk]: {"prev": before[pk], "checksum": self.checksum(pk)} for pk in orgs},
+                "counts": {self.names[pk]: counts[pk] for pk in orgs},
             }
         )
 
@@ -258,27 +283,47 @@ def _with_connection(work: Callable[..., Any], *args: Any) -> Any:
         connection.close()  # back to the pool
 
 
+FeedState = tuple[dict[str, str], dict[str, Any]]  # external id -> checksum of what is open; -> counts
+
+
+def _state(orgs: dict[int, OrgAlerts], names: dict[int, str], now: datetime) -> FeedState:
+    known = {names[pk]: alerts for pk, alerts in orgs.items() if pk in names and (alerts.open or alerts.ended)}
+    sums = {name: alerts.checksum for name, alerts in known.items() if alerts.open}
+    return sums, {name: alerts.counts(now) for name, alerts in known.items()}
+
+
 def _names() -> dict[int, str]:
     return dict(Org.objects.values_list("id", "external_id"))
+
+
+def _ahead() -> timedelta:
+    return clock.now() - datetime.now(UTC)
 
 
 def _open(org_ids: OrgIds) -> QuerySet[Alert]:
     return of_orgs(Alert.objects.exclude(state=Alert.State.RESOLVED), org_ids)
 
 
-def _open_alerts(org_ids: OrgIds) -> dict[int, dict[UUID, int]]:
-    found: dict[int, dict[UUID, int]] = defaultdict(dict)
-    for org_id, alert_id, mark in _open(org_ids).values_list("org_id", "id", MARK):
-        found[org_id][alert_id] = mark
+def _open_alerts(org_ids: OrgIds) -> dict[int, OrgAlerts]:
+    """What is open in these orgs, and what ended there in the last 15 min."""
+    found: dict[int, OrgAlerts] = defaultdict(OrgAlerts)
+    columns = ("state", "severity", HOLDER, "customer_waiting_since", "snoozed_until", "resolved_at")
+    shown = ~Q(state=Alert.State.RESOLVED) | Q(state=Alert.State.RESOLVED, resolved_at__gt=clock.now() - FADES_AFTER)
+    alerts = of_orgs(Alert.objects.filter(shown), org_ids).order_by()
+    for org_id, alert_id, *values in alerts.values_list("org_id", "id", MARK, *columns):
+        found[org_id].put(alert_id, Countable(*values))
     return found
 
 
 def _differences(ours: dict[int, str]) -> tuple[dict[int, str], dict[int, dict[UUID, int]]]:
-    """The names of all orgs, and what is open in those whose checksum is not ours."""
+    """The names of all orgs, and the marks of what is open in those whose checksum is not ours."""
     theirs = _sums("org_id", EVERY_ORG)
     differ = [pk for pk in {*ours, *theirs} if ours.get(pk, NOTHING_OPEN) != theirs.get(pk, NOTHING_OPEN)]
-    found = _open_alerts(OrgIds.of(differ)) if differ else {}
-    return _names(), {org_id: found.get(org_id, {}) for org_id in differ}
+    marks: dict[int, dict[UUID, int]] = {org_id: {} for org_id in differ}
+    if differ:
+        for org_id, alert_id, mark in _open(OrgIds.of(differ)).values_list("org_id", "id", MARK):
+            marks[org_id][alert_id] = mark
+    return _names(), marks
 
 
 def _sums(org: str, org_ids: OrgIds) -> dict[Any, str]:
@@ -308,9 +353,16 @@ def _render(ids: set[UUID], languages: set[str]) -> dict[str, dict[UUID, FeedRow
 hub = Hub()
 
 
+def feed_state(org_ids: OrgIds) -> FeedState:
+    """Checksums and counts for a page: as this process's hub last sent them, or while nobody watches as stored."""
+    if hub.clients:
+        return hub.state(org_ids)
+    return _state(_open_alerts(org_ids), _names(), clock.now())
+
+
 def checksums(org_ids: OrgIds) -> dict[str, str]:
-    """The checksums for a page: as this process's hub last sent them, or while nobody watches as stored."""
-    return hub.checksums(org_ids) if hub.clients else stored_checksums(org_ids)
+    """The checksums alone."""
+    return feed_state(org_ids)[0]
 
 
 def stored_checksums(org_ids: OrgIds) -> dict[str, str]:

@@ -4,14 +4,16 @@ A row holds shared facts only, so that everybody who may see it gets the same by
 """
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import BigIntegerField, F, Func, Max, QuerySet
+from django.db.models import BigIntegerField, Case, F, Func, Max, QuerySet, Value, When
+from django.db.models.functions import Coalesce
 from django.template.loader import get_template
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -19,6 +21,7 @@ from django.utils.translation import gettext as _
 from alerts.decide import RANK
 from alerts.faults import PASSING, report
 from alerts.models import Alert, Push, Transition
+from console.live.counts import Countable, group_of
 from console.live.filters import TEXT, holder_of, traits_of
 from console.text import sentences
 from console.text.sentences import Told
@@ -28,23 +31,37 @@ from orgs.models import User
 from orgs.signals import signal_name
 
 TARGET = timedelta(minutes=5)  # of the median time to intervene; past it, with nobody on it, the row turns solid
-GROUPS = {"open": "waiting", "acknowledged": "on-it", "intervened": "on-it", "resolved": "resolved"}
 ICONS = {"critical": "alert-octagon-f", "warning": "alert-triangle-f", "info": "info-circle-f"}
 TONES = {"critical": "crit", "warning": "warn", "info": "info"}
 ACTORS = ("acknowledged_by", "intervened_by", "resolved_by", "assigned_to", "verdict_by")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+BLANKS = re.compile(r"\s*\n\s*")
+# `rank_of` an open alert, in SQL.
+OPEN_RANK = Case(
+    *(When(severity=name, then=Value((2 - rank) * 10**14)) for name, rank in RANK.items()),
+    default=Value(2 * 10**14),
+    output_field=BigIntegerField(),
+) + Func(
+    Coalesce("customer_waiting_since", "first_failure_at"),
+    template="floor(extract(epoch from %(expressions)s) * 1000)::bigint",
+    output_field=BigIntegerField(),
+)
 # What a feed's checksum sums up: 64 bits of an alert's id and version, by PostgreSQL's hash of a uuid with a seed.
 MARK = Func("pk", "version", function="uuid_hash_extended", output_field=BigIntegerField())
 
 
 @dataclass(frozen=True)
 class FeedRow:
-    """One alert as the hub sends it. `html` is one `<li>`; `mark` is MARK; `open` is False once it is resolved."""
+    """One alert as the hub sends it. `html` is one `<li>`."""
 
     org_id: int
     version: int
-    mark: int
     html: str
-    open: bool
+    countable: Countable
+
+    @property
+    def open(self) -> bool:
+        return self.countable.resolved_at is None
 
 
 @dataclass(frozen=True)
@@ -179,7 +196,7 @@ def rank_of(alert: Alert) -> int:
 
 
 def _milliseconds(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
+    return (at - EPOCH) // timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
@@ -242,8 +259,9 @@ def view_of(alert: Alert, facts: RowFacts, now: datetime) -> dict[str, Any]:
     steps = ladder(alert)
     title = worst(steps)
     wait = wait_of(alert, now)
-    group = GROUPS[alert.state]
-    late = wait.late_at is not None and wait.late_at <= now and alert.assigned_to_id is None
+    group = group_of(alert.state, alert.snoozed_until, now)
+    hurries = wait.late_at is not None and alert.assigned_to_id is None and group != "snoozed"
+    late = wait.late_at is not None and wait.late_at <= now and hurries
     holder = holder_of(alert)
     room = alert.room
     return {
@@ -261,7 +279,7 @@ def view_of(alert: Alert, facts: RowFacts, now: datetime) -> dict[str, Any]:
         "icon": ICONS[alert.severity],
         "severity": sentences.severity_name(alert.severity),
         "modifier": _modifier(alert, late),
-        "may_be_late": wait.late_at is not None and alert.assigned_to_id is None and alert.severity != "info",
+        "may_be_late": hurries and alert.severity != "info",
         "holder": holder.sso_id if holder else "",
         "rank": rank_of(alert),
         "since": clock(alert.first_failure_at, alert.org.zone),
@@ -299,6 +317,24 @@ def views(alerts: Sequence[Alert], now: datetime) -> list[dict[str, Any]]:
     return made
 
 
+def _one_line(html: str) -> str:
+    """Without the template's indentation, which every socket would be sent."""
+    return BLANKS.sub(" ", html).strip()
+
+
+def _countable(alert: Alert) -> Countable:
+    holder = holder_of(alert)
+    return Countable(
+        alert.mark,  # type: ignore[attr-defined]
+        alert.state,
+        alert.severity,
+        holder.sso_id if holder else None,
+        alert.customer_waiting_since,
+        alert.snoozed_until,
+        alert.resolved_at,
+    )
+
+
 def render_rows(alert_ids: Sequence[UUID], languages: Iterable[str]) -> dict[str, dict[UUID, FeedRow]]:
     """By language, the rows of these alerts as everybody who may see them gets them; an alert that is gone is left out.
 
@@ -314,9 +350,8 @@ def render_rows(alert_ids: Sequence[UUID], languages: Iterable[str]) -> dict[str
                 alert.pk: FeedRow(
                     org_id=alert.org_id,
                     version=alert.version,
-                    mark=alert.mark,
-                    html=template.render({"row": view_of(alert, facts, now)}).strip(),
-                    open=alert.state != Alert.State.RESOLVED,
+                    html=_one_line(template.render({"row": view_of(alert, facts, now)})),
+                    countable=_countable(alert),
                 )
                 for alert in alerts
             }

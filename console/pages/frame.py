@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from alerts import onboarding
-from alerts.models import BROKEN_TIMERS, Alert, Gate, Push
+from alerts.models import BROKEN_TIMERS, Alert, Gate, Push, needing_human
 from alerts.onboarding import Progress
 from alerts.reach import Coverage, coverage_of, production_agents, reach_of
 from alerts.sources.health import open_alarms
@@ -69,9 +69,9 @@ class Shell:
 
     @cached_property
     def waiting(self) -> int:
-        """Alerts nobody has taken, in all my orgs."""
+        """Alerts that need a human, in all my orgs."""
         with within(self.org_ids):
-            return Alert.objects.filter(state=Alert.State.OPEN).count() if self.me else 0
+            return Alert.objects.filter(needing_human(self.now)).count() if self.me else 0
 
     @cached_property
     def led(self) -> OrgIds:
@@ -161,6 +161,10 @@ class Shell:
             "alerts": (ngettext("{n} alert", "{n} alerts", 1), ngettext("{n} alert", "{n} alerts", 2)),
             "need": (_("1 alert needs a human"), _("{n} alerts need a human")),
             "nobody": _("No alert needs a human"),
+            "customers": (_("1 customer waiting, longest"), _("{n} customers waiting, longest")),
+            "no_customer": _("No customer is waiting"),
+            "held": (_("1 alert has somebody on it"), _("{n} alerts have somebody on them")),
+            "show_more": _("Show {n} more"),
             "title": (_("1 needs a human · Live"), _("{n} need a human · Live")),
             "title_none": _("Live"),
             "reconnecting": _("Stale since {time}. Reconnecting in {n} s; the feed then catches up by itself."),

@@ -75,6 +75,7 @@ ACTS = {
     "release": gettext_lazy("Release"),
     "resolve": gettext_lazy("Resolve"),
     "reopen": gettext_lazy("Reopen"),
+    "wake": gettext_lazy("Wake"),
 }
 
 

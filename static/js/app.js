@@ -3,6 +3,7 @@
 import { start as alert } from "./alert.js";
 import { start as board } from "./board.js";
 import { start as copy } from "./copy.js";
+import { follow as count } from "./counts.js";
 import { start as keys } from "./keys.js";
 import { start as menus } from "./menus.js";
 import { start as once } from "./once.js";
@@ -24,6 +25,7 @@ document.body.addEventListener("htmx:load", (event) => personalise(event.detail.
 const follow = document.getElementById("feed") ? board : document.getElementById("alert") ? alert : null;
 if (follow) {
   const feed = new Feed();
+  count(feed);
   follow(feed);
   feed.start();
 }

@@ -1,40 +1,50 @@
 // The failure feed: takes rows from the socket, keeps the list right, and moves nothing under a reader.
 //
-// A row in the list changes in place at once. New rows, and rows that change their group, wait while somebody reads;
-// then the whole section is put in anew (a fresh section shifts nothing, so nothing jumps).
+// While nobody reads, all that has changed is put in at once. While somebody does, rows change in place and new ones
+// wait. Figures are not counted here: they are in counts.js.
 
+import { batched } from "./batched.js";
+import * as counts from "./counts.js";
 import { matches } from "./filters.js";
+import { freshly, inReach, keepInPlace, listOf, loosen, parse, partOf, place, precedes, timed, trim } from "./list.js";
+import { part, start as watchPages, watch } from "./pages.js";
 import { reading, start as watchReader } from "./reader.js";
 import { onAnswer } from "./toast.js";
 import { fill, now, personalise, setNow, words } from "./words.js";
 
-const GROUPS = ["waiting", "on-it", "resolved"];
 const SETTLE_EVERY = 1000; // ms
 const HEAD_EVERY = 30_000;
+const HEAD_SOON = 10_000; // after a change
 const FADES_AFTER = 15 * 60_000;
 const PAUSE = 1000; // ms between two reloads; twice as long after each that follows the one before
 const LONGEST_PAUSE = 30_000;
 const CALM = 5000; // ms without a need to reload: the pause is short again
+const KEPT = 100; // rows that wait for a reader to leave; of more only the number is kept
+const KNOWN = 5000; // alerts whose version is remembered
 
 let feed; // the section in the page
 let asked = {}; // the filters
 let sums = {};
-let counts = {}; // per group, of what passes the filters
-let waiting = 0; // in all my orgs, without the filters
-let known = new Map(); // id -> {version, group, counted}
-let pending = new Map(); // id -> row that is not in the list yet
+let known = new Map(); // id -> version
+let inbox = new Map(); // id -> HTML of the newest row that came
+let changes = new Map(); // id -> row that is to replace the one in the list
+let pending = new Map(); // id -> {critical, row}: not in the list yet; the row is null if there were too many
 let paused = false;
 let headDue = HEAD_EVERY;
 let overdue = false; // rows that the database no longer shows here leave when nobody reads
+let restUntil = 0;
 
 export function start(socket) {
+  watchPages({ section: () => feed, add, journal });
   take(believe(document.getElementById("feed")));
+  counts.setAll(JSON.parse(feed.dataset.counts));
   watchReader(() => feed);
   socket.addEventListener("hello", ({ detail }) => hello(detail.orgs));
   socket.addEventListener("rows", ({ detail }) => rows(detail));
   socket.addEventListener("beat", ({ detail }) => !same(detail.orgs, sums) && reload());
   onAnswer(acted);
   document.addEventListener("click", clicked);
+  document.addEventListener("lm:counts", () => moreLinks());
   setInterval(settle, SETTLE_EVERY);
 }
 
@@ -46,18 +56,19 @@ function believe(section) {
 
 function take(section) {
   feed = section;
-  asked = JSON.parse(section.dataset.asked);
-  sums = JSON.parse(section.dataset.checksums);
   const { dataset } = section;
-  counts = { waiting: Number(dataset.waiting), "on-it": Number(dataset.onIt), resolved: Number(dataset.resolved) };
-  waiting = Number(dataset.totalWaiting);
+  asked = JSON.parse(dataset.asked);
+  sums = JSON.parse(dataset.checksums);
+  counts.setFilters(asked, JSON.parse(dataset.shown));
   setNow(dataset.now);
   for (const row of section.querySelectorAll(".lm-row")) remember(row);
+  watch(section);
 }
 
 function remember(row) {
-  const counted = passes(row) && !old(row);
-  known.set(row.dataset.id, { version: Number(row.dataset.version), group: row.dataset.group, counted });
+  known.delete(row.dataset.id); // what was heard of last stands last
+  known.set(row.dataset.id, Number(row.dataset.version));
+  if (known.size > KNOWN) known.delete(known.keys().next().value);
 }
 
 // --- the socket ---------------------------------------------------------------------------------------------------------
@@ -73,159 +84,157 @@ function same(theirs, ours) {
   return [...names].every((name) => (theirs[name] ?? "0:0") === (ours[name] ?? "0:0"));
 }
 
-function rows({ rows: changed, orgs }) {
+// Frames that come while a part of the page is on its way: it may be older than they are.
+const frames = [];
+let loading = 0;
+function journal(open) {
+  loading += open ? 1 : -1;
+  if (!loading) frames.length = 0;
+  return frames;
+}
+
+function rows(frame) {
+  if (loading) frames.push(frame);
   let missed = false;
-  for (const [org, { prev, checksum }] of Object.entries(orgs)) {
+  for (const [org, { prev, checksum }] of Object.entries(frame.orgs)) {
     missed ||= (sums[org] ?? "0:0") !== prev;
     sums[org] = checksum;
   }
-  for (const row of changed) upsert(parse(row.html));
-  settle();
+  for (const row of frame.rows) inbox.set(row.id, row.html);
+  headDue = Math.min(headDue, HEAD_SOON * (0.8 + Math.random() * 0.4));
+  work();
   if (missed) reload();
 }
 
-function parse(html) {
-  return new DOMParser().parseFromString(html, "text/html").querySelector(".lm-row");
-}
+const work = batched(() => {
+  if (inbox.size) add(parse([...inbox.values()].join("")));
+  inbox.clear();
+  settle();
+});
 
 // --- one row --------------------------------------------------------------------------------------------------------
 
-function upsert(made) {
-  const row = document.importNode(made, true);
-  const { id } = row.dataset;
-  const before = known.get(id);
-  const version = Number(row.dataset.version);
-  if (before && version < before.version) return;
-  count(row, before, version);
-  const shown = feed.querySelector(`#row-${id}`);
-  remember(row);
-  if (shown) replace(shown, row);
-  else if (belongs(row) && !feed.dataset.cursor) pending.set(id, row);
-  else pending.delete(id);
-}
-
-// What the counts become; a row that was never seen and is not new leaves them to the server.
-function count(row, before, version) {
-  const { group } = row.dataset;
-  if (!before && version > 1) headDue = Math.min(headDue, 2000 + Math.random() * 3000);
-  else {
-    if (before?.counted) counts[before.group] -= 1;
-    if (passes(row) && !old(row)) counts[group] += 1;
-    waiting += (group === "waiting") - (before?.group === "waiting");
+// Rows as they are now. Those of a page that was fetched are listed, as all that the server lists.
+function add(made) {
+  for (const one of made) {
+    const row = document.importNode(one, true);
+    const { id } = row.dataset;
+    if (Number(row.dataset.version) < (known.get(id) ?? 0)) continue;
+    remember(row);
+    pending.delete(id);
+    if (document.getElementById(row.id)) changes.set(id, row);
+    else if (belongs(row) && !feed.dataset.cursor && inReach(feed, row)) wait(row);
   }
-  showCounts();
 }
 
-// The row changes in place and keeps its height and focus.
-function replace(old, row) {
-  const focus = old.contains(document.activeElement) ? document.activeElement.dataset.key || "open" : "";
-  if (old.classList.contains("is-cursor")) row.classList.add("is-cursor");
-  row.style.height = `${old.getBoundingClientRect().height}px`;
-  row.classList.add("is-kept");
-  personalise(row);
-  old.replaceWith(row);
-  window.htmx.process(row);
-  if (focus) (row.querySelector(`[data-key=${focus}]`) ?? row.querySelector("[data-key=open]"))?.focus({ preventScroll: true });
-}
-
-function passes(row) {
-  return row.dataset.listed !== undefined || matches(row, asked);
+function wait(row) {
+  const kept = pending.size < KEPT ? row : null;
+  pending.set(row.dataset.id, { critical: row.dataset.severity === "critical", row: kept });
 }
 
 function belongs(row) {
   const { tab } = feed.dataset;
-  return passes(row) && (tab === "all" || tab === row.dataset.group);
+  const passes = row.dataset.listed !== undefined || matches(row, asked);
+  return passes && (tab === "all" || tab === row.dataset.group) && !faded(row);
+}
+
+function faded(row) {
+  const old = row.dataset.group === "resolved" && now() + Number(row.dataset.rank) > FADES_AFTER; // its rank is minus its time
+  return feed.dataset.tab === "all" && old;
 }
 
 // --- the list ---------------------------------------------------------------------------------------------------------
 
 function misplaced() {
-  return [...feed.querySelectorAll(".lm-row")].filter(
-    (row) => row.dataset.group !== row.closest(".lm-part").dataset.group || !belongs(row) || faded(row),
-  );
-}
-
-function old(row) {
-  return row.dataset.group === "resolved" && now() + Number(row.dataset.rank) > FADES_AFTER; // its rank is minus its time
-}
-
-function faded(row) {
-  return feed.dataset.tab === "all" && old(row);
-}
-
-// Once a second, and after every frame: show the rows that wait if nobody reads, else say how many wait.
-function settle() {
-  headDue -= SETTLE_EVERY;
-  if (headDue <= 0 && document.visibilityState === "visible") loadHead();
-  if (!reading(paused)) {
-    const moved = misplaced();
-    if (pending.size || moved.length || cramped()) rebuild(moved);
-    if (overdue) reload();
-  }
-  pill();
-}
-
-// A row that kept its old height for a reader takes its own height again.
-function cramped() {
-  return [...feed.querySelectorAll(".is-kept")].some((kept) => {
-    const { height } = kept.style;
-    kept.style.height = "";
-    const natural = kept.getBoundingClientRect().height;
-    kept.style.height = height;
-    return Math.abs(natural - parseFloat(height)) > 1;
+  return [...feed.querySelectorAll(".lm-row")].filter((row) => {
+    const before = row.previousElementSibling;
+    const elsewhere = row.dataset.group !== row.closest(".lm-part").dataset.group || (before && precedes(row, before));
+    return elsewhere || faded(row) || (row.dataset.listed === undefined && !belongs(row));
   });
 }
 
-function loosen(kept) {
-  kept.style.height = "";
-  kept.classList.remove("is-kept");
+// After every frame, and once a second: put in what has changed if nobody reads, else say how much waits.
+function settle() {
+  headDue -= SETTLE_EVERY / 2;
+  if (headDue <= 0 && document.visibilityState === "visible") loadHead();
+  if (reading(paused)) keep();
+  else if (performance.now() >= restUntil) {
+    const moved = misplaced();
+    if (changes.size || pending.size || moved.length || feed.querySelector(".is-kept")) rebuild(moved);
+    if (overdue) reload();
+  } else setTimeout(work, restUntil - performance.now());
+  pill();
 }
 
-// Build a new section with every row in its place, and replace the old one.
+function keep() {
+  const pairs = [...changes.values()].map((row) => [document.getElementById(row.id), row]).filter(([old]) => old);
+  keepInPlace(pairs);
+  changes.clear();
+}
+
 function rebuild(moved) {
-  if (feed.querySelector("[data-empty]") && pending.size) feed.querySelector("[data-empty]").remove();
-  const made = feed.cloneNode(true);
-  made.querySelectorAll(".is-kept").forEach(loosen);
-  made.querySelectorAll(".lm-row.is-new").forEach((row) => row.classList.remove("is-new"));
-  for (const old of moved) {
-    const row = made.querySelector(`#row-${old.dataset.id}`);
-    row.remove();
-    if (belongs(row) && !faded(row)) place(made, row);
-  }
-  for (const row of pending.values()) {
-    row.classList.add("is-new");
+  const fresh = [];
+  const put = (row) => {
     personalise(row);
-    place(made, row);
+    place(feed, row);
+    if (row.parentNode) fresh.push(row);
+  };
+  restUntil = timed(() => freshly(feed, () => {
+    feed.querySelectorAll(".is-kept").forEach(loosen);
+    for (const row of feed.querySelectorAll(".lm-row.is-new")) row.classList.remove("is-new");
+    for (const [id, row] of changes) {
+      feed.querySelector(`#row-${id}`)?.remove();
+      if (belongs(row)) put(row);
+    }
+    for (const row of moved) {
+      if (changes.has(row.dataset.id)) continue;
+      row.remove();
+      if (belongs(row)) place(feed, row);
+    }
+    for (const { row } of pending.values()) {
+      if (row) row.classList.add("is-new");
+      if (row) put(row);
+      else overdue = true;
+    }
+    changes.clear();
+    pending.clear();
+    trim(feed);
+    tidy();
+  }));
+  for (const row of fresh) window.htmx.process(row);
+  moreLinks();
+}
+
+// A section without rows is hidden; a page without any is told by the server, which knows which kind of empty it is.
+function tidy() {
+  for (const one of feed.querySelectorAll(".lm-part")) {
+    one.hidden = !one.querySelector(".lm-row");
+    overdue ||= one.hidden && Boolean(one.dataset.following);
   }
-  pending.clear();
-  for (const part of made.querySelectorAll(".lm-part")) part.hidden = !part.querySelector(".lm-row");
-  put(made);
-  if (!made.querySelector(".lm-row")) reload(); // which kind of empty it is now, the server knows
+  const rowsLeft = feed.querySelector('.lm-part:not([data-group="snoozed"]) .lm-row') || feed.dataset.tab === "snoozed";
+  const empty = feed.querySelector("[data-empty]");
+  if (rowsLeft && empty) empty.remove();
+  overdue ||= !rowsLeft && !empty;
 }
 
-function place(section, row) {
-  const list = section.querySelector(`.lm-part[data-group="${row.dataset.group}"] .lm-rows`);
-  if (!list) return;
-  const after = [...list.children].find((other) => Number(other.dataset.rank) > Number(row.dataset.rank));
-  list.insertBefore(row, after ?? null);
-}
-
-function put(section) {
-  feed.replaceWith(section);
-  feed = section;
-  window.htmx.process(section);
-  showCounts();
+// The links at the ends of groups that are not shown whole.
+function moreLinks() {
+  const here = counts.groups();
+  for (const link of feed.querySelectorAll("[data-more]")) {
+    const one = link.closest(".lm-part");
+    const { group } = one.dataset;
+    const n = Math.max(1, here[group] - one.querySelector(".lm-rows").childElementCount);
+    const text = fill(words.show_more, { n });
+    if (link.textContent !== text) link.textContent = text;
+    link.parentElement.hidden = !one.dataset.following;
+    const address = new URL(location.href);
+    address.searchParams.set("tab", group);
+    address.searchParams.set("cursor", one.dataset.following);
+    if (one.dataset.following && link.href !== address.href) link.href = address.href;
+  }
 }
 
 // --- loading --------------------------------------------------------------------------------------------------------
-
-async function part(name) {
-  const address = new URL(location.href);
-  address.searchParams.set("partial", name);
-  const answer = await fetch(address, { headers: { Accept: "text/html" }, redirect: "manual" });
-  if (!answer.ok) throw new Error(String(answer.status));
-  return new DOMParser().parseFromString(await answer.text(), "text/html").body;
-}
 
 // The list as the database has it now. While somebody reads, rows change in place and the rest waits.
 let wanted = false;
@@ -244,46 +253,66 @@ async function load() {
   wanted = overdue = false;
   spacing = performance.now() - notBefore > CALM ? PAUSE : Math.min(2 * spacing, LONGEST_PAUSE);
   notBefore = performance.now() + spacing;
+  const since = journal(true).length;
   try {
-    merge(believe(document.importNode((await part("feed")).querySelector("#feed"), true)));
-    if (headDue > 2000) headDue = 2000;
+    const most = Math.max(...[...feed.querySelectorAll(".lm-rows")].map((list) => list.childElementCount), 50);
+    const body = await part({ partial: "feed", limit: most });
+    merge(believe(document.importNode(body.querySelector("#feed"), true)), frames.slice(since));
   } catch {
     wanted = true; // the database or the way to it is away; the banner says so
     notBefore = Math.max(notBefore, performance.now() + 3000 + Math.random() * 3000);
   }
+  journal(false);
   busy = false;
   if (wanted) reload();
 }
 
-function merge(fresh) {
+function merge(fresh, came) {
+  const heard = sums;
   personalise(fresh);
-  if (!reading(paused)) {
+  for (const list of fresh.querySelectorAll(".lm-part")) {
+    list.dataset.most = partOf(feed, list.dataset.group)?.dataset.most ?? "";
+    if (list.matches("details")) list.open = partOf(feed, list.dataset.group)?.open ?? list.open;
+  }
+  if (reading(paused)) mergeUnderReader(fresh);
+  else {
     known = new Map();
     pending = new Map();
+    changes = new Map();
     const cursor = feed.querySelector(".lm-row.is-cursor")?.id;
     feed.replaceWith(fresh);
     take(fresh);
     if (cursor) fresh.querySelector(`#${cursor}`)?.classList.add("is-cursor");
     window.htmx.process(fresh);
-    showCounts();
-    return;
   }
-  const current = feed;
+  for (const frame of came) replay(frame);
+  if (!same(sums, heard)) counts.setAll(JSON.parse(fresh.dataset.counts));
+  counts.show();
+  moreLinks();
+  if (came.length) work();
+}
+
+// What came while the list was on its way goes on from where the list stands; what is older is in it already.
+function replay({ rows: changed, orgs }) {
+  for (const [org, { prev, checksum }] of Object.entries(orgs)) {
+    if ((sums[org] ?? "0:0") !== prev) continue;
+    sums[org] = checksum;
+    for (const row of changed) if (row.org === org) inbox.set(row.id, row.html);
+  }
+}
+
+function mergeUnderReader(fresh) {
   const there = new Set([...fresh.querySelectorAll(".lm-row")].map((row) => row.dataset.id));
-  for (const row of fresh.querySelectorAll(".lm-row")) {
-    const shown = current.querySelector(`#row-${row.dataset.id}`);
-    if (shown && Number(row.dataset.version) >= Number(shown.dataset.version)) replace(shown, row);
-    else if (!shown) pending.set(row.dataset.id, row);
-  }
+  const gone = [...feed.querySelectorAll(".lm-row")].some(
+    (row) => !there.has(row.dataset.id) && inReach(fresh, row),
+  );
+  add(fresh.querySelectorAll(".lm-row"));
+  keep();
   for (const id of pending.keys()) if (!there.has(id)) pending.delete(id);
-  const gone = [...current.querySelectorAll(".lm-row")].some((row) => !there.has(row.dataset.id));
   const { dataset } = fresh;
-  Object.assign(current.dataset, { waiting: dataset.waiting, onIt: dataset.onIt, resolved: dataset.resolved });
-  Object.assign(current.dataset, { totalWaiting: dataset.totalWaiting, checksums: dataset.checksums, now: dataset.now });
-  take(current);
-  for (const row of pending.values()) remember(row);
+  Object.assign(feed.dataset, { shown: dataset.shown, checksums: dataset.checksums, now: dataset.now });
+  take(feed);
   overdue ||= gone;
-  showCounts();
   pill();
 }
 
@@ -292,7 +321,7 @@ async function loadHead() {
   headDue = HEAD_EVERY * (0.8 + Math.random() * 0.4);
   let fresh;
   try {
-    fresh = document.importNode(await part("head"), true);
+    fresh = document.importNode(await part({ partial: "head" }), true);
   } catch {
     return; // the next one will do
   }
@@ -300,18 +329,17 @@ async function loadHead() {
   const made = head.cloneNode(false);
   made.append(...fresh.childNodes);
   personalise(made);
-  const { waiting: stored, stored: at } = made.querySelector("[data-waiting]").dataset;
-  if (same(JSON.parse(at), sums)) waiting = Number(stored);
-  else headDue = 3000; // it knows of changes that are still on their way here, or the other way round
+  made.querySelector("[data-headline]").textContent = head.querySelector("[data-headline]").textContent;
+  made.querySelector(".lm-figures").replaceWith(head.querySelector(".lm-figures").cloneNode(true));
   head.replaceWith(made);
-  showCounts();
+  counts.show();
 }
 
 // --- what is said about it --------------------------------------------------------------------------------------------
 
 function pill() {
   const button = feed.querySelector("[data-show-new]");
-  const critical = [...pending.values()].filter((row) => row.dataset.severity === "critical").length;
+  const critical = [...pending.values()].filter((one) => one.critical).length;
   button.hidden = pending.size === 0;
   if (pending.size) {
     const text = fill(critical ? words.new_critical : words.new, { n: pending.size, k: critical });
@@ -325,37 +353,6 @@ function pill() {
     const text = pending.size ? fill(some, { n: pending.size, k: critical }) : words.paused_none;
     banner.querySelector("[data-said]").textContent = text;
   }
-}
-
-function set(element, text) {
-  if (element && element.textContent !== String(text)) element.textContent = text;
-}
-
-// A badge grows with its number; a fresh one has not moved.
-function renew(badge) {
-  if (badge.textContent === String(waiting)) return;
-  const made = badge.cloneNode(false);
-  made.textContent = waiting;
-  made.hidden = waiting === 0;
-  made.setAttribute("aria-label", fill(words.need, { n: waiting }));
-  badge.replaceWith(made);
-}
-
-function showCounts() {
-  const all = GROUPS.reduce((sum, group) => sum + counts[group], 0);
-  for (const tab of document.querySelectorAll("[data-tab] > .lm-num")) {
-    const name = tab.parentElement.dataset.tab;
-    set(tab, name === "all" ? all : counts[name]);
-    if (name === "waiting") tab.classList.toggle("is-hot", counts.waiting > 0);
-  }
-  for (const group of GROUPS) {
-    const said = feed.querySelector(`.lm-part[data-group="${group}"] [data-group-count]`);
-    set(said, fill(words.alerts, { n: counts[group] }));
-  }
-  for (const badge of document.querySelectorAll("[data-waiting-count]")) renew(badge);
-  const headline = waiting === 0 ? words.nobody : fill(words.need, { n: waiting });
-  set(document.querySelector("[data-headline]"), headline);
-  document.title = waiting ? `(${waiting}) ${fill(words.title, { n: waiting })}` : words.title_none;
 }
 
 // --- what people do -----------------------------------------------------------------------------------------------------
@@ -382,6 +379,7 @@ function pause(on) {
 
 // The answer to an act is the fresh row; so is that of a conflict.
 function acted(xhr) {
-  const row = [200, 409].includes(xhr.status) && parse(xhr.responseText);
-  if (row) upsert(row);
+  if (![200, 409].includes(xhr.status)) return;
+  add(parse(xhr.responseText));
+  settle();
 }

@@ -2,20 +2,28 @@
 
 const typing = (target) => target.closest("input, select, textarea, [contenteditable], dialog");
 
-function rows() {
-  return [...document.querySelectorAll("#feed .lm-row")].filter((row) => row.offsetParent !== null);
-}
-
 function cursor() {
   return document.querySelector("#feed .lm-row.is-cursor");
 }
 
+// The lists that show their rows.
+function lists() {
+  return [...document.querySelectorAll("#feed .lm-part:not([hidden], details:not([open])) .lm-rows")];
+}
+
+const edge = (list, step) => (step > 0 ? list?.firstElementChild : list?.lastElementChild);
+
+function beside(row, step) {
+  const near = step > 0 ? row.nextElementSibling : row.previousElementSibling;
+  const all = lists();
+  return near ?? edge(all[all.indexOf(row.parentElement) + step], step);
+}
+
 function move(step) {
-  const all = rows();
-  if (!all.length) return;
-  const at = all.indexOf(cursor());
-  const next = all[at < 0 ? 0 : Math.min(all.length - 1, Math.max(0, at + step))];
-  cursor()?.classList.remove("is-cursor");
+  const from = cursor();
+  const next = from ? beside(from, step) : edge(lists()[0], 1);
+  if (!next) return;
+  from?.classList.remove("is-cursor");
   next.classList.add("is-cursor");
   next.querySelector("[data-key=open]").focus({ preventScroll: true });
   next.scrollIntoView({ block: "nearest" });

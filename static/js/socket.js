@@ -3,9 +3,9 @@
 import { look } from "./session.js";
 import { clock, fill, now, span, words } from "./words.js";
 
-const SILENCE = 30_000; // ms without a frame: stale
+const SILENCE = 10_000; // ms without a frame: stale; a beat comes every 4 s
 const FIRST_DELAY = 1_000;
-const LONGEST_DELAY = 30_000;
+const LONGEST_DELAY = 4_000; // so that the feed is back within 5 s of the server
 const SIGNED_OUT = 4401;
 const REFUSED_IN_HANDSHAKE = 1006;
 
@@ -78,7 +78,7 @@ export class Feed extends EventTarget {
 
   retry() {
     this.stale();
-    const wait = this.delay * (0.5 + Math.random());
+    const wait = this.delay * (0.5 + Math.random() / 2);
     this.retryAt = Date.now() + wait;
     this.delay = Math.min(this.delay * 2, LONGEST_DELAY);
   }
@@ -88,7 +88,7 @@ export class Feed extends EventTarget {
     this.show();
   }
 
-  // Once a second: silence for 30 s is as good as a closed socket; a socket that does not open is given up.
+  // Once a second: silence for 10 s is as good as a closed socket; a socket that does not open is given up.
   watch() {
     if (this.socket && Date.now() - Math.max(this.heard, this.tried) > SILENCE) {
       const dead = this.socket;

@@ -216,6 +216,8 @@ def change_title(change: Transition, alert: Alert) -> str:
             return format_html(_("{person} gave it to {to}"), person=person(who, start=True), to=bdi(named))
         case "released":
             return whose(who, _("{name} released it: it is open again"), _("You released it: it is open again"))
+        case "snoozed" if "until" in detail and detail["until"] is None:
+            return whose(who, _("{name} ended the snooze"), _("You ended the snooze"))
         case "snoozed":
             until = datetime.fromisoformat(detail["until"]) if detail.get("until") else change.at
             time = clock(until, alert.org.zone)

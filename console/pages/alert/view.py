@@ -192,7 +192,7 @@ def _verdict(request: HttpRequest, alert_id: UUID, me: User) -> str:
     return _("Thank you: your verdict is kept.")
 
 
-UNDONE = ("acknowledge", "take", "assign", "snooze", "resolve")  # those whose answer offers an undo
+UNDONE = ("acknowledge", "take", "assign", "snooze", "wake", "resolve")  # those whose answer offers an undo
 ACTS: dict[str, PageAct] = {
     "acknowledge": _plainly(actions.acknowledge, gettext_lazy("You have seen “{room}”.")),
     "take": _plainly(actions.take, gettext_lazy("You took “{room}”.")),
@@ -200,6 +200,7 @@ ACTS: dict[str, PageAct] = {
     "resolve": _plainly(actions.resolve, gettext_lazy("You resolved “{room}”.")),
     "reopen": _plainly(actions.reopen, gettext_lazy("“{room}” is open again.")),
     "undo": _plainly(actions.undo, gettext_lazy("“{room}” is as it was before.")),
+    "wake": _plainly(actions.wake, gettext_lazy("“{room}” is awake again.")),
     "assign": _assign,
     "snooze": _snooze,
     "verdict": _verdict,

@@ -2,31 +2,33 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import Case, Count, F, IntegerField, Min, Q, QuerySet, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Min, Q, QuerySet
 from django.http import QueryDict
 
-from alerts.models import Alert
+from alerts.models import Alert, needing_human
+from console.live.counts import FADES_AFTER
 from console.live.filters import folded, passing
-from console.live.rows import for_rows
+from console.live.rows import OPEN_RANK, for_rows
 from console.text.sentences import severity_name
 from orgs.identifiers import spelled
 from orgs.incoming import bounded_number
 from orgs.models import Org, Severity, User
-from orgs.paging import Order, cut_page
+from orgs.paging import ListPage, Order, Place, cut_page
 from orgs.signals import SIGNALS, signal_name
 
-GROUP_LIMIT = 50  # rows of a group on a page; "show more" doubles it
-GROUP_LIMIT_MOST = 400
+GROUP_LIMIT = 50  # rows of a group on a page; the script fetches the next ones as one scrolls
+GROUP_LIMIT_MOST = 50
+SCROLLED_MOST = 400  # rows of a group that the script may hold, and ask for anew
 PAGE = 50  # resolved alerts on a page
-FADES_AFTER = timedelta(minutes=15)  # resolved rows stay on the board that long
-TABS = ("all", "waiting", "on-it", "resolved")
+OPEN_GROUPS = ("waiting", "on-it", "snoozed")
+TABS = ("all", *OPEN_GROUPS, "resolved")
+WORST_FIRST = Order((("rank", int), ("pk", UUID)))  # the severest, of those the longest wait
 NEWEST_END = Order((("resolved_at", datetime), ("pk", UUID)), descending=True)
 ON_IT = (Alert.State.ACKNOWLEDGED, Alert.State.INTERVENED)
 
@@ -59,6 +61,7 @@ class BoardFilters:
 
 def board_filters(query: QueryDict) -> BoardFilters:
     """The filters of a request."""
+    most = SCROLLED_MOST if query.get("partial") else GROUP_LIMIT_MOST
     tab, severity, signal = query.get("tab", ""), query.get("severity", ""), query.get("signal", "")
     return BoardFilters(
         tab=tab if tab in TABS else "all",
@@ -68,7 +71,7 @@ def board_filters(query: QueryDict) -> BoardFilters:
         org=spelled(_text(query, "org")),
         mine=query.get("mine") == "1",
         q=_text(query, "q"),
-        limit=bounded_number(query.get("limit", ""), GROUP_LIMIT, GROUP_LIMIT_MOST),
+        limit=bounded_number(query.get("limit", ""), GROUP_LIMIT, most),
         cursor=_text(query, "cursor"),
     )
 
@@ -106,77 +109,83 @@ class BoardCounts:
 
     waiting: int = 0
     on_it: int = 0
+    snoozed: int = 0
     resolved: int = 0  # in the last 15 min
     customers: int = 0
     longest_since: datetime | None = None
 
     @property
     def all(self) -> int:
-        return self.waiting + self.on_it + self.resolved
+        return self.waiting + self.on_it + self.snoozed + self.resolved
+
+    def of(self, group: str) -> int:
+        return int(getattr(self, group.replace("-", "_")))
 
 
 def count_board(alerts: QuerySet[Alert], now: datetime) -> BoardCounts:
     """One query over what is open or has just been resolved."""
     is_open = ~Q(state=Alert.State.RESOLVED)
-    untaken = Q(state=Alert.State.OPEN)
-    waits = is_open & Q(customer_waiting_since__isnull=False) & ~Q(state=Alert.State.INTERVENED)
-    faded_soon = _just_resolved(now)
-    row = alerts.filter(is_open | faded_soon).aggregate(
-        waiting=Count("pk", filter=untaken),
-        on_it=Count("pk", filter=Q(state__in=ON_IT)),
-        resolved=Count("pk", filter=faded_soon),
+    groups = in_groups(now)
+    waits = is_open & Q(customer_waiting_since__isnull=False) & ~Q(state=Alert.State.INTERVENED) & ~groups["snoozed"]
+    row = alerts.filter(is_open | groups["resolved"]).aggregate(
+        **{name.replace("-", "_"): Count("pk", filter=where) for name, where in groups.items()},
         customers=Count("pk", filter=waits),
         longest_since=Min("customer_waiting_since", filter=waits),
     )
     return BoardCounts(**row)
 
 
+def in_groups(now: datetime) -> dict[str, Q]:
+    """Which alerts stand in which group of the board."""
+    return {
+        "waiting": needing_human(now),
+        "on-it": Q(state__in=ON_IT),
+        "snoozed": Q(state=Alert.State.OPEN, snoozed_until__gt=now),
+        "resolved": Q(state=Alert.State.RESOLVED, resolved_at__gt=now - FADES_AFTER),
+    }
+
+
 @dataclass(frozen=True)
 class BoardGroup:
-    """The rows of one group, in order; `more` are left out."""
+    """The rows of one group, in order; `more` are left out, and stand at the cursor `following`."""
 
     name: str
     alerts: list[Alert] = field(default_factory=list)
     total: int = 0
+    following: str = ""
 
     @property
     def more(self) -> int:
         return max(0, self.total - len(self.alerts))
 
 
-def open_group(name: str, alerts: QuerySet[Alert], total: int, limit: int) -> BoardGroup:
-    """Waiting or on-it: the severest first, of those the longest wait."""
-    states = [Alert.State.OPEN] if name == "waiting" else ON_IT
-    severity = Case(
-        When(severity="critical", then=Value(0)),
-        When(severity="warning", then=Value(1)),
-        default=Value(2),
-        output_field=IntegerField(),
-    )
-    since = Coalesce(F("customer_waiting_since"), F("first_failure_at"))
-    order = (severity, since, "pk")
+def open_group(name: str, alerts: QuerySet[Alert], total: int, filters: BoardFilters, now: datetime) -> BoardGroup:
+    """Waiting, on-it or snoozed: a page of it, the severest first, of those the longest wait."""
     if not total:
         return BoardGroup(name)
-    # Narrow rows are sorted, then the few that are shown are read whole: 2,000 open alerts stay fast.
-    ids = list(alerts.filter(state__in=states).order_by(*order).values_list("pk", flat=True)[:limit])
-    return BoardGroup(name, list(for_rows(Alert.objects.filter(pk__in=ids)).order_by(*order)), total)
+    rows = alerts.filter(in_groups(now)[name]).annotate(rank=OPEN_RANK)
+    found = cut_page(WORST_FIRST, WORST_FIRST.place(filters.cursor), filters.limit, partial(_narrow, rows))
+    return BoardGroup(name, found.rows, total, found.next)
+
+
+def _narrow(rows: QuerySet[Alert], place: Place | None, limit: int) -> list[Alert]:
+    """Narrow rows are sorted, then the few that are shown are read whole: 2,000 open alerts stay fast."""
+    ids = [alert.pk for alert in WORST_FIRST.fetch(rows.only("pk"), place, limit)]
+    whole = for_rows(Alert.objects.filter(pk__in=ids)).annotate(rank=OPEN_RANK)
+    return sorted(whole, key=lambda alert: ids.index(alert.pk))
 
 
 def just_resolved(alerts: QuerySet[Alert], total: int, limit: int, now: datetime) -> BoardGroup:
     """What was resolved in the last 15 min, newest first."""
-    rows = for_rows(alerts.filter(_just_resolved(now))).order_by(*NEWEST_END.names())
+    rows = for_rows(alerts.filter(in_groups(now)["resolved"])).order_by(*NEWEST_END.names())
     return BoardGroup("resolved", list(rows[:limit]) if total else [], total)
 
 
-def _just_resolved(now: datetime) -> Q:
-    return Q(state=Alert.State.RESOLVED, resolved_at__gt=now - FADES_AFTER)
-
-
-def resolved_page(alerts: QuerySet[Alert], cursor: str) -> tuple[BoardGroup, str]:
-    """A page of everything resolved, newest first, and the cursor of the next page ("" at the end)."""
+def resolved_page(alerts: QuerySet[Alert], cursor: str) -> BoardGroup:
+    """A page of everything resolved, newest first."""
     rows = for_rows(alerts.filter(state=Alert.State.RESOLVED))
-    found = cut_page(NEWEST_END, NEWEST_END.place(cursor), PAGE, partial(NEWEST_END.fetch, rows))
-    return BoardGroup("resolved", found.rows, len(found.rows)), found.next
+    found: ListPage[Alert] = cut_page(NEWEST_END, NEWEST_END.place(cursor), PAGE, partial(NEWEST_END.fetch, rows))
+    return BoardGroup("resolved", found.rows, len(found.rows), found.next)
 
 
 def hidden(filters: BoardFilters, orgs: Sequence[Org]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The health strip: one tile per agent. Green never means "no data"."""
+"""The health strip: one tile per agent, in the colour of what is open now. Green never means "no data"."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +20,16 @@ DEGRADED_ABOVE = 3
 SHOWN = 12  # tiles; the worst first
 
 AgentState = Literal["degraded", "no_data", "healthy"]
+Tone = Literal["crit", "warn", "none", "ok"]
+WORST_FIRST: tuple[Tone, ...] = ("crit", "warn", "none", "ok")
 
 
 @dataclass(frozen=True)
 class Tile:
-    """An agent's state. `now_per_hour` and `usual_per_hour` are failure events per hour; `n`: events behind usual."""
+    """An agent's state. `now_per_hour` and `usual_per_hour` are failure events per hour; `n`: events behind usual.
+
+    `state` compares with the usual; `critical` and `warning` count what is open now and not snoozed.
+    """
 
     agent: Agent
     state: AgentState
@@ -35,6 +40,22 @@ class Tile:
     last_event_at: datetime | None
     heard_at: datetime | None
     blind: bool  # its source has sent nothing lately
+    critical: int = 0
+    warning: int = 0
+
+    @property
+    def tone(self) -> Tone:
+        """Its colour: first what is open now, then what is unusual; a baseline that is unknown is no colour."""
+        if self.critical:
+            return "crit"
+        if self.warning or self.state == "degraded":
+            return "warn"
+        return "ok" if self.state == "healthy" else "none"
+
+    @property
+    def silent(self) -> bool:
+        """Nothing is known of it: its source has sent nothing lately, and nothing of before is left."""
+        return self.blind and not self.now_per_hour and not self.open_alerts
 
 
 def judge_agent(now_per_hour: int, n: int, heard: bool) -> AgentState:
@@ -53,7 +74,7 @@ def tiles(org_ids: OrgIds, now: datetime) -> list[Tile]:
 
     Three queries, each per agent by index; run it inside a scope.
     """
-    agents = list(_agents(org_ids))
+    agents = list(_agents(org_ids, now))
     heard = {
         (row.org_id, row.source_id): row.at
         for row in SourceHeard.objects.filter(org__in={agent.org_id for agent in agents})
@@ -78,28 +99,32 @@ def tiles(org_ids: OrgIds, now: datetime) -> list[Tile]:
                 last_event_at=agent.last_event_at,
                 heard_at=heard_at,
                 blind=not is_heard,
+                critical=agent.critical,
+                warning=agent.warning,
             )
         )
-    worst_first = ("degraded", "no_data", "healthy")
-    return sorted(found, key=lambda tile: (worst_first.index(tile.state), -tile.open_alerts, tile.agent.name))
+    return sorted(found, key=lambda tile: (WORST_FIRST.index(tile.tone), -tile.open_alerts, tile.agent.name))
 
 
-def _agents(org_ids: OrgIds):  # type: ignore[no-untyped-def]
+def _agents(org_ids: OrgIds, now: datetime):  # type: ignore[no-untyped-def]
     """Agents in production, each with its newest event and its open alerts: index lookups per agent."""
     events = FailureEvent.objects.filter(agent=OuterRef("pk")).order_by("-received_at")
-    still_open = (
-        Alert.objects.filter(agent=OuterRef("pk"), org=OuterRef("org"))
-        .exclude(state=Alert.State.RESOLVED)
-        .order_by()
-        .values("agent")
-        .annotate(n=Count("pk"))
-        .values("n")
-    )
+    theirs = Alert.objects.filter(agent=OuterRef("pk"), org=OuterRef("org")).exclude(state=Alert.State.RESOLVED)
+    by_agent = theirs.order_by().values("agent")
+    urgent = ~Q(snoozed_until__gt=now)
+    figures = {
+        "open_alerts": Count("pk"),
+        "critical": Count("pk", filter=urgent & Q(severity="critical")),
+        "warning": Count("pk", filter=urgent & Q(severity="warning")),
+    }
     agents = Agent.objects.filter(production=True).select_related("org")
     return of_orgs(agents, org_ids).annotate(
         last_event_at=Subquery(events.values("received_at")[:1], output_field=DateTimeField()),
         last_source=Subquery(events.values("source")[:1], output_field=IntegerField()),
-        open_alerts=Coalesce(Subquery(still_open, output_field=IntegerField()), 0),
+        **{
+            name: Coalesce(Subquery(by_agent.annotate(n=figure).values("n"), output_field=IntegerField()), 0)
+            for name, figure in figures.items()
+        },
     )
 
 

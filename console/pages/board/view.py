@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 
 from alerts.figures import Period, time_to_intervene
 from alerts.models import Alert
-from console.live.hub import checksums, stored_checksums
+from console.live.hub import feed_state
 from console.live.rows import views
 from console.pages.access import signed_in_user
 from console.pages.board import query, strip
@@ -30,35 +30,45 @@ PARTIALS = {"feed": "pages/board/_feed.html", "head": "pages/board/_head.html"}
 
 @login_required
 def board(request: HttpRequest) -> HttpResponse:
-    """`/`: headline, health strip, failure feed. `?partial=feed|head` answers that part alone."""
+    """`/`: headline, health strip, failure feed. `?partial=feed|head` answers that part alone; `?partial=counts` the
+    figures of the tabs under the filters, as JSON.
+    """
     filters = query.board_filters(request.GET)
     now = clock.now()
     partial = request.GET.get("partial", "")
+    if partial == "counts":
+        counts = query.count_board(query.matching_alerts(filters, signed_in_user(request)), now)
+        return JsonResponse(_figures(counts), headers={"Cache-Control": "no-store"})
     orgs = orgs_of(request.org_ids)  # type: ignore[attr-defined]
+    # The sums are read before the rows: a change in between makes the browser load once more, never miss one.
+    sums, live = feed_state(OrgIds.of(org.pk for org in orgs))
     context: dict[str, Any] = {"filters": filters, "now": now, "orgs": orgs}
+    context |= {"checksums": json.dumps(sums), "figures": json.dumps(live)}
     with read_by(signed_in_user(request)):
-        context |= _feed(request, filters, now, orgs) if partial != "head" else {}
+        context |= _feed(request, filters, now, orgs, live) if partial != "head" else {}
         context |= _head(request, now, orgs) if partial != "feed" else {}
         response = render(request, PARTIALS.get(partial, "pages/board/board.html"), context)
     response["Cache-Control"] = "no-store"
     return response
 
 
-def _feed(request: HttpRequest, filters: BoardFilters, now: datetime, orgs: list[Org]) -> dict[str, Any]:
-    # The sums are read before the rows: a change in between makes the browser load once more, never miss one.
-    sums = checksums(OrgIds.of(org.pk for org in orgs))
+def _feed(
+    request: HttpRequest, filters: BoardFilters, now: datetime, orgs: list[Org], live: dict[str, Any]
+) -> dict[str, Any]:
     alerts = query.matching_alerts(filters, signed_in_user(request))
     counts = query.count_board(alerts, now)
     total = query.count_board(Alert.objects.all(), now) if filters.chosen() else counts
-    groups, following = _groups(filters, alerts, counts, now)
+    groups = _groups(filters, alerts, counts, now)
+    single = filters.tab != "all" and (filters.tab == "resolved" or filters.cursor)
     return {
         "counts": counts,
         "total": total,
+        "shown": json.dumps(_figures(counts)),
+        "mine": sum(figures["holders"].get(signed_in_user(request).sso_id, 0) for figures in live.values()),
         "groups": [(group, views(group.alerts, now), _group_title(group, filters.tab)) for group in groups],
-        "next_url": filters.url(cursor=following) if following else "",
+        "next_url": filters.url(cursor=groups[0].following) if single and groups[0].following else "",
         "first_url": filters.url(cursor="") if filters.cursor else "",
-        "more_urls": {group.name: filters.url(limit=filters.limit * 2) for group in groups if group.more},
-        "checksums": json.dumps(sums),
+        "more_urls": {group.name: _more_url(filters, group) for group in groups if group.more and not single},
         "asked": json.dumps(query.asked(filters, signed_in_user(request)), ensure_ascii=False),
         "empty": _empty(filters, groups, total, orgs, now),
         "clear_url": BoardFilters(tab=filters.tab).url(),
@@ -72,18 +82,24 @@ def _feed(request: HttpRequest, filters: BoardFilters, now: datetime, orgs: list
     }
 
 
-def _groups(filters: BoardFilters, alerts: Any, counts: BoardCounts, now: datetime) -> tuple[list[BoardGroup], str]:
+def _figures(counts: BoardCounts) -> dict[str, int]:
+    """How many rows each group has under the filters, for the script."""
+    return {name: counts.of(name) for name in (*query.OPEN_GROUPS, "resolved")}
+
+
+def _groups(filters: BoardFilters, alerts: Any, counts: BoardCounts, now: datetime) -> list[BoardGroup]:
     if filters.tab == "resolved":
-        group, following = query.resolved_page(alerts, filters.cursor)
-        return [group], following
-    groups = []
-    if filters.tab in ("all", "waiting"):
-        groups.append(query.open_group("waiting", alerts, counts.waiting, filters.limit))
-    if filters.tab in ("all", "on-it"):
-        groups.append(query.open_group("on-it", alerts, counts.on_it, filters.limit))
+        return [query.resolved_page(alerts, filters.cursor)]
+    wanted = query.OPEN_GROUPS if filters.tab == "all" else [filters.tab]
+    groups = [query.open_group(name, alerts, counts.of(name), filters, now) for name in wanted]
     if filters.tab == "all":
         groups.append(query.just_resolved(alerts, counts.resolved, filters.limit, now))
-    return groups, ""
+    return groups
+
+
+def _more_url(filters: BoardFilters, group: BoardGroup) -> str:
+    """Where the rest of a group stands: a page of its own."""
+    return filters.url(tab=group.name, cursor=group.following)
 
 
 def _group_title(group: BoardGroup, tab: str) -> tuple[str, str]:
@@ -93,14 +109,18 @@ def _group_title(group: BoardGroup, tab: str) -> tuple[str, str]:
             return _("Waiting for a human"), said
         case "on-it":
             return _("Somebody is on it"), said
+        case "snoozed":
+            return _("Snoozed"), said
     if tab == "resolved":
         return _("Resolved"), ""
     return _("Resolved in the last 15 min"), _("fades out by itself")
 
 
 def _tabs(filters: BoardFilters, counts: BoardCounts) -> list[dict[str, Any]]:
-    figures = {"all": counts.all, "waiting": counts.waiting, "on-it": counts.on_it, "resolved": counts.resolved}
+    figures = {"all": counts.all, **_figures(counts)}
     names = {"all": _("All"), "waiting": _("Waiting"), "on-it": _("On it"), "resolved": _("Resolved")}
+    if filters.tab == "snoozed":  # else it is a section below: there is no room for five on a phone
+        names["snoozed"] = _("Snoozed")
     return [
         {
             "name": name,
@@ -110,7 +130,7 @@ def _tabs(filters: BoardFilters, counts: BoardCounts) -> list[dict[str, Any]]:
             "current": name == filters.tab,
             "hot": name == "waiting" and figures[name] > 0,
         }
-        for name in query.TABS
+        for name in names
     ]
 
 
@@ -118,7 +138,7 @@ def _empty(
     filters: BoardFilters, groups: list[BoardGroup], total: BoardCounts, orgs: list[Org], now: datetime
 ) -> dict[str, Any]:
     """Why the list is empty: one of three kinds; {} if it is not."""
-    if any(group.alerts for group in groups):
+    if any(group.alerts for group in groups if group.name != "snoozed" or filters.tab == "snoozed"):
         return {}
     if filters.chosen():
         return {"kind": "filtered", "hidden": total.all, "waiting": total.waiting}
@@ -142,9 +162,8 @@ def _head(request: HttpRequest, now: datetime, orgs: list[Org]) -> dict[str, Any
     tiles = strip.tiles(request.org_ids, now)  # type: ignore[attr-defined]
     return {
         "total": query.count_board(Alert.objects.all(), now),
-        "stored": json.dumps(stored_checksums(request.org_ids)),  # type: ignore[attr-defined]
         "tiles": tiles[: strip.SHOWN],
-        "healthy": sum(tile.state == "healthy" for tile in tiles),
+        "healthy": sum(tile.tone == "ok" for tile in tiles),
         "more_tiles": max(0, len(tiles) - strip.SHOWN),
         "intervention": time_to_intervene(orgs, Period(midnight, midnight + timedelta(days=1)), now),
         "severities": Severity.choices,

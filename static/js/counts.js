@@ -1,0 +1,158 @@
+// Every figure of the page is read from one object: what the feed last said of each org (console/live/counts.py).
+//
+// Only the tabs and sections under a filter need the server to count; it is asked at most once in 2 s, while visible.
+
+import { batched } from "./batched.js";
+import { badge } from "./favicon.js";
+import { fill, me, personalise, words } from "./words.js";
+
+const ASK_EVERY = 2000; // ms
+
+let orgs = {}; // org -> {open, waiting, snoozed, resolved, severity, holders, customers, longest}
+let asked = {}; // the filters of the page
+let shown = {}; // group -> rows under these filters, as the server last counted them
+
+// Take what the feed says. Whoever wants to know of a change listens to `lm:counts` on the document.
+export function follow(feed) {
+  for (const all of ["hello", "beat"]) feed.addEventListener(all, ({ detail }) => setAll(detail.counts));
+  feed.addEventListener("rows", ({ detail }) => setSome(detail.counts));
+  document.addEventListener("visibilitychange", () => stale && ask());
+}
+
+export function setAll(fresh) {
+  const before = JSON.stringify(orgs);
+  orgs = fresh;
+  if (JSON.stringify(orgs) !== before) changed();
+}
+
+function setSome(fresh) {
+  orgs = { ...orgs, ...fresh };
+  changed();
+}
+
+// The filters of a list, and how many rows each group has under them.
+export function setFilters(filters, groups) {
+  asked = filters;
+  shown = groups;
+  show();
+}
+
+function changed() {
+  if (!told()) ask();
+  show();
+}
+
+// Whether the orgs' own counts tell what the filters leave.
+function told() {
+  return Object.keys(asked).every((name) => name === "org");
+}
+
+// The sums over these orgs, by default all that this person sees.
+export function total(names = Object.keys(orgs)) {
+  const sum = { open: 0, waiting: 0, snoozed: 0, resolved: 0, customers: 0, mine: 0, longest: null, severity: {} };
+  for (const name of names) {
+    const one = orgs[name];
+    if (!one) continue;
+    for (const figure of ["open", "waiting", "snoozed", "resolved", "customers"]) sum[figure] += one[figure];
+    for (const [severity, n] of Object.entries(one.severity)) sum.severity[severity] = (sum.severity[severity] ?? 0) + n;
+    sum.mine += one.holders[me] ?? 0;
+    if (one.longest && (!sum.longest || Date.parse(one.longest) < Date.parse(sum.longest))) sum.longest = one.longest;
+  }
+  sum["on-it"] = sum.open - sum.waiting - sum.snoozed;
+  return sum;
+}
+
+// How many rows each group of the list has, shown or not.
+export function groups() {
+  return told() ? total(asked.org ? [asked.org] : undefined) : shown;
+}
+
+// --- asking the server -----------------------------------------------------------------------------------------------
+
+let stale = false; // something has changed since it was asked
+let busy = false;
+let askedAt = -Infinity;
+
+function ask() {
+  stale = true;
+  if (busy || document.hidden) return;
+  busy = true;
+  setTimeout(count, Math.max(0, askedAt + ASK_EVERY - performance.now()));
+}
+
+async function count() {
+  stale = false;
+  askedAt = performance.now();
+  const address = new URL(location.href);
+  address.searchParams.set("partial", "counts");
+  const filters = asked;
+  try {
+    const answer = await fetch(address, { headers: { Accept: "application/json" }, redirect: "manual" });
+    if (!answer.ok) throw new Error(String(answer.status));
+    const fresh = await answer.json();
+    if (filters === asked) shown = fresh;
+  } catch {
+    stale = true;
+  }
+  busy = false;
+  if (stale) ask();
+  show();
+}
+
+// --- what is said ------------------------------------------------------------------------------------------------------
+
+export const show = batched(() => {
+  const here = groups();
+  const all = total();
+  const listed = here.waiting + here["on-it"] + here.snoozed + here.resolved;
+  for (const figure of document.querySelectorAll("[data-count]")) {
+    const { count: name } = figure.dataset;
+    set(figure, name === "mine" ? all.mine : name === "all" ? listed : here[name]);
+    if (name === "waiting") figure.classList.toggle("is-hot", here.waiting > 0);
+  }
+  for (const said of document.querySelectorAll("[data-counted]")) {
+    set(said, fill(words.alerts, { n: here[said.dataset.counted] }));
+  }
+  for (const one of document.querySelectorAll("[data-waiting-count]")) renew(one, all.waiting);
+  set(document.querySelector("[data-headline]"), all.waiting === 0 ? words.nobody : fill(words.need, { n: all.waiting }));
+  figures(all);
+  badge(all.waiting);
+  if (document.querySelector("[data-headline]")) {
+    document.title = all.waiting ? `(${all.waiting}) ${fill(words.title, { n: all.waiting })}` : words.title_none;
+  }
+  document.dispatchEvent(new CustomEvent("lm:counts", { detail: all }));
+});
+
+function set(element, text) {
+  if (element && element.textContent !== String(text)) element.textContent = text;
+}
+
+// A badge grows with its number; a fresh one has not moved.
+function renew(one, waiting) {
+  if (one.textContent === String(waiting)) return;
+  const made = one.cloneNode(false);
+  made.textContent = waiting;
+  made.hidden = waiting === 0;
+  made.setAttribute("aria-label", fill(words.need, { n: waiting }));
+  one.replaceWith(made);
+}
+
+// The line under the headline; one that says something else is put in anew, so that nothing in it moves.
+function figures(all) {
+  const line = document.querySelector(".lm-figures");
+  if (!line) return;
+  const made = line.cloneNode(true);
+  const customers = made.querySelector("[data-figure=customers]");
+  set(customers.querySelector("[data-said]"), all.customers ? fill(words.customers, { n: all.customers }) : words.no_customer);
+  customers.querySelector("b").hidden = !all.customers;
+  const time = customers.querySelector("time");
+  time.toggleAttribute("data-tick", all.longest !== null);
+  if (all.longest !== time.getAttribute("datetime")) time.removeAttribute("title");
+  if (all.longest) time.dateTime = all.longest;
+  else time.removeAttribute("datetime");
+  const held = made.querySelector("[data-figure=held]");
+  held.hidden = all["on-it"] === 0;
+  set(held, fill(words.held, { n: all["on-it"] }));
+  personalise(made);
+  if (!made.isEqualNode(line)) line.replaceWith(made);
+}
