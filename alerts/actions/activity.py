@@ -147,6 +147,7 @@ def _human(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) 
     """A human wrote, or was assigned: they hold the room, and the alarm stops without a button."""
     if room.settled_at is not None and activity.at < room.settled_at:
         return
+    waited_since = alert and alert.customer_waiting_since
     hear_moment(book, room, of_activity(activity))
     if alert is None:
         return
@@ -157,7 +158,7 @@ def _human(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) 
     if alert.state != Alert.State.INTERVENED:
         alert.state = Alert.State.INTERVENED
         alert.acknowledge_expires_at = None
-        alert.intervened_at, alert.intervened_by = activity.at, activity.actor
+        alert.intervened_at, alert.intervened_by, alert.waited_since = activity.at, activity.actor, waited_since
         book.record(alert, "intervened", at=activity.at, actor=activity.actor, detail=_detail(activity))
 
 

@@ -73,7 +73,7 @@ def _work(book: Book, alert: Alert) -> None:
 def _expired(book: Book, alert: Alert, room: Room) -> None:
     """Whoever acknowledged it, or was assigned, did not come or write: it is open again, and people are told."""
     gone = alert.intervened_by if alert.state == Alert.State.INTERVENED else alert.acknowledged_by
-    detail = {"name": str(gone) if gone else ""}
+    detail = {"name": str(gone), "sso_id": gone.sso_id} if gone else {}
     if alert.state == Alert.State.INTERVENED:
         _leave(alert, room, book.now)
     alert.state = Alert.State.OPEN
