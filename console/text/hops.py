@@ -60,21 +60,18 @@ def after(start: datetime, end: datetime) -> str:
 def chain(push: Push, zone: str, now: datetime, entered_at: datetime | None = None, why: str = "") -> Chain:
     """The hop chain of one push; a test push ends with `opened`."""
     first = _pushed(push, zone, now)
+    delivered = _delivered(push, first, now)
     opened = _human(_("Opened"), push, push.opened_at, push.delivered_at, now)
-    hops = [first, _delivered(push, first, now), opened]
+    if entered_at is not None and opened.state != "done":  # nobody waits for it any more
+        delivered = Hop(delivered.name, "todo") if delivered.state == "wait" else delivered
+        opened = Hop(opened.name, "todo", _("came another way"))
+    hops = [first, delivered, opened]
     if push.kind != Push.Kind.TEST:
         hops.append(_human(_("Entered room"), push, entered_at, push.opened_at, now))
-    if entered_at is not None and opened.state != "done":
-        hops = [_not_needed(hop) for hop in hops]
     tone, icon, pill = _pill(push, entered_at)
     done = push.opened_at is not None or push.state in ("dead", *NOT_SENT) or push.push == "no_token"
     timed_out = push.sent_at is not None and now - push.sent_at > TEST_WAITS
     return Chain(push, push.supervisor, push.tier, hops, pill, tone, icon, why or _why(push), over=done or timed_out)
-
-
-def _not_needed(hop: Hop) -> Hop:
-    """A step that nobody waits for any more: its person is in the room, and came by another way."""
-    return Hop(hop.name, "todo", _("came another way")) if hop.state == "wait" else hop
 
 
 def _pushed(push: Push, zone: str, now: datetime) -> Hop:

@@ -58,9 +58,11 @@ def _of_episode(alert: Alert, episode: int, changes: list[Transition]) -> list[R
     start = min(began)
     last = next((change for change in changes if change.change in ENDS), None)
     came = [change.at for change in changes if change.change in CAME]
+    until = min(came) if came else last.at if last else start
+    wait = duration((until - start).total_seconds()) if last else ""
+    label = _("until a human") if came else _("lasted")
     outcome = change_title(last, alert) if last else ""
-    wait = duration((min(came) - start).total_seconds()) if came else ""
-    return [RoomTrouble(start, _named(alert, episode), outcome, wait, _("until a human") if came else "")]
+    return [RoomTrouble(start, _named(alert, episode), outcome, wait, label)]
 
 
 def _named(alert: Alert, episode: int) -> str:
