@@ -147,7 +147,7 @@ def _human(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) 
     """A human wrote, or was assigned: they hold the room, and the alarm stops without a button."""
     if room.settled_at is not None and activity.at < room.settled_at:
         return
-    waited_since = alert and alert.customer_waiting_since
+    waited_since = alert.customer_waiting_since if alert is not None else None
     hear_moment(book, room, of_activity(activity))
     if alert is None:
         return

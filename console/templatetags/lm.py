@@ -41,8 +41,8 @@ def clock_tag(at: datetime | None, seconds: bool = False) -> SafeString:
     return wording.clock(at, timezone.get_current_timezone_name(), seconds=seconds)
 
 
-@register.simple_tag
-def moment(at: datetime, now: datetime, seconds: bool = False) -> SafeString:
+@register.simple_tag(name="moment")
+def moment_tag(at: datetime, now: datetime, seconds: bool = False) -> SafeString:
     """A time of day in the reader's zone, with its day unless that is today."""
     return wording.moment(at, timezone.get_current_timezone_name(), now, seconds=seconds)
 

@@ -317,7 +317,9 @@ def next_step(alert: Alert, now: datetime) -> str:
     timer = next_timer(alert.facts, alert.room.facts)
     if timer is None:
         return ""
-    at = format_html("<b>{}</b>", _next_at(timer[0], alert.org.zone, now))
+    time = moment(timer[0], alert.org.zone, now, seconds=True)
+    today = time == clock(timer[0], alert.org.zone, seconds=True)
+    at = format_html("<b>{}</b>", format_html(_("Next at {time}") if today else _("Next on {time}"), time=time))
     match timer[1]:
         case "quiet":
             return format_html(_("{at}, if nothing more happens and nobody waits: it closes by itself."), at=at)
@@ -331,8 +333,3 @@ def next_step(alert: Alert, now: datetime) -> str:
         "handed_off": _("{at}, unless a human writes: it becomes critical; told: {people}."),
     }.get(timer[1], _("{at}, unless somebody acts: repeat {n} of {all}; told: {people}."))
     return format_html(sentence, at=at, people=told, n=alert.repeats_done + 1, all=len(REPEATS))
-
-
-def _next_at(at: datetime, zone: str, now: datetime) -> str:
-    time = moment(at, zone, now, seconds=True)
-    return format_html(_("Next at {time}") if time == clock(at, zone, seconds=True) else _("Next on {time}"), time=time)
