@@ -12,8 +12,9 @@ from django.test import Client
 from django.utils.html import strip_tags
 
 from alerts import actions
-from alerts.figures import METRICS
+from alerts.figures import METRICS, Estimate, Figure
 from console.pages.success import view as success
+from console.pages.success.words import comparison_words
 from console.text.chart import PERCENT, line_chart
 from orgs import clock
 from orgs.models import Org
@@ -91,10 +92,18 @@ def test_orgs_stand_side_by_side_and_the_targeted_are_flagged(scene: Scene) -> N
     assert "n 1 failure event" in text(one)
 
 
+@pytest.mark.parametrize(("left_out", "tone"), [(9, "ok"), (10, "ok"), (11, "none")])
+def test_no_tick_where_more_is_left_out_than_counted(left_out: int, tone: str) -> None:
+    figure = Figure(METRICS[0], Estimate(120.0, 10), Estimate(), {"came": 10, "nobody": left_out - 1, "open": 1})
+    said = comparison_words(figure)
+    assert said is not None
+    assert (said.tone, said.icon == "circle-check-f") == (tone, tone == "ok")
+
+
 def test_the_goal_of_one_org_has_a_day(scene: Scene) -> None:
     Org.objects.filter(pk=scene.org.pk).update(ga_date=date(2026, 11, 4))
     page = text(signed_in(scene.people[0]).get("/success"))
-    assert "goal 05:00 min or less due 2 Feb 2027" in page
+    assert "goal 05:00 min or less: more is left out than counted due 2 Feb 2027" in page
     assert "goal: every agent due 4 Dec 2026" in page
 
 

@@ -10,11 +10,14 @@ from django.core.management import CommandError, call_command
 from django.utils import translation
 from django.utils.html import strip_tags
 
-from alerts.models import Alert, Room
+from alerts.models import Alert, Room, Transition
+from console.pages.alert import timeline
 from console.text import sentences, wording
 from console.text.sentences import BECAUSE, ENDED, QUIETLY, Told, telling
 from console.text.translations import Entry, complaints, entries, wanted
+from demo.simulator.words import HANDOFF_REASONS
 from orgs.models import Agent, Org, User
+from orgs.signals import SIGNALS
 
 NOW = datetime(2026, 5, 4, 3, 0, tzinfo=UTC)
 RINA, BAYU = User(sso_id="rina", name="Rina Wulandari"), User(sso_id="bayu", name="Bayu Pratama")
@@ -105,6 +108,16 @@ def test_a_snoozed_alert_says_until_when() -> None:
     assert plain(text) == "Snoozed until 10:15; getting worse breaks it."
 
 
+def test_a_time_of_another_day_says_the_day() -> None:
+    late = NOW + timedelta(hours=13, minutes=50)  # 23:50 in Jakarta
+    assert plain(wording.moment(late, "Asia/Jakarta", NOW, seconds=True)) == "23:50:00"
+    assert plain(wording.moment(late + timedelta(minutes=20), "Asia/Jakarta", NOW, seconds=True)) == "5 May 00:10"
+    assert plain(wording.moment(late + timedelta(minutes=20), "UTC", NOW)) == "17:10"
+    snoozed = alert(state="open", last_reason="first", snoozed_until=NOW + timedelta(hours=21))
+    text = sentences.last_decision(snoozed, [], "Asia/Jakarta", NOW)
+    assert plain(text) == "Snoozed until 5 May 07:00; getting worse breaks it."
+
+
 def test_who_took_it_and_when_it_opens_again() -> None:
     taken = alert(
         state="acknowledged",
@@ -148,6 +161,39 @@ def test_every_reason_of_the_rules_has_a_sentence(language: str) -> None:
     assert ended <= set(ENDED)
     for text in [*BECAUSE.values(), *QUIETLY.values(), *ENDED.values()]:
         assert str(text).endswith(".")
+
+
+RAW = re.compile(r"[a-z]+_[a-z_]+|^(policy|quiet|late|first)$")
+
+
+def unquoted(text: str) -> str:
+    return re.sub(r"“.*?”", "", plain(text))
+
+
+def every_sentence() -> Iterator[str]:
+    """All that is said of reasons and changes: known ones, and one that a newer sender or rule brings."""
+    shown = alert(id=None, last_reason="first", ladder_from=NOW)
+    for reason in [*BECAUSE, *QUIETLY, *ENDED, *SIGNALS, "a_new_code", ""]:
+        for told in ([], [Told(RINA, "sent")], [Told(BAYU, "skipped", reason, NOW)]):
+            yield from (text for text, _ in telling(reason, told, NOW, NOW))
+            shown.last_reason = reason
+            yield sentences.last_decision(shown, told, "Asia/Jakarta", NOW)
+        yield sentences.quietly(reason)
+        yield sentences.why_not(reason)
+        for change in [*Transition.Change.values, "a_new_change"]:
+            for who in (RINA, None):
+                made = Transition(alert=shown, at=NOW, change=change, reason=reason, actor=who)
+                yield timeline.change_title(made, shown)
+                made.detail = {"cause": "assigned", "name": "Bayu", "sso_id": "bayu", "from": "info", "to": "critical"}
+                yield timeline.change_title(made, shown)
+    for reason in [*HANDOFF_REASONS, *sentences.SAID_BY_SENDERS, "a_new_code", "policy"]:
+        yield sentences.as_said(reason)
+
+
+def test_no_sentence_says_a_code(language: str) -> None:
+    assert [text for text in every_sentence() if RAW.search(unquoted(text))] == []
+    assert plain(sentences.as_said("brand_new")) == "“brand_new”"
+    assert plain(sentences.as_said("")) == ""
 
 
 def test_every_text_is_translated() -> None:

@@ -11,6 +11,7 @@ from alerts.actions.people import ActConflict as ActConflict
 from alerts.actions.people import ActInvalid as ActInvalid
 from alerts.actions.people import acknowledge as acknowledge
 from alerts.actions.people import assign as assign
+from alerts.actions.people import comment as comment
 from alerts.actions.people import open_room as open_room
 from alerts.actions.people import release as release
 from alerts.actions.people import reopen as reopen

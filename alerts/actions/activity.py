@@ -142,6 +142,7 @@ def _human(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) 
     """A human wrote, or was assigned: they hold the room, and the alarm stops without a button."""
     if room.settled_at is not None and activity.at < room.settled_at:
         return
+    waited_since = alert.customer_waiting_since if alert is not None else None
     hear_moment(book, room, of_activity(activity))
     if alert is None:
         return
@@ -152,7 +153,7 @@ def _human(book: Book, activity: RoomActivity, room: Room, alert: Alert | None) 
     if alert.state != Alert.State.INTERVENED:
         alert.state = Alert.State.INTERVENED
         alert.acknowledge_expires_at = None
-        alert.intervened_at, alert.intervened_by = activity.at, activity.actor
+        alert.intervened_at, alert.intervened_by, alert.waited_since = activity.at, activity.actor, waited_since
         book.record(alert, "intervened", at=activity.at, actor=activity.actor, detail=_detail(activity))
 
 

@@ -217,7 +217,7 @@ def _start_episode(alert: Alert, event: FailureEvent, decision: Decision, room: 
     alert.repeats_done = 0
     alert.acknowledged_at = alert.acknowledge_expires_at = alert.intervened_at = alert.resolved_at = None
     alert.acknowledged_by = alert.intervened_by = alert.resolved_by = alert.assigned_to = None
-    alert.human_acted_at = alert.snoozed_until = alert.revived_at = None
+    alert.human_acted_at = alert.snoozed_until = alert.revived_at = alert.waited_since = None
     alert.resolved_kind, alert.undoable = "", []
     alert.agent = event.agent
     if decision.reason == "human_present":

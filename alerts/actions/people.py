@@ -29,7 +29,7 @@ from alerts.actions.undo import (
 )
 from alerts.decide import acknowledge_lasts, due_timer
 from alerts.masking import mask_cut
-from alerts.models import Alert, Room, RoomActivity, new_id
+from alerts.models import Alert, Comment, Room, RoomActivity, new_id
 from orgs import clock
 from orgs.auth import visible_orgs
 from orgs.errors import BadValue
@@ -292,6 +292,17 @@ def verdict(alert_id: UUID, by: User, verdict: str, note: str = "") -> Alert:
         if (alert.verdict, alert.verdict_note) != (verdict, note):
             alert.verdict, alert.verdict_by, alert.verdict_note = verdict, by, note
             book.record(alert, "verdict", actor=by, detail={"to": verdict, "note": note})
+        return alert
+
+
+def comment(alert_id: UUID, by: User, text: str) -> Alert:
+    """Say something about an alert, open or not; whoever looks at it sees it at once. Raises Invalid for no text."""
+    with _locked(alert_id) as (book, alert):
+        said = mask_cut(text.strip(), TEXT_LENGTH)
+        if not said:
+            raise ActInvalid("text", _("Write something first."))
+        Comment.objects.create(org_id=alert.org_id, alert=alert, at=book.now, author=by, text=said)
+        book.touch(alert)
         return alert
 
 

@@ -60,7 +60,7 @@ def _sweep_alone(room: int, now: datetime) -> int:
 def _expired(book: Book, alert: Alert, room: Room) -> None:
     """Somebody acknowledged it, or was assigned, and did not come or write: it is open again, and people are told."""
     gone = alert.intervened_by if alert.state == Alert.State.INTERVENED else alert.acknowledged_by
-    detail = {"name": str(gone) if gone else ""}
+    detail = {"name": str(gone), "sso_id": gone.sso_id} if gone else {}
     if alert.state == Alert.State.INTERVENED:
         _leave(alert, room, book.now)
     alert.state = Alert.State.OPEN

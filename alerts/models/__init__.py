@@ -3,6 +3,7 @@ alerts/intake (what the senders sent) only."""
 
 from alerts.models.alerts import BROKEN_TIMERS as BROKEN_TIMERS
 from alerts.models.alerts import Alert as Alert
+from alerts.models.alerts import Comment as Comment
 from alerts.models.alerts import FailureEvent as FailureEvent
 from alerts.models.alerts import Transition as Transition
 from alerts.models.alerts import needing_human as needing_human

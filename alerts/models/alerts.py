@@ -79,6 +79,7 @@ class Alert(models.Model):
     last_reason = models.CharField(max_length=32, blank=True)  # the last decision, shown as a sentence
 
     customer_waiting_since = models.DateTimeField(null=True)
+    waited_since = models.DateTimeField(null=True)  # of the wait that a human ended by coming
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     acknowledge_expires_at = models.DateTimeField(null=True)
@@ -271,3 +272,21 @@ class Transition(models.Model):
 
     def __str__(self) -> str:
         return f"{self.change} {self.reason}"
+
+
+class Comment(models.Model):
+    """What a person has to say about an alert, for whoever reads it. It changes nothing of the alert."""
+
+    org = models.ForeignKey(Org, models.CASCADE, related_name="+")
+    alert = models.ForeignKey(Alert, models.CASCADE, related_name="comments")
+    at = models.DateTimeField()
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    text = models.CharField(max_length=2000)
+
+    objects = ScopedManager(org="org")
+
+    class Meta:
+        indexes = [models.Index(fields=["alert", "at"], name="comment_alert")]  # the alert's timeline
+
+    def __str__(self) -> str:
+        return f"{self.author} {self.at}"

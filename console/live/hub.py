@@ -1,8 +1,9 @@
 """The live feed: one hub per process renders each changed alert once per language and hands it to every socket.
 
 Frames (JSON): `hello` {orgs, counts}, `rows` {rows: [{id, version, org, html}], orgs: {org: {prev, checksum}}, counts},
-`beat` {orgs, counts}. `counts` has the figures of each of these orgs (console/live/counts.py). `checksum` is "count:sum of marks" of what is open in an org, as this hub last sent it (a mark is a hash of id and
-version); a browser that finds another `prev`, or another checksum in a beat, has missed something and reloads its list.
+`beat` {orgs, counts}. `counts` has the figures of each of these orgs (console/live/counts.py). `checksum` is
+"count:sum of marks" of what is open in an org, as this hub last sent it (a mark is a hash of id and version); a browser
+that finds another `prev`, or another checksum in a beat, has missed something and reloads its list.
 """
 
 import asyncio

@@ -25,7 +25,7 @@ from console.live.counts import Countable, group_of
 from console.live.filters import TEXT, holder_of, traits_of
 from console.text import sentences
 from console.text.sentences import Told
-from console.text.wording import clock, duration, initials
+from console.text.wording import duration, initials, moment
 from orgs import clock as database_clock
 from orgs.models import User
 from orgs.signals import signal_name
@@ -167,23 +167,25 @@ class Wait:
 
 
 def wait_of(alert: Alert, now: datetime) -> Wait:
-    """How long the customer has been waiting, or did wait, and what that clock means."""
+    """How long the customer has been waiting, or did wait, and what that clock means. It stops where it stood."""
+    waits = alert.customer_waiting_since is not None
     start = alert.customer_waiting_since or alert.first_failure_at
-    if alert.state == Alert.State.RESOLVED:
-        until = alert.human_acted_at or alert.resolved_at or now
-        return _stopped(alert, until, _("lasted") if alert.source_id else _("waited"))
-    if alert.state == Alert.State.INTERVENED:
-        return _stopped(alert, alert.intervened_at or now, _("until a human"))
+    resolved = alert.state == Alert.State.RESOLVED
+    came = alert.intervened_at if resolved or alert.state == Alert.State.INTERVENED else None
+    if came is not None and (alert.revived_at is None or alert.revived_at < came):
+        label = _("waited") if resolved and alert.waited_since else _("until a human")
+        return _stopped(alert.waited_since or alert.first_failure_at, came, label)
+    if resolved:
+        return _stopped(start, alert.resolved_at or now, _("waited") if waits else _("lasted"))
     text = duration((now - start).total_seconds())
-    if alert.customer_waiting_since is None:
+    if not waits:
         return Wait(start, True, text, _("since then") if alert.source_id else _("since it failed"))
     if alert.state == Alert.State.ACKNOWLEDGED:
         return Wait(start, True, text, _("still waiting"))
     return Wait(start, True, text, _("waiting"), start + TARGET)
 
 
-def _stopped(alert: Alert, until: datetime, label: str) -> Wait:
-    start = alert.first_failure_at
+def _stopped(start: datetime, until: datetime, label: str) -> Wait:
     return Wait(start, False, duration((until - start).total_seconds()), label)
 
 
@@ -282,8 +284,8 @@ def view_of(alert: Alert, facts: RowFacts, now: datetime) -> dict[str, Any]:
         "may_be_late": hurries and alert.severity != "info",
         "holder": holder.sso_id if holder else "",
         "rank": rank_of(alert),
-        "since": clock(alert.first_failure_at, alert.org.zone),
-        "wait_since": clock(wait.start, alert.org.zone),
+        "since": moment(alert.first_failure_at, alert.org.zone, now),
+        "wait_since": moment(wait.start, alert.org.zone, now),
         "words": room.last_customer_text if room and alert.org.show_customer_text else "",
         "traits": json.dumps(traits_of(alert), ensure_ascii=False),
     }

@@ -181,6 +181,7 @@ class Shell:
             "pause": _("Pause live"),
             "resume": _("Resume live"),
             "copied": _("Copied."),
+            "no_more": _("No other alert is open in this list."),
             "failed": _("This did not work: the service gave no answer. Try again."),
             "refused": _("This is not allowed or no longer there. The page shows what is true now."),
         }

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from alerts.delivery.outbox import NotDead, replay
 from alerts.models import Push
 from console.pages.access import looked_after, signed_in, signed_in_user
-from console.text.sentences import ENDED
+from console.text.sentences import why_not
 from orgs import clock
 from orgs.auth import of_orgs
 from orgs.models import User
@@ -33,7 +33,7 @@ def pushes(request: HttpRequest) -> HttpResponse:
     dead = _dead(signed_in_user(request))
     rows = dead.select_related("org", "supervisor", "room", "alert").order_by("-planned_at")[:SHOWN]
     context = {
-        "pushes": [(push, ENDED.get(push.ended_reason, push.ended_reason)) for push in rows],
+        "pushes": [(push, why_not(push.ended_reason)) for push in rows],
         "total": dead.count(),
         "now": clock.now(),
         "page": "pushes",

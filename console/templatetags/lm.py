@@ -39,10 +39,22 @@ def clock_tag(at: datetime | None, seconds: bool = False) -> SafeString:
     return wording.clock(at, zone, seconds=seconds) if at is not None else SafeString("")
 
 
+@register.simple_tag(name="moment")
+def moment_tag(at: datetime, now: datetime, seconds: bool = False) -> SafeString:
+    """A time of day in the reader's zone, with its day unless that is today."""
+    return wording.moment(at, timezone.get_current_timezone_name(), now, seconds=seconds)
+
+
 @register.simple_tag
 def day(at: datetime | None) -> SafeString:
     """Day and time in the reader's zone; nothing for None."""
     return wording.day_clock(at, timezone.get_current_timezone_name()) if at is not None else SafeString("")
+
+
+@register.simple_tag
+def date_of(at: datetime) -> str:
+    """The day of a time in the reader's zone, `14 Nov`."""
+    return wording.day_of(timezone.localtime(at).date())
 
 
 @register.simple_tag(name="ago")

@@ -9,8 +9,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from alerts.models import Alert, Push, Transition
-from console.text.sentences import ENDED, why_ended
-from console.text.wording import bdi, clock, span
+from console.text.sentences import as_said, why_ended, why_not
+from console.text.wording import bdi, moment, span
 from orgs.models import User
 
 HopState = Literal["done", "wait", "fail", "todo"]
@@ -60,8 +60,12 @@ def after(start: datetime, end: datetime) -> str:
 def chain(push: Push, zone: str, now: datetime, entered_at: datetime | None = None, why: str = "") -> Chain:
     """The hop chain of one push; a test push ends with `opened`."""
     first = _pushed(push, zone, now)
+    delivered = _delivered(push, first, now)
     opened = _human(_("Opened"), push, push.opened_at, push.delivered_at, now)
-    hops = [first, _delivered(push, first, now), opened]
+    if entered_at is not None and opened.state != "done":  # nobody waits for it any more
+        delivered = Hop(delivered.name, "todo") if delivered.state == "wait" else delivered
+        opened = Hop(opened.name, "todo", _("came another way"))
+    hops = [first, delivered, opened]
     if push.kind != Push.Kind.TEST:
         hops.append(_human(_("Entered room"), push, entered_at, push.opened_at, now))
     tone, icon, pill = _pill(push, entered_at)
@@ -74,13 +78,13 @@ def _pushed(push: Push, zone: str, now: datetime) -> Hop:
     name = _("Pushed")
     match push.state:
         case "sent":
-            return Hop(name, "done", clock(push.sent_at or push.planned_at, zone, seconds=True))
+            return Hop(name, "done", moment(push.sent_at or push.planned_at, zone, now, seconds=True))
         case "dead":
             return Hop(name, "fail", bdi(push.last_answer))
         case "cancelled" | "skipped":
             return Hop(name, "todo", _("not sent"))
     if push.attempts and push.next_attempt_at:
-        time = clock(push.next_attempt_at, zone, seconds=True)
+        time = moment(push.next_attempt_at, zone, now, seconds=True)
         return Hop(name, "wait", format_html(_("tried {n} times, again {time}"), n=push.attempts, time=time))
     return _waited(name, push.planned_at, now)
 
@@ -92,7 +96,7 @@ def _delivered(push: Push, first: Hop, now: datetime) -> Hop:
     if push.opened_at is not None:
         return Hop(name, "done")
     if push.failed_at is not None:
-        return Hop(name, "fail", bdi(push.failed_reason))
+        return Hop(name, "fail", as_said(push.failed_reason))
     if push.push == "no_token":
         return Hop(name, "fail", _("no phone, in the app only"))
     return _waited(name, push.sent_at if first.state == "done" else None, now)
@@ -127,7 +131,7 @@ def _pill(push: Push, entered_at: datetime | None) -> tuple[str, str, str]:
 
 def _why(push: Push, transitions: Sequence[Transition] = ()) -> str:
     if ended := why_ended(push, transitions):
-        return str(ENDED.get(ended, ended))
+        return why_not(ended)
     if push.push == "no_token":
         return _("No phone is registered: it is in the app only.")
     return ""

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from alerts.models import Alert, Push, Transition
-from console.text.wording import ago, bdi, before, clock, people, person, whose
+from console.text.wording import ago, bdi, before, moment, people, person, whose
 from orgs.models import Severity, User
 from orgs.signals import SOURCE_SIGNALS
 
@@ -50,6 +50,16 @@ ENDED = {
     "refused": gettext_lazy("Not sent: notification-service refused it."),
     "gave_up": gettext_lazy("Not sent: notification-service could not be reached."),
 }
+# What sources send as the reason of a handoff, an error or an undelivered push; anything else is quoted.
+SAID_BY_SENDERS = {
+    "customer_asked": gettext_lazy("the customer asked for a human"),
+    "low_confidence": gettext_lazy("the agent was not sure of its answer"),
+    "policy": gettext_lazy("a rule of the agent asks for a human here"),
+    "agent_gave_up": gettext_lazy("the agent gave up"),
+    "agent_offline": gettext_lazy("the agent was offline"),
+    "unregistered": gettext_lazy("the phone is no longer registered"),
+    "run_failed": gettext_lazy("its run failed"),
+}
 # The changes after which nobody needs a push; "": the reason of the change says more, unless a person resolved it.
 ENDINGS = {"resolved": "", "abandoned": "abandoned"} | dict.fromkeys(
     ("acknowledged", "assigned", "snoozed", "opened_room", "intervened"), "no_longer_needed"
@@ -76,9 +86,20 @@ def why_ended(push: Push, transitions: Iterable[Transition]) -> str:
     return push.ended_reason
 
 
+def why_not(reason: str) -> str:
+    """Why a push ended, as a sentence; a reason without one is quoted."""
+    return str(ENDED.get(reason) or as_said(reason))
+
+
 def severity_name(severity: str) -> str:
     """The severity in words."""
     return str(SEVERITIES.get(severity, severity))
+
+
+def as_said(text: str) -> SafeString:
+    """What a sender gave as a reason, in our words if we know it, else in quotes as theirs; empty for nothing."""
+    known = SAID_BY_SENDERS.get(text.strip().lower())
+    return format_html("{}", known) if known else format_html("“{}”", bdi(text)) if text else SafeString("")
 
 
 def pushed(reason: str, told: Sequence[Told], at: datetime | None, now: datetime) -> SafeString:
@@ -117,7 +138,7 @@ def telling(reason: str, told: Sequence[Told], at: datetime | None, now: datetim
         said.append((not_pushed([one.user for one in throttled], when), False))
     for ended in sorted({one.ended_reason for one in told if one.ended_reason not in ("", "throttled")}):
         users = [one.user for one in told if one.ended_reason == ended]
-        text = format_html(_("{people}: {reason}"), people=people(users), reason=ENDED.get(ended, ended))
+        text = format_html(_("{people}: {reason}"), people=people(users), reason=why_not(ended))
         said.append((text, False))
     return said
 
@@ -136,7 +157,8 @@ def last_decision(alert: Alert, told: Sequence[Told], zone: str, now: datetime) 
     """The newest decision about an open alert, for its row."""
     reason = alert.last_reason
     if alert.snoozed_until is not None and alert.snoozed_until > now:
-        return format_html(_("Snoozed until {time}; getting worse breaks it."), time=clock(alert.snoozed_until, zone))
+        until = moment(alert.snoozed_until, zone, now)
+        return format_html(_("Snoozed until {time}; getting worse breaks it."), time=until)
     if reason == "unroutable":
         return format_html(_("No supervisor backs up {agent}."), agent=bdi(alert.agent.name if alert.agent else ""))
     if reason in BECAUSE and told:
@@ -167,7 +189,7 @@ def on_it(alert: Alert, zone: str, now: datetime, opened_by: User | None) -> tup
             ago=ago(alert.acknowledged_at or now, now),
         )
         why = _("Not in the room yet. Opens again at {time} if nobody enters.")
-    return who, format_html(why, time=clock(expires, zone)) if expires else format_html("{}", "")
+    return who, format_html(why, time=moment(expires, zone, now)) if expires else format_html("{}", "")
 
 
 def in_room(alert: Alert, now: datetime) -> tuple[SafeString, SafeString]:

@@ -100,6 +100,12 @@ def day_clock(at: datetime, zone: str) -> SafeString:
     return format_html('<time datetime="{}" data-clock="d">{}</time>', at.isoformat(), text)
 
 
+def moment(at: datetime, zone: str, now: datetime, *, seconds: bool = False) -> SafeString:
+    """The time of day of what is today, day and time of everything else: 07:00 may mean tomorrow."""
+    today = _local(at, zone).date() == _local(now, zone).date()
+    return clock(at, zone, seconds=seconds) if today else day_clock(at, zone)
+
+
 def day_of(day: date, *, year: bool = False) -> str:
     """`14 Nov`, `14 Nov 2026`: a day of the calendar, which is the same in every zone."""
     return f"{day.day} {str(MONTHS_3[day.month]).capitalize()}" + (f" {day.year}" if year else "")

@@ -23,6 +23,10 @@ export function start(feed) {
     sums = { ...detail.orgs };
   });
   document.body.addEventListener("htmx:afterSwap", (event) => event.target === page && personalise(page));
+  document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const form = detail.requestConfig.elt.closest("form[data-emptied]");
+    if (form && detail.xhr.status === 200) form.reset();
+  });
   keepWhatIsOpen();
   setInterval(() => {
     if (document.visibilityState === "visible" && page.querySelector("[data-moving]")) refresh();
@@ -33,9 +37,9 @@ function differs(theirs, ours) {
   return Object.keys(ours).some((org) => (theirs[org] ?? "0:0") !== ours[org]);
 }
 
-// A refresh leaves an open menu open, and a note that is being written as it is.
+// A refresh leaves an open menu open, and a note or comment that is being written as it is.
 function keepWhatIsOpen() {
   const { callbacks } = window.Idiomorph.defaults;
   callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details"));
-  callbacks.beforeNodeMorphed = (node) => !(node.matches?.("input:not([type=hidden])") && node.value !== node.defaultValue);
+  callbacks.beforeNodeMorphed = (node) => !(node.matches?.("textarea, input:not([type=hidden])") && node.value !== node.defaultValue);
 }

@@ -1,5 +1,9 @@
-// j k Enter o a t / ?  on the board and on an alert.
+// j k Enter o a t / ?  on the board, j k o a t r v / ? on an alert.
 
+import { toast } from "./toast.js";
+import { words } from "./words.js";
+
+const LIST = "lm-list"; // the board one came from: its address, and the open alerts it showed
 const typing = (target) => target.closest("input, select, textarea, [contenteditable], dialog");
 
 function cursor() {
@@ -20,6 +24,11 @@ function beside(row, step) {
 }
 
 function move(step) {
+  if (document.getElementById("alert")) turn(step);
+  else moveCursor(step);
+}
+
+function moveCursor(step) {
   const from = cursor();
   const next = from ? beside(from, step) : edge(lists()[0], 1);
   if (!next) return;
@@ -27,6 +36,42 @@ function move(step) {
   next.classList.add("is-cursor");
   next.querySelector("[data-key=open]").focus({ preventScroll: true });
   next.scrollIntoView({ block: "nearest" });
+}
+
+const idsOf = (root) => [...root.querySelectorAll(".lm-row:not([data-state=resolved])")].map((row) => row.dataset.id);
+
+// What the list shows now, in its order: others take and resolve meanwhile.
+async function stillOpen(address) {
+  const asked = new URL(address, location.origin);
+  asked.searchParams.set("partial", "feed");
+  const answer = await fetch(asked, { headers: { Accept: "text/html" }, redirect: "manual" });
+  if (!answer.ok) throw new Error(String(answer.status));
+  return idsOf(new DOMParser().parseFromString(await answer.text(), "text/html"));
+}
+
+// The next or previous open alert of the list one came from; that of one that has left the list is where it stood.
+async function turn(step) {
+  const { address, ids } = JSON.parse(sessionStorage.getItem(LIST) ?? '{"address": "/", "ids": []}');
+  const here = document.getElementById("alert").dataset.id;
+  let open;
+  try {
+    open = await stillOpen(address);
+  } catch {
+    return toast(words.failed);
+  }
+  const order = open.includes(here) ? open : ids;
+  const at = order.indexOf(here);
+  const there = step > 0 ? order.slice(at + 1) : order.slice(0, Math.max(at, 0)).reverse();
+  const next = there.find((id) => open.includes(id)) ?? (at < 0 ? open[0] : undefined);
+  if (!next) return toast(words.no_more);
+  sessionStorage.setItem(LIST, JSON.stringify({ address, ids: order.includes(next) ? order : open }));
+  location.assign(`/alerts/${next}`);
+}
+
+function rememberList() {
+  const feed = document.getElementById("feed");
+  if (!feed) return;
+  sessionStorage.setItem(LIST, JSON.stringify({ address: location.pathname + location.search, ids: idsOf(feed) }));
 }
 
 function current() {
@@ -52,6 +97,8 @@ const KEYS = {
   k: () => move(-1),
   o: () => press("room"),
   t: () => press("take"),
+  r: () => document.getElementById("alert-head") && press("resolve"),
+  v: () => document.querySelector("[data-key=verdict]")?.focus(),
   a: acknowledge,
   "?": showKeys,
   "/": (event) => {
@@ -67,6 +114,7 @@ export function start() {
     else KEYS[event.key]?.(event);
   });
   for (const button of document.querySelectorAll("[data-show-keys]")) button.addEventListener("click", showKeys);
+  addEventListener("pagehide", rememberList);
   document.addEventListener("focusin", (event) => {
     const row = event.target.closest("#feed .lm-row");
     const marked = cursor();

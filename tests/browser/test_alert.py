@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Locator, Page, expect
 
 from alerts import actions
 from alerts.models import Push, RoomActivity
@@ -36,11 +37,13 @@ def test_an_open_menu_and_a_half_written_note_survive_what_happens(site: Site) -
     site.fails("r1")
     page = opened(site)
     page.get_by_label("Note").fill("the customer was")
+    page.get_by_role("textbox", name="Comment").fill("I think")
     page.locator("#acts-snooze > summary").click()
     site.fails("r1", "message_cap")
     expect(page.locator(".lm-rungs")).to_contain_text("Message cap ×1")
     expect(page.get_by_role("button", name="15 min")).to_be_visible()
     expect(page.get_by_label("Note")).to_have_value("the customer was")
+    expect(page.get_by_role("textbox", name="Comment")).to_have_value("I think")
     page.get_by_role("button", name="15 min").click()
     expect(page.locator(".lm-toast")).to_contain_text("is snoozed")
     expect(page.locator("#alert-head")).to_contain_text("Snoozed until")
@@ -105,6 +108,81 @@ def test_from_a_pushed_link_to_the_room_are_two_taps_on_a_phone(site: Site) -> N
     assert RoomActivity.objects.filter(kind="human_opened", actor=site.scene.people[0]).count() == 1
     assert site.scene.alert("r1").human_acted_at is not None
     expect(page.locator("#alert-head")).to_contain_text("You opened the room")
+
+
+def hit(page: Page, button: Locator) -> None:
+    """Tap what lies wholly on the screen, with nothing over it, where the page stands."""
+    box = button.bounding_box()
+    assert box is not None
+    assert 0 <= box["y"] <= PHONE["height"] - box["height"]
+    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+@pytest.mark.parametrize("locale", ["en", "id"])
+def test_from_push_to_verdict_are_five_taps_without_scrolling(site: Site, locale: str) -> None:
+    words = "Selamat siang kak, saya mau tanya kenapa pesanan saya dari minggu lalu belum sampai juga ya?"
+    site.fails("r1", "low_confidence", room_label="Ibu Siti Nurhaliza Kusumawardhani", last_customer_text=words)
+    site.fails("r1", "unexpected_handoff")
+    site.person(0, locale=locale)
+    page = opened(site, size=PHONE, has_touch=True, is_mobile=True)  # the first tap: the push
+    bar = page.locator(".lm-actionbar")
+    with page.expect_popup() as room:
+        hit(page, bar.locator("a.btn-primary"))
+    room.value.wait_for_url("**/rooms/r1")
+    room.value.close()  # the third: back
+    expect(bar.locator("a.btn-primary")).to_be_visible()  # still the first thing to do
+    hit(page, bar.locator("#act-bar-resolve button"))
+    hit(page, bar.locator("[value=confirmed]"))
+    expect(page.locator("#act-bar-reopen")).to_be_visible()
+    alert = site.scene.alert("r1")
+    assert (alert.state, alert.verdict) == ("resolved", "confirmed")
+    assert page.evaluate("scrollY") == 0
+
+
+def test_the_alert_page_by_keyboard_alone(site: Site) -> None:
+    for n in (1, 2, 3):
+        site.fails(f"r{n}")
+    ids = {room: str(site.scene.alert(room).pk) for room in ("r1", "r2", "r3")}
+    page = site.board()
+    for key in ("j", "j", "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_url(f"**/{ids['r2']}")
+    for key, room in (("j", "r3"), ("k", "r2"), ("k", "r1"), ("j", "r2")):
+        page.keyboard.press(key)
+        page.wait_for_url(f"**/{ids[room]}")
+        live(page)
+    head = page.locator("#alert-head")
+    page.keyboard.press("t")
+    expect(head).to_contain_text("You took it")
+    with page.expect_popup() as room_tab:
+        page.keyboard.press("o")
+    room_tab.value.wait_for_url("**/rooms/r2")
+    page.keyboard.press("r")
+    expect(head).to_contain_text("Resolved by you")
+    page.keyboard.press("v")
+    expect(page.locator(".lm-verdict").get_by_role("button", name="Confirmed")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".lm-timeline")).to_contain_text("You called it a real failure")
+    page.keyboard.press("j")  # it is in the list no more: on from where it stood
+    page.wait_for_url(f"**/{ids['r3']}")
+    live(page)
+    page.keyboard.press("j")
+    expect(page.locator(".lm-toast")).to_have_text("No other alert is open in this list.")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("verdict")
+
+
+def test_a_comment_shows_at_once_and_to_everybody(site: Site) -> None:
+    site.fails("r1")
+    page, bayus = opened(site), site.page(site.scene.people[1])
+    bayus.goto(f"/alerts/{site.scene.alert('r1').pk}")
+    live(bayus)
+    box = page.get_by_role("textbox", name="Comment")
+    box.fill("She wants her <b>money</b> back")
+    page.get_by_role("button", name="Comment", exact=True).click()
+    expect(page.locator(".lm-timeline")).to_contain_text("You commented")
+    expect(box).to_have_value("")
+    expect(bayus.locator(".lm-timeline")).to_contain_text("“She wants her <b>money</b> back”")
 
 
 def test_it_works_without_scripts(site: Site) -> None:

@@ -10,16 +10,17 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from alerts.decide import REPEATS, next_timer
-from alerts.models import Alert, FailureEvent, Push, Transition
+from alerts.models import Alert, Comment, FailureEvent, Push, Transition
 from console.text import sentences
-from console.text.sentences import Told, telling, why_ended
-from console.text.wording import bdi, before, clock, commas, people, person, span, whose
+from console.text.sentences import Told, as_said, telling, why_ended
+from console.text.wording import bdi, before, clock, commas, moment, people, person, span, whose
 from orgs.models import User
 from orgs.routing import recipients
 from orgs.signals import ROOM_SIGNALS, SOURCE_SIGNALS, signal_name
 
 EVENTS_SHOWN = 200
 TRANSITIONS_SHOWN = 400
+COMMENTS_SHOWN = 200
 OF_AN_EVENT = frozenset({"opened", "attached", "worsened", "rearmed"})
 SENT = ("pending", "sending", "sent")  # pushes that tell somebody
 CHANGE_ICONS = {
@@ -72,6 +73,7 @@ class History:
     events: list[FailureEvent]
     transitions: list[Transition]
     pushes: list[Push]
+    comments: list[Comment]
 
     @property
     def older(self) -> int:
@@ -92,12 +94,14 @@ class History:
 
 
 def load_history(alert: Alert) -> History:
-    """Three queries; run it inside a scope."""
+    """Four queries; run it inside a scope."""
     events = FailureEvent.objects.filter(alert=alert).order_by("-received_at", "-pk")
     transitions = Transition.objects.filter(alert=alert).select_related("actor").order_by("-at", "-id")
     pushes = Push.objects.filter(alert=alert).select_related("supervisor")
     pushes = pushes.order_by("planned_at", "tier", "supervisor__name", "pk")
-    return History(alert, list(events[:EVENTS_SHOWN]), list(transitions[:TRANSITIONS_SHOWN]), list(pushes))
+    comments = Comment.objects.filter(alert=alert).select_related("author").order_by("-at", "-pk")
+    shown = list(comments[:COMMENTS_SHOWN])
+    return History(alert, list(events[:EVENTS_SHOWN]), list(transitions[:TRANSITIONS_SHOWN]), list(pushes), shown)
 
 
 def timeline(history: History, part: str) -> list[TimelineItem]:
@@ -113,6 +117,7 @@ def timeline(history: History, part: str) -> list[TimelineItem]:
         if transition.event_id is None and (transition.change != "attached" or history.alert.source_id is not None)
     ]
     items += [_opened_item(push) for push in history.pushes if push.opened_at is not None]
+    items += [_comment_item(comment) for comment in history.comments]
     items.sort(key=lambda item: (item.at, item.order), reverse=True)
     return [item for item in items if part == "all" or part in item.parts]
 
@@ -144,7 +149,7 @@ def event_note(event: FailureEvent, zone: str) -> str:
     notes: list[str] = []
     if signal := ROOM_SIGNALS.get(event.signal):
         quoted = [getattr(event, column) for column in signal.quotes]
-        notes = [str(signal.note(event)), *[bdi(text) for text in quoted if text]]
+        notes = [str(signal.note(event)), *[as_said(text) for text in quoted if text]]
     if event.reason == "late":
         notes.append(format_html(_("happened at {time}"), time=clock(event.occurred_at, zone, seconds=True)))
     if event.clock_flagged:
@@ -184,7 +189,7 @@ def _decision(change: Transition, history: History) -> list[Said]:
 
 def _change_item(change: Transition, history: History) -> TimelineItem:
     note = change.detail.get("note", "")
-    said = [Said(format_html("“{}”", bdi(note)))] if note else []
+    said = [_quoted(note)] if note else []
     if change.occurrence or change.reason == "unroutable":
         said = _decision(change, history)
     human = change.actor_id is not None or change.change in ("intervened", "opened_room")
@@ -199,12 +204,21 @@ def _change_item(change: Transition, history: History) -> TimelineItem:
     )
 
 
+def _quoted(text: str) -> Said:
+    return Said(format_html("“{}”", bdi(text)))
+
+
+def _comment_item(comment: Comment) -> TimelineItem:
+    title = whose(comment.author, _("{name} commented"), _("You commented"))
+    return TimelineItem(comment.at, "message-circle", "human", title, said=[_quoted(comment.text)], parts={"people"})
+
+
 def change_title(change: Transition, alert: Alert) -> str:
     """One change of an alert as a sentence: who did what."""
     if change.reason in SOURCE_SIGNALS:
         return signal_name(change.reason)
     who, detail = change.actor, change.detail
-    named = detail.get("name", "")
+    named = User(sso_id=detail.get("sso_id", ""), name=detail["name"]) if detail.get("name") else None
     if detail.get("undo"):
         return whose(who, _("{name} undid it: it is as it was before"), _("You undid it: it is as it was before"))
     match change.change:
@@ -213,14 +227,14 @@ def change_title(change: Transition, alert: Alert) -> str:
                 return whose(who, _("{name} took it"), _("You took it"))
             return whose(who, _("{name} has seen it"), _("You have seen it"))
         case "assigned":
-            return format_html(_("{person} gave it to {to}"), person=person(who, start=True), to=bdi(named))
+            return format_html(_("{person} gave it to {to}"), person=person(who, start=True), to=person(named))
         case "released":
             return whose(who, _("{name} released it: it is open again"), _("You released it: it is open again"))
         case "snoozed" if "until" in detail and detail["until"] is None:
             return whose(who, _("{name} ended the snooze"), _("You ended the snooze"))
         case "snoozed":
             until = datetime.fromisoformat(detail["until"]) if detail.get("until") else change.at
-            time = clock(until, alert.org.zone)
+            time = moment(until, alert.org.zone, change.at)
             return whose(who, _("{name} snoozed it until {time}"), _("You snoozed it until {time}"), time=time)
         case "opened_room":
             return whose(who, _("{name} opened the room"), _("You opened the room"))
@@ -246,8 +260,10 @@ def change_title(change: Transition, alert: Alert) -> str:
                 _("{name} wrote, but the message did not reach the customer"),
                 _("You wrote, but the message did not reach the customer"),
             )
+        case "expired" if named is None:
+            return _("The person who took it did not come: it is open again")
         case "expired":
-            return _("{name} did not come: it is open again").format(name=named or _("The person who took it"))
+            return whose(named, _("{name} did not come: it is open again"), _("You did not come: it is open again"))
         case "repeated":
             return _("Nobody acted for {span}").format(span=span((change.at - alert.ladder_from).total_seconds()))
         case "worsened" if detail.get("cause") == "handed_off":
@@ -273,14 +289,16 @@ def _opened_item(push: Push) -> TimelineItem:
     return TimelineItem(push.opened_at, "device-mobile", "human", title, note, parts={"people"})
 
 
-def next_step(alert: Alert) -> str:
+def next_step(alert: Alert, now: datetime) -> str:
     """What time alone will do next, and when; empty for a resolved alert. One query."""
     if alert.room is None:
         return ""
     timer = next_timer(alert.facts, alert.room.facts)
     if timer is None:
         return ""
-    at = format_html("<b>{}</b>", format_html(_("Next at {time}"), time=clock(timer[0], alert.org.zone, seconds=True)))
+    time = moment(timer[0], alert.org.zone, now, seconds=True)
+    today = time == clock(timer[0], alert.org.zone, seconds=True)
+    at = format_html("<b>{}</b>", format_html(_("Next at {time}") if today else _("Next on {time}"), time=time))
     match timer[1]:
         case "quiet":
             return format_html(_("{at}, if nothing more happens and nobody waits: it closes by itself."), at=at)

@@ -8,7 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
-from django.db.models import Q
+from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -25,6 +25,7 @@ from console.live.hub import checksums
 from console.live.rows import facts_of, for_rows, ladder, name_of, view_of
 from console.pages.access import sent_back, signed_in, signed_in_user
 from console.pages.alert import timeline
+from console.pages.alert.earlier import room_history
 from console.text import hops
 from console.text.sentences import failures, taken_by
 from console.text.wording import read_by, short_name
@@ -83,8 +84,9 @@ def _context(request: HttpRequest, found: Alert) -> dict[str, Any]:
         "failures": failures(found.event_count),
         "chains": chains,
         "last_push": max((p.planned_at for p in history.pushes if p.state != "skipped"), default=None),
-        "next_step": timeline.next_step(found),
-        "assignable": _assignable(found),
+        "next_step": timeline.next_step(found, now),
+        "assignable": _assignable(found, signed_in_user(request)),
+        "room_history": room_history(found, history.transitions, now),
         "mine": row["holder"] == signed_in_user(request).sso_id,
         "moving": any(not chain.over for chain in chains),
         "room_url": room_url(found.org, found.room) if found.room else None,
@@ -106,13 +108,16 @@ def _rungs(history: timeline.History) -> list[dict[str, object]]:
     return rungs
 
 
-def _assignable(found: Alert) -> list[User]:
-    """The people of every tier who back up this agent; for the alert of a source, the specialists."""
+def _assignable(found: Alert, me: User) -> list[User]:
+    """The people of every tier who back up this agent, for the alert of a source the specialists: me first."""
     if found.source_id is not None:
-        return list(User.objects.filter(is_specialist=True, is_active=True).order_by("name")[:50])
-    covers = Q(role__agents__isnull=True) | Q(role__agents=found.agent_id)
-    held = Assignment.objects.filter(covers, org=found.org_id, user__is_active=True).values("user")
-    return list(User.objects.filter(pk__in=held).order_by("name")[:50])
+        people = User.objects.filter(is_specialist=True, is_active=True)
+    else:
+        covers = Q(role__agents__isnull=True) | Q(role__agents=found.agent_id)
+        held = Assignment.objects.filter(covers, org=found.org_id, user__is_active=True).values("user")
+        people = User.objects.filter(pk__in=held)
+    mine = ExpressionWrapper(Q(pk=me.pk), output_field=BooleanField())
+    return list(people.order_by(mine.desc(), "name")[:50])
 
 
 # --- acting --------------------------------------------------------------------------------------------------------
@@ -192,6 +197,11 @@ def _verdict(request: HttpRequest, alert_id: UUID, me: User) -> str:
     return _("Thank you: your verdict is kept.")
 
 
+def _comment(request: HttpRequest, alert_id: UUID, me: User) -> str:
+    actions.comment(alert_id, me, request.POST.get("text", ""))
+    return _("Your comment is kept.")
+
+
 UNDONE = ("acknowledge", "take", "assign", "snooze", "wake", "resolve")  # those whose answer offers an undo
 ACTS: dict[str, PageAct] = {
     "acknowledge": _plainly(actions.acknowledge, gettext_lazy("You have seen “{room}”.")),
@@ -204,6 +214,7 @@ ACTS: dict[str, PageAct] = {
     "assign": _assign,
     "snooze": _snooze,
     "verdict": _verdict,
+    "comment": _comment,
 }
 
 

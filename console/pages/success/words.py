@@ -197,6 +197,10 @@ def comparison_words(figure: Figure) -> Word | None:
         return None
     if metric.target is not None:
         met = value <= metric.target if metric.low_is_good else value >= metric.target - CLOSE
+        left_out = sum(n for outcome, n in figure.outcomes.items() if outcome not in metric.counted)
+        if met and left_out > figure.now.n:
+            unsure = _("{goal}: more is left out than counted").format(goal=goal(metric))
+            return Word("none", "help-circle", unsure)
         tone, icon = ("ok", "circle-check-f") if met else ("crit", "alert-octagon-f")
         return Word(tone, icon, goal(metric))
     if not metric.low_is_good or baseline is None or abs(value - baseline) < CLOSE:
