@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from http.client import HTTPConnection
 from pathlib import Path
@@ -184,10 +185,11 @@ def test_without_collected_files_django_answers_itself(tmp_path: Path, settings:
     ("path", "status"), [("/api/alerts", 403), ("/api/schema", 200), ("/api/", 404), ("/api//", 404)]
 )
 def test_a_slash_at_the_end_of_an_api_address_means_the_same(sender: Sender, path: str, status: int) -> None:
-    """The sender's key may not read."""
+    """The sender's key may not read. Examples of the document hold the second in which it was asked for."""
     answers = [sender.send(one, b"", method="GET") for one in (path, f"{path}/")]
     assert [answer.status for answer in answers] == [status] * 2
-    assert answers[0].body == answers[1].body
+    bodies = [re.sub(rb"20\d\d-\d\d-\d\dT[\d:]{8}Z", b"", answer.body) for answer in answers]
+    assert bodies[0] == bodies[1]
 
 
 def test_a_page_s_answer_carries_a_request_id(sender: Sender) -> None:
