@@ -15,6 +15,7 @@ from orgs.models.tenants import (
     check_zone,
     locale_of,
 )
+from orgs.models.walls import Wall
 
 __all__ = [
     "LOCALES",
@@ -37,6 +38,7 @@ __all__ = [
     "SupervisorRole",
     "User",
     "UserManager",
+    "Wall",
     "WebhookEndpoint",
     "check_room_url_template",
     "check_zone",
