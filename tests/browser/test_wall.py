@@ -2,10 +2,11 @@
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Error, Page, Response, expect
 
 from alerts import actions
 from orgs import clock as database_clock
@@ -51,6 +52,17 @@ def lasts(page: Page, minutes: int) -> None:
         page.clock.fast_forward(60_000)
 
 
+def comes_back(page: Page) -> None:
+    """It connects by itself. Its next attempt may be most of a minute away, which passes here at once."""
+    for _ in range(10):
+        page.clock.fast_forward(60_000)
+        with suppress(Error):
+            page.wait_for_selector(LIVE, timeout=4_000)
+            break
+    page.wait_for_selector(LIVE)
+    expect(page.locator("#stale")).to_be_hidden()
+
+
 def newer_version(site: Site, folder: Path) -> str:
     """A data folder whose static files are those of another version."""
     shutil.copytree(Path(site.web.env["DATA_DIR"]) / "static", folder / "static")
@@ -84,9 +96,7 @@ def test_it_lives_for_an_hour_and_for_days_through_restarts_and_gaps_and_never_s
             expect(page.locator("#stale")).to_contain_text("Stale since")
             site.web.start("web")
             clock.advance(minutes=30)
-            page.clock.fast_forward(60_000)
-            page.wait_for_selector(LIVE)
-            expect(page.locator("#stale")).to_be_hidden()
+            comes_back(page)
             expect(page.locator(".wall-row")).to_have_count(3 + hour)
             lasts(page, 29)
 
@@ -96,8 +106,7 @@ def test_it_lives_for_an_hour_and_for_days_through_restarts_and_gaps_and_never_s
         page.clock.fast_forward(8 * 86_400_000)
         expect(page.locator("#stale")).to_be_visible()
         proxy.mend()
-        page.clock.fast_forward(60_000)
-        page.wait_for_selector(LIVE)
+        comes_back(page)
         expect(page.locator(".wall-row")).to_have_count(5)
         assert page.evaluate("window.sameDocument")  # until here it is one page
         assert page.locator("#clock time").inner_text() == page.evaluate(
@@ -108,14 +117,13 @@ def test_it_lives_for_an_hour_and_for_days_through_restarts_and_gaps_and_never_s
         site.web.running["web"].kill()
         try:
             site.web.start("web", DATA_DIR=newer_version(site, tmp_path))
-            page.clock.fast_forward(60_000)
+            comes_back(page)
             page.wait_for_function("() => !window.sameDocument")
             page.wait_for_selector(LIVE)
         finally:
             site.web.running["web"].kill()
             site.web.start("web")
-        page.clock.fast_forward(60_000)
-        page.wait_for_selector(LIVE)
+        comes_back(page)
         assert not [address for address in seen if "/accounts/" in address]
         assert not page.context.cookies()
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, Max
 from django.utils.translation import gettext as _
 
 from alerts.models import Alert
@@ -14,12 +14,12 @@ from console.live.rows import ICONS, TONES, Wait, views
 from console.pages.board import strip
 from console.pages.board.query import BoardCounts, count_board, open_group
 from console.text.sentences import severity_name
-from console.text.wording import short_name, span
+from console.text.wording import short_name
 from orgs.auth import OrgIds
 from orgs.models import Org, Severity, SourceHeard
 
 ROWS = 14  # on the largest screen; what does not fit is counted
-TILES = 6
+TILES = 5  # as many as stand beside each other
 CODE = 6  # characters of an alert's id; the board finds the alert by them
 
 
@@ -48,7 +48,8 @@ class WallBoard:
     rows: list[WallRow]
     tiles: list[strip.Tile]
     more_tiles: int
-    blind: str  # how long no source was heard; "" while one is
+    heard_at: datetime | None  # when a source was heard last
+    blind: bool  # that is too long ago to say that all is well
 
     @property
     def open(self) -> int:
@@ -63,13 +64,15 @@ def wall_board(org: Org, now: datetime) -> WallBoard:
     waiting = open_group("waiting", alerts, counts.waiting, ROWS).alerts
     held = open_group("on-it", alerts, counts.on_it, ROWS - len(waiting)).alerts
     tiles = strip.tiles(OrgIds.of([org.pk]), now)
+    heard_at = SourceHeard.objects.aggregate(last=Max("at"))["last"]
     return WallBoard(
         counts=counts,
         by_severity=_by_severity(),
         rows=[_row(view) for view in views([*waiting, *held], now)],
         tiles=tiles[:TILES],
         more_tiles=max(0, len(tiles) - TILES),
-        blind=_blind(now),
+        heard_at=heard_at,
+        blind=heard_at is None or now - heard_at > HEARD_WITHIN,
     )
 
 
@@ -103,10 +106,3 @@ def _who(view: dict[str, Any]) -> str:
     alert = view["alert"]
     holder = holder_of(alert) or (alert.room.human if alert.room else None)
     return short_name(holder.name) if holder and holder.name else _("A human agent")
-
-
-def _blind(now: datetime) -> str:
-    heard = SourceHeard.objects.order_by("-at").first()
-    if heard is None:
-        return _("ever")
-    return "" if now - heard.at <= HEARD_WITHIN else span((now - heard.at).total_seconds())
