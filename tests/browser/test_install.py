@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, Site
 from tests.browser.proxy import Proxy
+from tests.browser.test_session import log_in_elsewhere
 from tests.browser.test_wall import wall_of
 
 CONTROLLED = "() => navigator.serviceWorker.controller"
@@ -28,9 +29,6 @@ def app_of(page: Page) -> tuple[dict[str, Any], list[Any]]:
 
 def test_a_phone_installs_it_shows_a_card_without_a_connection_and_keeps_nothing_else(site: Site) -> None:
     site.fails("r1")
-    person = site.person(0)
-    person.set_password("a long enough word")
-    person.save()
     with Proxy(site.web.url, site.web.proxy_port) as proxy:
         site.url = proxy.url
         page = site.page(size=PHONE, service_workers="allow")
@@ -45,9 +43,8 @@ def test_a_phone_installs_it_shows_a_card_without_a_connection_and_keeps_nothing
         }
         assert [error for error in errors if error["errorId"] != "in-incognito"] == []
 
-        page.locator("input[name=login]").fill(person.email)
-        page.locator("input[name=password]").fill("a long enough word")
-        page.keyboard.press("Enter")
+        log_in_elsewhere(page.context, site.person(0))
+        page.goto("/")
         page.wait_for_selector(".lm-row")
         card = page.evaluate(KEPT)
         assert card[0] == "/offline" and all(path.startswith("/static/") for path in card[1:])
@@ -76,7 +73,7 @@ def test_a_phone_installs_it_shows_a_card_without_a_connection_and_keeps_nothing
         page.goto("/accounts/logout/")
         with page.expect_response(lambda answer: answer.request.method == "POST") as left:
             page.get_by_role("button", name="Sign out").click()
-        assert left.value.headers["clear-site-data"] == '"cache"'
+        assert left.value.all_headers()["clear-site-data"] == '"cache"'
         page.wait_for_selector("input[name=login]")
         assert set(page.evaluate(KEPT)) == set(card)
         page.go_back()

@@ -21,7 +21,7 @@ FITS = """(width) => {
   const shown = [...document.querySelectorAll('.wall-row')].filter((row) => row.checkVisibility()).length;
   const said = document.querySelector('[data-more]').textContent;
   const fits = innerWidth === width && document.documentElement.scrollHeight <= innerHeight;
-  return fits && said === `and ${20 - shown} more`;
+  return fits && said === `and ${document.getElementById('now').dataset.open - shown} more`;
 }"""
 LIVE = "#link[data-state=live]"
 
