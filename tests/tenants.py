@@ -11,7 +11,8 @@ from django_scopes import scopes_disabled
 
 from alerts.models import Alert, FailureEvent, Push, RoomActivity, Transition
 from orgs.keys import issue, revoke
-from orgs.models import ApiKey, Assignment, Org, Source, User, WebhookEndpoint
+from orgs.models import ApiKey, Assignment, Org, Source, User, Wall, WebhookEndpoint
+from orgs.walls import make_wall
 from tests.factories import (
     AgentFactory,
     AlertFactory,
@@ -50,6 +51,8 @@ class Tenant:
     key: ApiKey
     assignment: Assignment
     endpoint: WebhookEndpoint
+    wall: Wall
+    wall_token: str  # the last part of its address
     rows: dict[str, Any]  # model name -> a row, for the admin
 
 
@@ -77,6 +80,9 @@ def tenant(mark: str) -> Tenant:
     WebhookDeliveryFactory(endpoint=endpoint, outcome="not_understood", reason=f"{mark} reason", sample={mark: mark})
     RejectedItemFactory(org=org, source=source, code=f"{mark} code", message=mark, sample={mark: mark})
     SourceMinuteFactory(org=org, source=source)
+    with scopes_disabled():
+        wall, address = make_wall(org, f"{mark} wall", locale="en")
+    token = address.rpartition("/")[2]
     rows = {
         "org": org,
         "agent": agent,
@@ -87,7 +93,7 @@ def tenant(mark: str) -> Tenant:
         "alert": alerts[0],
         "push": dead,
     }
-    return Tenant(org, lead, alerts[0], alerts[1], dead, test, source, key, assignment, endpoint, rows)
+    return Tenant(org, lead, alerts[0], alerts[1], dead, test, source, key, assignment, endpoint, wall, token, rows)
 
 
 def _alert(org: Org, agent: Any, person: User, mark: str, state: str) -> Alert:
@@ -201,6 +207,8 @@ def unknown(name: str) -> str:
     """A value for this part of a URL that nothing has; as long as a real one, so that Content-Length tells nothing."""
     if name == "public_id":
         return "0" * 16
+    if name == "token":
+        return f"{'0' * 16}.{'x' * 43}"
     if name == "org_id":
         return f"{'x' * len(MARK)}-org"
     return str(uuid4()) if name in ("alert_id", "push_id") else f"sso-of-{'x' * len(MARK)}"

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
@@ -22,9 +23,9 @@ from django.db import connection
 
 from alerts.models import Push
 from console import celery_app
-from orgs.models import User
+from orgs.models import User, Wall
 from tests.api_client import signed_in
-from tests.factories import UserFactory
+from tests.factories import OrgFactory, UserFactory
 from tests.stack import Stack, stack, until
 from tests.standins import Standins
 from tests.test_faults import EVENTS, staffed_key
@@ -33,9 +34,10 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True), pytes
 
 NAMES = [
     *("invitation", "reset", "words", "webhook", "hook", "next", "query", "host", "fragment", "socket"),
-    *("text", "label", "key", "password", "header", "verb", "agent", "referer"),
+    *("text", "label", "key", "password", "header", "verb", "agent", "referer", "wall"),
 ]
 CANARIES = {name: f"canary{number}zq{name}" for number, name in enumerate(NAMES)}
+WALL = "0" * 16  # the public id of a wall board, whose secret is the canary
 PHONE = "+62 811 7654 321"
 
 
@@ -118,6 +120,7 @@ def say_everything(stack: Stack, cookie: str, key: str) -> list[int]:
     }
     form = {"Content_Type": "application/x-www-form-urlencoded"}
     upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Version": "13"}
+    handshake = {"Sec_WebSocket_Key": "MDEyMzQ1Njc4OTAxMjM0NQ==", **upgrade}
     bearer = {"Authorization": f"Bearer {c['key']}", "Content_Type": "application/json"}
     return [
         ask(stack, "GET", f"/invite/abc/{c['invitation']}"),
@@ -127,13 +130,18 @@ def say_everything(stack: Stack, cookie: str, key: str) -> list[int]:
         ask(stack, "GET", "/", Cookie=cookie, User_Agent=c["agent"], Referer=f"http://{c['referer']}/"),
         ask(stack, "GET", f"/alerts/{c['verb']}", Cookie=cookie),
         ask(stack, "GET", f"/api/alerts?room={c['query']}&key={c['key']}", Authorization=f"Bearer {key}"),
+        ask(stack, "GET", f"/wall/{WALL}.{c['wall']}"),
+        ask(stack, "GET", f"/wall/{WALL}.{c['wall']}/more"),
+        ask(stack, "GET", f"/wall/x.{c['wall']}?partial=1"),
+        ask(stack, "GET", f"/ws/wall/{WALL}.{c['wall']}", Origin=stack.url, **handshake),
+        ask(stack, "GET", f"/ws/wall/x.{c['wall']}", **handshake),
         ask(stack, "POST", f"/api/webhooks/qontak/x.{c['webhook']}/extra", b"{}"),
         ask(stack, "POST", f"/api/webhooks/{c['webhook']}", b"{}"),
         ask(stack, "POST", f"/webhook/{c['hook']}", b"{}"),
         ask(stack, "POST", f"/language?next={c['next']}", f"next={c['next']}".encode(), **form),
         ask(stack, "GET", f"/livez?{c['query']}", Host=f"{c['host']}.example"),
         ask(stack, "GET", f"/x%23{c['fragment']}?api_key={c['key']}", X_Request_Id="trace-me"),
-        ask(stack, "GET", f"/feed?{c['socket']}", Sec_WebSocket_Key="MDEyMzQ1Njc4OTAxMjM0NQ==", **upgrade),
+        ask(stack, "GET", f"/feed?{c['socket']}", **handshake),
         ask(stack, "POST", "/accounts/login/", f"login=a%40b.example&password={c['password']}".encode(), **form),
         ask(stack, "POST", EVENTS, json.dumps(item).encode(), **bearer),
         ask(stack, "POST", EVENTS, json.dumps(item).encode(), **bearer | {"Authorization": f"Bearer {key}"}),
@@ -179,6 +187,7 @@ def found_in(text: str) -> set[str]:
 
 def test_nothing_that_was_sent_is_in_any_log_report_metric_or_in_valkey(running: Stack) -> None:
     key = staffed_key()
+    Wall.objects.create(org=OrgFactory(), public_id=WALL, token_hash=sha256(CANARIES["wall"].encode()).digest())
     person: User = UserFactory(is_specialist=True)
     cookie = f"{settings.SESSION_COOKIE_NAME}={signed_in(person).cookies[settings.SESSION_COOKIE_NAME].value}"
     with overheard(running.cache.url) as heard:

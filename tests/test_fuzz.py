@@ -38,8 +38,9 @@ OF_THE_API = (
 OF_PAGES = (
     "_popup", "_to_field", "action", "app_label", "conflict", "cursor", "days", "e", "field_name", "from", "index",
     "limit", "mine", "model_name", "next", "note", "o", "org", "org_id", "outcome", "p", "page", "partial", "password",
-    "q", "severity", "sso_id", "t", "tab", "term", "tier", "to", "until", "verdict", "login", "code", "content",
-    "agents__name", "id__exact", "org__id__exact", "role__tier", "user__is_active__exact", "user__password__startswith",
+    "language", "name", "theme", "q", "severity", "sso_id", "t", "tab", "term", "tier", "to", "until", "verdict",
+    "login", "code", "content", "agents__name", "id__exact", "org__id__exact", "role__tier", "user__is_active__exact",
+    "user__password__startswith",
 )
 # fmt: on
 ODD_METHODS = ("HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW")

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 
 import pytest
+from django.conf import settings
 from django_scopes import scopes_disabled
 
 from alerts.items import ErrorInfo, Handoff
 from alerts.models import Alert
 from orgs.models import Membership, Org, User
+from orgs.walls import make_wall
 from tests.api_client import signed_in
 from tests.factories import PushFactory, WebhookEndpointFactory
 from tests.scene import Scene, pushes_are_sent
@@ -52,6 +54,7 @@ def lead(system: None, org: Org) -> User:
         scene.source.name, scene.role.name = f"{MARK} source", f"{MARK} role"
         scene.source.save()
         scene.role.save()
+        make_wall(org, f"{MARK} wall")
         WebhookEndpointFactory(org=org, source=scene.source, organization_id=f"{MARK}")
     words = {
         "room_label": f"{MARK} room",
@@ -72,8 +75,9 @@ def lead(system: None, org: Org) -> User:
 def pages(org: Org) -> Iterator[str]:
     yield from ("/", f"/?q={MARK}", "/?severity=info", "/?tab=resolved", "/reach", "/sources", "/success", "/pushes")
     yield from (f"/success/{metric}" for metric in ("coverage_pct", "time_to_intervene_median_seconds"))
-    yield from (f"/setup/{org.external_id}", "/preferences")
+    yield from (f"/setup/{org.external_id}", "/preferences", "/walls")
     with scopes_disabled():
+        yield make_wall(org, f"{MARK} wall")[1].removeprefix(settings.BASE_URL)
         yield from (f"/alerts/{alert.pk}" for alert in Alert.objects.all())
 
 

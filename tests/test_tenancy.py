@@ -20,7 +20,7 @@ from alerts.api import pushes
 from alerts.models import Alert, Push, Transition
 from console.ingest.http import PATHS
 from orgs.keys import issue, revoke
-from orgs.models import Assignment, Org, WebhookEndpoint
+from orgs.models import Assignment, Org, Wall, WebhookEndpoint
 from tests.factories import OrgFactory, SourceFactory
 from tests.ingest_server import ACTIVITY, EVENTS, RECEIPTS, Sender, activity, event, make_key
 from tests.tenants import (
@@ -96,6 +96,7 @@ OF_AN_ORG = {
     "test_push",
     "test_hops",
     "replay",
+    "wall_revoke",
     "setup",
     "join",
     "api_alert",
@@ -103,7 +104,9 @@ OF_AN_ORG = {
     *BODIES,
 }
 FOR_LEADS = {"replay", "webhook", "webhook_settings", "webhook_rotate", "webhook_end_overlap", "webhook_switch"}
-FOR_LEADS |= {"webhook_again"}
+FOR_LEADS |= {"webhook_again", "wall_revoke"}
+# Whose address is the key: it shows its org to whoever has it, and nothing to anybody else.
+OF_ITS_ADDRESS = {"wall"}
 # Lists and pages that show each caller their own.
 OF_THE_CALLER = {
     "board",
@@ -116,6 +119,7 @@ OF_THE_CALLER = {
     "replay_all",
     "sources",
     "webhook_new",
+    "walls",
     "preferences",
     "set_language",
     "api_alerts",
@@ -135,6 +139,7 @@ OF_THE_CALLER = {
 }
 # Of no org at all: health, documents, signing in.
 OF_NOBODY = {"livez", "readyz", "metrics", "api_schema", "api_docs", "api_nothing_here", "invitation"}
+OF_NOBODY |= {"manifest", "worker", "offline"}
 SIGNING_IN = ("account_", "mfa_")
 SHOW_NOTHING_TO_THE_OWNER = {
     "preferences",
@@ -181,7 +186,8 @@ def filled(route: Route, ours: Tenant, known: bool = True) -> str:
         "push_id": push.pk,
         "sso_id": ours.lead.sso_id,
         "org_id": ours.org.external_id,
-        "public_id": ours.endpoint.public_id,
+        "public_id": ours.wall.public_id if route.name == "wall_revoke" else ours.endpoint.public_id,
+        "token": ours.wall_token,
         "metric": "with_confidence_pct",
     }
 
@@ -218,6 +224,7 @@ def state_of_a(ours: Tenant) -> Any:
             Transition.objects.filter(org=ours.org).count(),
             list(Assignment.objects.filter(org=ours.org).order_by("pk").values()),
             list(WebhookEndpoint.objects.filter(org=ours.org).order_by("pk").values()),
+            list(Wall.objects.filter(org=ours.org).order_by("pk").values()),
         )
 
 
@@ -232,10 +239,10 @@ def test_every_route_is_known() -> None:
     strange = [
         route
         for route in ALL
-        if not (route.name in OF_AN_ORG | OF_THE_CALLER or is_of_nobody(route) or is_admin(route))
+        if not (route.name in OF_AN_ORG | OF_THE_CALLER | OF_ITS_ADDRESS or is_of_nobody(route) or is_admin(route))
     ]
     assert not strange, "say in this file whose data these show"
-    assert not (OF_AN_ORG | OF_THE_CALLER | OF_NOBODY) - {route.name for route in ALL}
+    assert not (OF_AN_ORG | OF_THE_CALLER | OF_ITS_ADDRESS | OF_NOBODY) - {route.name for route in ALL}
 
 
 def methods_for(who: str) -> tuple[str, ...]:
@@ -281,6 +288,30 @@ def test_what_is_of_an_org_is_there_for_its_people(route: Route, ours: Tenant) -
         late = [answer for answer in answers if answer.status_code == 409]  # the lead was first
         assert done or (who == "a key" and late), (who, [answer.status_code for answer in answers])
         assert all(answer.status_code in (200, 303, 302, 405, 409) for answer in answers)
+
+
+BY_ADDRESS = [route for route in ALL if route.name in OF_ITS_ADDRESS]
+
+
+@pytest.mark.parametrize("route", BY_ADDRESS, ids=ids_of(BY_ADDRESS))
+def test_an_address_that_is_a_key_shows_its_org_whoever_asks_and_is_nothing_once_spoilt(
+    route: Route, ours: Tenant
+) -> None:
+    everybody, before, wrong = strangers(ours) | insiders(ours) | {"a specialist": specialist()}, state_of_a(ours), []
+    theirs = tenant("third")
+    path, foreign = filled(route, ours), filled(route, theirs)
+    spoilt = (path[:-1], path + "x", path.replace(ours.wall_token[:16], theirs.wall_token[:16]), "/wall/\u00e9.x")
+    for who, client in callers_of(route, everybody).items():
+        nothing = filled(route, ours, known=False)
+        for method in METHODS:
+            answer, told = client.generic(method, path), seen(client.generic(method, nothing))
+            shown = (method == "GET") == (MARK.encode() in seen(answer))
+            same = all(seen(client.generic(method, one)) == told for one in spoilt)
+            leaks = MARK.encode() in told + seen(client.generic(method, foreign))
+            if not shown or not same or leaks or answer.status_code != (200 if method in ("GET", "HEAD") else 405):
+                wrong.append((who, method, answer.status_code, shown, same, leaks))
+    assert not wrong
+    assert state_of_a(ours) == before
 
 
 def test_lists_show_strangers_nothing(ours: Tenant) -> None:

@@ -71,7 +71,8 @@ class PersonMiddleware:
     """Activates the person's language and zone (signed out: the cookie's, else the browser's language).
 
     A session ends 7 days after log-in whatever happens, and 12 h after the last thing its person did. No browser
-    or proxy keeps an answer to a signed-in person: after log-out the back button shows nothing of it.
+    or proxy keeps an answer to a signed-in person: after log-out the back button shows nothing of it, and the browser
+    empties its cache. What it stores for this device (a sound, say) stays: nothing of it is about anybody.
     """
 
     def __init__(self, get_response: Answerer) -> None:
@@ -94,6 +95,8 @@ class PersonMiddleware:
             request.session.set_expiry(datetime.fromtimestamp(ends, UTC))
         if (known or request.user.is_authenticated) and "no-store" not in response.headers.get("Cache-Control", ""):
             response.headers["Cache-Control"] = "no-store"
+        if known and not request.user.is_authenticated:
+            response.headers["Clear-Site-Data"] = '"cache"'
         return response
 
 

@@ -5,7 +5,7 @@ from django.urls import include, path
 
 from console.http import health
 from console.openapi.views import DocsView, SchemaView
-from console.pages import errors, join, preferences, pushes
+from console.pages import errors, install, join, preferences, pushes
 from console.pages.alert import view as alert
 from console.pages.board import view as board
 from console.pages.invitation import invitation
@@ -14,6 +14,8 @@ from console.pages.setup import view as setup
 from console.pages.sources import view as sources
 from console.pages.sources import webhooks
 from console.pages.success import view as success
+from console.pages.wall import view as wall
+from console.pages.wall import walls
 
 urlpatterns = [
     path("", board.board, name="board"),
@@ -44,6 +46,12 @@ urlpatterns = [
     path("success.csv", success.success_csv, name="success_csv"),
     path("success/<slug:metric>", success.behind, name="success_behind"),
     path("success/<slug:metric>.csv", success.behind_csv, name="success_behind_csv"),
+    path("walls", walls.walls, name="walls"),
+    path("walls/<str:public_id>/revoke", walls.end_wall, name="wall_revoke"),
+    path("wall/<str:token>", wall.wall, name="wall"),
+    path("manifest.webmanifest", install.manifest, name="manifest"),
+    path("worker.js", install.worker, name="worker"),
+    path("offline", install.offline, name="offline"),
     path("preferences", preferences.preferences, name="preferences"),
     path("language", preferences.set_language, name="set_language"),
     path("livez", health.livez, name="livez"),

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Collection
+from itertools import chain
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,10 +22,12 @@ from django.utils import timezone
 
 from console.ingest.bodies import client_address
 from console.live.hub import Client, hub
+from console.live.walls import Onlooker, Screen, screens_now
 from console.live.wire import AGAIN, EXTENSION, PlainWire
 from orgs.auth import OrgIds, visible_orgs, visible_to
 from orgs.logs import described
 from orgs.models import User
+from orgs.walls import UnknownWall, find_wall
 
 AUTHORISE_SECONDS = 5.0
 LONGEST_SECONDS = 8 * 3600
@@ -36,7 +39,7 @@ PORTS = {"http": 80, "https": 443}
 SIGNED_OUT, TOO_MANY, TALKS_TOO_MUCH = 4401, 4429, 1008
 
 log = structlog.get_logger(__name__)
-sockets_per_user: Counter[int] = Counter()
+sockets_per_user: Counter[int | str] = Counter()  # by pk of the person, or public id of the wall board
 sockets_per_address: Counter[str] = Counter()
 
 
@@ -70,14 +73,23 @@ class Login(NamedTuple):
     session_hash: str  # changes with the password
 
 
+Viewer = Login | Screen
+
+
 def _login(user: User, session: Any) -> tuple[Login, OrgIds]:
     """The session that the handshake has just checked, and the orgs its person may see."""
     login = Login(user.pk, session.session_key, session[HASH_SESSION_KEY])
     return login, visible_orgs(user)
 
 
-def allowed_now(logins: Collection[Login]) -> dict[Login, OrgIds]:
-    """The orgs each session may see now; one that has ended is missing. At most three queries."""
+def allowed_now(viewers: Collection[Viewer]) -> dict[Viewer, OrgIds]:
+    """The orgs each of them may see now; one whose right has ended is missing. At most four queries."""
+    logins = [one for one in viewers if isinstance(one, Login)]
+    screens = screens_now([one for one in viewers if isinstance(one, Screen)])
+    return dict(chain(_logins_now(logins).items(), screens.items()))
+
+
+def _logins_now(logins: Collection[Login]) -> dict[Login, OrgIds]:
     ids = {login.user_id for login in logins}
     users = {user.pk: user for user in User.objects.filter(pk__in=ids, is_active=True)}
     keys = {login.session_key for login in logins}
@@ -116,7 +128,7 @@ class Watch:
     async def _ask(self) -> None:
         watched = list(self.consumers)
         if watched:
-            allowed = await hub.in_thread(allowed_now, {consumer.login for consumer in watched})
+            allowed = await hub.in_thread(allowed_now, {consumer.viewer for consumer in watched})
             for consumer in watched:
                 consumer.reauthorise(allowed)
 
@@ -125,35 +137,48 @@ class FeedConsumer(AsyncWebsocketConsumer):
     """`/ws/feed?lang=en|id`: says nothing itself; the hub writes to its socket."""
 
     channel_layer_alias = "none"  # no channel of its own: the hub holds the only subscription
+    kind: type[Client] = Client
 
     async def connect(self) -> None:
         self.client: Client | None = None
-        user = self.scope.get("user")
-        if not is_our_origin(self.scope) or user is None or not user.is_authenticated:
+        name = self.name()
+        if not is_our_origin(self.scope) or name is None:
             await self.close()
             return
         self.address = client_address(self.scope)
         self.opened = self.messages_since = time.monotonic()
         self.messages = 0
         await self.accept()
-        if sockets_per_user[user.pk] >= PER_USER or sockets_per_address[self.address] >= PER_ADDRESS:
+        if sockets_per_user[name] >= PER_USER or sockets_per_address[self.address] >= PER_ADDRESS:
             await self.close(TOO_MANY)
             return
-        sockets_per_user[user.pk] += 1
+        self.counted = name
+        sockets_per_user[name] += 1
         sockets_per_address[self.address] += 1
         try:
-            await self._subscribe(user)
+            await self._subscribe()
+        except UnknownWall:
+            await self.close(SIGNED_OUT)
         except DatabaseError:
             await self.close(AGAIN)
         finally:
             if self.client is None:
-                self._uncount(user.pk)
+                self._uncount()
 
-    async def _subscribe(self, user: User) -> None:
-        self.login, org_ids = await database_sync_to_async(_login)(user, self.scope["session"])
+    def name(self) -> int | str | None:
+        """By what the sockets of this viewer are counted; None for somebody who is refused."""
+        user = self.scope.get("user")
+        return user.pk if user is not None and user.is_authenticated else None
+
+    async def admitted(self) -> tuple[Viewer, OrgIds]:
+        """Who looks, and what they may see."""
+        return await database_sync_to_async(_login)(self.scope["user"], self.scope["session"])
+
+    async def _subscribe(self) -> None:
+        self.viewer, org_ids = await self.admitted()
         await hub.start()
         wire = self.scope.get("extensions", {}).get(EXTENSION) or PlainWire(self.base_send)
-        self.client = Client(wire, org_ids, self._language())
+        self.client = self.kind(wire, org_ids, self._language())
         hub.add(self.client)
         watch.add(self)
 
@@ -161,16 +186,16 @@ class FeedConsumer(AsyncWebsocketConsumer):
         asked = parse_qs(self.scope.get("query_string", b"").decode("latin1")).get("lang", [""])[0]
         return asked if asked in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
 
-    def reauthorise(self, allowed: dict[Login, OrgIds]) -> None:
+    def reauthorise(self, allowed: dict[Viewer, OrgIds]) -> None:
         """Apply what the watch found; a socket older than 8 h has to come again."""
         if self.client is None:
             return
-        if self.login not in allowed:
+        if self.viewer not in allowed:
             self._end(SIGNED_OUT)
         elif time.monotonic() - self.opened > LONGEST_SECONDS:
             self._end(AGAIN)
         else:
-            hub.reauthorise(self.client, allowed[self.login])
+            hub.reauthorise(self.client, allowed[self.viewer])
 
     def _end(self, code: int) -> None:
         if self.client is not None:
@@ -194,13 +219,33 @@ class FeedConsumer(AsyncWebsocketConsumer):
         if self.client is not None:
             hub.remove(self.client)
             self.client = None
-            self._uncount(self.login.user_id)
+            self._uncount()
 
-    def _uncount(self, user_id: int) -> None:
-        sockets_per_user[user_id] -= 1
+    def _uncount(self) -> None:
+        sockets_per_user[self.counted] -= 1
         sockets_per_address[self.address] -= 1
+        if not sockets_per_user[self.counted]:
+            del sockets_per_user[self.counted]
         if not sockets_per_address[self.address]:
             del sockets_per_address[self.address]  # there are more addresses than people
+
+
+class WallConsumer(FeedConsumer):
+    """`/ws/wall/{token}`: the feed of one wall board, whoever looks at it. No session plays a part."""
+
+    kind = Onlooker
+
+    @property
+    def token(self) -> str:
+        return self.scope["url_route"]["kwargs"]["token"]
+
+    def name(self) -> str:
+        return self.token.partition(".")[0]
+
+    async def admitted(self) -> tuple[Screen, OrgIds]:
+        """Raises UnknownWall."""
+        found = await database_sync_to_async(find_wall)(self.token)
+        return Screen(found.pk), OrgIds.of([found.org_id])
 
 
 watch = Watch()
@@ -216,5 +261,11 @@ class Unknown(AsyncWebsocketConsumer):
 
 
 websocket_application = AuthMiddlewareStack(
-    URLRouter([path("ws/feed", FeedConsumer.as_asgi()), path("<path:rest>", Unknown.as_asgi())])
+    URLRouter(
+        [
+            path("ws/feed", FeedConsumer.as_asgi()),
+            path("ws/wall/<str:token>", WallConsumer.as_asgi()),
+            path("<path:rest>", Unknown.as_asgi()),
+        ]
+    )
 )

@@ -24,3 +24,4 @@ from orgs.models.tenants import Severity as Severity
 from orgs.models.tenants import check_room_url_template as check_room_url_template
 from orgs.models.tenants import check_zone as check_zone
 from orgs.models.tenants import locale_of as locale_of
+from orgs.models.walls import Wall as Wall

@@ -26,6 +26,8 @@ class Proxy:
 
     def __exit__(self, *error: object) -> None:
         self.cut()
+        with contextlib.suppress(OSError):
+            self.server.shutdown(socket.SHUT_RDWR)  # who waits in `accept` would keep the port
         self.server.close()
 
     def cut(self) -> None:
