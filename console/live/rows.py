@@ -233,6 +233,8 @@ def _who_open(alert: Alert, facts: RowFacts, now: datetime) -> Who:
     if alert.assigned_to is not None:
         line = sentences.whose(alert.assigned_to, _("Given to {name}"), _("Given to you"))
         return Who("human", "", line, why, initials(str(alert.assigned_to)))
+    if alert.is_snoozed(now):
+        return Who("calm", "alarm-snooze", _("Snoozed"), why)
     if alert.last_reason == "unroutable":
         return Who("none", "bell-x", _("Nobody can be told"), why)
     if alert.room is not None and alert.room.handed_off_at is not None:
@@ -280,7 +282,7 @@ def view_of(alert: Alert, facts: RowFacts, now: datetime) -> dict[str, Any]:
         "tone": TONES[alert.severity],
         "icon": ICONS[alert.severity],
         "severity": sentences.severity_name(alert.severity),
-        "modifier": _modifier(alert, late),
+        "modifier": "lm-row--held" if group == "snoozed" else _modifier(alert, late),
         "may_be_late": hurries and alert.severity != "info",
         "holder": holder.sso_id if holder else "",
         "rank": rank_of(alert),
