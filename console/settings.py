@@ -220,14 +220,17 @@ TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "static"
+STATIC_COMPRESS = env.str("STATIC_COMPRESS", default="1")
+SERVESTATIC_USE_BROTLI = (
+    STATIC_COMPRESS != "gzip"
+)  # which takes a minute: for images that are built once, not for bin/up
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
         else "servestatic.storage.CompressedManifestStaticFilesStorage"
-        # Compressing takes half a minute, which is for images that are built once, not for bin/up.
-        if env.bool("STATIC_COMPRESS", default=True)
+        if STATIC_COMPRESS != "0"
         else "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
     },
 }

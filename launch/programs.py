@@ -27,7 +27,7 @@ def environment(instance: Instance, own: Engines, given: Mapping[str, str], port
         "REDIS_URL": own.redis_url,
         "BASE_URL": f"http://{ports.LOOPBACK}:{port}",
         "DEMO": "1" if demo else "0",
-        "STATIC_COMPRESS": "0",
+        "STATIC_COMPRESS": "gzip",
         "NOTIFICATION_SERVICE_URL": outside or standins,
         "STANDINS_URL": standins,
         "DATA_DIR": str(instance.folder),

@@ -23,11 +23,12 @@ from orgs.models import User
 
 
 class Board:
-    """A browser's socket. `chain` is what board.js keeps: org -> checksum."""
+    """A browser's socket. `chain` and `counts` are what the page keeps: org -> checksum, org -> figures."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
         self.chain: dict[str, str] = {}
+        self.counts: dict[str, Any] = {}
         self.seen: set[str] = set()  # ids of alerts whose rows came
         self.hello = self.next("hello")
 
@@ -35,6 +36,7 @@ class Board:
         """The next frame of a kind; fails after 5 s."""
         while True:
             frame = json.loads(self.connection.recv(timeout=5))
+            self.counts = self.counts | frame["counts"] if frame["type"] == "rows" else frame["counts"]
             if frame["type"] == "rows":
                 self.chain |= {org: link["checksum"] for org, link in frame["orgs"].items()}
             elif frame["type"] == "hello":

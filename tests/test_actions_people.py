@@ -298,6 +298,22 @@ def test_a_snooze_into_the_past_or_for_longer_is_refused(scene, alert, rina, min
     assert scene.alert().version == alert.version
 
 
+def test_who_wakes_an_alert_ends_its_snooze_and_can_undo_that(scene, alert, rina, bob):
+    until = in_minutes(60)
+    actions.snooze(alert.pk, rina, until)
+    actions.wake(alert.pk, bob)
+    assert scene.alert().snoozed_until is None
+    change = scene.last_change()
+    assert (change.change, change.actor, change.detail) == ("snoozed", bob, {"until": None})
+    version = scene.alert().version
+    actions.wake(alert.pk, bob)
+    assert scene.alert().version == version
+    actions.undo(alert.pk, bob)
+    assert scene.alert().snoozed_until == until
+    actions.resolve(alert.pk, rina)
+    assert conflict(actions.wake, alert.pk, rina).code == "already_resolved"
+
+
 def test_a_resolved_alert_is_not_snoozed(alert, rina):
     actions.resolve(alert.pk, rina)
     assert conflict(actions.snooze, alert.pk, rina, in_minutes(5)).code == "already_resolved"

@@ -3,6 +3,7 @@
 import sysconfig
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,14 +19,17 @@ from alerts.models import Alert
 from console.live import hub as live
 from console.live import sockets, wire
 from launch import valkey
+from orgs import clock
 from orgs.auth import EVERY_ORG
 from orgs.models import Assignment, User
 from tests.factories import AlertFactory, AssignmentFactory, UserFactory
 from tests.feed_boards import Board, Served, session_of
 from tests.scene import Scene
 from tests.stack import Process, until
+from tests.storm import figures, holders, storm
 
 NEVER = 3600.0
+BEAT_SECONDS = live.BEAT_SECONDS
 pytestmark = pytest.mark.usefixtures("transactional_db", "system")
 
 
@@ -91,6 +95,58 @@ def test_each_frame_continues_the_chain_until_nothing_is_open(served: Served, sc
     actions.resolve(scene.alert().pk, scene.people[0])
     assert board.next("rows")["orgs"][org] == {"prev": taken["checksum"], "checksum": "0:0"}
     assert served.board(scene.people[0]).hello["orgs"] == {}
+
+
+def test_after_minutes_of_storm_the_counts_in_the_frames_are_the_databases(served: Served, scene: Scene) -> None:
+    board, org = served.board(scene.people[0]), scene.org.external_id
+    storm(scene, rooms=40)
+    scene.fails(room="last")
+    board.row(scene.alert("last"))
+    mine, said = Alert.objects.filter(org=scene.org), board.counts[org]
+    expected = figures(mine, clock.now())
+    assert {name: said[name] for name in ("waiting", "snoozed", "resolved")} == {
+        name: expected[name] for name in ("waiting", "snoozed", "resolved")
+    }
+    assert said["open"] == expected["waiting"] + expected["on-it"] + expected["snoozed"]
+    assert said["holders"] == holders(mine)
+    assert said["severity"] == {
+        name: mine.exclude(state="resolved").filter(severity=name).count() for name in ("critical", "warning", "info")
+    }
+    assert said["customers"] <= said["open"]
+    assert served.board(scene.people[1]).counts[org] == said
+
+
+def test_what_opened_and_ended_unannounced_is_counted_as_resolved(
+    served: Served, scene: Scene, every: Callable[..., None]
+) -> None:
+    every(poll=0.1)
+    board, org = served.board(scene.people[0]), scene.org.external_id
+    alert = AlertFactory(org=scene.org, state="resolved", resolved_at=datetime.now(UTC))
+    assert 'data-group="resolved"' in board.row(alert)
+    assert (board.counts[org]["open"], board.counts[org]["resolved"]) == (0, 1)
+
+
+def test_a_beat_comes_every_four_seconds_with_sums_and_counts(
+    served: Served, scene: Scene, every: Callable[..., None]
+) -> None:
+    assert BEAT_SECONDS == 4
+    every(beat=0.1)
+    scene.fails()
+    board, org = served.board(scene.people[0]), scene.org.external_id
+    beat = board.next("beat")
+    assert beat["orgs"] == live.stored_checksums(EVERY_ORG)
+    assert (beat["counts"][org]["waiting"], beat["counts"][org]["severity"]["critical"]) == (1, 1)
+
+
+def test_a_snooze_that_ends_by_itself_sends_the_row_again(
+    served: Served, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "WAKE_SECONDS", 0.05)
+    alert = AlertFactory(org=scene.org, snoozed_until=datetime.now(UTC) + timedelta(seconds=1))
+    board, org = served.board(scene.people[0]), scene.org.external_id
+    assert (board.counts[org]["waiting"], board.counts[org]["snoozed"]) == (0, 1)
+    assert 'data-group="waiting"' in board.row(alert)
+    assert (board.counts[org]["waiting"], board.counts[org]["snoozed"]) == (1, 0)
 
 
 def test_while_nobody_watches_nothing_is_kept_and_the_first_board_starts_right(served: Served, scene: Scene) -> None:

@@ -1,5 +1,6 @@
 """The live board, reach, dead pushes, preferences: who sees what, filters, the three kinds of empty."""
 
+import gzip
 import re
 from datetime import timedelta
 from typing import Any
@@ -301,6 +302,87 @@ def test_tiles_compare_with_the_same_hour_of_the_days_before(scene: Scene, clock
         scene.fails(room=f"now-{n}")
     (tile,) = strip.tiles(OrgIds.of([scene.org.pk]), database_clock.now())
     assert (tile.state, tile.now_per_hour, tile.open_alerts) == ("degraded", 10, 31)
+
+
+def test_a_tile_takes_the_colour_of_what_is_open_now(scene: Scene) -> None:
+    """An agent whose usual is unknown and whose source is silent, with failures and open alerts: no "No data"."""
+    for n in range(3):
+        scene.fails(room=f"r{n}")
+    (tile,) = strip.tiles(OrgIds.of([scene.org.pk]), database_clock.now())
+    assert (tile.state, tile.blind, tile.tone, tile.critical, tile.open_alerts) == ("no_data", True, "crit", 3, 3)
+    head = signed_in(scene.people[0]).get("/?partial=head")
+    assert "lm-tile--crit" in head.content.decode()
+    assert "3 critical 3 failures per hour usual unknown: n 0 of 203 open" in text(head)
+    assert "No data" not in text(head)
+    for n in range(3):
+        actions.snooze(scene.alert(f"r{n}").pk, scene.people[0], database_clock.now() + timedelta(hours=1))
+    (tile,) = strip.tiles(OrgIds.of([scene.org.pk]), database_clock.now())
+    assert (tile.tone, tile.silent) == ("none", False)
+    assert "Nothing to compare with yet" in text(signed_in(scene.people[0]).get("/?partial=head"))
+
+
+def test_snoozed_alerts_stand_apart_and_need_no_human(scene: Scene) -> None:
+    scene.fails(room="held", ago=400)
+    scene.fails(room="asleep", ago=400)
+    client = signed_in(scene.people[0])
+    until = database_clock.now() + timedelta(hours=1)
+    actions.snooze(scene.alert("asleep").pk, scene.people[0], until)
+    page = client.get("/")
+    html = page.content.decode()
+    assert "1 alert needs a human" in text(page)
+    assert "1 customer waiting" in text(page)
+    assert '<details class="lm-part" data-group="snoozed"' in html
+    assert "Snoozed 1 alert" in text(page)
+    assert html.count("lm-row--late") == 1
+    assert re.search(r"data-waiting-count[^>]*>1<", html)
+    assert re.search(r'data-count="waiting"[^>]*>1<', html)
+    assert rows(client.get("/?tab=snoozed")) == [str(scene.alert("asleep").pk)]
+    assert client.get("/?partial=counts&severity=critical").json() == {
+        "waiting": 1,
+        "on-it": 0,
+        "snoozed": 1,
+        "resolved": 0,
+    }
+    client.post(f"/alerts/{scene.alert('asleep').pk}/wake")
+    assert "2 alerts need a human" in text(client.get("/"))
+
+
+def test_a_group_goes_on_at_a_cursor_without_gap_or_repeat(org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = database_clock.now()
+    made = [
+        AlertFactory(org=org, severity=("critical", "info")[n % 2], opened_at=now - timedelta(microseconds=n // 2))
+        for n in range(5)
+    ]
+    client, seen, path = signed_in(supervisor_of(org)), [], "/?tab=waiting&limit=2"
+    while path:
+        page = client.get(path)
+        seen += rows(page)
+        following = re.search(r'data-group="waiting" data-following="([^"]+)"', page.content.decode())
+        path = f"/?tab=waiting&limit=2&cursor={following[1]}" if following else ""
+    assert len(seen) == 5
+    assert set(seen) == {str(alert.pk) for alert in made}
+    assert client.get("/?tab=waiting&cursor=rubbish").status_code == 200
+
+
+def test_fifty_rows_are_few_elements_and_a_full_board_is_a_small_page(org: Org, system: None) -> None:
+    """However many are open, and whatever the address asks for."""
+    now = database_clock.now()
+    person = supervisor_of(org)
+    on_it = {"state": "acknowledged", "acknowledged_by": person, "acknowledged_at": now}
+    for n in range(60):
+        waits = {"customer_waiting_since": now - timedelta(seconds=n)}
+        AlertFactory(org=org, room__label=f"Customer {n}", room__channel="WhatsApp", **waits)
+        if n < 50:
+            AlertFactory(org=org, room__label=f"Held {n}", room__channel="WhatsApp", **on_it)
+        if n < 25:
+            AlertFactory(org=org, state="resolved", resolved_at=now, resolved_by=person)
+    html = signed_in(person).get("/?limit=400").content.decode()
+    parts = html.split('class="lm-part"')[1:]
+    assert [len(re.findall('id="row-', part)) for part in parts] == [50, 50, 0, 25]
+    for part in parts[:2]:
+        listed = part[part.index('<ul class="lm-rows">') : part.index("</ul>")]
+        assert len(re.findall(r"<[a-z]", listed)) <= 1500
+    assert len(gzip.compress(html.encode(), 6)) <= 30_000
 
 
 def test_people_without_an_org_are_told_what_to_do(db: None) -> None:

@@ -1,9 +1,9 @@
 """The live feed: one hub per process renders each changed alert once per language and hands it to every socket.
 
-Frames (JSON): `hello` {orgs, counts}, `rows` {rows: [{id, version, org, html}], orgs: {org: {prev, checksum}}, counts},
-`beat` {orgs, counts}. `counts` has the figures of each of these orgs (console/live/counts.py). `checksum` is
-"count:sum of marks" of what is open in an org, as this hub last sent it (a mark is a hash of id and version); a browser
-that finds another `prev`, or another checksum in a beat, has missed something and reloads its list.
+Frames (JSON): `hello` and `beat` {orgs: {org: checksum}, counts}, `rows` {rows: [{id, version, org, html}],
+orgs: {org: {prev, checksum}}, counts}. `counts` has the figures of each of these orgs (console/live/counts.py).
+`checksum` is "count:sum of marks" of what is open in an org, as this hub last sent it (a mark is a hash of id and
+version); a browser that finds another `prev`, or another checksum in a beat, has missed something and reloads its list.
 """
 
 import asyncio
@@ -189,6 +189,9 @@ class Hub:
             for org_id, marks in differing.items():
                 ours_now = {pk: alert.mark for pk, alert in self.open[org_id].open.items()}
                 self._note(pk for pk, _ in ours_now.items() ^ marks.items())
+            for org_id, alert_id in await self.in_thread(_ended_lately, list(self.names)):
+                if alert_id not in self.open[org_id].ended:
+                    self._note([alert_id])
 
     async def _beat_often(self) -> None:
         while True:
@@ -325,6 +328,12 @@ def _differences(ours: dict[int, str]) -> tuple[dict[int, str], dict[int, dict[U
         for org_id, alert_id, mark in _open(OrgIds.of(differ)).values_list("org_id", "id", MARK):
             marks[org_id][alert_id] = mark
     return _names(), marks
+
+
+def _ended_lately(org_pks: list[int]) -> list[tuple[int, UUID]]:
+    """(org, alert) of what ended in the last 15 min: by the index of each org, whatever it has resolved before."""
+    ended = Alert.objects.filter(org__in=org_pks, state=Alert.State.RESOLVED, resolved_at__gt=clock.now() - FADES_AFTER)
+    return list(ended.values_list("org_id", "id"))
 
 
 def _sums(org: str, org_ids: OrgIds) -> dict[Any, str]:

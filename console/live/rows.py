@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import BigIntegerField, Case, F, Func, Max, QuerySet, Value, When
+from django.db.models import BigIntegerField, Case, ExpressionWrapper, F, Func, Max, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 from django.template.loader import get_template
 from django.utils import translation
@@ -37,13 +37,16 @@ ACTORS = ("acknowledged_by", "intervened_by", "resolved_by", "assigned_to", "ver
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BLANKS = re.compile(r"\s*\n\s*")
 # `rank_of` an open alert, in SQL.
-OPEN_RANK = Case(
-    *(When(severity=name, then=Value((2 - rank) * 10**14)) for name, rank in RANK.items()),
-    default=Value(2 * 10**14),
-    output_field=BigIntegerField(),
-) + Func(
-    Coalesce("customer_waiting_since", "first_failure_at"),
-    template="floor(extract(epoch from %(expressions)s) * 1000)::bigint",
+OPEN_RANK = ExpressionWrapper(
+    Case(
+        *(When(severity=name, then=Value((2 - rank) * 10**14)) for name, rank in RANK.items()),
+        default=Value(2 * 10**14),
+    )
+    + Func(
+        Coalesce("customer_waiting_since", "first_failure_at"),
+        template="floor(extract(epoch from %(expressions)s) * 1000)::bigint",
+        output_field=BigIntegerField(),
+    ),
     output_field=BigIntegerField(),
 )
 # What a feed's checksum sums up: 64 bits of an alert's id and version, by PostgreSQL's hash of a uuid with a seed.
@@ -233,6 +236,8 @@ def _who_open(alert: Alert, facts: RowFacts, now: datetime) -> Who:
     if alert.assigned_to is not None:
         line = sentences.whose(alert.assigned_to, _("Given to {name}"), _("Given to you"))
         return Who("human", "", line, why, initials(str(alert.assigned_to)))
+    if alert.is_snoozed(now):
+        return Who("calm", "alarm-snooze", _("Snoozed"), why)
     if alert.last_reason == "unroutable":
         return Who("none", "bell-x", _("Nobody can be told"), why)
     if alert.room is not None and alert.room.handed_off_at is not None:
@@ -280,7 +285,7 @@ def view_of(alert: Alert, facts: RowFacts, now: datetime) -> dict[str, Any]:
         "tone": TONES[alert.severity],
         "icon": ICONS[alert.severity],
         "severity": sentences.severity_name(alert.severity),
-        "modifier": _modifier(alert, late),
+        "modifier": "lm-row--held" if group == "snoozed" else _modifier(alert, late),
         "may_be_late": hurries and alert.severity != "info",
         "holder": holder.sso_id if holder else "",
         "rank": rank_of(alert),

@@ -162,8 +162,14 @@ function settle() {
     const moved = misplaced();
     if (changes.size || pending.size || moved.length || feed.querySelector(".is-kept")) rebuild(moved);
     if (overdue) reload();
-  } else setTimeout(work, restUntil - performance.now());
+  } else afterRest();
   pill();
+}
+
+let resting = 0;
+function afterRest() {
+  clearTimeout(resting);
+  resting = setTimeout(work, restUntil - performance.now());
 }
 
 function keep() {

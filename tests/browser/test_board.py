@@ -1,12 +1,16 @@
 """The live board: rows come, change and go without a reload, and nothing moves under a reader."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
+from django.db.models import QuerySet
 from playwright.sync_api import Page, expect
 
 from alerts import actions
+from alerts.models import Alert
 from tests.browser.conftest import PHONE, WATCH_SHIFTS, Site, live
 from tests.browser.proxy import Proxy
+from tests.storm import figures, holders, storm
 
 
 def test_an_event_is_a_row_without_reload(site: Site) -> None:
@@ -148,14 +152,14 @@ def test_a_minute_without_a_way_and_nothing_is_missed(site: Site) -> None:
         expect(page.locator("h1")).to_have_text("3 alerts need a human")
 
 
-def test_silence_for_half_a_minute_is_as_good_as_a_cut(site: Site) -> None:
+def test_silence_for_ten_seconds_is_as_good_as_a_cut(site: Site) -> None:
     page = site.page(site.scene.people[0])
     page.clock.install()
     page.goto("/")
     live(page)
     site.web.running["web"].kill(19)  # SIGSTOP: the socket stays open and says nothing
     try:
-        page.clock.fast_forward(31_000)
+        page.clock.fast_forward(11_000)
         expect(page.locator("#stale")).to_be_visible()
     finally:
         site.web.running["web"].kill(18)  # SIGCONT
@@ -251,3 +255,64 @@ def test_o_opens_the_room(site: Site) -> None:
         page.keyboard.press("o")
     opened.value.wait_for_url("**/rooms/r1")
     expect(site.row(page, "r1")).to_contain_text("You opened the room")
+
+
+def says(page: Page, alerts: QuerySet[Alert], all_of_mine: QuerySet[Alert]) -> None:
+    """Every figure of this page is what the database says: tabs and sections of `alerts`, the rest of all."""
+    now = datetime.now(UTC)
+    here, whole = figures(alerts, now), figures(all_of_mine, now)
+    for name, n in {**here, "all": sum(here.values())}.items():
+        if name != "snoozed":
+            expect(page.locator(f".lm-tabs [data-count={name}]")).to_have_text(str(n), timeout=30_000)
+    for name in ("waiting", "on-it", "snoozed"):
+        alert_word = "alert" if here[name] == 1 else "alerts"
+        expect(page.locator(f"[data-counted={name}]")).to_have_text(f"{here[name]} {alert_word}")
+    expect(page.locator("h1")).to_have_text(f"{whole['waiting']} alerts need a human")
+    expect(page).to_have_title(f"({whole['waiting']}) {whole['waiting']} need a human · Live")
+    expect(page.locator(".lm-nav [data-waiting-count]")).to_have_text(str(whole["waiting"]))
+    expect(page.locator("[data-count=mine]")).to_have_text(str(holders(all_of_mine).get(page_owner(page), 0)))
+    assert "data:image/svg+xml" in (page.locator("[data-favicon]").get_attribute("href") or "")
+
+
+def page_owner(page: Page) -> str:
+    return page.locator("body").get_attribute("data-me") or ""
+
+
+def test_after_a_storm_every_figure_is_the_databases_and_the_list_is_short(site: Site) -> None:
+    """With and without a filter, with what is snoozed, taken and resolved; and with more alerts than are shown."""
+    board, filtered = site.board(), site.board(path="/?severity=critical")
+    storm(site.scene, rooms=85)
+    mine = Alert.objects.filter(org=site.scene.org)
+    says(board, mine, mine)
+    says(filtered, mine.filter(severity="critical"), mine)
+    waiting = board.locator(".lm-part[data-group=waiting]")
+    expect(waiting.locator(".lm-row")).to_have_count(50)
+    assert waiting.locator(".lm-rows *").count() <= 1500
+    left = figures(mine, datetime.now(UTC))["waiting"] - 50
+    more = waiting.locator("[data-more]")
+    expect(more).to_have_text(f"Show {left} more")
+    more.scroll_into_view_if_needed()
+    expect(waiting.locator(".lm-row")).to_have_count(50 + left)
+    order = waiting.locator(".lm-row").evaluate_all("(rows) => rows.map((row) => Number(row.dataset.rank))")
+    assert order == sorted(order)
+    expect(more).to_be_hidden()
+
+
+def test_a_snoozed_alert_is_woken_from_its_section(site: Site) -> None:
+    site.fails("asleep")
+    site.fails("awake")
+    page = site.board()
+    until = datetime.now(UTC) + timedelta(hours=1)
+    actions.snooze(site.scene.alert("asleep").pk, site.scene.people[1], until)
+    expect(page.locator("h1")).to_have_text("1 alert needs a human")
+    section = page.locator("details[data-group=snoozed]")
+    expect(section.locator("summary")).to_have_text("Snoozed 1 alert")
+    expect(site.row(page, "asleep")).to_be_hidden()
+    section.locator("summary").click()
+    expect(site.row(page, "asleep")).to_contain_text("Snoozed until")
+    site.row(page, "asleep").get_by_role("button", name="Wake").click()
+    expect(page.locator(".lm-toast")).to_contain_text("“Customer asleep” is awake again.")
+    expect(page.locator("h1")).to_have_text("2 alerts need a human")
+    page.locator("h1").click()  # nobody reads the list any more
+    expect(page.locator(".lm-part[data-group=waiting] .lm-row")).to_have_count(2)
+    expect(section).to_be_hidden()
