@@ -219,7 +219,7 @@ def test_a_human_who_left_a_failure_without_an_answer_is_gone_after_15_minutes(s
     assert scene.alert().state == "intervened"
     later(seconds=10)
     assert scene.alert().state == "open"
-    assert scene.last_change().detail == {"name": str(scene.people[0])}
+    assert scene.last_change().detail == {"name": str(scene.people[0]), "sso_id": scene.people[0].sso_id}
     assert scene.last_told() == ("repeat_due", "pending", "")
 
 
