@@ -3,7 +3,7 @@
 
 import { clock, fill, now, personalise, setNow, start as startWords, words } from "./words.js";
 
-const SILENCE = 20_000; // ms in which nothing proved that the list is true: it is called stale
+const SILENCE = 10_000; // ms in which nothing proved that the list is true: it is called stale
 const LOAD_EVERY = 2_000; // at most
 const LOAD_LIVE = 30_000; // at least: ages and agents, which no frame tells
 const LOAD_ALONE = 10_000; // at least, without a socket

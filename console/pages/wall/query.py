@@ -12,7 +12,7 @@ from alerts.sources.health import HEARD_WITHIN
 from console.live.filters import holder_of
 from console.live.rows import ICONS, TONES, Wait, views
 from console.pages.board import strip
-from console.pages.board.query import BoardCounts, count_board, open_group
+from console.pages.board.query import BoardCounts, BoardFilters, count_board, open_group
 from console.text.sentences import severity_name
 from console.text.wording import short_name
 from orgs.auth import OrgIds
@@ -61,8 +61,9 @@ def wall_board(org: Org, now: datetime) -> WallBoard:
     """What the wall board of this org shows now; run it inside the org's scope."""
     alerts = Alert.objects.all()
     counts = count_board(alerts, now)
-    waiting = open_group("waiting", alerts, counts.waiting, ROWS).alerts
-    held = open_group("on-it", alerts, counts.on_it, ROWS - len(waiting)).alerts
+    waiting = open_group("waiting", alerts, counts.waiting, BoardFilters(limit=ROWS), now).alerts
+    rest = BoardFilters(limit=ROWS - len(waiting))
+    held = open_group("on-it", alerts, counts.on_it if rest.limit else 0, rest, now).alerts
     tiles = strip.tiles(OrgIds.of([org.pk]), now)
     heard_at = SourceHeard.objects.aggregate(last=Max("at"))["last"]
     return WallBoard(
