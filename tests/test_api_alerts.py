@@ -410,7 +410,7 @@ def test_a_crash_leaves_no_scope_behind(org: Org, monkeypatch: pytest.MonkeyPatc
         raise ZeroDivisionError
 
     monkeypatch.setattr("orgs.api.within", watched)
-    monkeypatch.setattr("orgs.api.page", crash)
+    monkeypatch.setattr("alerts.api.reads.page", crash)
     with pytest.raises(ZeroDivisionError) as error:  # holds the traceback, and with it the view
         signed_in(supervisor_of(org)).get("/api/alerts")
     assert inside == [], error
@@ -420,7 +420,7 @@ def test_the_database_away_is_503(client_of: Client, monkeypatch: pytest.MonkeyP
     def away(*_: Any) -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr("orgs.api.page", away)
+    monkeypatch.setattr("alerts.api.reads.page", away)
     answer = client_of.get("/api/alerts")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
     assert int(answer.headers["Retry-After"]) >= 1
