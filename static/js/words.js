@@ -25,7 +25,7 @@ const two = (number) => String(number).padStart(2, "0");
 // 04:38; from an hour on 1 h 05. As `duration` in console/text/wording.py.
 export function wait(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
-  if (whole < 3600) return two(Math.floor(whole / 60)) + words.mark + two(whole % 60);
+  if (whole < 3600) return `${two(Math.floor(whole / 60))}:${two(whole % 60)}`;
   return fill(words.hours, { hours: Math.floor(whole / 3600), minutes: two(Math.floor((whole % 3600) / 60)) });
 }
 

@@ -30,8 +30,10 @@ def advice(one: AgentReach) -> str:
         return ""
     people = {
         reason: _listed([short_name(str(person.user)) for person in one.supervisors if person.reason == reason])
-        for reason in ("never_delivered", "no_phone", "refused", "never_asked", "inactive")
+        for reason in ("never_delivered", "no_phone", "refused", "never_asked", "standin", "inactive")
     }
+    if people["standin"]:
+        return _("Nobody can be proven before a real notification-service takes the pushes.")
     if names := people["never_delivered"]:
         return format_html(_("Send a test to {names}: it is proven when the phone has it."), names=names)
     if names := people["no_phone"]:
@@ -70,6 +72,8 @@ def phone_word(one: Supervisor) -> Word:
             return Word("crit", "user-off", _("Locked out"))
         case "never_asked":
             return Word("none", "circle-dashed", _("Not asked yet"))
+        case "standin":
+            return Word("none", "device-mobile-off", _("None: a stand-in takes the pushes"))
         case "no_phone":
             return Word("crit", "device-mobile-off", _("None registered"))
         case "refused":
