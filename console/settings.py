@@ -215,6 +215,7 @@ LANGUAGES = [("en", _("English")), ("id", _("Bahasa Indonesia"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 LANGUAGE_COOKIE_NAME = "language"
 TIME_ZONE = "UTC"
+USE_THOUSAND_SEPARATOR = True  # a number that a script or the browser reads is `unlocalize`d
 
 # --- Static files ----------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"

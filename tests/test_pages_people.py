@@ -50,7 +50,7 @@ def test_dead_pushes_are_shown_and_replayed_by_leads(org: Org) -> None:
     MembershipFactory(org=org, user=lead, role="lead")
     page = text(client.get("/pushes"))
     assert "1 push is dead" in page
-    assert "notification-service refused it" in page
+    assert "notification-service did not accept it" in page
     assert client.post(f"/pushes/{foreign.pk}/replay").status_code == 404
     assert client.get(f"/pushes/{mine.pk}/replay").status_code == 405
     assert client.post(f"/pushes/{mine.pk}/replay").status_code == 302
@@ -77,8 +77,8 @@ def test_a_lead_of_one_org_replays_nothing_of_another_they_back_up(org: Org) -> 
 def test_specialists_are_told_why_no_push_goes_out(org: Org) -> None:
     Gate.objects.update_or_create(id=1, defaults={"refilled_at": database_clock.now(), "reason": "configuration"})
     PushFactory(alert=AlertFactory(org=org))
-    assert "refuses our key" in text(signed_in(UserFactory(is_specialist=True)).get("/"))
-    assert "refuses our key" not in text(signed_in(supervisor_of(org)).get("/"))
+    assert "does not accept our key" in text(signed_in(UserFactory(is_specialist=True)).get("/"))
+    assert "does not accept our key" not in text(signed_in(supervisor_of(org)).get("/"))
 
 
 def test_preferences_are_saved_and_used(org: Org) -> None:

@@ -11,12 +11,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from django.utils import timezone, translation
+from django.utils import timezone
 from django.utils.dates import MONTHS_3
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from orgs.clock import time_mark
 from orgs.models import User
 
 NAMED = 3  # people named in a sentence; the rest are counted
@@ -48,11 +49,6 @@ def read_by(user: User) -> Iterator[None]:
 def _local(at: datetime, zone: str) -> datetime:
     """In the zone of the one reader, if there is one, else in `zone`."""
     return at.astimezone(zoneinfo.ZoneInfo(timezone.get_current_timezone_name() if _reader.get() else zone))
-
-
-def time_mark() -> str:
-    """The mark within a time of day: a colon, in Indonesian a full stop. A clock has a colon in both."""
-    return "." if translation.get_language() == "id" else ":"
 
 
 def duration(seconds: float) -> str:

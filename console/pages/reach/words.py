@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -16,7 +17,7 @@ NAMED = 3  # the rest are counted
 def reach_word(one: AgentReach) -> Word:
     """Of an agent: how many of its people can be reached."""
     if one.reachable > 1:
-        return Word("ok", "circle-check-f", _("{n} reachable").format(n=one.reachable))
+        return Word("ok", "circle-check-f", _("{n} reachable").format(n=number_format(one.reachable)))
     if one.reachable:
         return Word("warn", "alert-triangle-f", _("1 reachable: no second pair of hands"))
     if one.unproven:
@@ -77,7 +78,7 @@ def phone_word(one: Supervisor) -> Word:
         case "no_phone":
             return Word("crit", "device-mobile-off", _("None registered"))
         case "refused":
-            return Word("warn", "device-mobile-x", _("Last push refused"))
+            return Word("warn", "device-mobile-x", _("Last push failed"))
     tokens = one.user.push_tokens
     if tokens is None:
         return Word("none", "device-mobile", _("Proven by delivery"))
