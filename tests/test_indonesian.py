@@ -79,7 +79,9 @@ def test_each_word_is_the_one_that_was_chosen() -> None:
 
 
 def test_an_id_is_an_ID() -> None:
-    assert [text for one in catalogue() for text in one.translations if re.search(r"(?<![{(])\b[Ii]d\b(?!\))", text)] == []
+    assert [
+        text for one in catalogue() for text in one.translations if re.search(r"(?<![{(])\b[Ii]d\b(?!\))", text)
+    ] == []
 
 
 def test_a_text_keeps_its_end_and_its_spaces() -> None:

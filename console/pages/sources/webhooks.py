@@ -127,7 +127,8 @@ def switch(request: HttpRequest, public_id: str) -> HttpResponse:
     found = _found(request, public_id)
     active = request.POST.get("active") == "1"
     WebhookEndpoint.objects.filter(pk=found.pk).update(active=active)
-    messages.success(request, _("It is on.") if active else _("It is off: within 5 s, deliveries are no longer accepted."))
+    said = _("It is on.") if active else _("It is off: within 5 s, deliveries are no longer accepted.")
+    messages.success(request, said)
     return redirect("webhook", public_id)
 
 
