@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from django.conf import settings
 from django.db.models import Max, Q, QuerySet
 
 from alerts.models import Push, Transition
 from orgs.models import Agent, Assignment, User
 
 ReachState = Literal["reachable", "unproven", "unreachable"]
-ReachReason = Literal["", "never_delivered", "never_asked", "no_phone", "refused", "inactive"]
+ReachReason = Literal["", "never_delivered", "never_asked", "no_phone", "refused", "inactive", "standin"]
 Times = Mapping[str, Any]  # of the newest pushes to a person: delivered, opened, failed, refused, no_token
 ENTERING = (Transition.Change.OPENED_ROOM, Transition.Change.INTERVENED)
 
@@ -30,12 +31,15 @@ class ReachFacts:
     delivered_at: datetime | None = None
     refused_at: datetime | None = None  # the phone's provider or notification-service refused a push
     no_token_at: datetime | None = None  # notification-service answered a push with "no phone"
+    standin: bool = False  # a stand-in answers for notification-service: it knows no phone
 
 
 def judge_reach(facts: ReachFacts) -> tuple[ReachState, ReachReason]:
     """Whether this person can be reached, and why not. The newest fact counts; no fact is no good news."""
     if not facts.active:
         return "unreachable", "inactive"
+    if facts.standin:
+        return "unreachable", "standin"
     if facts.tokens is None and facts.delivered_at is None:
         return "unreachable", "never_asked"
     if facts.tokens == 0 or _newer(facts.no_token_at, facts.tokens_at, facts.delivered_at):
@@ -196,10 +200,12 @@ def _entered(agents: Sequence[Agent], users: set[int]) -> dict[tuple[int, int], 
 
 
 def _supervisor(user: User, tier: int, pushes: Times) -> Supervisor:
+    standin = settings.NOTIFICATION_SERVICE_IS_STANDIN
+    pushes = {} if standin else pushes
     delivered = pushes.get("delivered")
     refused = max((at for at in (pushes.get("failed"), pushes.get("refused")) if at), default=None)
     facts = ReachFacts(
-        user.is_active, user.push_tokens, user.push_tokens_at, delivered, refused, pushes.get("no_token")
+        user.is_active, user.push_tokens, user.push_tokens_at, delivered, refused, pushes.get("no_token"), standin
     )
     state, reason = judge_reach(facts)
     return Supervisor(user, tier, state, reason, delivered, pushes.get("opened"), refused)

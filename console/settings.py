@@ -215,6 +215,7 @@ LANGUAGES = [("en", _("English")), ("id", _("Bahasa Indonesia"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 LANGUAGE_COOKIE_NAME = "language"
 TIME_ZONE = "UTC"
+USE_THOUSAND_SEPARATOR = True  # a number that a script or the browser reads is `unlocalize`d
 
 # --- Static files ----------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
@@ -280,6 +281,8 @@ NOTIFICATION_SERVICE_URL = env.str("NOTIFICATION_SERVICE_URL", default="").rstri
 NOTIFICATION_SERVICE_CLIENT_ID = env.str("NOTIFICATION_SERVICE_CLIENT_ID", default="")
 NOTIFICATION_SERVICE_CLIENT_SECRET = env.str("NOTIFICATION_SERVICE_CLIENT_SECRET", default="")
 NOTIFICATION_SERVICE_RECEIPT_SECRET = env.str("NOTIFICATION_SERVICE_RECEIPT_SECRET", default="")
+# Whoever sets the address says so: what a stand-in takes never counts as having reached a phone.
+NOTIFICATION_SERVICE_IS_STANDIN = env.bool("NOTIFICATION_SERVICE_IS_STANDIN", default=False)
 PUSH_RATE_PER_SECOND = env.float("PUSH_RATE_PER_SECOND", default=50.0)
 PUSH_BURST = env.float("PUSH_BURST", default=200.0)
 

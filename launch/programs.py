@@ -30,6 +30,8 @@ def environment(instance: Instance, own: Engines, given: Mapping[str, str], port
         "STATIC_COMPRESS": "gzip",
         "NOTIFICATION_SERVICE_URL": outside or standins,
         "STANDINS_URL": standins,
+        # In the demo the phones are invented too, and shown as a real service would show them.
+        "NOTIFICATION_SERVICE_IS_STANDIN": "1" if standins and not demo else "0",
         "DATA_DIR": str(instance.folder),
         "PYTHONUNBUFFERED": "1",
         "DJANGO_SETTINGS_MODULE": "console.settings",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -87,7 +88,17 @@ def _start(instance: Instance, supervisor: Supervisor, venv: Venv, sockets: Path
     say(f"\nLive board: {values['BASE_URL']}")
     for login in logins:
         say(f"  {login['role']:<12}{login['email']:<32}{login['password']}")
+    if values["STANDINS_URL"]:
+        say("Pushes: a stand-in takes them, no phone rings. NOTIFICATION_SERVICE_URL names the real service.")
+    if not demo:
+        say(f"First log-in, as a link: {_invite(instance)}")
     say(f"Logs: {instance.folder / 'logs'}    Stop: Ctrl-C or bin/up --stop")
+
+
+def _invite(instance: Instance) -> str:
+    """The command that invites the first person."""
+    where = "" if instance.folder == default_folder() else f"LIVE_DATA={shlex.quote(str(instance.folder))} "
+    return f"{where}bin/manage user invite --specialist --sso-id ID --email MAIL"
 
 
 def _set_up_demo(instance: Instance, supervisor: Supervisor, make: programs.Maker) -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from django.db import connection
+from django.utils import translation
 
 
 def now() -> datetime:
@@ -15,3 +16,8 @@ def now() -> datetime:
 def rfc3339(at: datetime, timespec: str = "microseconds") -> str:
     """A time as it leaves us: in UTC, with Z. Answers of the API have microseconds, pushes and ids milliseconds."""
     return at.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def time_mark() -> str:
+    """The mark within a time of day: a colon, in Indonesian a full stop. A wait on a clock has a colon in both."""
+    return "." if translation.get_language() == "id" else ":"

@@ -8,11 +8,14 @@ from typing import Any
 
 from django.apps import apps
 from django.db.models import ForeignKey, Model, Q
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from orgs.models import ApiKey, Org, RoleAgent, Severity, Source, SupervisorRole, User
 from orgs.signals import SIGNALS, signal_name
 
+NOTHING = "–"  # how no value is written
 OWN = ("pgh_id", "pgh_created_at", "pgh_label", "pgh_obj", "pgh_context", "id", "created_at", "created")
 
 
@@ -26,6 +29,31 @@ class Change:
     kind: str
     name: str
     fields: list[tuple[str, str, str]]
+
+    @property
+    def said(self) -> list[SafeString]:
+        """What happened, as sentences: one, or one for each field that changed."""
+        if self.verb != "update":
+            sentence = _("{who} added {kind} {name}.") if self.verb == "insert" else _("{who} deleted {kind} {name}.")
+            return [self._sentence(sentence)]
+        return [
+            self._sentence(_how(before, after), field=field, before=before, after=after)
+            for field, before, after in self.fields
+        ]
+
+    def _sentence(self, text: str, **parts: str) -> SafeString:
+        quoted = {part: format_html("<b><bdi>{}</bdi></b>", value) for part, value in parts.items() if part != "field"}
+        plain = {"who": format_html("<bdi>{}</bdi>", self.who), "field": parts.get("field", "")}
+        return format_html(text, kind=self.kind, name=format_html("“<bdi>{}</bdi>”", self.name), **plain, **quoted)
+
+
+def _how(before: str, after: str) -> str:
+    """The sentence for a field that had a value and has another, or lost it, or got one."""
+    if NOTHING not in (before, after):
+        return _("{who} changed {field} of {kind} {name} from {before} to {after}.")
+    if after == NOTHING:
+        return _("{who} emptied {field} of {kind} {name}; before: {before}.")
+    return _("{who} set {field} of {kind} {name} to {after}.")
 
 
 def tracked() -> dict[type[Model], type[Model]]:
@@ -116,7 +144,7 @@ def _change(event: Any, before: Any, names: "_Names") -> Change:
         at=event.pgh_created_at,
         who=names.who(event.pgh_context.metadata if event.pgh_context else {}),
         verb=event.pgh_label,
-        kind=str(model._meta.verbose_name),
+        kind=_("agent of role") if model is RoleAgent else str(model._meta.verbose_name),
         name=names.row(event),
         fields=fields,
     )
@@ -126,8 +154,8 @@ def _severities(old: dict[str, str] | None, new: dict[str, str]) -> list[tuple[s
     """What changed of a policy's severities, a line for each signal; `old` None: it is new."""
     words = {severity: str(label) for severity, label in Severity.choices}
     changed = [name for name in SIGNALS if (old or {}).get(name) != new.get(name)]
-    before = {name: "" if old is None else words.get(old.get(name, ""), "–") for name in changed}
-    return [(signal_name(name), before[name], words.get(new.get(name, ""), "–")) for name in changed]
+    before = {name: "" if old is None else words.get(old.get(name, ""), NOTHING) for name in changed}
+    return [(signal_name(name), before[name], words.get(new.get(name, ""), NOTHING)) for name in changed]
 
 
 class _Names:
@@ -155,7 +183,7 @@ class _Names:
     def value(self, field: Any, value: Any) -> str:
         """A value as people read it."""
         if value is None or value == "" or value == []:
-            return "–"
+            return NOTHING
         if isinstance(field, ForeignKey):
             return self.names.get(field.related_model, {}).get(value, str(value))
         if isinstance(value, bool):
@@ -169,10 +197,10 @@ class _Names:
         if metadata.get("user"):
             return self.names[User].get(metadata["user"], str(metadata["user"]))
         if metadata.get("source"):
-            return _("source: %(name)s") % {"name": metadata["source"]}
+            return _("Source %(name)s") % {"name": metadata["source"]}
         if metadata.get("command"):
-            return _("shell: %(command)s") % {"command": metadata["command"]}
-        return _("the service")
+            return _("The shell (%(command)s)") % {"command": metadata["command"]}
+        return _("The service")
 
     def row(self, event: Any) -> str:
         if hasattr(event, "prefix"):
@@ -182,4 +210,4 @@ class _Names:
         fields = {field.name: field for field in event._meta.concrete_fields}
         about = [fields[name] for name in ("user", "supervisorrole", "role", "agent") if name in fields]
         parts = [self.value(field, getattr(event, field.attname)) for field in about]
-        return " → ".join(part for part in parts if part != "–") or _("all agents")
+        return " → ".join(part for part in parts if part != NOTHING) or _("all agents")

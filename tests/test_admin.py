@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from orgs import auth, keys
-from orgs.models import Agent, ApiKey, Assignment, Membership, Org, Policy, Source, SourceHeard, SupervisorRole, User
+from orgs.models import ApiKey, Assignment, Membership, Org, Policy, Source, SourceHeard, SupervisorRole, User
 from tests.factories import (
     AgentFactory,
     AlertFactory,
@@ -119,19 +119,27 @@ def test_only_our_models_are_there() -> None:
 # --- an org in two minutes ---
 
 
-def test_a_specialist_sets_up_an_org(desk: Client) -> None:
+def test_there_is_one_way_to_make_an_org_and_one_back_to_its_checklist(desk: Client) -> None:
+    for answer in (desk.get(url("orgs_org_add")), desk.post(url("orgs_org_add"), ORG)):
+        assert answer.headers["Location"] == reverse("setup_new")
+    assert not Org.objects.exists()
+    assert f'href="{reverse("setup_new")}"' in body(desk.get(url("index")))
+    org = OrgFactory(external_id="melati")
+    assert 'href="/setup/melati"' in body(desk.get(url("orgs_org_change", org.pk)))
+
+
+def test_each_part_of_an_org_has_a_link_without_scripts(desk: Client) -> None:
+    org = AgentFactory().org
+    page = body(desk.get(url("orgs_org_change", org.pk)))
+    for part in ("org-part", "agents-group", "supervisor_roles-group", "assignments-group", "policies-group"):
+        assert f'href="#{part}"' in page and f'id="{part}"' in page
+    assert re.search(r'href="#agents-group">Agents <span>1</span>', page)
+
+
+def test_a_specialist_completes_an_org(desk: Client) -> None:
     rina = UserFactory(name="Rina")
-    desk.post(
-        url("orgs_org_add"),
-        ORG
-        | formset("agents", {"name": "Billing Bot", "version": "1.0", "production": "on", "confirmed": "on"})
-        | formset("supervisor_roles", {"name": "Leads", "tier": "1"})
-        | formset("sources"),
-    )
-    org = Org.objects.get()
-    agent, role = Agent.objects.get(), SupervisorRole.objects.get()
-    assert (org.external_id, org.allowed_hosts) == ("melati", ["chat.example"])
-    assert (agent.org, role.org) == (org, org)
+    org = OrgFactory(external_id="melati")
+    agent, role = AgentFactory(org=org, name="Billing Bot"), SupervisorRoleFactory(org=org, name="Leads", tier=1)
 
     response = desk.post(
         url("orgs_org_change", org.pk),
@@ -198,9 +206,10 @@ def test_the_same_person_twice_in_a_role_is_said(desk: Client) -> None:
 
 def test_a_wrong_room_link_or_zone_is_said(desk: Client) -> None:
     wrong = ORG | {"zone": "Mars", "room_url_template": "javascript:{room_id}"}
-    page = body(
-        desk.post(url("orgs_org_add"), wrong | formset("agents") | formset("supervisor_roles") | formset("sources"))
-    )
+    parts = ("agents", "supervisor_roles", "assignments", "memberships", "policies", "sources")
+    for part in parts:
+        wrong |= formset(part)
+    page = body(desk.post(url("orgs_org_change", OrgFactory().pk), wrong))
     assert "Mars is not a time zone" in page
     assert "A room link starts with https://." in page
 
@@ -453,10 +462,10 @@ def test_the_history_says_who_what_and_when_deletions_too(desk: Client) -> None:
 
     page = body(desk.get(url("orgs_org_history", one.org.pk)))
 
-    text = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", page))
-    assert re.search(r"WIB Dewi assignment Rina → Leads \(tier 1\) deleted", text)
-    assert re.search(r"WIB Dewi assignment Rina → Leads \(tier 1\) changed id in the chat product – → 77", text)
-    assert re.search(r"WIB the service assignment Rina → Leads \(tier 1\) added", text)
+    text = re.sub(r"\s+", " ", re.sub("<[^>]+>", "", page))
+    assert "Dewi deleted assignment “Rina → Leads (tier 1)”." in text
+    assert "Dewi set id in the chat product of assignment “Rina → Leads (tier 1)” to 77." in text
+    assert "The service added assignment “Rina → Leads (tier 1)”." in text
     assert "Bank Cendana" not in page
     assert str(other) in body(desk.get(url("orgs_history")))
 
@@ -465,9 +474,15 @@ def test_the_history_outlives_the_org(desk: Client) -> None:
     org = OrgFactory(name="Toko Melati")
     desk.post(url("orgs_org_delete", org.pk), {"post": "yes"})
     assert not Org.objects.exists()
-    page = re.sub(r"<[^>]+>|\s+", " ", body(desk.get(url("orgs_history"))))
-    assert "Toko Melati" in page
-    assert "deleted" in page
+    assert "Dewi deleted org “Toko Melati”." in re.sub(r"<[^>]+>", "", body(desk.get(url("orgs_history"))))
+
+
+def test_a_change_is_told_from_what_to_what(desk: Client) -> None:
+    role = SupervisorRoleFactory(name="Leads", tier=1)
+    data = {"name": "Leads", "tier": "2", "agents": []} | formset("assignments")
+    desk.post(url("orgs_supervisorrole_change", role.pk), data)
+    page = re.sub(r"<[^>]+>", "", body(desk.get(url("orgs_supervisorrole_history", role.pk))))
+    assert "Dewi changed tier of supervisor role “Leads” from 1 to 2." in page
 
 
 def test_the_history_names_the_key_and_never_its_hash(desk: Client) -> None:
@@ -497,11 +512,10 @@ def test_the_history_of_a_role_names_its_agents_and_people(desk: Client) -> None
         {"name": "Leads", "tier": "1", "agents": []} | formset("assignments", row, initial=1),
     )
     for name, row_id in (("orgs_supervisorrole_history", role.pk), ("orgs_org_history", role.org.pk)):
-        page = re.sub(r"<[^>]+>|\s+", " ", body(desk.get(url(name, row_id))))
-        page = re.sub(r"\s+", " ", page)
-        assert "only these agents Leads (tier 1) → Billing Bot added" in page
-        assert "only these agents Leads (tier 1) → Billing Bot deleted" in page
-        assert "Rina → Leads (tier 1) added" in page
+        page = re.sub(r"<[^>]+>", "", body(desk.get(url(name, row_id))))
+        assert "added agent of role “Leads (tier 1) → Billing Bot”." in page
+        assert "deleted agent of role “Leads (tier 1) → Billing Bot”." in page
+        assert "added assignment “Rina → Leads (tier 1)”." in page
 
 
 def test_the_history_of_a_person_shows_what_they_may(desk: Client) -> None:
@@ -509,6 +523,6 @@ def test_the_history_of_a_person_shows_what_they_may(desk: Client) -> None:
     person.is_specialist = True
     person.save()
     User.objects.filter(pk=person.pk).update(push_tokens=2)
-    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body(desk.get(url("orgs_user_history", person.pk)))))
-    assert "specialist no → yes" in page
-    assert page.count("changed") == 1
+    page = re.sub(r"<[^>]+>", "", body(desk.get(url("orgs_user_history", person.pk))))
+    assert "The service changed specialist of person “Rina” from no to yes." in page
+    assert page.count(" changed ") == 1

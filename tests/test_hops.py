@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.utils import translation
@@ -48,6 +49,15 @@ def test_why_it_was_not_delivered_is_said_in_words() -> None:
     assert chain(failed, "UTC", NOW).hops[1].note == "the phone is no longer registered"
     failed.failed_reason = "quota_exceeded"
     assert "“<bdi>quota_exceeded</bdi>”" in chain(failed, "UTC", NOW).hops[1].note
+
+
+def test_what_a_stand_in_took_is_delivered_to_no_phone(settings: Any) -> None:
+    settings.NOTIFICATION_SERVICE_IS_STANDIN = True
+    found = chain(sent(delivered_at=NOW, opened_at=NOW), "UTC", NOW)
+    assert [hop.state for hop in found.hops] == ["done", "todo", "todo", "todo"]
+    assert (found.hops[1].note, found.pill, found.pill_tone) == ("a stand-in took it", "No phone rang", "none")
+    assert found.over and found.why == "a stand-in took it; no phone rang."
+    assert states(sent(delivered_at=NOW), NOW)[-1] == ("Entered room", "done")
 
 
 def test_a_push_of_another_day_says_its_day() -> None:

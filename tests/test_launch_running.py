@@ -1,5 +1,6 @@
 """bin/ with real engines and real processes: start, stop, kill, recover."""
 
+import json
 import os
 import signal
 import stat
@@ -122,8 +123,11 @@ def test_term_ends_all_in_order(fresh: Path) -> None:
     assert "is killed" not in up.said()
 
 
-def test_stop_waits_until_all_has_ended(fresh: Path) -> None:
+def test_without_the_demo_it_says_how_to_log_in_and_stop_waits_until_all_has_ended(fresh: Path) -> None:
     up = Up(fresh, "--no-demo").until_live()
+    assert "a stand-in takes them, no phone rings" in up.said()
+    assert "bin/manage user invite --specialist --sso-id ID --email MAIL" in up.said()
+    assert json.loads((up.data / "env.json").read_text())["NOTIFICATION_SERVICE_IS_STANDIN"] == "1"
     assert "simulator" not in up.records()
     assert run(fresh / "bin" / "up", "--stop").returncode == 0
     assert living(fresh) == []
@@ -200,7 +204,7 @@ def test_given_engines_are_used(running: Up, fresh: Path) -> None:
 def test_a_given_notification_service_replaces_the_stand_in(fresh: Path) -> None:
     up = Up(fresh, "--no-demo", NOTIFICATION_SERVICE_URL="https://push.example.com").until_live()
     assert set(up.records()) == SERVICES - {"standins", "simulator"}
-    assert printed(up)["STANDINS_URL"] == ""
+    assert printed(up)["STANDINS_URL"] == "" and "stand-in" not in up.said()
     assert up.stop() == 0
 
 

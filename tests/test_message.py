@@ -106,4 +106,4 @@ def test_speaks_bahasa_indonesia() -> None:
     alert = an_alert(customer_waiting_since=AT)
     text = push_body(push=push, alert=alert, org=ORG, room=None, subject="Billing Bot", recipient=person)
     assert json.loads(text)["title"].startswith("Kritis: ")
-    assert json.loads(text)["body"].endswith("Pelanggan menunggu sejak 02:02.")
+    assert json.loads(text)["body"].endswith("Pelanggan menunggu sejak 02.02.")

@@ -139,7 +139,7 @@ def test_the_three_kinds_of_empty(scene: Scene) -> None:
 def test_a_silent_source_is_no_good_news(scene: Scene) -> None:
     SourceHeard.objects.create(org=scene.org, source=scene.source, at=database_clock.now() - timedelta(hours=1))
     page = text(signed_in(scene.people[0]).get("/"))
-    assert "No source has been heard for 1 h, so this board cannot say that all is well." in page
+    assert "No source has sent anything for 1 h, so this board cannot say that all is well." in page
 
 
 def test_groups_show_a_part_and_say_how_much_is_left(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

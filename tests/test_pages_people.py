@@ -49,17 +49,17 @@ def test_dead_pushes_are_shown_and_replayed_by_leads(org: Org) -> None:
     assert client.post(f"/pushes/{mine.pk}/replay").status_code == 403
     MembershipFactory(org=org, user=lead, role="lead")
     page = text(client.get("/pushes"))
-    assert "1 push is dead" in page
-    assert "notification-service refused it" in page
+    assert "1 push has failed" in page
+    assert "notification-service did not accept it" in page
     assert client.post(f"/pushes/{foreign.pk}/replay").status_code == 404
     assert client.get(f"/pushes/{mine.pk}/replay").status_code == 405
     assert client.post(f"/pushes/{mine.pk}/replay").status_code == 302
     with scopes_disabled():
         assert Push.objects.get(pk=mine.pk).state == "pending"
         assert Push.objects.get(pk=foreign.pk).state == "dead"
-    assert "This push is no longer dead." not in text(client.get("/pushes"))
+    assert "This push no longer counts as failed." not in text(client.get("/pushes"))
     client.post("/pushes/replay")
-    assert "No push is dead" in text(client.get("/pushes"))
+    assert "No push has failed" in text(client.get("/pushes"))
 
 
 def test_a_lead_of_one_org_replays_nothing_of_another_they_back_up(org: Org) -> None:
@@ -77,8 +77,8 @@ def test_a_lead_of_one_org_replays_nothing_of_another_they_back_up(org: Org) -> 
 def test_specialists_are_told_why_no_push_goes_out(org: Org) -> None:
     Gate.objects.update_or_create(id=1, defaults={"refilled_at": database_clock.now(), "reason": "configuration"})
     PushFactory(alert=AlertFactory(org=org))
-    assert "refuses our key" in text(signed_in(UserFactory(is_specialist=True)).get("/"))
-    assert "refuses our key" not in text(signed_in(supervisor_of(org)).get("/"))
+    assert "does not accept our key" in text(signed_in(UserFactory(is_specialist=True)).get("/"))
+    assert "does not accept our key" not in text(signed_in(supervisor_of(org)).get("/"))
 
 
 def test_preferences_are_saved_and_used(org: Org) -> None:

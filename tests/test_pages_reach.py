@@ -110,6 +110,16 @@ def test_what_is_not_known_is_not_green(org: Org, tokens: int | None, words: str
     assert "Coverage 0 %" in page
 
 
+def test_a_stand_in_proves_nobody_and_is_named(reached: Client, settings: Any) -> None:
+    assert "stand-in" not in text(reached.get("/reach"))
+    settings.NOTIFICATION_SERVICE_IS_STANDIN = True
+    page = text(reached.get("/reach"))
+    assert "A stand-in takes the pushes: no phone rings." in page and "0 of 1 agent can reach" in page
+    assert "None: a stand-in takes the pushes" in page and "1 phone" not in page and "Coverage 0 %" in page
+    assert "Nobody can be proven before a real notification-service takes the pushes." in page
+    assert "A stand-in takes the pushes: no phone rings." in text(reached.get("/"))
+
+
 def test_an_agent_nobody_backs_up_says_so(org: Org) -> None:
     AgentFactory(org=org, name="Lonely")
     page = text(signed_in(UserFactory(is_specialist=True)).get("/reach"))

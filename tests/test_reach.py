@@ -39,6 +39,7 @@ EARLIER, BEFORE = NOW - timedelta(hours=1), NOW - timedelta(days=1)
         (ReachFacts(tokens=1, tokens_at=NOW, delivered_at=EARLIER, refused_at=BEFORE), ("reachable", "")),
         (ReachFacts(tokens=1, tokens_at=NOW, refused_at=BEFORE), ("unreachable", "refused")),
         (ReachFacts(active=False, tokens=1, delivered_at=EARLIER), ("unreachable", "inactive")),
+        (ReachFacts(standin=True, tokens=1, delivered_at=EARLIER), ("unreachable", "standin")),
     ],
 )
 def test_the_newest_fact_decides(facts: ReachFacts, verdict: tuple[str, str]) -> None:

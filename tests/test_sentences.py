@@ -97,7 +97,7 @@ def test_clocks_and_lengths_in_both_languages() -> None:
     assert [wording.span(n) for n in (20, 300, 7200, 3 * 86400)] == ["20 s", "5 min", "2 h", "3 days"]
     assert plain(wording.clock(NOW, "Asia/Jakarta")) == "10:00"
     with translation.override("id"):
-        assert (wording.duration(278), wording.duration(3900)) == ("04.38", "1 j 05")
+        assert (wording.duration(278), wording.duration(3900)) == ("04:38", "1 jam 05")
         assert [wording.span(n) for n in (20, 300, 7200, 3 * 86400)] == ["20 dtk", "5 mnt", "2 jam", "3 hari"]
         assert plain(wording.clock(NOW, "Asia/Jakarta")) == "10.00"
 
@@ -209,7 +209,7 @@ def test_a_text_without_a_translation_fails_the_check(monkeypatch: pytest.Monkey
 
 
 def test_fuzzy_and_empty_entries_fail_the_check(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [Entry("Take it", ("",), False), Entry("Live", ("Langsung",), True)]
+    found = [Entry("Take it", ("",), False), Entry("Live", ("Pantauan",), True)]
     monkeypatch.setattr("console.text.translations.entries", lambda path: found)
     monkeypatch.setattr("console.text.translations.wanted", lambda base: {"Take it", "Live"})
     from django.conf import settings

@@ -233,6 +233,15 @@ def finish(scene: Scene, *, but: str = "") -> User:
     return rina
 
 
+def test_a_stand_ins_receipt_reaches_no_phone(scene: Scene, settings: Any) -> None:
+    lead = finish(scene)
+    settings.NOTIFICATION_SERVICE_IS_STANDIN = True
+    assert "phone" not in done(scene.org)
+    page = text(signed_in(lead).get(f"/setup/{scene.org.external_id}"))
+    assert "5 of 6 done" in page and "it is done when a real phone has one" in page
+    assert "A stand-in takes the pushes: no phone rings." in page and "a stand-in took it; no phone rang." in page
+
+
 def test_each_step_shows_its_fact_or_what_to_do(scene: Scene) -> None:
     org = scene.org
     lead = supervisor_of(org, name="Rina Wulandari", push_tokens=0)

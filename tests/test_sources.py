@@ -238,9 +238,9 @@ def test_a_lead_sees_state_figures_reasons_and_keys(org: Org, lead: User, source
     answer = signed_in(lead).get("/sources")
     page = text(answer)
     for said in (
-        "1 of 1 source needs a look", "Silent for", "Much of it is refused", "1,504 received", "0.4 s mean, last hour",
-        "worst 7.0 s", "80 %", "A required field is missing", "confidence is required.", "[text, 9]", key.prefix,
-        "ingest, read", "ends ",
+        "1 of 1 source needs a look", "No data for", "Much of it is not accepted", "1,504 received",
+        "0.4 s mean, last hour", "longest 7.0 s", "80 %", "A required field is missing", "confidence is required.",
+        "[text, 9]", key.prefix, "ingest, read", "ends ",
     ):  # fmt: skip
         assert said in page, said
     assert f"/alerts/{found.pk}" in answer.content.decode()

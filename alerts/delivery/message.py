@@ -15,7 +15,7 @@ from django.utils.translation import override
 
 from alerts.decide import RANK
 from alerts.models import Alert, Push, Room
-from orgs.clock import rfc3339
+from orgs.clock import rfc3339, time_mark
 from orgs.models import Org, Severity
 from orgs.routing import Recipient
 from orgs.signals import SIGNALS, signal_name
@@ -109,4 +109,4 @@ def _waiting(alert: Alert, room: Room | None, org: Org) -> str:
     if since is None:
         return ""
     local = since.astimezone(zoneinfo.ZoneInfo(org.zone))
-    return _("The customer has been waiting since %(time)s.") % {"time": f"{local:%H:%M}"}
+    return _("The customer has been waiting since %(time)s.") % {"time": f"{local:%H}{time_mark()}{local:%M}"}

@@ -174,7 +174,7 @@ class Migration(migrations.Migration):
                             ("pending", "Pending"),
                             ("sending", "Sending"),
                             ("sent", "Sent"),
-                            ("dead", "Dead"),
+                            ("dead", "Failed"),
                             ("cancelled", "Cancelled"),
                             ("skipped", "Skipped"),
                         ],

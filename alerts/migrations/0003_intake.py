@@ -61,9 +61,9 @@ class Migration(migrations.Migration):
                         blank=True,
                         choices=[
                             ("understood", "Understood"),
-                            ("repeated", "Heard before"),
+                            ("repeated", "Received before"),
                             ("not_understood", "Not understood"),
-                            ("refused", "Refused"),
+                            ("refused", "Not accepted"),
                         ],
                         max_length=16,
                     ),

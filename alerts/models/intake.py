@@ -14,9 +14,9 @@ class WebhookDelivery(models.Model):
 
     class Outcome(models.TextChoices):
         UNDERSTOOD = "understood", _("Understood")
-        REPEATED = "repeated", _("Heard before")
+        REPEATED = "repeated", _("Received before")
         NOT_UNDERSTOOD = "not_understood", _("Not understood")
-        REFUSED = "refused", _("Refused")
+        REFUSED = "refused", _("Not accepted")
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     org = models.ForeignKey(Org, models.CASCADE, related_name="+")

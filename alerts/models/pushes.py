@@ -22,7 +22,7 @@ class Push(models.Model):
         PENDING = "pending", _("Pending")
         SENDING = "sending", _("Sending")
         SENT = "sent", _("Sent")
-        DEAD = "dead", _("Dead")
+        DEAD = "dead", _("Failed")
         CANCELLED = "cancelled", _("Cancelled")
         SKIPPED = "skipped", _("Skipped")
 

@@ -11,14 +11,13 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from alerts import onboarding
 from alerts.models import BROKEN_TIMERS, Alert, Gate, Push, needing_human
 from alerts.onboarding import Progress
 from alerts.reach import Coverage, coverage_of, production_agents, reach_of
 from alerts.sources.health import open_alarms
-from console.text.wording import decimal_mark
 from orgs import clock
 from orgs.auth import NO_ORG, OrgIds, leads, orgs_of, visible_orgs, within
 from orgs.models import Org, User
@@ -142,18 +141,22 @@ class Shell:
         with within(self.org_ids):
             return Push.objects.filter(state=Push.State.PENDING).count()
 
+    @property
+    def standin(self) -> bool:
+        """Whether a stand-in takes the pushes, so that no phone rings."""
+        return bool(settings.NOTIFICATION_SERVICE_IS_STANDIN)
+
     @cached_property
     def words(self) -> dict[str, str | tuple[str, str]]:
         """The texts of the scripts in the page's language; a counted one in both its forms."""
         return {
-            "mark": decimal_mark(),
             "hours": _("{hours} h {minutes}"),
             "s": _("{n} s"),
             "min": _("{n} min"),
             "h": _("{n} h"),
             "days": _("{n} days"),
             "ago": _("{span} ago"),
-            "live": _("Live"),
+            "live": pgettext("connection", "Live"),
             "connecting": _("Connecting"),
             "stale": _("Stale"),
             "new": _("{n} new"),

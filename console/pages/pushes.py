@@ -51,7 +51,7 @@ def replay_one(request: HttpRequest, push_id: UUID) -> HttpResponse:
     try:
         replay(push_id, me)
     except NotDead:
-        messages.info(request, _("This push is no longer dead."))
+        messages.info(request, _("This push no longer counts as failed."))
     else:
         messages.success(request, _("The push is in line again."))
     return redirect("pushes")

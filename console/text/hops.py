@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from django.conf import settings
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
@@ -59,19 +60,26 @@ def after(start: datetime, end: datetime) -> str:
 
 def chain(push: Push, zone: str, now: datetime, entered_at: datetime | None = None, why: str = "") -> Chain:
     """The hop chain of one push; a test push ends with `opened`."""
-    first = _pushed(push, zone, now)
+    first, pretended = _pushed(push, zone, now), _pretended(push)
     delivered = _delivered(push, first, now)
-    opened = _human(_("Opened"), push, push.opened_at, push.delivered_at, now)
+    opened = (
+        Hop(_("Opened"), "todo") if pretended else _human(_("Opened"), push, push.opened_at, push.delivered_at, now)
+    )
     if entered_at is not None and opened.state != "done":  # nobody waits for it any more
         delivered = Hop(delivered.name, "todo") if delivered.state == "wait" else delivered
         opened = Hop(opened.name, "todo", _("came another way"))
     hops = [first, delivered, opened]
     if push.kind != Push.Kind.TEST:
-        hops.append(_human(_("Entered room"), push, entered_at, push.opened_at, now))
+        hops.append(_human(_("Entered room"), push, entered_at, None if pretended else push.opened_at, now))
     tone, icon, pill = _pill(push, entered_at)
-    done = push.opened_at is not None or push.state in ("dead", *NOT_SENT) or push.push == "no_token"
+    done = pretended or push.opened_at is not None or push.state in ("dead", *NOT_SENT) or push.push == "no_token"
     timed_out = push.sent_at is not None and now - push.sent_at > TEST_WAITS
     return Chain(push, push.supervisor, push.tier, hops, pill, tone, icon, why or _why(push), over=done or timed_out)
+
+
+def _pretended(push: Push) -> bool:
+    """Whether its receipts come from a stand-in, and tell of no phone."""
+    return settings.NOTIFICATION_SERVICE_IS_STANDIN and bool(push.delivered_at or push.opened_at)
 
 
 def _pushed(push: Push, zone: str, now: datetime) -> Hop:
@@ -91,6 +99,8 @@ def _pushed(push: Push, zone: str, now: datetime) -> Hop:
 
 def _delivered(push: Push, first: Hop, now: datetime) -> Hop:
     name = _("Delivered")
+    if _pretended(push):
+        return Hop(name, "todo", _("a stand-in took it"))
     if push.delivered_at is not None:
         return Hop(name, "done", after(push.sent_at or push.planned_at, push.delivered_at))
     if push.opened_at is not None:
@@ -116,6 +126,8 @@ def _waited(name: str, since: datetime | None, now: datetime) -> Hop:
 def _pill(push: Push, entered_at: datetime | None) -> tuple[str, str, str]:
     if entered_at is not None:
         return "human", "check", _("Entered room")
+    if _pretended(push):
+        return "none", "device-mobile-off", _("No phone rang")
     if push.opened_at is not None:
         return "warn" if push.kind == Push.Kind.ALERT else "ok", "eye", _("Opened")
     if push.state == "dead":
@@ -134,6 +146,8 @@ def _why(push: Push, transitions: Sequence[Transition] = ()) -> str:
         return why_not(ended)
     if push.push == "no_token":
         return _("No phone is registered: it is in the app only.")
+    if _pretended(push):
+        return _("a stand-in took it; no phone rang.")
     return ""
 
 

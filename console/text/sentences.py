@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -47,7 +48,7 @@ ENDED = {
     "abandoned": gettext_lazy("Not sent: the alert had closed by then, because nobody came."),
     "room": gettext_lazy("Not sent: the room had been resolved by then."),
     "removed": gettext_lazy("Not sent: no longer a supervisor of this agent."),
-    "refused": gettext_lazy("Not sent: notification-service refused it."),
+    "refused": gettext_lazy("Not sent: notification-service did not accept it."),
     "gave_up": gettext_lazy("Not sent: notification-service could not be reached."),
 }
 # What sources send as the reason of a handoff, an error or an undelivered push; anything else is quoted.
@@ -227,4 +228,6 @@ def taken_by(alert: Alert) -> str:
 
 def failures(count: int) -> str:
     """`5 failure events, one alert`."""
-    return ngettext("{n} failure event, one alert", "{n} failure events, one alert", count).format(n=count)
+    return ngettext("{n} failure event, one alert", "{n} failure events, one alert", count).format(
+        n=number_format(count)
+    )

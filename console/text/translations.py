@@ -14,7 +14,8 @@ CODE = ("alerts", "console", "orgs")
 TEMPLATES = ("templates", "alerts/templates", "console/templates", "orgs/templates")
 NO_TEXTS = {"migrations"}
 IN_TEMPLATE = re.compile(r"""\b(?:n?gettext|_)\(\s*u?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
-ENTRY = re.compile(r'^(msgid|msgid_plural|msgstr(?:\[\d+\])?) (".*")$')
+ENTRY = re.compile(r'^(msgctxt|msgid|msgid_plural|msgstr(?:\[\d+\])?) (".*")$')
+IN_CONTEXT = "{context}\x04{text}".format  # as gettext itself keeps a text that means two things
 
 
 def wanted(base: Path) -> set[str]:
@@ -38,9 +39,11 @@ def _calls(source: str) -> Iterator[str]:
         if not isinstance(node, ast.Call) or not node.args:
             continue
         name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-        text = node.args[0]
-        if name in CALLS and isinstance(text, ast.Constant) and isinstance(text.value, str):
-            yield text.value
+        said = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        if name in CALLS and said and isinstance(node.args[0], ast.Constant):
+            yield said[0]
+        elif name == "pgettext" and len(said) == 2:
+            yield IN_CONTEXT(context=said[0], text=said[1])
 
 
 def _value(literal: str) -> str:
@@ -49,7 +52,7 @@ def _value(literal: str) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a .po file."""
+    """One entry of a .po file; a text in a context is named with it."""
 
     msgid: str
     translations: tuple[str, ...]
@@ -77,7 +80,9 @@ def _entry(block: str) -> Entry | None:
     if "msgid" not in parts:
         return None
     said = tuple(text for name, text in parts.items() if name.startswith("msgstr"))
-    return Entry(parts["msgid"], said, fuzzy)
+    context = parts.get("msgctxt", "")
+    msgid = IN_CONTEXT(context=context, text=parts["msgid"]) if context else parts["msgid"]
+    return Entry(msgid, said, fuzzy)
 
 
 def complaints(base: Path, language: str) -> list[str]:

@@ -11,12 +11,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from django.utils import timezone, translation
+from django.utils import timezone
 from django.utils.dates import MONTHS_3
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from orgs.clock import time_mark
 from orgs.models import User
 
 NAMED = 3  # people named in a sentence; the rest are counted
@@ -50,16 +51,11 @@ def _local(at: datetime, zone: str) -> datetime:
     return at.astimezone(zoneinfo.ZoneInfo(timezone.get_current_timezone_name() if _reader.get() else zone))
 
 
-def decimal_mark() -> str:
-    """The mark between hours and minutes: a colon, in Indonesian a full stop."""
-    return "." if translation.get_language() == "id" else ":"
-
-
 def duration(seconds: float) -> str:
     """A wait as on a clock: 04:38; from an hour on 1 h 05."""
     whole = max(0, int(seconds))
     if whole < 3600:
-        return f"{whole // 60:02d}{decimal_mark()}{whole % 60:02d}"
+        return f"{whole // 60:02d}:{whole % 60:02d}"
     return _("{hours} h {minutes}").format(hours=whole // 3600, minutes=f"{whole % 3600 // 60:02d}")
 
 
@@ -88,7 +84,7 @@ def before(at: datetime, then: datetime) -> SafeString:
 
 def clock(at: datetime, zone: str, *, seconds: bool = False) -> SafeString:
     """`02:13` in the zone, rewritten by the browser in the reader's zone."""
-    mark = decimal_mark()
+    mark = time_mark()
     text = _local(at, zone).strftime(f"%H{mark}%M{mark}%S" if seconds else f"%H{mark}%M")
     return format_html('<time datetime="{}" data-clock="{}">{}</time>', at.isoformat(), "s" if seconds else "m", text)
 
@@ -96,7 +92,7 @@ def clock(at: datetime, zone: str, *, seconds: bool = False) -> SafeString:
 def day_clock(at: datetime, zone: str) -> SafeString:
     """`14 Nov 19:02`: day and time, for what may be older than today."""
     local = _local(at, zone)
-    text = f"{day_of(local)} {local:%H}{decimal_mark()}{local:%M}"
+    text = f"{day_of(local)} {local:%H}{time_mark()}{local:%M}"
     return format_html('<time datetime="{}" data-clock="d">{}</time>', at.isoformat(), text)
 
 

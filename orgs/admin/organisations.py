@@ -9,6 +9,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import BadRequest
 from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -63,7 +64,7 @@ class AgentForm(TwinForm):
 
     def known(self) -> Iterable[str]:
         org = self.cleaned_data.get("org")
-        org_id = org.pk if org else self.instance.org_id  # none: an org that is made at the same time
+        org_id = org.pk if org else self.instance.org_id
         return Agent.objects.filter(org=org_id).exclude(pk=self.instance.pk).values_list("name", flat=True)
 
 
@@ -150,13 +151,15 @@ class OrgAdmin(TrackedAdmin):
         ),
     )
 
+    def add_view(self, request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
+        """There is one way to make an org, which makes its first supervisor and key too."""
+        return redirect("setup_new")
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Org]:
         people = Count("assignments__user", distinct=True)
         return super().get_queryset(request).annotate(people=people, machines=Count("agents", distinct=True))
 
     def get_inlines(self, request: HttpRequest, obj: Org | None) -> list[Any]:
-        if obj is None:  # roles first: assignments choose among those that are saved
-            return [AgentInline, RoleInline, SourceInline]
         inlines = [AgentInline, RoleInline, AssignmentInline, MembershipInline, PolicyInline, SourceInline]
         if Assignment.every.filter(org=obj).count() > MOST_INLINE:
             inlines.remove(AssignmentInline)

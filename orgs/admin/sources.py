@@ -76,7 +76,7 @@ class SourceAdmin(TrackedAdmin):
     def live_keys(self, obj: Any) -> int:
         return int(obj.live)
 
-    @admin.display(description=gettext_lazy("last heard"), ordering="heard_at")
+    @admin.display(description=gettext_lazy("last data"), ordering="heard_at")
     def last_heard(self, obj: Any) -> Any:
         return obj.heard_at
 

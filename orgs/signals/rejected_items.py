@@ -8,7 +8,7 @@ REJECTED_ITEMS = SourceSignal(
     name="rejected_items",
     label=_("Rejected items"),
     severity="warning",
-    happened=_("Much of what it sends is refused."),
-    because=_("much of what it sends is refused."),
-    alarm=_("Much of it is refused for {org}: alarm since {time}."),
+    happened=_("Much of what it sends is not accepted."),
+    because=_("much of what it sends is not accepted."),
+    alarm=_("Much of it is not accepted for {org}: alarm since {time}."),
 )

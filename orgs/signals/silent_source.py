@@ -8,7 +8,7 @@ SILENT_SOURCE = SourceSignal(
     name="silent_source",
     label=_("Silent source"),
     severity="critical",
-    happened=_("Nothing is heard from it: what fails now is not shown."),
+    happened=_("It sends no data: what fails now is not shown."),
     because=_("it sends no data."),
-    alarm=_("Silent for {org}: alarm since {time}."),
+    alarm=_("It sends no data for {org}: alarm since {time}."),
 )

@@ -335,7 +335,7 @@ async function loadHead() {
   const made = head.cloneNode(false);
   made.append(...fresh.childNodes);
   personalise(made);
-  made.querySelector("[data-headline]").textContent = head.querySelector("[data-headline]").textContent;
+  made.querySelector("[data-headline]").replaceWith(head.querySelector("[data-headline]").cloneNode(true));
   made.querySelector(".lm-figures").replaceWith(head.querySelector(".lm-figures").cloneNode(true));
   head.replaceWith(made);
   counts.show();

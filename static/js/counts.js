@@ -4,7 +4,7 @@
 
 import { batched } from "./batched.js";
 import { badge } from "./favicon.js";
-import { fill, me, personalise, words } from "./words.js";
+import { figure, fill, me, personalise, words } from "./words.js";
 
 const ASK_EVERY = 2000; // ms
 
@@ -114,24 +114,31 @@ export const show = batched(() => {
     set(said, fill(words.alerts, { n: here[said.dataset.counted] }));
   }
   for (const one of document.querySelectorAll("[data-waiting-count]")) renew(one, all.waiting);
-  set(document.querySelector("[data-headline]"), all.waiting === 0 ? words.nobody : fill(words.need, { n: all.waiting }));
+  headline(document.querySelector("[data-headline]"), all.waiting);
   figures(all);
   badge(all.waiting);
   if (document.querySelector("[data-headline]")) {
-    document.title = all.waiting ? `(${all.waiting}) ${fill(words.title, { n: all.waiting })}` : words.title_none;
+    document.title = all.waiting ? `(${figure(all.waiting)}) ${fill(words.title, { n: all.waiting })}` : words.title_none;
   }
   document.dispatchEvent(new CustomEvent("lm:counts", { detail: all }));
 });
 
-function set(element, text) {
-  if (element && element.textContent !== String(text)) element.textContent = text;
+// Of a board that has no data yet the page says so itself, until the first alert.
+function headline(element, waiting) {
+  if (waiting || !document.querySelector(".lm-empty--blind")) element?.removeAttribute("data-none");
+  set(element, waiting ? fill(words.need, { n: waiting }) : (element?.dataset.none ?? words.nobody));
+}
+
+function set(element, value) {
+  const text = figure(value);
+  if (element && element.textContent !== text) element.textContent = text;
 }
 
 // A badge grows with its number; a fresh one has not moved.
 function renew(one, waiting) {
-  if (one.textContent === String(waiting)) return;
+  if (one.textContent === figure(waiting)) return;
   const made = one.cloneNode(false);
-  made.textContent = waiting;
+  made.textContent = figure(waiting);
   made.hidden = waiting === 0;
   made.setAttribute("aria-label", fill(words.need, { n: waiting }));
   one.replaceWith(made);

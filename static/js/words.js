@@ -5,6 +5,8 @@ export const words = JSON.parse(document.getElementById("words").textContent);
 export const me = root.dataset.me || "";
 const language = root.dataset.language;
 const zone = root.dataset.zone;
+const locale = language === "id" ? "id-ID" : "en-GB";
+const numbers = new Intl.NumberFormat(locale);
 
 // The database's clock decides; the device's may be wrong.
 let ahead = Date.parse(root.dataset.now) - Date.now();
@@ -17,7 +19,12 @@ export function setNow(iso) {
 // `forms`: a text, or its forms for one and for more; `values.n` chooses.
 export function fill(forms, values) {
   const text = typeof forms === "string" ? forms : forms[values.n === 1 ? 0 : 1];
-  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? figure(values[name]) : whole));
+}
+
+// A number with its separators, 1,234; a text as it is.
+export function figure(value) {
+  return typeof value === "number" ? numbers.format(value) : value;
 }
 
 const two = (number) => String(number).padStart(2, "0");
@@ -25,7 +32,7 @@ const two = (number) => String(number).padStart(2, "0");
 // 04:38; from an hour on 1 h 05. As `duration` in console/text/wording.py.
 export function wait(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
-  if (whole < 3600) return two(Math.floor(whole / 60)) + words.mark + two(whole % 60);
+  if (whole < 3600) return `${two(Math.floor(whole / 60))}:${two(whole % 60)}`;
   return fill(words.hours, { hours: Math.floor(whole / 3600), minutes: two(Math.floor((whole % 3600) / 60)) });
 }
 
@@ -49,7 +56,6 @@ function knows(timeZone) {
 const timeZone = knows(zone) ? zone : "UTC";
 const offset = timeZone === zone ? 0 : Number(root.dataset.offset); // minutes
 
-const locale = language === "id" ? "id-ID" : "en-GB";
 const styles = {
   m: { hour: "2-digit", minute: "2-digit" },
   s: { hour: "2-digit", minute: "2-digit", second: "2-digit" },

@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -103,7 +104,7 @@ def _more_url(filters: BoardFilters, group: BoardGroup) -> str:
 
 
 def _group_title(group: BoardGroup, tab: str) -> tuple[str, str]:
-    said = ngettext("{n} alert", "{n} alerts", group.total).format(n=group.total)
+    said = ngettext("{n} alert", "{n} alerts", group.total).format(n=number_format(group.total))
     match group.name:
         case "waiting":
             return _("Waiting for a human"), said

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -16,7 +17,7 @@ NAMED = 3  # the rest are counted
 def reach_word(one: AgentReach) -> Word:
     """Of an agent: how many of its people can be reached."""
     if one.reachable > 1:
-        return Word("ok", "circle-check-f", _("{n} reachable").format(n=one.reachable))
+        return Word("ok", "circle-check-f", _("{n} reachable").format(n=number_format(one.reachable)))
     if one.reachable:
         return Word("warn", "alert-triangle-f", _("1 reachable: no second pair of hands"))
     if one.unproven:
@@ -30,8 +31,10 @@ def advice(one: AgentReach) -> str:
         return ""
     people = {
         reason: _listed([short_name(str(person.user)) for person in one.supervisors if person.reason == reason])
-        for reason in ("never_delivered", "no_phone", "refused", "never_asked", "inactive")
+        for reason in ("never_delivered", "no_phone", "refused", "never_asked", "standin", "inactive")
     }
+    if people["standin"]:
+        return _("Nobody can be proven before a real notification-service takes the pushes.")
     if names := people["never_delivered"]:
         return format_html(_("Send a test to {names}: it is proven when the phone has it."), names=names)
     if names := people["no_phone"]:
@@ -70,10 +73,12 @@ def phone_word(one: Supervisor) -> Word:
             return Word("crit", "user-off", _("Locked out"))
         case "never_asked":
             return Word("none", "circle-dashed", _("Not asked yet"))
+        case "standin":
+            return Word("none", "device-mobile-off", _("None: a stand-in takes the pushes"))
         case "no_phone":
             return Word("crit", "device-mobile-off", _("None registered"))
         case "refused":
-            return Word("warn", "device-mobile-x", _("Last push refused"))
+            return Word("warn", "device-mobile-x", _("Last push failed"))
     tokens = one.user.push_tokens
     if tokens is None:
         return Word("none", "device-mobile", _("Proven by delivery"))

@@ -75,7 +75,7 @@ def _fact(step: str, facts: SetupFacts) -> str:
     match step:
         case "source" if facts.source:
             time = clock(facts.source.at, zone, seconds=True)
-            return format_html(_("{source}, last heard {time}"), source=bdi(facts.source.source), time=time)
+            return format_html(_("{source}, last data {time}"), source=bdi(facts.source.source), time=time)
         case "event" if facts.event:
             signal, agent = signal_name(facts.event.signal), facts.event.agent
             time = day_clock(facts.event.received_at, zone)

@@ -116,7 +116,7 @@ def rotate_webhook(request: HttpRequest, public_id: str) -> HttpResponse:
 def end_webhook_overlap(request: HttpRequest, public_id: str) -> HttpResponse:
     """The addresses before the present one end now, not at their time: one of them is known to somebody."""
     webhooks.end_overlap(_found(request, public_id))
-    messages.success(request, _("Only the newest address works: the others are refused within 5 s."))
+    messages.success(request, _("Only the newest address works: the others stop within 5 s."))
     return redirect("webhook", public_id)
 
 
@@ -127,7 +127,8 @@ def switch(request: HttpRequest, public_id: str) -> HttpResponse:
     found = _found(request, public_id)
     active = request.POST.get("active") == "1"
     WebhookEndpoint.objects.filter(pk=found.pk).update(active=active)
-    messages.success(request, _("It is on.") if active else _("It is off: deliveries are refused within 5 s."))
+    said = _("It is on.") if active else _("It is off: within 5 s, deliveries are no longer accepted.")
+    messages.success(request, said)
     return redirect("webhook", public_id)
 
 

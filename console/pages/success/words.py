@@ -174,7 +174,7 @@ def unit(metric: Metric, value: float) -> str:
 
 def counted(metric: Metric, n: int) -> str:
     """`186 episodes`"""
-    return (WORDS[metric.name].n % n).format(n=n)
+    return (WORDS[metric.name].n % n).format(n=number_format(n))
 
 
 # --- against goal and baseline ---------------------------------------------------------------------------------------
@@ -278,7 +278,7 @@ def _large(figure: Figure) -> tuple[str, str]:
     if value is None:
         return "", ""
     if metric is COVERAGE:
-        return str(figure.outcomes.get(metric.yes, 0)), _("of {n}").format(n=figure.now.n)
+        return number_format(figure.outcomes.get(metric.yes, 0)), _("of {n}").format(n=number_format(figure.now.n))
     return number(metric, value), unit(metric, value)
 
 
@@ -286,7 +286,7 @@ def left_out(metric: Metric, outcomes: Mapping[str, int]) -> list[str]:
     """`12 not counted: A human was there`, for each reason that occurs."""
     words = WORDS[metric.name].outcomes
     return [
-        _("{n} not counted: {why}").format(n=n, why=words[outcome].name)
+        _("{n} not counted: {why}").format(n=number_format(n), why=words[outcome].name)
         for outcome, n in sorted(outcomes.items())
         if outcome not in metric.counted and n
     ]
