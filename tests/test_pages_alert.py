@@ -8,6 +8,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 from django.utils.html import strip_tags
@@ -118,8 +119,10 @@ def test_the_loser_of_a_race_gets_the_fresh_row(scene: Scene, alert: Alert) -> N
     actions.take(alert.pk, scene.people[0])
     answer = signed_in(scene.people[1]).post(f"/alerts/{alert.pk}/take", headers=HTMX)
     assert answer.status_code == 409
-    assert toast(answer)["text"] == "Already taken by Bayu Pratama."
+    assert re.fullmatch(r"Taken by Bayu Pratama, \d+ s before you\.", toast(answer)["text"])
+    assert (toast(answer)["href"], toast(answer)["label"]) == (f"/alerts/{alert.pk}/room", "Open room")
     assert 'data-state="acknowledged"' in answer.content.decode()
+    Alert.objects.filter(pk=alert.pk).update(acknowledged_at=F("acknowledged_at") - timedelta(minutes=6))
     plain = signed_in(scene.people[1]).post(f"/alerts/{alert.pk}/take", follow=True)
     assert "Already taken by Bayu Pratama." in text(plain)
 

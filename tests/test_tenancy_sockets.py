@@ -8,13 +8,16 @@ import pytest
 from asgiref.sync import sync_to_async
 from channels.testing import WebsocketCommunicator
 from django.conf import settings
-from django.test import Client
+from django.test import Client as Browser
 from django_scopes import scopes_disabled
 
 from alerts import actions
 from alerts.models import Alert
 from console.live import hub as live
-from console.live import sockets
+from console.live import presence, sockets
+from console.live.client import AlertPage, Client
+from console.live.wire import PlainWire
+from orgs.auth import OrgIds
 from orgs.models import Assignment, User
 from tests.tenants import MARK, Tenant, tenant
 
@@ -26,10 +29,12 @@ Open = Callable[..., Awaitable["Socket"]]
 class Socket(WebsocketCommunicator):
     """A browser's socket that remembers every frame."""
 
-    def __init__(self, cookie: str = "", origin: bytes | None = SITE, host: bytes = HOST) -> None:
+    def __init__(
+        self, cookie: str = "", origin: bytes | None = SITE, host: bytes = HOST, path: str = "/ws/feed?lang=en"
+    ) -> None:
         headers = [(b"host", host), (b"cookie", f"{settings.SESSION_COOKIE_NAME}={cookie}".encode())]
         headers += [(b"origin", origin)] if origin is not None else []
-        super().__init__(sockets.websocket_application, "/ws/feed?lang=en", headers=headers)
+        super().__init__(sockets.websocket_application, path, headers=headers)
         self.scope["client"] = ["127.0.0.1", 40000]
         self.frames: list[dict[str, Any]] = []
 
@@ -40,6 +45,11 @@ class Socket(WebsocketCommunicator):
             self.frames.append(frame)
             if frame["type"] == kind:
                 return frame
+
+    async def shows(self, *people: User) -> None:
+        """Wait until it is told that just these have its alert open."""
+        while [one["sso_id"] for one in (await self.until("presence"))["people"]] != [one.sso_id for one in people]:
+            pass
 
     async def closes_with(self, timeout: float = 10) -> int:
         """The code it is closed with; what came before is kept."""
@@ -59,6 +69,9 @@ async def fresh_hub(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     monkeypatch.setattr(sockets, "watch", sockets.Watch())
     monkeypatch.setattr(sockets, "AUTHORISE_SECONDS", 0.2)
     monkeypatch.setattr(live, "POLL_SECONDS", 0.5)
+    monkeypatch.setattr(presence, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(presence, "AGAIN_SECONDS", 0.3)
+    monkeypatch.setattr(presence, "LASTS_SECONDS", 1.5)
     yield
     for task in hub._tasks:
         task.cancel()
@@ -66,11 +79,11 @@ async def fresh_hub(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def open_socket(transactional_db: None, fresh_hub: None) -> AsyncIterator[Open]:
-    """`await open_socket(user)`: connected and greeted."""
+    """`await open_socket(user)`: connected; a second argument is added to the address."""
     opened: list[Socket] = []
 
-    async def connect(user: User) -> Socket:
-        socket = Socket(await sync_to_async(session_of)(user))
+    async def connect(user: User, asked: str = "") -> Socket:
+        socket = Socket(await sync_to_async(session_of)(user), path=f"/ws/feed?lang=en{asked}")
         opened.append(socket)
         accepted, _ = await socket.connect(timeout=10)
         assert accepted
@@ -83,7 +96,7 @@ async def open_socket(transactional_db: None, fresh_hub: None) -> AsyncIterator[
 
 def session_of(user: User) -> str:
     """The key of a new session of this person."""
-    client = Client()
+    client = Browser()
     client.force_login(user)
     return client.session.session_key or ""
 
@@ -212,3 +225,66 @@ def _assign(org_of: Tenant, user: User) -> None:
 def _unassign(org_of: Tenant) -> None:
     with scopes_disabled():
         Assignment.objects.filter(pk=org_of.assignment.pk).delete()
+
+
+async def test_who_has_an_alert_open_is_told_to_its_orgs_people_alone(open_socket: Open) -> None:
+    """Somebody of another org who names the alert is nobody there, and hears nothing, until they may see it."""
+    ours, theirs = await made(MARK), await made("other")
+    asked = f"&alert={ours.alert.pk}"
+    us, again = await open_socket(ours.lead, asked), await open_socket(ours.lead, asked)
+    await us.shows(ours.lead)
+    await again.shows(ours.lead)  # once, however many pages
+    stranger = await open_socket(theirs.lead, asked)
+    await stranger.until("beat")
+    assert {frame["type"] for frame in stranger.frames} == {"hello", "beat"}
+    assert "other" not in json.dumps([frame for frame in us.frames if frame["type"] == "presence"])
+    await sync_to_async(_assign)(ours, theirs.lead)
+    colleague = await open_socket(theirs.lead, asked)
+    both = sorted((ours.lead, theirs.lead), key=lambda one: one.name)
+    await us.shows(*both)
+    await colleague.shows(*both)
+    await sync_to_async(lambda: _unassign_person(ours, theirs.lead))()
+    await us.shows(ours.lead)
+    await again.disconnect()
+    await open_socket(ours.lead, "&alert=no-such-alert")
+
+
+def _unassign_person(org_of: Tenant, user: User) -> None:
+    with scopes_disabled():
+        Assignment.objects.filter(org=org_of.org, user=user).delete()
+
+
+async def test_people_of_another_process_are_seen_until_it_leaves_or_dies(open_socket: Open) -> None:
+    """Processes tell each other ids: a user's pk, an alert's id; one that dies says nothing any more."""
+    ours, theirs = await made(MARK), await made("other")
+    us = await open_socket(ours.lead, f"&alert={ours.alert.pk}")
+    await us.shows(ours.lead)
+    elsewhere = live.Hub()
+    await elsewhere.start()
+    page = AlertPage(ours.alert.pk, ours.org.pk, theirs.lead.pk)
+    client = Client(PlainWire(_nothing), OrgIds.of([ours.org.pk]), "en", page=page)
+    both = sorted((ours.lead, theirs.lead), key=lambda one: one.name)
+    elsewhere.add(client)
+    await us.shows(*both)
+    elsewhere.remove(client)
+    await us.shows(ours.lead)
+    elsewhere.add(client)
+    await us.shows(*both)
+    for task in elsewhere._tasks:
+        task.cancel()
+    await us.shows(ours.lead)
+
+
+async def _nothing(message: dict[str, Any]) -> None:
+    """Where its frames go."""
+
+
+async def test_a_page_without_rows_hears_counts_and_news_alone(open_socket: Open) -> None:
+    ours = await made(MARK)
+    light, whole = await open_socket(ours.lead, "&rows=0"), await open_socket(ours.lead)
+    await change(ours.alert, ours.lead)
+    assert (await whole.until("rows"))["rows"]
+    frame = await light.until("rows")
+    assert frame["rows"] == []
+    assert set(frame["counts"]) == {f"{MARK}-org"}
+    assert frame["news"] == []  # taking it is no news

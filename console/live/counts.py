@@ -50,6 +50,14 @@ class OrgAlerts:
         self.open.pop(alert_id, None)
         self.ended.pop(alert_id, None)
 
+    def is_news(self, alert_id: UUID, alert: Countable) -> bool:
+        """Whether this alert, as it is now, is new here or has become worse, and nobody has it."""
+        if alert.state != Alert.State.OPEN or alert_id in self.ended:
+            return False
+        known = self.open.get(alert_id)
+        worse = Severity.values.index
+        return known is None or worse(alert.severity) > worse(known.severity)
+
     @property
     def checksum(self) -> str:
         """`count:sum of marks` of what is open."""

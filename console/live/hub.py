@@ -1,7 +1,8 @@
 """The live feed: one hub per process renders each changed alert once per language and hands it to every socket.
 
-Frames (JSON): `hello` and `beat` {orgs: {org: checksum}, counts}, `rows` {rows: [{id, version, org, html}],
+Frames (JSON): `hello` and `beat` {orgs: {org: checksum}, counts}, `rows` {rows: [{id, version, org, html}], news,
 orgs: {org: {prev, checksum}}, counts}. `counts` has the figures of each of these orgs (console/live/counts.py).
+`news` [{id, severity, said}] are the alerts that are new or have become worse; a page without rows gets these alone.
 `checksum` is "count:sum of marks" of what is open in an org, as this hub last sent it (a mark is a hash of id and
 version); a browser that finds another `prev`, or another checksum in a beat, has missed something and reloads its list.
 """
@@ -26,10 +27,12 @@ from django_scopes import scopes_disabled
 
 from alerts.feed import GROUP
 from alerts.models import Alert
+from console.live.client import Audience, Client
 from console.live.counts import FADES_AFTER, NOTHING_OPEN, Countable, OrgAlerts
 from console.live.filters import HOLDER
+from console.live.presence import SEEN, Presence
 from console.live.rows import MARK, FeedRow, render_rows
-from console.live.wire import Frame, PlainWire, Wire, encode
+from console.live.wire import Frame, encode
 from orgs import clock
 from orgs.auth import EVERY_ORG, OrgIds, of_orgs
 from orgs.logs import described
@@ -44,28 +47,6 @@ RESTART_SECONDS = 1.0
 LISTEN_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
-Audience = tuple[OrgIds, str]  # sockets with the same orgs (None = all) and language get the same bytes
-
-
-@dataclass(eq=False)
-class Client:
-    """One socket: its wire, which orgs it may see (None = all), in which language."""
-
-    wire: Wire | PlainWire
-    org_ids: OrgIds
-    language: str
-    behind: bool = False
-
-    @property
-    def audience(self) -> Audience:
-        return self.org_ids, self.language
-
-    def offer(self, frame: Frame) -> None:
-        """Send, unless earlier frames are still unread; then only a beat follows, once they are read."""
-        if self.wire.full:
-            self.behind = True
-        else:
-            self.wire.write(frame)
 
 
 @dataclass
@@ -75,6 +56,7 @@ class Hub:
     clients: set[Client] = field(default_factory=set)
     changed: set[UUID] = field(default_factory=set)
     open: dict[int, OrgAlerts] = field(default_factory=lambda: defaultdict(OrgAlerts))  # by org pk
+    presence: Presence = field(default_factory=Presence)
     names: dict[int, str] = field(default_factory=dict)  # org pk -> external id
     ahead: timedelta = timedelta()  # of the database's clock, against this process's
     _listening: asyncio.Event = field(default_factory=asyncio.Event)
@@ -93,7 +75,8 @@ class Hub:
                 return
             self.changed.clear()
             if not self._tasks:
-                loops = (self._listen, self._flush_often, self._poll_often, self._beat_often, self._wake_often)
+                loops = [self._listen, self._flush_often, self._poll_often, self._beat_often, self._wake_often]
+                loops += [self.presence.announce_often, self._show_often]
                 self._tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
             with suppress(TimeoutError):  # without Redis the poll has to do
                 async with asyncio.timeout(LISTEN_SECONDS):
@@ -113,9 +96,11 @@ class Hub:
         client.wire.on_drain = partial(self._catch_up, client)
         client.offer(self._state("hello", client.org_ids))
         self._note(())  # what changed while it was starting
+        self.presence.join(client)
 
     def remove(self, client: Client) -> None:
         self.clients.discard(client)
+        self.presence.leave(client)
 
     def reauthorise(self, client: Client, org_ids: OrgIds) -> None:
         """The person may see other orgs now; the beat that follows makes the browser reload its list."""
@@ -158,7 +143,9 @@ class Hub:
         self._listening.set()
         while True:
             message = await layer.receive(channel)
-            if self.clients or self._starting.locked():
+            if message["type"] == SEEN:
+                self.presence.take(message)
+            elif self.clients or self._starting.locked():
                 self._note(UUID(alert_id) for alert_id in message["ids"])
 
     def _note(self, ids: Iterable[UUID]) -> None:
@@ -166,6 +153,9 @@ class Hub:
         self.changed.update(ids)
         if self.changed:
             self._news.set()
+
+    async def _show_often(self) -> None:
+        await self.presence.show_often(self.in_thread)
 
     async def _flush_often(self) -> None:
         """Send the first change at once, and the changes of the next 100 ms together."""
@@ -227,9 +217,10 @@ class Hub:
         rows: dict[UUID, FeedRow] = next(iter(rendered.values()), {})
         self._forget(ids - rows.keys())
         before = {row.org_id: self.checksum(row.org_id) for row in rows.values()}
+        news = {pk for pk, row in rows.items() if self.open[row.org_id].is_news(pk, row.countable)}
         for alert_id, row in rows.items():
             self.open[row.org_id].put(alert_id, row.countable)
-        self._send_rows(rendered, before)
+        self._send_rows(rendered, before, news)
 
     def _forget(self, gone: set[UUID]) -> None:
         """Alerts that were deleted: no row is sent, and the next checksum makes the browsers reload."""
@@ -237,21 +228,26 @@ class Hub:
             for alert_id in gone & (alerts.open.keys() | alerts.ended.keys()):
                 alerts.drop(alert_id)
 
-    def _send_rows(self, rendered: dict[str, dict[UUID, FeedRow]], before: dict[int, str]) -> None:
+    def _send_rows(self, rendered: dict[str, dict[UUID, FeedRow]], before: dict[int, str], news: set[UUID]) -> None:
         counts = {pk: self.open[pk].counts(self.now) for pk in before}
         frames: dict[Audience, Frame | None] = {}
         for client in list(self.clients):
             key = client.audience
             if key not in frames:
-                frames[key] = self._rows_frame(rendered.get(client.language, {}), client.org_ids, before, counts)
+                frames[key] = self._rows_frame(rendered.get(key.language, {}), key, before, counts, news)
             if frame := frames[key]:
                 client.offer(frame)
 
     def _rows_frame(
-        self, rows: dict[UUID, FeedRow], org_ids: OrgIds, before: dict[int, str], counts: dict[int, Any]
+        self,
+        rows: dict[UUID, FeedRow],
+        audience: Audience,
+        before: dict[int, str],
+        counts: dict[int, Any],
+        news: set[UUID],
     ) -> Frame | None:
         """One frame for all who may see the same orgs in the same language; None if it holds nothing for them."""
-        seen = {pk: row for pk, row in rows.items() if row.org_id in org_ids}
+        seen = {pk: row for pk, row in rows.items() if row.org_id in audience.org_ids}
         if not seen:
             return None
         orgs = {row.org_id for row in seen.values()}
@@ -261,6 +257,12 @@ class Hub:
                 "rows": [
                     {"id": str(pk), "version": row.version, "org": self.names[row.org_id], "html": row.html}
                     for pk, row in seen.items()
+                    if audience.rows
+                ],
+                "news": [
+                    {"id": str(pk), "severity": row.countable.severity, "said": row.said}
+                    for pk, row in seen.items()
+                    if pk in news
                 ],
                 "orgs": {self.names[pk]: {"prev": before[pk], "checksum": self.checksum(pk)} for pk in orgs},
                 "counts": {self.names[pk]: counts[pk] for pk in orgs},

@@ -60,6 +60,7 @@ class FeedRow:
     org_id: int
     version: int
     html: str
+    said: str  # in a few words
     countable: Countable
 
     @property
@@ -350,16 +351,15 @@ def render_rows(alert_ids: Sequence[UUID], languages: Iterable[str]) -> dict[str
     alerts = list(for_rows(Alert.objects.filter(pk__in=alert_ids)).annotate(mark=MARK))
     facts, now = facts_of(alerts), database_clock.now()
     template = get_template("pages/board/_row.html")
-    rendered = {}
+    rendered: dict[str, dict[UUID, FeedRow]] = {}
     for language in languages:
         with translation.override(language):
-            rendered[language] = {
-                alert.pk: FeedRow(
-                    org_id=alert.org_id,
-                    version=alert.version,
-                    html=_one_line(template.render({"row": view_of(alert, facts, now)})),
-                    countable=_countable(alert),
-                )
-                for alert in alerts
-            }
+            views_now = {alert.pk: (alert, view_of(alert, facts, now)) for alert in alerts}
+            rendered[language] = {pk: _feed_row(alert, template, view) for pk, (alert, view) in views_now.items()}
     return rendered
+
+
+def _feed_row(alert: Alert, template: Any, view: dict[str, Any]) -> FeedRow:
+    html = _one_line(template.render({"row": view}))
+    said = f"{view['title']}, {view['room_name']}"
+    return FeedRow(alert.org_id, alert.version, html, said, _countable(alert))

@@ -4,9 +4,11 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Collection
+from contextlib import suppress
 from itertools import chain
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import structlog
 from channels.auth import AuthMiddlewareStack
@@ -20,11 +22,13 @@ from django.db import DatabaseError
 from django.urls import path
 from django.utils import timezone
 
+from alerts.models import Alert
 from console.ingest.bodies import client_address
-from console.live.hub import Client, hub
+from console.live.client import AlertPage, Client
+from console.live.hub import hub
 from console.live.walls import Onlooker, Screen, screens_now
 from console.live.wire import AGAIN, EXTENSION, PlainWire
-from orgs.auth import OrgIds, visible_orgs, visible_to
+from orgs.auth import OrgIds, visible_orgs, visible_to, within
 from orgs.logs import described
 from orgs.models import User
 from orgs.walls import UnknownWall, find_wall
@@ -82,6 +86,14 @@ def _login(user: User, session: Any) -> tuple[Login, OrgIds]:
     return login, visible_orgs(user)
 
 
+def _alert_page(alert_id: str, login: Login, org_ids: OrgIds) -> AlertPage | None:
+    """The page of this alert, if there is one that its person may see."""
+    with suppress(ValueError), within(org_ids):
+        found = Alert.objects.filter(pk=UUID(alert_id)).values_list("org_id", flat=True).first()
+        return AlertPage(UUID(alert_id), found, login.user_id) if found else None
+    return None
+
+
 def allowed_now(viewers: Collection[Viewer]) -> dict[Viewer, OrgIds]:
     """The orgs each of them may see now; one whose right has ended is missing. At most four queries."""
     logins = [one for one in viewers if isinstance(one, Login)]
@@ -134,7 +146,10 @@ class Watch:
 
 
 class FeedConsumer(AsyncWebsocketConsumer):
-    """`/ws/feed?lang=en|id`: says nothing itself; the hub writes to its socket."""
+    """`/ws/feed?lang=en|id[&rows=0][&alert=ID]`: says nothing itself; the hub writes to its socket.
+
+    `rows=0`: counts and news alone. `alert`: of whose page this is; others who have it open see that.
+    """
 
     channel_layer_alias = "none"  # no channel of its own: the hub holds the only subscription
     kind: type[Client] = Client
@@ -174,16 +189,27 @@ class FeedConsumer(AsyncWebsocketConsumer):
         """Who looks, and what they may see."""
         return await database_sync_to_async(_login)(self.scope["user"], self.scope["session"])
 
+    async def alert_page(self, org_ids: OrgIds) -> AlertPage | None:
+        """The alert whose page this is, if its person may see it; a wall board is nobody's page."""
+        if not isinstance(self.viewer, Login):
+            return None
+        return await database_sync_to_async(_alert_page)(self._asked("alert"), self.viewer, org_ids)
+
     async def _subscribe(self) -> None:
         self.viewer, org_ids = await self.admitted()
         await hub.start()
         wire = self.scope.get("extensions", {}).get(EXTENSION) or PlainWire(self.base_send)
-        self.client = self.kind(wire, org_ids, self._language())
+        self.client = self.kind(
+            wire, org_ids, self._language(), self._asked("rows") != "0", await self.alert_page(org_ids)
+        )
         hub.add(self.client)
         watch.add(self)
 
+    def _asked(self, name: str) -> str:
+        return parse_qs(self.scope.get("query_string", b"").decode("latin1")).get(name, [""])[0]
+
     def _language(self) -> str:
-        asked = parse_qs(self.scope.get("query_string", b"").decode("latin1")).get("lang", [""])[0]
+        asked = self._asked("lang")
         return asked if asked in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
 
     def reauthorise(self, allowed: dict[Viewer, OrgIds]) -> None:

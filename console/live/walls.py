@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from console.live.hub import NOTHING_OPEN, Client
+from console.live.client import Client
+from console.live.hub import NOTHING_OPEN
 from console.live.wire import Frame, encode
 from orgs.auth import OrgIds
 from orgs.models import Wall

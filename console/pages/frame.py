@@ -18,9 +18,11 @@ from alerts.models import BROKEN_TIMERS, Alert, Gate, Push, needing_human
 from alerts.onboarding import Progress
 from alerts.reach import Coverage, coverage_of, production_agents, reach_of
 from alerts.sources.health import open_alarms
+from console.templatetags.lm import ACTS
+from console.text.sentences import severity_name
 from orgs import clock
 from orgs.auth import NO_ORG, OrgIds, leads, orgs_of, visible_orgs, within
-from orgs.models import Org, User
+from orgs.models import Org, Severity, User
 
 
 class Shell:
@@ -147,7 +149,7 @@ class Shell:
         return bool(settings.NOTIFICATION_SERVICE_IS_STANDIN)
 
     @cached_property
-    def words(self) -> dict[str, str | tuple[str, str]]:
+    def words(self) -> dict[str, Any]:
         """The texts of the scripts in the page's language; a counted one in both its forms."""
         return {
             "hours": _("{hours} h {minutes}"),
@@ -173,7 +175,20 @@ class Shell:
             "reconnecting": _("Stale since {time}. Reconnecting in {n} s; the feed then catches up by itself."),
             "signed_in_as": _("{name} is signed in now, from another tab."),
             "signed_in_as_act": _("This was not done: {name} is signed in now, from another tab."),
-            "signed_out_act": _("This was not done: you are signed out. Sign in again."),
+            "signed_out_before": _("You were signed out before this was done: {act}, “{room}”."),
+            "do_now": _("Do it now"),
+            "trying": _("Still trying: {act}, “{room}” …"),
+            "not_done": _("Not done: {act}, “{room}”."),
+            "try_again": _("Try again"),
+            "dismiss": _("Dismiss"),
+            "acts": {verb: str(name) for verb, name in ACTS.items()}
+            | {
+                "assign": _("Assign"),
+                "snooze": _("Snooze"),
+                "verdict": _("Verdict"),
+                "comment": _("Comment"),
+                "undo": _("Undo"),
+            },
             "signed_out": _("You are signed out. Sign in to go on watching."),
             "paused_none": _("Live is paused. Nothing has changed since."),
             "paused_some": (_("Live is paused. 1 change waits."), _("Live is paused. {n} changes wait.")),
@@ -181,6 +196,10 @@ class Shell:
                 _("Live is paused. 1 change waits, and it is critical."),
                 _("Live is paused. {n} changes wait, {k} of them critical."),
             ),
+            "news": _("New, critical: {said}"),
+            "news_many": _("{n} new critical alerts"),
+            "severities": {value: severity_name(value) for value in reversed(Severity.values)},
+            "also_here": (_("{names} has this alert open too"), _("{names} have this alert open too")),
             "pause": _("Pause live"),
             "resume": _("Resume live"),
             "copied": _("Copied."),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils.formats import number_format
 from django.utils.html import format_html
@@ -11,10 +11,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from alerts.models import Alert, Push, Transition
-from console.text.wording import ago, bdi, before, moment, people, person, whose
+from console.text.wording import ago, bdi, before, moment, people, person, span, whose
 from orgs.models import Severity, User
 from orgs.signals import SOURCE_SIGNALS
 
+JUST_BEFORE = timedelta(minutes=5)  # of who was faster, it is said by how much
 SEVERITIES = {str(value): label for value, label in Severity.choices}
 
 # Why people are told; follows "Pushed to Rina: ".
@@ -219,11 +220,17 @@ def ended(alert: Alert, now: datetime) -> SafeString:
     return format_html(_("Resolved by {person} {ago}"), person=person(alert.resolved_by), ago=when)
 
 
-def taken_by(alert: Alert) -> str:
-    """The answer to somebody who was too late, as plain text."""
-    holder = alert.intervened_by if alert.state == Alert.State.INTERVENED else None
-    holder = holder or alert.assigned_to or alert.acknowledged_by
-    return _("Already taken by {name}.").format(name=holder) if holder else _("Already taken.")
+def taken_by(alert: Alert, now: datetime) -> str:
+    """The answer at `now` to somebody who was too late, as plain text."""
+    came = alert.state == Alert.State.INTERVENED
+    holder = (alert.intervened_by if came else None) or alert.assigned_to or alert.acknowledged_by
+    at = alert.intervened_at if came else alert.acknowledged_at
+    if holder is None:
+        return _("Already taken.")
+    if at is None or now - at > JUST_BEFORE:
+        return _("Already taken by {name}.").format(name=holder)
+    before = span(max(1.0, (now - at).total_seconds()))
+    return _("Taken by {name}, {span} before you.").format(name=holder, span=before)
 
 
 def failures(count: int) -> str:

@@ -1,8 +1,10 @@
 // An alert's page loads its part again when the feed sends this alert, and every few seconds while a push is on its way.
 
-import { personalise } from "./words.js";
+import { fill, me, personalise, words } from "./words.js";
 
 const PUSHES_EVERY = 3000; // ms, while somebody is still being told
+
+const list = new Intl.ListFormat(document.documentElement.lang);
 
 export function start(feed) {
   const page = document.getElementById("alert");
@@ -22,6 +24,7 @@ export function start(feed) {
     if (differs(detail.orgs, sums)) refresh();
     sums = { ...detail.orgs };
   });
+  feed.addEventListener("presence", ({ detail }) => also(detail.people));
   document.body.addEventListener("htmx:afterSwap", (event) => event.target === page && personalise(page));
   document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
     const form = detail.requestConfig.elt.closest("form[data-emptied]");
@@ -33,6 +36,14 @@ export function start(feed) {
   }, PUSHES_EVERY);
 }
 
+// Who else has this alert open; their line is there before they come, so that nothing moves.
+function also(people) {
+  const names = people.filter((one) => one.sso_id !== me).map((one) => one.name);
+  const line = document.getElementById("also-here");
+  line.querySelector("[data-said]").textContent = names.length ? fill(words.also_here, { names: list.format(names), n: names.length }) : "";
+  line.classList.toggle("is-empty", names.length === 0);
+}
+
 function differs(theirs, ours) {
   return Object.keys(ours).some((org) => (theirs[org] ?? "0:0") !== ours[org]);
 }
@@ -40,6 +51,6 @@ function differs(theirs, ours) {
 // A refresh leaves an open menu open, and a note or comment that is being written as it is.
 function keepWhatIsOpen() {
   const { callbacks } = window.Idiomorph.defaults;
-  callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details"));
+  callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details")) && name !== "aria-busy";
   callbacks.beforeNodeMorphed = (node) => !(node.matches?.("textarea, input:not([type=hidden])") && node.value !== node.defaultValue);
 }

@@ -1,19 +1,23 @@
 // Starts what the page has.
 
+import { start as acts } from "./acts.js";
+import { start as alarms } from "./alarms.js";
 import { start as alert } from "./alert.js";
 import { start as board } from "./board.js";
 import { start as copy } from "./copy.js";
 import { follow as count } from "./counts.js";
 import { start as keys } from "./keys.js";
 import { start as menus } from "./menus.js";
+import { start as news } from "./news.js";
 import { start as once } from "./once.js";
 import { start as session } from "./session.js";
 import { Feed } from "./socket.js";
 import { start as tests } from "./tests.js";
 import { start as toasts } from "./toast.js";
-import { personalise, start as words } from "./words.js";
+import { me, personalise, start as words } from "./words.js";
 
 words();
+acts(); // before the toasts: it says of which answers it takes care
 toasts();
 session();
 menus();
@@ -22,11 +26,13 @@ keys();
 once();
 tests();
 document.body.addEventListener("htmx:load", (event) => personalise(event.detail.elt));
-const follow = document.getElementById("feed") ? board : document.getElementById("alert") ? alert : null;
-if (follow) {
+alarms();
+if (me) {
   const feed = new Feed();
   count(feed);
-  follow(feed);
+  news(feed);
+  if (document.getElementById("feed")) board(feed);
+  if (document.getElementById("alert")) alert(feed);
   feed.start();
 }
 // Until here the page counts as dead: if any file fails to load, its banner says so after a few seconds (live.css).

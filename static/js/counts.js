@@ -8,6 +8,8 @@ import { figure, fill, me, personalise, words } from "./words.js";
 
 const ASK_EVERY = 2000; // ms
 
+const TITLE = document.title; // of a page that is not the board
+
 let orgs = {}; // org -> {open, waiting, snoozed, resolved, severity, holders, customers, longest}
 let asked = {}; // the filters of the page
 let shown = {}; // group -> rows under these filters, as the server last counted them
@@ -117,9 +119,9 @@ export const show = batched(() => {
   headline(document.querySelector("[data-headline]"), all.waiting);
   figures(all);
   badge(all.waiting);
-  if (document.querySelector("[data-headline]")) {
-    document.title = all.waiting ? `(${figure(all.waiting)}) ${fill(words.title, { n: all.waiting })}` : words.title_none;
-  }
+  const board = document.querySelector("[data-headline]");
+  const title = !board ? TITLE : all.waiting ? fill(words.title, { n: all.waiting }) : words.title_none;
+  document.title = all.waiting ? `(${figure(all.waiting)}) ${title}` : title;
   document.dispatchEvent(new CustomEvent("lm:counts", { detail: all }));
 });
 

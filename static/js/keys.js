@@ -103,7 +103,9 @@ const KEYS = {
   "?": showKeys,
   "/": (event) => {
     event.preventDefault();
-    document.querySelector("[data-key=search]")?.focus();
+    const field = document.querySelector("[data-key=search]");
+    if (field?.checkVisibility()) field.focus();
+    else document.getElementById("find")?.click();
   },
 };
 

@@ -1,5 +1,6 @@
 // A log-in in another tab makes this page's token worthless: look up who is signed in now, and repeat the act once.
 
+import { later, repeat } from "./acts.js";
 import { answeredStale, onAnswer, toast, toastAfterLoading } from "./toast.js";
 import { fill, me, words } from "./words.js";
 
@@ -34,15 +35,13 @@ export function start() {
   onAnswer(async (xhr, asked) => {
     if (!answeredStale(xhr)) return;
     const who = asked.requestConfig.headers[AGAIN] ? "unknown" : await look(words.signed_in_as_act);
-    if (who === "same") repeat(asked);
-    else if (who !== "other") toast(who === "nobody" ? words.signed_out_act : words.failed);
+    if (who === "same") repeat(asked, { [AGAIN]: "1" });
+    else if (who === "nobody") signIn(asked);
+    else if (who !== "other") toast(words.failed);
   });
 }
 
-// As it was asked, but for the token; by the page, if the row that asked has been replaced.
-function repeat({ requestConfig: { verb, path, elt, target, formData }, etc }) {
-  const { csrfmiddlewaretoken, ...values } = Object.fromEntries(formData);
-  const source = elt.isConnected ? elt : document.getElementById("toasts");
-  const swap = etc.swapOverride ?? elt.closest("[hx-swap]")?.getAttribute("hx-swap") ?? "none";
-  window.htmx.ajax(verb, path, { source, target, values, swap, headers: { [AGAIN]: "1" } });
+function signIn(asked) {
+  later(asked);
+  location.assign(document.querySelector("#stale [data-sign-in]").href);
 }

@@ -1,4 +1,4 @@
-// The one socket to the feed: opens, listens, reconnects. It sends nothing.
+// The one socket to the feed: opens, listens, reconnects. It sends nothing. A page without alerts asks for counts alone.
 
 import { look } from "./session.js";
 import { clock, fill, now, span, words } from "./words.js";
@@ -20,7 +20,9 @@ export class Feed extends EventTarget {
     this.socket = null;
     this.opened = false;
     this.link = document.getElementById("link");
+    this.said = document.getElementById("link-said");
     this.banner = document.getElementById("stale");
+    this.shows = this.banner.dataset.live !== undefined; // alerts; without any nothing of the page is stale
     this.banner.querySelector("[data-retry]").addEventListener("click", () => this.open());
   }
 
@@ -48,6 +50,9 @@ export class Feed extends EventTarget {
     const address = new URL("/ws/feed", location.href);
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     address.searchParams.set("lang", document.body.dataset.language);
+    if (!this.shows) address.searchParams.set("rows", "0");
+    const alert = document.getElementById("alert");
+    if (alert) address.searchParams.set("alert", alert.dataset.id);
     const socket = new WebSocket(address);
     this.socket = socket;
     this.opened = false;
@@ -59,10 +64,15 @@ export class Feed extends EventTarget {
 
   take(frame) {
     this.heard = Date.now();
-    if (frame.type === "hello") this.delay = FIRST_DELAY;
+    if (frame.type === "hello") this.greeted();
     this.staleSince = null;
     this.show();
     this.dispatchEvent(new CustomEvent(frame.type, { detail: frame }));
+  }
+
+  greeted() {
+    this.delay = FIRST_DELAY;
+    dispatchEvent(new Event("lm:connected"));
   }
 
   async closed(event) {
@@ -112,8 +122,10 @@ export class Feed extends EventTarget {
 
   // A fresh element replaces the old one: however wide it is, nothing counts as moved.
   word(state) {
+    const before = this.link.dataset.state;
     const link = this.link.cloneNode(true);
     link.dataset.state = state;
+    if (this.shows && (state === "stale" || before === "stale")) this.said.textContent = words[state]; // and not its age
     link.querySelector("[data-link-word]").textContent = words[state];
     const icon = { live: "circle-check-f", stale: "plug-connected-x", connecting: "circle-dashed" }[state];
     link.querySelector("use").setAttribute("href", `#i-${icon}`);
@@ -123,13 +135,14 @@ export class Feed extends EventTarget {
 
   // The banner comes after 3 s: a socket that is back at once is no news.
   say() {
-    const away = this.staleSince !== null && (this.signedOut || Date.now() - this.staleSince > 3000);
+    const away = this.signedOut || (this.shows && this.staleSince !== null && Date.now() - this.staleSince > 3000);
     this.banner.hidden = !away;
     if (!away) return;
     const time = clock(new Date(this.staleSince + (now() - Date.now())).toISOString(), "s");
     const seconds = Math.max(0, Math.ceil(((this.retryAt ?? Date.now()) - Date.now()) / 1000));
     const said = this.signedOut ? words.signed_out : fill(words.reconnecting, { time, n: seconds });
     this.banner.querySelector("[data-said]").textContent = said;
+    if (this.signedOut && this.said.textContent !== said) this.said.textContent = said;
     this.banner.querySelector("[data-retry]").hidden = this.signedOut;
     this.banner.querySelector("[data-sign-in]").hidden = !this.signedOut;
   }

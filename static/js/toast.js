@@ -5,28 +5,46 @@ import { words } from "./words.js";
 const STAYS = 8000;
 const box = document.getElementById("toasts");
 
-export function toast(text, undo = "", label = "") {
+export function toast(text, undo = "", label = "", href = "") {
+  const made = note(text);
+  if (href) made.append(link(href, label));
+  else if (undo) made.append(button(made, label, () => askFor(undo)));
+  keep(made);
+}
+
+// A toast that stays until its button is pressed, or who made it removes it.
+export function note(text, label = "", act = null) {
   const made = document.createElement("div");
   made.className = "lm-toast";
   const said = document.createElement("span");
   said.textContent = text;
   made.append(said);
-  if (undo) made.append(undoButton(made, undo, label));
+  if (act) made.append(button(made, label, act), button(made, words.dismiss, () => {}));
   box.append(made);
-  keep(made);
+  return made;
 }
 
-function undoButton(made, undo, label) {
+function link(href, label) {
+  const made = document.createElement("a");
+  Object.assign(made, { className: "btn btn-quiet", href, textContent: label, target: "_blank", rel: "noopener" });
+  return made;
+}
+
+function button(made, label, act) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "btn btn-quiet";
   button.textContent = label;
   button.addEventListener("click", () => {
     made.remove();
-    const alert = document.getElementById("alert");
-    window.htmx.ajax("POST", undo, alert ? { target: alert, swap: "morph:innerHTML" } : { source: box, swap: "none" });
+    act();
   });
   return button;
+}
+
+function askFor(undo) {
+  const alert = document.getElementById("alert");
+  window.htmx.ajax("POST", undo, alert ? { target: alert, swap: "morph:innerHTML" } : { source: box, swap: "none" });
 }
 
 function keep(made) {
@@ -43,10 +61,11 @@ export function start() {
   const left = sessionStorage.getItem("lm-toast");
   sessionStorage.removeItem("lm-toast");
   if (left) toast(left);
-  onAnswer((xhr) => {
+  onAnswer((xhr, asked) => {
     const said = JSON.parse(xhr.getResponseHeader("HX-Trigger") || "{}")["lm:toast"];
-    if (said) toast(said.text, said.undo, said.label);
-    else if (answeredStale(xhr)) return; // session.js sees to it
+    if (said) toast(said.text, said.undo, said.label, said.href);
+    else if (asked.kept || answeredStale(xhr)) return; // acts.js and session.js see to it
+    else if (asked.requestConfig.verb === "get" && (xhr.status === 0 || xhr.status >= 500)) return; // the page asks again by itself
     else if (xhr.status === 0 || xhr.status >= 500) toast(words.failed);
     else if (xhr.status >= 400 && xhr.status !== 401) toast(words.refused);
   });

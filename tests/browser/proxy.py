@@ -8,12 +8,14 @@ from urllib.parse import urlsplit
 
 
 class Proxy:
-    """Listens on loopback and passes everything on, until it is cut."""
+    """Listens on loopback and passes everything on, until it is cut or stalled."""
 
     def __init__(self, target: str, port: int = 0) -> None:
         parts = urlsplit(target)
         self.target = (parts.hostname or "127.0.0.1", parts.port or 80)
         self.passing = True
+        self.flowing = threading.Event()
+        self.flowing.set()
         self.pairs: set[socket.socket] = set()
         self.lock = threading.Lock()
         self.server = socket.create_server(("127.0.0.1", port))
@@ -25,6 +27,7 @@ class Proxy:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.flowing.set()
         self.cut()
         with contextlib.suppress(OSError):
             self.server.shutdown(socket.SHUT_RDWR)  # who waits in `accept` would keep the port
@@ -40,9 +43,14 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
 
+    def stall(self) -> None:
+        """Keep every connection, and pass nothing on until it is mended."""
+        self.flowing.clear()
+
     def mend(self) -> None:
         """Pass again."""
         self.passing = True
+        self.flowing.set()
 
     def _accept(self) -> None:
         while True:
@@ -66,6 +74,7 @@ class Proxy:
     def _pass(self, start: socket.socket, end: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := start.recv(65536):
+                self.flowing.wait()
                 end.sendall(data)
         for side in (start, end):
             with contextlib.suppress(OSError):

@@ -88,10 +88,10 @@ def test_a_board_that_was_signed_out_goes_on_with_the_act_of_who_signed_in_again
     page = site.board()
     page.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
     Session.objects.all().delete()
-    expect(page.get_by_text("You are signed out.")).to_be_visible(timeout=40_000)
+    expect(page.locator("#stale")).to_contain_text("You are signed out.", timeout=40_000)
     log_in_elsewhere(page.context, site.scene.people[0])
     take_on_the_board(site, page)
-    expect(page.get_by_text("You are signed out.")).to_be_hidden()
+    expect(page.locator("#stale")).to_be_hidden()
     live(page)
     was_refused_once(site)
 

@@ -35,6 +35,7 @@ from orgs.models import Assignment, User
 
 MORNING = 7  # o'clock, in the person's zone
 PageAct = Callable[[HttpRequest, UUID, User], str]  # answers what the toast says
+Toast = dict[str, str]  # text, and the label of its button: what that undoes, or where it leads
 
 
 def _alert(alert_id: UUID) -> Alert:
@@ -134,14 +135,22 @@ def act_on_alert(request: HttpRequest, alert_id: UUID, verb: str) -> HttpRespons
     except Alert.DoesNotExist:
         raise Http404 from None
     except actions.ActConflict as conflict:
-        return _answer(request, conflict.alert.pk, _conflict(conflict), "", 409)
+        return _answer(request, conflict.alert.pk, _conflict(conflict, clock.now()), 409)
     except actions.ActInvalid as invalid:
-        return _answer(request, alert_id, invalid.message, "", 422)
+        return _answer(request, alert_id, {"text": invalid.message}, 422)
     undo = reverse("alert_act", args=[alert_id, "undo"]) if verb in UNDONE else ""
-    return _answer(request, alert_id, said, undo, 200)
+    return _answer(request, alert_id, {"text": said, "undo": undo, "label": _("Undo") if undo else ""}, 200)
 
 
-def _conflict(conflict: actions.ActConflict) -> str:
+def _conflict(conflict: actions.ActConflict, now: datetime) -> Toast:
+    """What the toast says to somebody who was too late; who took the alert is met in its room."""
+    said = {"text": _why_not(conflict, now)}
+    if conflict.code == "already_taken" and conflict.alert.room_id is not None:
+        said |= {"href": reverse("alert_room", args=[conflict.alert.pk]), "label": _("Open room")}
+    return said
+
+
+def _why_not(conflict: actions.ActConflict, now: datetime) -> str:
     match conflict.code:
         case "already_resolved":
             return _("Already resolved.")
@@ -151,14 +160,14 @@ def _conflict(conflict: actions.ActConflict) -> str:
             return _("This room has another open alert by now.")
         case "nothing_to_undo":
             return _("This can no longer be undone.")
-    return taken_by(conflict.alert)
+    return taken_by(conflict.alert, now)
 
 
-def _answer(request: HttpRequest, alert_id: UUID, said: str, undo: str, status: int) -> HttpResponse:
+def _answer(request: HttpRequest, alert_id: UUID, said: Toast, status: int) -> HttpResponse:
     """The fresh row or page part with a toast; for a plain form the way back with a message."""
     found = _alert(alert_id)
     if not request.headers.get("HX-Request"):
-        messages.info(request, said)
+        messages.info(request, said["text"])
         return sent_back(request, request.headers.get("Referer", ""), reverse("alert", args=[alert_id]))
     if request.headers.get("HX-Target") == "alert":
         response = _page(request, found, status)
@@ -166,8 +175,7 @@ def _answer(request: HttpRequest, alert_id: UUID, said: str, undo: str, status: 
         with read_by(signed_in_user(request)):
             context = {"row": view_of(found, facts_of([found]), clock.now())}
             response = render(request, "pages/board/_row.html", context, status=status)
-    label = _("Undo") if undo else ""
-    response["HX-Trigger"] = json.dumps({"lm:toast": {"text": said, "undo": undo, "label": label}})
+    response["HX-Trigger"] = json.dumps({"lm:toast": said})
     return response
 
 

@@ -16,7 +16,6 @@ from console.live.hub import NOTHING_OPEN, checksums
 from console.pages import errors
 from console.pages.access import View
 from console.pages.wall.query import wall_board
-from console.text.wording import decimal_mark
 from orgs import clock
 from orgs.auth import OrgIds, within
 from orgs.models import Wall
@@ -75,7 +74,6 @@ def _context(found: Wall, now: datetime) -> dict[str, Any]:
 def _words() -> dict[str, Any]:
     """The texts of the scripts (static/js/words.js, wall.js)."""
     return {
-        "mark": decimal_mark(),
         "hours": _("{hours} h {minutes}"),
         "s": _("{n} s"),
         "min": _("{n} min"),
