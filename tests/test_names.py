@@ -31,6 +31,8 @@ class Marks(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in VOID:
             self.open.append(tag)
+            if ("dir", "auto") in attrs:  # browsers isolate it as they do <bdi>
+                self.open.append("bdi")
 
     def handle_endtag(self, tag: str) -> None:
         while tag in self.open and self.open.pop() != tag:
