@@ -198,7 +198,7 @@ def test_the_history_names_the_source(org: Org, machine: Client) -> None:
     sent(machine, item("bayu"))
     with scopes_disabled():
         changes = [one for one in history.of(org, 20) if one.kind == "assignment"]
-    assert {(one.verb, one.who.partition(":")[0]) for one in changes} == {("insert", "source"), ("delete", "source")}
+    assert {(one.verb, one.who.partition(" ")[0]) for one in changes} == {("insert", "Source"), ("delete", "Source")}
 
 
 @pytest.mark.slow

@@ -155,6 +155,9 @@ class OrgAdmin(TrackedAdmin):
         """There is one way to make an org, which makes its first supervisor and key too."""
         return redirect("setup_new")
 
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        return super().render_change_form(request, context | {"show_save_and_add_another": False}, *args, **kwargs)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Org]:
         people = Count("assignments__user", distinct=True)
         return super().get_queryset(request).annotate(people=people, machines=Count("agents", distinct=True))

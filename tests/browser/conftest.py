@@ -29,6 +29,7 @@ from tests.standins import ROOT, Standins
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
+TABLET = {"width": 768, "height": 1024}
 EXPECTED = (
     "net::ERR_",
     "WebSocket connection",
@@ -194,8 +195,8 @@ def live(page: Page) -> None:
 
 
 def check_looks(page: Page, what: str) -> None:
-    """Light on a desktop and dark on a phone: axe finds nothing, and nothing is wider than the screen."""
-    for theme, size in (("light", DESKTOP), ("dark", PHONE)):
+    """Light on a desktop, dark on a tablet and a phone: axe finds nothing, and nothing is wider than the screen."""
+    for theme, size in (("light", DESKTOP), ("dark", TABLET), ("dark", PHONE)):
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
         page.set_viewport_size(size)  # type: ignore[arg-type]
         expect(page.locator("html")).to_have_attribute("data-bs-theme", theme)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PHONE, Site
+from tests.browser.conftest import DESKTOP, PHONE, TABLET, Site
 from tests.factories import AssignmentFactory
 
 LOOKS = """(selector) => { const style = getComputedStyle(document.querySelector(selector));
@@ -63,7 +63,7 @@ def test_the_parts_of_an_org_are_tabs_and_an_error_opens_its_own(site: Site) -> 
     page.locator("input[name=_continue]").last.click()
     expect(page.locator(".lm-parts a[href='#supervisor_roles-group']")).to_have_attribute("aria-current", "true")
     expect(page.locator("#supervisor_roles-group .errorlist")).to_be_visible()
-    for size in (PHONE, {"width": 768, "height": 900}, {"width": 1440, "height": 900}):
+    for size in (PHONE, TABLET, DESKTOP):
         page.set_viewport_size(size)  # type: ignore[arg-type]
         found = Axe().run(page, options={"rules": {"empty-table-header": {"enabled": False}}})  # Django's own
         assert found.violations_count == 0, found.generate_report()
