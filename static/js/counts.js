@@ -148,7 +148,7 @@ function renew(one, waiting) {
 
 // The line under the headline; one that says something else is put in anew, so that nothing in it moves.
 function figures(all) {
-  const line = document.querySelector(".lm-figures");
+  const line = document.querySelector(".lm-figures:has([data-figure])");
   if (!line) return;
   const made = line.cloneNode(true);
   const customers = made.querySelector("[data-figure=customers]");
