@@ -11,7 +11,7 @@ from django_scopes import scopes_disabled
 
 from alerts.models import Alert, FailureEvent, Push, RoomActivity, Transition
 from orgs.keys import issue, revoke
-from orgs.models import ApiKey, Assignment, Org, Source, User, WebhookEndpoint
+from orgs.models import ApiKey, Assignment, Org, SavedView, Source, User, WebhookEndpoint
 from tests.factories import (
     AgentFactory,
     AlertFactory,
@@ -50,6 +50,7 @@ class Tenant:
     key: ApiKey
     assignment: Assignment
     endpoint: WebhookEndpoint
+    view: SavedView
     rows: dict[str, Any]  # model name -> a row, for the admin
 
 
@@ -87,7 +88,8 @@ def tenant(mark: str) -> Tenant:
         "alert": alerts[0],
         "push": dead,
     }
-    return Tenant(org, lead, alerts[0], alerts[1], dead, test, source, key, assignment, endpoint, rows)
+    view = SavedView.objects.create(org=org, owner=lead, name=f"{mark} view", query=f"agent={mark}")
+    return Tenant(org, lead, alerts[0], alerts[1], dead, test, source, key, assignment, endpoint, view, rows)
 
 
 def _alert(org: Org, agent: Any, person: User, mark: str, state: str) -> Alert:
@@ -203,7 +205,7 @@ def unknown(name: str) -> str:
         return "0" * 16
     if name == "org_id":
         return f"{'x' * len(MARK)}-org"
-    return str(uuid4()) if name in ("alert_id", "push_id") else f"sso-of-{'x' * len(MARK)}"
+    return str(uuid4()) if name in ("alert_id", "push_id", "view_id") else f"sso-of-{'x' * len(MARK)}"
 
 
 def seen(answer: Any) -> bytes:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import BigIntegerField, Case, F, Func, Max, QuerySet, Value, When
+from django.db.models import BigIntegerField, Case, ExpressionWrapper, F, Func, Max, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 from django.template.loader import get_template
 from django.utils import translation
@@ -37,13 +37,16 @@ ACTORS = ("acknowledged_by", "intervened_by", "resolved_by", "assigned_to", "ver
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BLANKS = re.compile(r"\s*\n\s*")
 # `rank_of` an open alert, in SQL.
-OPEN_RANK = Case(
-    *(When(severity=name, then=Value((2 - rank) * 10**14)) for name, rank in RANK.items()),
-    default=Value(2 * 10**14),
-    output_field=BigIntegerField(),
-) + Func(
-    Coalesce("customer_waiting_since", "first_failure_at"),
-    template="floor(extract(epoch from %(expressions)s) * 1000)::bigint",
+OPEN_RANK = ExpressionWrapper(
+    Case(
+        *(When(severity=name, then=Value((2 - rank) * 10**14)) for name, rank in RANK.items()),
+        default=Value(2 * 10**14),
+    )
+    + Func(
+        Coalesce("customer_waiting_since", "first_failure_at"),
+        template="floor(extract(epoch from %(expressions)s) * 1000)::bigint",
+        output_field=BigIntegerField(),
+    ),
     output_field=BigIntegerField(),
 )
 # What a feed's checksum sums up: 64 bits of an alert's id and version, by PostgreSQL's hash of a uuid with a seed.

@@ -4,13 +4,16 @@ import { start as alert } from "./alert.js";
 import { start as board } from "./board.js";
 import { start as copy } from "./copy.js";
 import { follow as count } from "./counts.js";
+import { start as drawer } from "./drawer.js";
 import { start as keys } from "./keys.js";
 import { start as menus } from "./menus.js";
 import { start as once } from "./once.js";
+import { start as select } from "./select.js";
 import { start as session } from "./session.js";
 import { Feed } from "./socket.js";
 import { start as tests } from "./tests.js";
 import { start as toasts } from "./toast.js";
+import { start as views } from "./views.js";
 import { personalise, start as words } from "./words.js";
 
 words();
@@ -19,6 +22,7 @@ session();
 menus();
 copy();
 keys();
+select();
 once();
 tests();
 document.body.addEventListener("htmx:load", (event) => personalise(event.detail.elt));
@@ -27,6 +31,11 @@ if (follow) {
   const feed = new Feed();
   count(feed);
   follow(feed);
+  if (follow === board) {
+    alert(feed);
+    drawer();
+    views();
+  }
   feed.start();
 }
 // Until here the page counts as dead: if any file fails to load, its banner says so after a few seconds (live.css).
