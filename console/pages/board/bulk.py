@@ -167,7 +167,7 @@ def bulk_people(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def words() -> dict[str, str | Forms]:
+def select_words() -> dict[str, str | Forms]:
     """The texts of the script that selects; a counted one in both its forms."""
     return {
         "selected": _both("{n} selected", "{n} selected"),

@@ -43,7 +43,7 @@ def normal_query(text: str) -> str:
 
 @require_http_methods(["GET", "POST"])
 @signed_in
-def views(request: HttpRequest) -> HttpResponse:
+def saved_views(request: HttpRequest) -> HttpResponse:
     """`GET /views`: the list; `?counts=1` how many alerts each has, as JSON. `POST /views` saves one."""
     if request.method == "POST":
         return _save(request)

@@ -48,7 +48,7 @@ def board(request: HttpRequest) -> HttpResponse:
         context |= _feed(request, filters, now, orgs, live) if partial != "head" else {}
         context |= _head(request, now, orgs) if partial != "feed" else {}
         if not partial:
-            context |= {"select_words": bulk.words(), "here_query": saved.normal_query(request.GET.urlencode())}
+            context |= {"select_words": bulk.select_words(), "here_query": saved.normal_query(request.GET.urlencode())}
         response = render(request, PARTIALS.get(partial, "pages/board/board.html"), context)
     response["Cache-Control"] = "no-store"
     return response
