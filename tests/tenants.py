@@ -11,7 +11,7 @@ from django_scopes import scopes_disabled
 
 from alerts.models import Alert, FailureEvent, Push, RoomActivity, Transition
 from orgs.keys import issue, revoke
-from orgs.models import ApiKey, Assignment, Org, Source, User, Wall, WebhookEndpoint
+from orgs.models import ApiKey, Assignment, Org, SavedView, Source, User, Wall, WebhookEndpoint
 from orgs.walls import make_wall
 from tests.factories import (
     AgentFactory,
@@ -53,6 +53,7 @@ class Tenant:
     endpoint: WebhookEndpoint
     wall: Wall
     wall_token: str  # the last part of its address
+    view: SavedView
     rows: dict[str, Any]  # model name -> a row, for the admin
 
 
@@ -93,7 +94,10 @@ def tenant(mark: str) -> Tenant:
         "alert": alerts[0],
         "push": dead,
     }
-    return Tenant(org, lead, alerts[0], alerts[1], dead, test, source, key, assignment, endpoint, wall, token, rows)
+    view = SavedView.objects.create(org=org, owner=lead, name=f"{mark} view", query=f"agent={mark}")
+    return Tenant(
+        org, lead, alerts[0], alerts[1], dead, test, source, key, assignment, endpoint, wall, token, view, rows
+    )
 
 
 def _alert(org: Org, agent: Any, person: User, mark: str, state: str) -> Alert:
@@ -211,7 +215,7 @@ def unknown(name: str) -> str:
         return f"{'0' * 16}.{'x' * 43}"
     if name == "org_id":
         return f"{'x' * len(MARK)}-org"
-    return str(uuid4()) if name in ("alert_id", "push_id") else f"sso-of-{'x' * len(MARK)}"
+    return str(uuid4()) if name in ("alert_id", "push_id", "view_id") else f"sso-of-{'x' * len(MARK)}"
 
 
 def seen(answer: Any) -> bytes:

@@ -36,11 +36,11 @@ OF_THE_API = (
     "signal", "state", "to",
 )
 OF_PAGES = (
-    "_popup", "_to_field", "action", "app_label", "conflict", "cursor", "days", "e", "field_name", "from", "index",
-    "limit", "mine", "model_name", "next", "note", "o", "org", "org_id", "outcome", "p", "page", "partial", "password",
-    "language", "name", "theme", "q", "severity", "sso_id", "t", "tab", "term", "tier", "to", "until", "verdict",
-    "login", "code", "content", "agents__name", "id__exact", "org__id__exact", "role__tier", "user__is_active__exact",
-    "user__password__startswith",
+    "_popup", "_to_field", "action", "app_label", "conflict", "cursor", "days", "e", "field_name", "from", "id",
+    "index", "limit", "mark", "mine", "model_name", "next", "note", "o", "org", "org_id", "outcome", "p", "page",
+    "partial", "password", "q", "severity", "sso_id", "t", "tab", "term", "tier", "to", "until", "verb", "verdict",
+    "login", "code", "content", "agents__name", "id__exact", "org__id__exact", "role__tier",
+    "user__is_active__exact", "user__password__startswith", "counts", "language", "name", "query", "theme", "view",
 )
 # fmt: on
 ODD_METHODS = ("HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW")

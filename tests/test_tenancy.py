@@ -20,7 +20,7 @@ from alerts.api import pushes
 from alerts.models import Alert, Push, Transition
 from console.ingest.http import PATHS
 from orgs.keys import issue, revoke
-from orgs.models import Assignment, Org, Wall, WebhookEndpoint
+from orgs.models import Assignment, Org, SavedView, Wall, WebhookEndpoint
 from tests.factories import OrgFactory, SourceFactory
 from tests.ingest_server import ACTIVITY, EVENTS, RECEIPTS, Sender, activity, event, make_key
 from tests.tenants import (
@@ -81,6 +81,7 @@ BODIES: dict[str, dict[str, Any]] = {f"api_alert_{verb}": body for verb, body in
     "api_push_replay": {},
 }
 PAGE_VERBS = {**ACTS, "undo": {}}
+FORMS = {**PAGE_VERBS, "rename": {"name": "x"}}
 
 # Addresses that name something of an org: a stranger gets the 404 of what does not exist, byte for byte.
 OF_AN_ORG = {
@@ -90,6 +91,8 @@ OF_AN_ORG = {
     "webhook_end_overlap",
     "webhook_switch",
     "webhook_again",
+    "view_rename",
+    "view_delete",
     "alert",
     "alert_room",
     "alert_act",
@@ -110,6 +113,11 @@ OF_ITS_ADDRESS = {"wall"}
 # Lists and pages that show each caller their own.
 OF_THE_CALLER = {
     "board",
+    "bulk",
+    "bulk_people",
+    "board_csv",
+    "views",
+    "view_restore",
     "reach",
     "reach_csv",
     "reach_ask",
@@ -142,6 +150,9 @@ OF_NOBODY = {"livez", "readyz", "metrics", "api_schema", "api_docs", "api_nothin
 OF_NOBODY |= {"manifest", "worker", "offline"}
 SIGNING_IN = ("account_", "mfa_")
 SHOW_NOTHING_TO_THE_OWNER = {
+    "view_restore",
+    "bulk",
+    "bulk_people",
     "preferences",
     "set_language",
     "replay_all",
@@ -189,6 +200,7 @@ def filled(route: Route, ours: Tenant, known: bool = True) -> str:
         "public_id": ours.wall.public_id if route.name == "wall_revoke" else ours.endpoint.public_id,
         "token": ours.wall_token,
         "metric": "with_confidence_pct",
+        "view_id": ours.view.pk,
     }
 
     def value(match: re.Match[str]) -> str:
@@ -205,7 +217,7 @@ def ask(client: Client, method: str, path: str, route: Route) -> Any:
         body = json.dumps(_with_human(client, BODIES.get(route.name, {}), route))
         return client.generic(method, path, body if method != "GET" else "", content_type="application/json")
     if method == "POST":
-        return client.post(path, PAGE_VERBS.get(path.rpartition("/")[2], {}))
+        return client.post(path, FORMS.get(path.rpartition("/")[2], {}))
     return client.generic(method, path)
 
 
@@ -225,6 +237,7 @@ def state_of_a(ours: Tenant) -> Any:
             list(Assignment.objects.filter(org=ours.org).order_by("pk").values()),
             list(WebhookEndpoint.objects.filter(org=ours.org).order_by("pk").values()),
             list(Wall.objects.filter(org=ours.org).order_by("pk").values()),
+            list(SavedView.objects.filter(org=ours.org).order_by("pk").values()),
         )
 
 

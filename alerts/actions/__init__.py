@@ -24,3 +24,4 @@ from alerts.actions.people import wake as wake
 from alerts.actions.sources import SourceTrouble as SourceTrouble
 from alerts.actions.sources import judge_source as judge_source
 from alerts.actions.timers import sweep_timers as sweep_timers
+from alerts.actions.undo import mark_of as mark_of

@@ -22,6 +22,7 @@ from alerts.actions.undo import (
     acted_at,
     catch_up,
     lost_telling,
+    marked,
     standing_resolution,
     take_back,
     undoable,
@@ -266,10 +267,13 @@ def assign(alert_id: UUID, by: User | None, to: User) -> Alert:
         return alert
 
 
-def undo(alert_id: UUID, by: User) -> Alert:
-    """Take back the newest act of this person, at most 10 min old. Raises Conflict nothing_to_undo."""
+def undo(alert_id: UUID, by: User, mark: str = "") -> Alert:
+    """Take back the act of this person with this mark (`mark_of`), else the newest; at most 10 min old.
+
+    Raises Conflict nothing_to_undo.
+    """
     with _locked(alert_id) as (book, alert):
-        mine = undoable_by(alert, by, book.now)
+        mine = marked(alert, by, book.now, mark) if mark else undoable_by(alert, by, book.now)
         if mine is not None and mine["act"] != "resolve":
             _refuse_resolved(alert)
             if take_back(alert, mine):

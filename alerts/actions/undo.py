@@ -62,6 +62,19 @@ def undoable_by(alert: Alert, by: User, now: datetime, acts: tuple[str, ...] = (
     return None
 
 
+def mark_of(alert: Alert, by: User) -> str:
+    """What tells the newest act of this person from their others; empty: none is kept. An act that changed nothing
+    leaves it as it was.
+    """
+    return next((str(one["at"]) for one in reversed(alert.undoable) if one["by"] == by.pk), "")
+
+
+def marked(alert: Alert, by: User, now: datetime, mark: str) -> UndoableAct | None:
+    """The act of this person with this mark, if it is at most 10 min old."""
+    kept = next((one for one in alert.undoable if one["by"] == by.pk and one["at"] == mark), None)
+    return kept if kept and now - acted_at(kept) <= UNDO_WITHIN else None
+
+
 def standing_resolution(alert: Alert) -> UndoableAct | None:
     """The act that resolved this alert, if a person did."""
     kept = next((one for one in reversed(alert.undoable) if one["act"] == "resolve"), None)

@@ -7,6 +7,7 @@ from console.http import health
 from console.openapi.views import DocsView, SchemaView
 from console.pages import errors, install, join, preferences, pushes
 from console.pages.alert import view as alert
+from console.pages.board import bulk, export, saved
 from console.pages.board import view as board
 from console.pages.invitation import invitation
 from console.pages.reach import view as reach
@@ -19,6 +20,13 @@ from console.pages.wall import walls
 
 urlpatterns = [
     path("", board.board, name="board"),
+    path("bulk", bulk.bulk, name="bulk"),
+    path("bulk/people", bulk.bulk_people, name="bulk_people"),
+    path("board.csv", export.board_csv, name="board_csv"),
+    path("views", saved.saved_views, name="views"),
+    path("views/restore", saved.restore_view, name="view_restore"),
+    path("views/<uuid:view_id>/rename", saved.rename_view, name="view_rename"),
+    path("views/<uuid:view_id>/delete", saved.delete_view, name="view_delete"),
     path("alerts/<uuid:alert_id>", alert.alert, name="alert"),
     path("alerts/<uuid:alert_id>/room", alert.room, name="alert_room"),
     path("alerts/<uuid:alert_id>/<slug:verb>", alert.act_on_alert, name="alert_act"),

@@ -24,4 +24,7 @@ from orgs.models.tenants import Severity as Severity
 from orgs.models.tenants import check_room_url_template as check_room_url_template
 from orgs.models.tenants import check_zone as check_zone
 from orgs.models.tenants import locale_of as locale_of
+from orgs.models.views import VIEW_NAME as VIEW_NAME
+from orgs.models.views import VIEW_QUERY as VIEW_QUERY
+from orgs.models.views import SavedView as SavedView
 from orgs.models.walls import Wall as Wall

@@ -7,9 +7,9 @@ const PUSHES_EVERY = 3000; // ms, while somebody is still being told
 const list = new Intl.ListFormat(document.documentElement.lang);
 
 export function start(feed) {
-  const page = document.getElementById("alert");
-  let sums = JSON.parse(page.dataset.checksums || "{}");
-  const refresh = () => window.htmx.trigger(page, "lm:refresh");
+  const shown = () => document.getElementById("alert"); // in a drawer it comes and goes
+  let sums = JSON.parse(shown()?.dataset.checksums || "{}");
+  const refresh = () => shown() && window.htmx.trigger(shown(), "lm:refresh");
   let first = true;
 
   feed.addEventListener("hello", ({ detail }) => {
@@ -17,7 +17,7 @@ export function start(feed) {
     first = false;
   });
   feed.addEventListener("rows", ({ detail }) => {
-    if (detail.rows.some((row) => row.id === page.dataset.id)) refresh();
+    if (detail.rows.some((row) => row.id === shown()?.dataset.id)) refresh();
     for (const [org, { checksum }] of Object.entries(detail.orgs)) sums[org] = checksum;
   });
   feed.addEventListener("beat", ({ detail }) => {
@@ -25,14 +25,14 @@ export function start(feed) {
     sums = { ...detail.orgs };
   });
   feed.addEventListener("presence", ({ detail }) => also(detail.people));
-  document.body.addEventListener("htmx:afterSwap", (event) => event.target === page && personalise(page));
+  document.body.addEventListener("htmx:afterSwap", (event) => event.target.id === "alert" && personalise(event.target));
   document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
     const form = detail.requestConfig.elt.closest("form[data-emptied]");
     if (form && detail.xhr.status === 200) form.reset();
   });
   keepWhatIsOpen();
   setInterval(() => {
-    if (document.visibilityState === "visible" && page.querySelector("[data-moving]")) refresh();
+    if (document.visibilityState === "visible" && document.querySelector("#alert [data-moving]")) refresh();
   }, PUSHES_EVERY);
 }
 

@@ -6,14 +6,17 @@ import { start as alert } from "./alert.js";
 import { start as board } from "./board.js";
 import { start as copy } from "./copy.js";
 import { follow as count } from "./counts.js";
+import { start as drawer } from "./drawer.js";
 import { start as keys } from "./keys.js";
 import { start as menus } from "./menus.js";
 import { start as news } from "./news.js";
 import { start as once } from "./once.js";
+import { start as select } from "./select.js";
 import { start as session } from "./session.js";
 import { Feed } from "./socket.js";
 import { start as tests } from "./tests.js";
 import { start as toasts } from "./toast.js";
+import { start as views } from "./views.js";
 import { me, personalise, start as words } from "./words.js";
 
 words();
@@ -23,6 +26,7 @@ session();
 menus();
 copy();
 keys();
+select();
 once();
 tests();
 document.body.addEventListener("htmx:load", (event) => personalise(event.detail.elt));
@@ -31,8 +35,12 @@ if (me) {
   const feed = new Feed();
   count(feed);
   news(feed);
-  if (document.getElementById("feed")) board(feed);
-  if (document.getElementById("alert")) alert(feed);
+  alert(feed); // on the board too: one opens there over the list
+  if (document.getElementById("feed")) {
+    board(feed);
+    drawer();
+    views();
+  }
   feed.start();
 }
 // Until here the page counts as dead: if any file fails to load, its banner says so after a few seconds (live.css).

@@ -6,6 +6,7 @@
 import { batched } from "./batched.js";
 import * as counts from "./counts.js";
 import { matches } from "./filters.js";
+import { here as page } from "./here.js";
 import { freshly, inReach, keepInPlace, listOf, loosen, parse, partOf, place, precedes, timed, trim } from "./list.js";
 import { part, start as watchPages, watch } from "./pages.js";
 import { reading, start as watchReader } from "./reader.js";
@@ -122,6 +123,7 @@ function add(made) {
     if (Number(row.dataset.version) < (known.get(id) ?? 0)) continue;
     remember(row);
     pending.delete(id);
+    document.dispatchEvent(new CustomEvent("lm:row", { detail: { row, belongs: belongs(row) } }));
     if (document.getElementById(row.id)) changes.set(id, row);
     else if (belongs(row) && !feed.dataset.cursor && inReach(feed, row)) wait(row);
   }
@@ -233,7 +235,7 @@ function moreLinks() {
     const text = fill(words.show_more, { n });
     if (link.textContent !== text) link.textContent = text;
     link.parentElement.hidden = !one.dataset.following;
-    const address = new URL(location.href);
+    const address = new URL(page);
     address.searchParams.set("tab", group);
     address.searchParams.set("cursor", one.dataset.following);
     if (one.dataset.following && link.href !== address.href) link.href = address.href;
@@ -292,6 +294,7 @@ function merge(fresh, came) {
     window.htmx.process(fresh);
   }
   for (const frame of came) replay(frame);
+  document.dispatchEvent(new Event("lm:list"));
   if (!same(sums, heard)) counts.setAll(JSON.parse(fresh.dataset.counts));
   counts.show();
   moreLinks();

@@ -4,6 +4,7 @@
 
 import { batched } from "./batched.js";
 import { badge } from "./favicon.js";
+import { here as page } from "./here.js";
 import { figure, fill, me, personalise, words } from "./words.js";
 
 const ASK_EVERY = 2000; // ms
@@ -85,7 +86,7 @@ function ask() {
 async function count() {
   stale = false;
   askedAt = performance.now();
-  const address = new URL(location.href);
+  const address = new URL(page);
   address.searchParams.set("partial", "counts");
   const filters = asked;
   try {

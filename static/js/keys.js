@@ -1,10 +1,14 @@
 // j k Enter o a t / ?  on the board, j k o a t r v / ? on an alert.
 
+import { show, shown } from "./drawer.js";
+import { here } from "./here.js";
+import { idsOf, neighbour } from "./list.js";
+import { keyed } from "./select.js";
 import { toast } from "./toast.js";
 import { words } from "./words.js";
 
 const LIST = "lm-list"; // the board one came from: its address, and the open alerts it showed
-const typing = (target) => target.closest("input, select, textarea, [contenteditable], dialog");
+const typing = (target) => target.closest("input:not([type=checkbox]), select, textarea, [contenteditable], dialog, [popover]");
 
 function cursor() {
   return document.querySelector("#feed .lm-row.is-cursor");
@@ -24,7 +28,8 @@ function beside(row, step) {
 }
 
 function move(step) {
-  if (document.getElementById("alert")) turn(step);
+  if (shown()) show(step);
+  else if (document.getElementById("alert")) turn(step);
   else moveCursor(step);
 }
 
@@ -38,8 +43,6 @@ function moveCursor(step) {
   next.scrollIntoView({ block: "nearest" });
 }
 
-const idsOf = (root) => [...root.querySelectorAll(".lm-row:not([data-state=resolved])")].map((row) => row.dataset.id);
-
 // What the list shows now, in its order: others take and resolve meanwhile.
 async function stillOpen(address) {
   const asked = new URL(address, location.origin);
@@ -52,30 +55,27 @@ async function stillOpen(address) {
 // The next or previous open alert of the list one came from; that of one that has left the list is where it stood.
 async function turn(step) {
   const { address, ids } = JSON.parse(sessionStorage.getItem(LIST) ?? '{"address": "/", "ids": []}');
-  const here = document.getElementById("alert").dataset.id;
+  const { id } = document.getElementById("alert").dataset;
   let open;
   try {
     open = await stillOpen(address);
   } catch {
     return toast(words.failed);
   }
-  const order = open.includes(here) ? open : ids;
-  const at = order.indexOf(here);
-  const there = step > 0 ? order.slice(at + 1) : order.slice(0, Math.max(at, 0)).reverse();
-  const next = there.find((id) => open.includes(id)) ?? (at < 0 ? open[0] : undefined);
+  const { next, order } = neighbour(id, open, ids, step);
   if (!next) return toast(words.no_more);
-  sessionStorage.setItem(LIST, JSON.stringify({ address, ids: order.includes(next) ? order : open }));
+  sessionStorage.setItem(LIST, JSON.stringify({ address, ids: order }));
   location.assign(`/alerts/${next}`);
 }
 
 function rememberList() {
   const feed = document.getElementById("feed");
   if (!feed) return;
-  sessionStorage.setItem(LIST, JSON.stringify({ address: location.pathname + location.search, ids: idsOf(feed) }));
+  sessionStorage.setItem(LIST, JSON.stringify({ address: here.pathname + here.search, ids: idsOf(feed) }));
 }
 
 function current() {
-  return cursor() ?? document.getElementById("alert-head");
+  return document.getElementById("alert-head") ?? cursor();
 }
 
 function press(key) {
@@ -84,7 +84,7 @@ function press(key) {
 
 function acknowledge() {
   const row = cursor();
-  if (!row) return press("acknowledge");
+  if (!row || shown()) return press("acknowledge");
   if (row.dataset.state === "open") window.htmx.ajax("POST", `/alerts/${row.dataset.id}/acknowledge`, { source: row, swap: "none" });
 }
 
@@ -113,7 +113,7 @@ export function start() {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || typing(event.target)) return;
     if (event.key === "Enter" && event.target === document.body) press("open");
-    else KEYS[event.key]?.(event);
+    else if (!keyed(event.key, cursor())) KEYS[event.key]?.(event);
   });
   for (const button of document.querySelectorAll("[data-show-keys]")) button.addEventListener("click", showKeys);
   addEventListener("pagehide", rememberList);

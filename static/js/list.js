@@ -15,6 +15,18 @@ export function parse(html) {
 export const partOf = (section, group) => section.querySelector(`.lm-part[data-group="${group}"]`);
 export const listOf = (section, group) => partOf(section, group)?.querySelector(".lm-rows");
 
+// The open alerts of a list, in its order.
+export const idsOf = (root) => [...root.querySelectorAll(".lm-row:not([data-state=resolved])")].map((row) => row.dataset.id);
+
+// The next or previous open alert, and the order to go on in: one that has left the list is where it stood in `before`.
+export function neighbour(here, open, before, step) {
+  const order = open.includes(here) ? open : before;
+  const at = order.indexOf(here);
+  const there = step > 0 ? order.slice(at + 1) : order.slice(0, Math.max(at, 0)).reverse();
+  const next = there.find((id) => open.includes(id)) ?? (at < 0 ? open[0] : undefined);
+  return { next, order: order.includes(next) ? order : open };
+}
+
 // Does this row come before the other in their group?
 export function precedes(row, other) {
   const difference = Number(row.dataset.rank) - Number(other.dataset.rank);

@@ -1,5 +1,6 @@
 // The rest of a group, page by page: fetched when its end comes near, or when its link is clicked.
 
+import { here } from "./here.js";
 import { freshly, listOf, parse, partOf, SCROLLED, SHOWN } from "./list.js";
 import { personalise } from "./words.js";
 
@@ -28,7 +29,7 @@ export function watch(section) {
 
 // A part of this page as the server has it now.
 export async function part(parameters) {
-  const address = new URL(location.href);
+  const address = new URL(here);
   for (const [name, value] of Object.entries(parameters)) address.searchParams.set(name, value);
   const answer = await fetch(address, { headers: { Accept: "text/html" }, redirect: "manual" });
   if (!answer.ok) throw new Error(String(answer.status));
@@ -56,6 +57,19 @@ async function more(link) {
   }
   board.journal(false);
   busy = false;
+}
+
+// Fetch on, group by group, until this row is there.
+export async function reach(id) {
+  for (const { dataset: { group } } of board.section().querySelectorAll(".lm-part")) {
+    let from = "";
+    while (!document.getElementById(id)) {
+      const part = partOf(board.section(), group);
+      if (!part?.dataset.following || part.dataset.following === from) break;
+      from = part.dataset.following;
+      await more(part.querySelector("[data-more]"));
+    }
+  }
 }
 
 function append(group, following, page) {

@@ -18,7 +18,7 @@ from alerts.models import Alert
 from console.live.hub import feed_state
 from console.live.rows import views
 from console.pages.access import signed_in_user
-from console.pages.board import query, strip
+from console.pages.board import bulk, query, saved, strip
 from console.pages.board.query import BoardCounts, BoardFilters, BoardGroup
 from console.text.wording import ago, read_by, span
 from orgs import clock
@@ -48,6 +48,8 @@ def board(request: HttpRequest) -> HttpResponse:
     with read_by(signed_in_user(request)):
         context |= _feed(request, filters, now, orgs, live) if partial != "head" else {}
         context |= _head(request, now, orgs) if partial != "feed" else {}
+        if not partial:
+            context |= {"select_words": bulk.select_words(), "here_query": saved.normal_query(request.GET.urlencode())}
         response = render(request, PARTIALS.get(partial, "pages/board/board.html"), context)
     response["Cache-Control"] = "no-store"
     return response

@@ -1,0 +1,3 @@
+// The page's own address: a drawer shows that of its alert in its place.
+
+export const here = new URL(location.href);
