@@ -124,6 +124,7 @@ OF_THE_CALLER = {
     "replay_all",
     "sources",
     "webhook_new",
+    "palette",
     "preferences",
     "set_language",
     "api_alerts",
@@ -145,6 +146,7 @@ OF_THE_CALLER = {
 OF_NOBODY = {"livez", "readyz", "metrics", "api_schema", "api_docs", "api_nothing_here", "invitation"}
 SIGNING_IN = ("account_", "mfa_")
 SHOW_NOTHING_TO_THE_OWNER = {
+    "palette",
     "view_restore",
     "bulk",
     "bulk_people",
