@@ -128,6 +128,7 @@ OF_THE_CALLER = {
     "sources",
     "webhook_new",
     "walls",
+    "palette",
     "preferences",
     "set_language",
     "api_alerts",
@@ -150,6 +151,7 @@ OF_NOBODY = {"livez", "readyz", "metrics", "api_schema", "api_docs", "api_nothin
 OF_NOBODY |= {"manifest", "worker", "offline"}
 SIGNING_IN = ("account_", "mfa_")
 SHOW_NOTHING_TO_THE_OWNER = {
+    "palette",
     "view_restore",
     "bulk",
     "bulk_people",

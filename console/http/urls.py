@@ -10,6 +10,7 @@ from console.pages.alert import view as alert
 from console.pages.board import bulk, export, saved
 from console.pages.board import view as board
 from console.pages.invitation import invitation
+from console.pages.palette import palette
 from console.pages.reach import view as reach
 from console.pages.setup import view as setup
 from console.pages.sources import view as sources
@@ -60,6 +61,7 @@ urlpatterns = [
     path("manifest.webmanifest", install.manifest, name="manifest"),
     path("worker.js", install.worker, name="worker"),
     path("offline", install.offline, name="offline"),
+    path("palette", palette, name="palette"),
     path("preferences", preferences.preferences, name="preferences"),
     path("language", preferences.set_language, name="set_language"),
     path("livez", health.livez, name="livez"),

@@ -11,9 +11,10 @@ const WIDE = matchMedia("(min-width: 1024px)");
 const LEFT = "lm-left"; // where one was in a list when one left it
 
 let drawer;
+let current = ""; // the id of the alert that is shown, or on its way
 let order = []; // the list as it was when the alert that is shown stood in it
 
-export const shown = () => Boolean(drawer && !drawer.hidden);
+export const shown = () => current !== "";
 
 export function start() {
   drawer = document.getElementById("drawer");
@@ -36,15 +37,25 @@ function clicked(event) {
 
 // Show an alert under its own address. Back leads to the board, however many were shown meanwhile.
 function go(address) {
-  const [, id] = /^\/alerts\/([^/?]+)/.exec(address);
-  const state = [{ alert: id }, "", address];
+  const state = [{ alert: idOf(address) }, "", address];
   if (shown()) history.replaceState(...state);
   else history.pushState(...state);
   open(address);
 }
 
+const idOf = (address) => /^\/alerts\/([^/?]+)/.exec(address)[1];
+const place = () => drawer.querySelector("[data-drawer-place]");
+
 let loading = new AbortController();
 async function open(address) {
+  if (shown() && drawer.dataset.address === address) return drawer.focus({ preventScroll: true });
+  drawer.dataset.address = address;
+  if (current !== idOf(address)) place().replaceChildren(); // a key that comes too early must not act on the one before
+  current = idOf(address);
+  drawer.hidden = false;
+  drawer.classList.add("is-open"); // Escape is meant for it, and not for what lies under it
+  drawer.focus({ preventScroll: true });
+  mark();
   loading.abort();
   loading = new AbortController();
   let html;
@@ -57,45 +68,40 @@ async function open(address) {
   } catch (error) {
     if (error.name === "AbortError") return;
     toast(words.failed);
-    if (!shown()) back();
-    return;
+    return back();
   }
   fill(address, html);
 }
 
 function fill(address, html) {
   const made = document.createElement("div");
-  const [, id, part] = /^\/alerts\/([^/?]+)(?:.*[?&]t=(\w+))?/.exec(address);
+  const id = idOf(address);
+  const part = new URL(address, location.origin).searchParams.get("t") ?? "all";
   made.id = "alert";
   made.dataset.id = id;
-  const asks = { "hx-ext": "morph", "hx-get": `/alerts/${id}?partial=1&t=${part ?? "all"}`, "hx-trigger": "lm:refresh", "hx-swap": "morph:innerHTML" };
+  const asks = { "hx-ext": "morph", "hx-get": `/alerts/${id}?partial=1&t=${part}`, "hx-trigger": "lm:refresh", "hx-swap": "morph:innerHTML" };
   for (const [name, value] of Object.entries(asks)) made.setAttribute(name, value);
   made.innerHTML = html;
-  drawer.querySelector("[data-drawer-place]").replaceChildren(made);
+  place().replaceChildren(made);
   drawer.querySelector("[data-drawer-page]").href = address;
   drawer.querySelector("[data-drawer-copy]").dataset.copy = `${location.origin}/alerts/${id}`;
   window.htmx.process(made);
   personalise(made);
-  drawer.hidden = false;
-  drawer.classList.add("is-open"); // Escape is meant for it, and not for what lies under it
   drawer.scrollTop = 0;
-  drawer.focus({ preventScroll: true });
-  mark();
 }
 
 // The alert's row; the list it stands in is the order to go on in when it has left.
 function mark() {
-  const id = shown() ? document.getElementById("alert").dataset.id : "";
   const ids = idsOf(document.getElementById("feed"));
-  if (ids.includes(id)) order = ids;
-  for (const row of document.querySelectorAll(`#feed .lm-row.is-shown, #row-${id || "none"}`)) {
-    if (row.classList.contains("is-shown") !== (row.dataset.id === id)) row.classList.toggle("is-shown");
+  if (ids.includes(current)) order = ids;
+  for (const row of document.querySelectorAll(`#feed .lm-row.is-shown, #row-${current || "none"}`)) {
+    if (row.classList.contains("is-shown") !== (row.dataset.id === current)) row.classList.toggle("is-shown");
   }
 }
 
 // The next or previous alert of the list.
 export function show(step) {
-  const { next, order: goesOn } = neighbour(document.getElementById("alert").dataset.id, idsOf(document.getElementById("feed")), order, step);
+  const { next, order: goesOn } = neighbour(current, idsOf(document.getElementById("feed")), order, step);
   if (!next) return toast(words.no_more);
   order = goesOn;
   go(`/alerts/${next}`);
@@ -114,10 +120,11 @@ function escaped(event) {
 function close() {
   if (!shown()) return;
   loading.abort();
-  const { id } = document.getElementById("alert").dataset;
+  const id = current;
+  current = "";
   drawer.hidden = true;
   drawer.classList.remove("is-open");
-  drawer.querySelector("[data-drawer-place]").replaceChildren();
+  place().replaceChildren();
   mark();
   focusOn(id);
 }

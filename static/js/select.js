@@ -4,6 +4,7 @@
 // it changed can be taken back as a whole for 10 min.
 
 import { groups } from "./counts.js";
+import { shown } from "./drawer.js";
 import { here as page } from "./here.js";
 import { post } from "./post.js";
 import { toast } from "./toast.js";
@@ -194,7 +195,7 @@ function swallow(event) {
 // Whether this key was meant for what is chosen.
 export function keyed(key, row) {
   if (!bar) return false;
-  const some = (chosen.size > 0 || gathering) && !running && !document.getElementById("alert"); // that has its own
+  const some = (chosen.size > 0 || gathering) && !running && !shown(); // an alert over the board has these keys
   const keys = {
     x: row && (() => toggle(row)),
     X: row && (() => range(row)),

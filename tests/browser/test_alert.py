@@ -143,7 +143,7 @@ def test_the_alert_page_by_keyboard_alone(site: Site) -> None:
     for n in (1, 2, 3):
         site.fails(f"r{n}")
     ids = {room: str(site.scene.alert(room).pk) for room in ("r1", "r2", "r3")}
-    page = site.board()
+    page = site.board(size={"width": 1000, "height": 800})  # on a wider one it opens over the board
     for key in ("j", "j", "Enter"):
         page.keyboard.press(key)
     page.wait_for_url(f"**/{ids['r2']}")

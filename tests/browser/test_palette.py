@@ -1,0 +1,44 @@
+"""The command palette: pages, agents, rooms and acts, by keys and by fingers."""
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import PHONE, Site, check_looks
+from tests.browser.test_select import HITS, fail
+
+
+def test_the_palette_acts_finds_and_leads_on(site: Site) -> None:
+    fail(site, "r1", "r2")
+    page = site.board()
+    dialog, box = page.locator("#palette"), page.locator("#palette").get_by_role("combobox")
+    page.keyboard.press("j")
+    page.keyboard.press("Control+k")
+    expect(box).to_be_focused()
+    chosen = dialog.get_by_role("option", selected=True)
+    expect(chosen).to_have_text("Open room")
+    page.keyboard.type("take")
+    expect(chosen).to_have_text("Take it")
+    assert box.get_attribute("aria-activedescendant") == chosen.get_attribute("id")
+    page.keyboard.press("Enter")
+    expect(site.row(page, "r1")).to_contain_text("You took it")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("ibu r2")
+    expect(chosen).to_contain_text("Ibu r2")
+    assert chosen.evaluate(HITS)
+    check_looks(page, "palette")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("Agent error: Ibu r2")
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    page.locator(".lm-top > .lm-menu--end > summary").click()
+    page.get_by_role("button", name="Find page, agent or room").click()
+    box.fill("rea")
+    expect(chosen).to_have_text("Reach")
+    box.press("ArrowDown")
+    box.press("ArrowUp")
+    assert chosen.evaluate(HITS)
+    chosen.click()
+    expect(page).to_have_url(f"{site.web.url}/reach")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("zzz")
+    expect(dialog).to_contain_text("Nothing of this name is found.")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
