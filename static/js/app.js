@@ -37,8 +37,9 @@ if (me) {
   const feed = new Feed();
   count(feed);
   news(feed);
-  alert(feed); // on the board too: one opens there over the list
-  if (document.getElementById("feed")) {
+  const list = document.getElementById("feed");
+  if (list || document.getElementById("alert")) alert(feed); // over a list one opens too
+  if (list) {
     board(feed);
     drawer();
     views();

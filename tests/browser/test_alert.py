@@ -217,7 +217,7 @@ def test_the_language_is_switched_for_pages_and_live_rows(site: Site) -> None:
     live(page)
     site.fails("r1")
     row = site.row(page, "r1")
-    expect(row).to_contain_text("Error agen")
+    expect(row).to_contain_text("Agen error")
     expect(row.get_by_role("button", name="Saya tangani")).to_be_visible()
     expect(page.locator("h1")).to_have_text("1 peringatan butuh manusia")
     expect(row).to_contain_text("dtk lalu")
