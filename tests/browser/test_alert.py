@@ -219,7 +219,7 @@ def test_the_language_is_switched_for_pages_and_live_rows(site: Site) -> None:
     row = site.row(page, "r1")
     expect(row).to_contain_text("Agen error")
     expect(row.get_by_role("button", name="Saya tangani")).to_be_visible()
-    expect(page.locator("h1")).to_have_text("1 peringatan butuh manusia")
+    expect(page.locator("h1")).to_have_text("1 peringatan perlu ditangani")
     expect(row).to_contain_text("dtk lalu")
 
 
