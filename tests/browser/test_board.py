@@ -10,6 +10,7 @@ from alerts import actions
 from alerts.models import Alert
 from tests.browser.conftest import PHONE, WATCH_SHIFTS, Site, live
 from tests.browser.proxy import Proxy
+from tests.stack import until
 from tests.storm import figures, holders, storm
 
 
@@ -291,8 +292,13 @@ def test_after_a_storm_every_figure_is_the_databases_and_the_list_is_short(site:
     left = figures(mine, datetime.now(UTC))["waiting"] - 50
     more = waiting.locator("[data-more]")
     expect(more).to_have_text(f"Show {left} more")
-    more.scroll_into_view_if_needed()
-    expect(waiting.locator(".lm-row")).to_have_count(50 + left)
+
+    def all_are_there() -> bool:
+        if more.is_visible():
+            more.scroll_into_view_if_needed()
+        return bool(waiting.locator(".lm-row").count() == 50 + left)
+
+    until(all_are_there)
     order = waiting.locator(".lm-row").evaluate_all("(rows) => rows.map((row) => Number(row.dataset.rank))")
     assert order == sorted(order)
     expect(more).to_be_hidden()
