@@ -11,7 +11,8 @@ TOGETHER = [
     *("browser/test_setup", "test_canaries", "browser/test_filters", "test_docs", "browser/test_session"),
     *("browser/test_success", "test_launch", "browser/test_sources", "browser/test_long_names"),
     *("browser/test_reachable", "browser/test_wall", "browser/test_install"),
-    *("browser/test_under_way", "browser/test_everywhere"),
+    *("browser/test_under_way", "browser/test_everywhere", "browser/test_modes", "browser/test_drawer"),
+    *("browser/test_select", "browser/test_views", "browser/test_palette"),
     *("browser/test_api_docs", "test_standins", "test_client_tls"),
 ]
 # Some of their tests are long ones, each by itself.
