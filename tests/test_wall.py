@@ -86,13 +86,13 @@ def test_the_number_it_shows_finds_the_alert_on_the_board(scene: Scene) -> None:
 
 def test_without_data_it_does_not_say_that_all_is_well(scene: Scene) -> None:
     path = wall_of(scene.org)
-    assert "No source has been heard" in text(Client().get(path))
+    assert "No source has sent anything" in text(Client().get(path))
     scene.fails()
     actions.resolve(scene.alert().pk, scene.people[0])
     with scopes_disabled():
         scene.source.heard.create(org=scene.org, at=clock.now())
     calm = text(Client().get(path))
-    assert "No alert needs a human" in calm and "No source has been heard" not in calm
+    assert "No alert needs a human" in calm and "No source has sent anything" not in calm
 
 
 def test_it_speaks_its_own_language_whoever_looks(scene: Scene) -> None:
