@@ -224,9 +224,9 @@ def finish(scene: Scene, *, but: str = "") -> User:
     SourceHeard.objects.create(org=scene.org, source=scene.source, at=now)
     scene.fails(room_label="Ibu Sari")
     if but != "phone":
-        PushFactory(
-            alert=None, org=scene.org, assignment=None, supervisor=rina, state="sent", sent_at=now, delivered_at=now
-        )
+        at = database_clock.now()  # after the failure's own push: the page shows the newest
+        told = {"planned_at": at, "sent_at": at, "delivered_at": at}
+        PushFactory(alert=None, org=scene.org, assignment=None, supervisor=rina, state="sent", **told)
     actions.open_room(scene.alert().pk, rina)
     if but != "follow_up":
         scene.happens("human_message", who=rina)
@@ -239,7 +239,8 @@ def test_a_stand_ins_receipt_reaches_no_phone(scene: Scene, settings: Any) -> No
     assert "phone" not in done(scene.org)
     page = text(signed_in(lead).get(f"/setup/{scene.org.external_id}"))
     assert "5 of 6 done" in page and "it is done when a real phone has one" in page
-    assert "A stand-in takes the pushes: no phone rings." in page and "a stand-in took it; no phone rang." in page
+    assert "A stand-in takes the pushes: no phone rings." in page
+    assert "a stand-in took it; no phone rang." in page
 
 
 def test_each_step_shows_its_fact_or_what_to_do(scene: Scene) -> None:
