@@ -112,6 +112,18 @@ def test_what_dies_is_started_again(running: Up, name: str) -> None:
     os.kill(before.pid, signal.SIGKILL)
     wait_for(lambda: name in running.records() and running.records()[name].pid != before.pid, f"another {name}")
     assert f"{name} was ended by signal 9; starting it again in" in running.said()
+    values = printed(running)
+    wait_for(lambda: answer(values), "engines that answer again, for the next test")
+
+
+def answer(values: dict[str, str]) -> bool:
+    """Whether both engines take a connection."""
+    try:
+        psycopg.connect(values["DATABASE_URL"]).close()
+        with redis.from_url(values["REDIS_URL"]) as client:
+            return bool(client.ping())
+    except (psycopg.OperationalError, redis.RedisError):
+        return False
 
 
 def test_term_ends_all_in_order(fresh: Path) -> None:
