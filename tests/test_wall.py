@@ -103,6 +103,7 @@ def test_it_speaks_its_own_language_whoever_looks(scene: Scene) -> None:
         page["Content-Language"] == "id"
         and '<html class="wall" lang="id" data-bs-theme="dark"' in page.content.decode()
     )
+    assert '"live": "Langsung"' in page.content.decode()  # the connection, not the page of that name
     assert 'data-lm-theme="auto"' in Client().get(wall_of(scene.org, theme="auto")).content.decode()
 
 

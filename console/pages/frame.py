@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, pgettext
+from django.utils.translation import ngettext
 
 from alerts import onboarding
 from alerts.models import BROKEN_TIMERS, Alert, Gate, Push, needing_human
@@ -20,6 +20,7 @@ from alerts.reach import Coverage, coverage_of, production_agents, reach_of
 from alerts.sources.health import open_alarms
 from console.templatetags.lm import ACTS
 from console.text.sentences import severity_name
+from console.text.wording import script_words
 from orgs import clock
 from orgs.auth import NO_ORG, OrgIds, leads, orgs_of, visible_orgs, within
 from orgs.models import Org, Severity, User
@@ -152,15 +153,7 @@ class Shell:
     def words(self) -> dict[str, Any]:
         """The texts of the scripts in the page's language; a counted one in both its forms."""
         return {
-            "hours": _("{hours} h {minutes}"),
-            "s": _("{n} s"),
-            "min": _("{n} min"),
-            "h": _("{n} h"),
-            "days": _("{n} days"),
-            "ago": _("{span} ago"),
-            "live": pgettext("connection", "Live"),
-            "connecting": _("Connecting"),
-            "stale": _("Stale"),
+            **script_words(),
             "new": _("{n} new"),
             "new_critical": _("{n} new, {k} critical"),
             "alerts": (ngettext("{n} alert", "{n} alerts", 1), ngettext("{n} alert", "{n} alerts", 2)),

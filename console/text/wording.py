@@ -16,6 +16,7 @@ from django.utils.dates import MONTHS_3
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from orgs.clock import time_mark
 from orgs.models import User
@@ -167,3 +168,18 @@ def whose(user: User | None, theirs: str, yours: str, **parts: object) -> SafeSt
         format_html(theirs, name=bdi(short_name(str(user))), **parts),
         own,
     )
+
+
+def script_words() -> dict[str, str]:
+    """What static/js/words.js says of times, and of the connection."""
+    return {
+        "hours": _("{hours} h {minutes}"),
+        "s": _("{n} s"),
+        "min": _("{n} min"),
+        "h": _("{n} h"),
+        "days": _("{n} days"),
+        "ago": _("{span} ago"),
+        "live": pgettext("connection", "Live"),
+        "connecting": _("Connecting"),
+        "stale": _("Stale"),
+    }

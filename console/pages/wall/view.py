@@ -16,6 +16,7 @@ from console.live.hub import NOTHING_OPEN, checksums
 from console.pages import errors
 from console.pages.access import View
 from console.pages.wall.query import wall_board
+from console.text.wording import script_words
 from orgs import clock
 from orgs.auth import OrgIds, within
 from orgs.models import Wall
@@ -74,15 +75,7 @@ def _context(found: Wall, now: datetime) -> dict[str, Any]:
 def _words() -> dict[str, Any]:
     """The texts of the scripts (static/js/words.js, wall.js)."""
     return {
-        "hours": _("{hours} h {minutes}"),
-        "s": _("{n} s"),
-        "min": _("{n} min"),
-        "h": _("{n} h"),
-        "days": _("{n} days"),
-        "ago": _("{span} ago"),
-        "live": _("Live"),
-        "connecting": _("Connecting"),
-        "stale": _("Stale"),
+        **script_words(),
         "stale_since": _("Stale since {time}: this is what was true then. Reconnecting."),
         "more": (_("and 1 more"), _("and {n} more")),
     }
