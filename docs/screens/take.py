@@ -8,6 +8,7 @@ Needs the packages of requirements-dev.txt and chromium (CHROMIUM, else /usr/bin
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -70,8 +71,8 @@ def run(env: dict[str, str], *arguments: str) -> str:
 
 @contextmanager
 def serving(env: dict[str, str]) -> Iterator[str]:
-    """The web process on a free port; its address."""
-    command = [sys.executable, "manage.py", "serve", "--port", "0"]
+    """The web process at its BASE_URL, by which it knows its own pages' sockets; its address."""
+    command = [sys.executable, "manage.py", "serve", "--port", str(urlsplit(env["BASE_URL"]).port)]
     web = subprocess.Popen(  # noqa: S603 - our own command
         command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
@@ -129,6 +130,8 @@ def take(browser: Browser, url: str, alert: str) -> None:
 
 
 def main() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as data, database() as url:
         env = os.environ | {
             "DATABASE_URL": url,
@@ -136,7 +139,7 @@ def main() -> None:
             "DJANGO_SETTINGS_MODULE": "console.settings",
             "STATIC_COMPRESS": "0",
             "LOG_LEVEL": "ERROR",
-            "BASE_URL": "http://127.0.0.1",
+            "BASE_URL": f"http://127.0.0.1:{port}",
             "PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}",
         }
         for command in (["migrate"], ["createcachetable"], ["collectstatic", "--noinput"]):
