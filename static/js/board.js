@@ -36,7 +36,7 @@ let overdue = false; // rows that the database no longer shows here leave when n
 let restUntil = 0;
 
 export function start(socket) {
-  watchPages({ section: () => feed, add, journal });
+  watchPages({ section: () => feed, add, ends: moreLinks, journal });
   take(believe(document.getElementById("feed")));
   counts.setAll(JSON.parse(feed.dataset.counts));
   watchReader(() => feed);

@@ -6,7 +6,7 @@ import { personalise } from "./words.js";
 
 const NEAR = "0px 0px 800px 0px"; // below the screen
 
-let board; // {section: () => the feed in the page, add: (rows) => void, journal: (open) => frames}
+let board; // {section: () => the feed in the page, add: (rows) => void, ends: () => void, journal: (open) => frames}
 const observer = new IntersectionObserver((entries) => {
   for (const { isIntersecting, target } of entries) if (isIntersecting) more(target);
 }, { rootMargin: NEAR });
@@ -41,22 +41,27 @@ function full(link) {
   return link.closest(".lm-part").querySelector(".lm-rows").childElementCount >= SCROLLED;
 }
 
-let busy = false;
-async function more(link) {
+let fetching = null; // one page at a time
+function more(link) {
   const { group, following } = link.closest(".lm-part").dataset;
-  if (busy || full(link) || !following) return;
-  busy = true;
+  if (full(link) || !following) return fetching;
+  fetching ??= fetchOn(group, following).finally(() => (fetching = null));
+  return fetching;
+}
+
+async function fetchOn(group, following) {
   const frames = board.journal(true);
   const since = frames.length;
   try {
     const body = await part({ partial: "feed", tab: group, cursor: following });
     append(group, following, partOf(body, group));
     for (const { rows } of frames.slice(since)) board.add(parse(rows.map((row) => row.html).join("")));
+    board.ends();
+    setTimeout(() => watch(board.section())); // an end that came near meanwhile, or still is, is told of once more
   } catch {
     // the next time that its end comes near
   }
   board.journal(false);
-  busy = false;
 }
 
 // Fetch on, group by group, until this row is there.
@@ -64,6 +69,7 @@ export async function reach(id) {
   for (const { dataset: { group } } of board.section().querySelectorAll(".lm-part")) {
     let from = "";
     while (!document.getElementById(id)) {
+      await fetching;
       const part = partOf(board.section(), group);
       if (!part?.dataset.following || part.dataset.following === from) break;
       from = part.dataset.following;
