@@ -25,9 +25,7 @@ def palette(request: HttpRequest) -> HttpResponse:
     """`GET /palette?q=`: options of the palette's list; nothing for no text."""
     text = request.GET.get("q", "").strip()[:TEXT_MOST]
     context = {"agents": _agents(text), "rooms": _rooms(text)} if text else {}
-    response = render(request, "pages/frame/_palette_found.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
+    return render(request, "pages/frame/_palette_found.html", context)
 
 
 def _agents(text: str) -> list[dict[str, str]]:

@@ -59,9 +59,7 @@ def _page(request: HttpRequest, found: Alert, status: int = 200) -> HttpResponse
         context = _context(request, found) | {
             "checksums": json.dumps(checksums(OrgIds.of([found.org_id]))) if entire else ""
         }
-        response = render(request, template, context, status=status)
-    response["Cache-Control"] = "no-store"
-    return response
+        return render(request, template, context, status=status)
 
 
 def _context(request: HttpRequest, found: Alert) -> dict[str, Any]:
@@ -260,9 +258,9 @@ def room(request: HttpRequest, alert_id: UUID) -> HttpResponse:
         return render(request, "pages/alert/room_refused.html", {"alert": found, "page": "alert"}, status=409)
     purpose = request.headers.get("Sec-Purpose") or request.headers.get("Purpose", "")
     if purpose.strip() or request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
-        return HttpResponse(status=204, headers={"Cache-Control": "no-store"})
+        return HttpResponse(status=204)
     if request.method == "GET":
         actions.open_room(alert_id, signed_in_user(request))
-    response = HttpResponseRedirect(url, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+    response = HttpResponseRedirect(url, headers={"Referrer-Policy": "no-referrer"})
     response.status_code = 303
     return response

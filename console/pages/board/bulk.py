@@ -28,7 +28,6 @@ from orgs.models import Assignment, User
 AT_ONCE = 50  # alerts of one request
 SELECTED_MOST = 1000
 PEOPLE_MOST = 50
-NO_STORE = {"Cache-Control": "no-store"}
 Forms = tuple[str, str]  # of a text: for one and for more
 
 
@@ -47,7 +46,7 @@ def _selectable(request: HttpRequest) -> JsonResponse:
     filters, now = query.board_filters(request.GET), clock.now()
     found = query.matching_alerts(filters, signed_in_user(request)).filter(_in_list(filters, now))
     ids = found.order_by(OPEN_RANK, "pk").values_list("pk", flat=True)[:SELECTED_MOST]
-    return JsonResponse({"ids": list(ids), "total": found.count(), "most": SELECTED_MOST}, headers=NO_STORE)
+    return JsonResponse({"ids": list(ids), "total": found.count(), "most": SELECTED_MOST})
 
 
 def _in_list(filters: BoardFilters, now: datetime) -> Q:
@@ -83,7 +82,7 @@ def _act_on_each(request: HttpRequest) -> JsonResponse:
             refused.append({"id": alert.pk, "room": name_of(alert), "why": why})
         else:
             done.append([alert.pk, mark])
-    return JsonResponse({"done": done, "refused": refused}, headers=NO_STORE)
+    return JsonResponse({"done": done, "refused": refused})
 
 
 def _sent(request: HttpRequest) -> dict[UUID, str]:
@@ -162,9 +161,7 @@ def bulk_people(request: HttpRequest) -> HttpResponse:
     held = Assignment.objects.filter(org__in=orgs, user__is_active=True).values("user")
     mine = ExpressionWrapper(Q(pk=me.pk), output_field=BooleanField())
     people = User.objects.filter(pk__in=held).order_by(mine.desc(), "name")[:PEOPLE_MOST]
-    response = render(request, "pages/board/_select_people.html", {"people": people})
-    response["Cache-Control"] = "no-store"
-    return response
+    return render(request, "pages/board/_select_people.html", {"people": people})
 
 
 def select_words() -> dict[str, str | Forms]:

@@ -50,7 +50,7 @@ def saved_views(request: HttpRequest) -> HttpResponse:
     found = list(seen_views(request)[:LISTED])
     if request.GET.get("counts"):
         counts = count_views(found, signed_in_user(request), clock.now())
-        return JsonResponse({str(pk): n for pk, n in counts.items()}, headers={"Cache-Control": "no-store"})
+        return JsonResponse({str(pk): n for pk, n in counts.items()})
     return _list(request, found)
 
 
@@ -62,9 +62,7 @@ def _list(request: HttpRequest, found: list[SavedView]) -> HttpResponse:
         {"view": view, "n": counts[view.pk], "may": _may_change(view, me, led), "current": view.query == asked}
         for view in found
     ]
-    response = render(request, "pages/board/_saved.html", {"rows": rows, "asked": asked, "led": orgs_of(led)})
-    response["Cache-Control"] = "no-store"
-    return response
+    return render(request, "pages/board/_saved.html", {"rows": rows, "asked": asked, "led": orgs_of(led)})
 
 
 def _may_change(view: SavedView, me: User, led: Any) -> bool:

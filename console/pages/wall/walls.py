@@ -50,9 +50,7 @@ def walls(request: HttpRequest) -> HttpResponse:
     live = [one for one in rows[:SHOWN] if one.revoked_at is None]
     ended = rows.exclude(revoked_at=None).order_by("-revoked_at")[:SHOWN]
     context = {"form": form, "live_walls": live, "ended": ended, "page": "walls"}
-    response = render(request, "pages/wall/walls.html", context, status=422 if form.is_bound else 200)
-    response["Cache-Control"] = "no-store"
-    return response
+    return render(request, "pages/wall/walls.html", context, status=422 if form.is_bound else 200)
 
 
 def _made(request: HttpRequest, form: WallForm, orgs: list[Org]) -> HttpResponse:
@@ -60,7 +58,6 @@ def _made(request: HttpRequest, form: WallForm, orgs: list[Org]) -> HttpResponse
     org = next(org for org in orgs if org.external_id == values["org"])
     made, url = make_wall(org, values["name"], locale=values["language"], theme=values["theme"])
     response = render(request, "pages/wall/made.html", {"wall": made, "url": url, "page": "walls"})
-    response["Cache-Control"] = "no-store"
     response["Referrer-Policy"] = "no-referrer"
     return response
 
