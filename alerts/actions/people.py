@@ -274,17 +274,21 @@ def undo(alert_id: UUID, by: User, mark: str = "") -> Alert:
     """
     with _locked(alert_id) as (book, alert):
         mine = marked(alert, by, book.now, mark) if mark else undoable_by(alert, by, book.now)
-        if mine is not None and mine["act"] != "resolve":
-            _refuse_resolved(alert)
-            if take_back(alert, mine):
-                change = "snoozed" if mine["act"] in ("snooze", "wake") else "released"
-                missed = lost_telling(alert, acted_at(mine), book.now)
-                book.record(alert, change, missed, actor=by, detail={"undo": True}, notify=bool(missed))
-                return alert
-        elif mine is not None and alert.state == Alert.State.RESOLVED and mine is standing_resolution(alert):
+        nothing = ActConflict("nothing_to_undo", alert)
+        if mine is None:
+            raise nothing
+        if mine["act"] == "resolve":
+            if alert.state != Alert.State.RESOLVED or mine is not standing_resolution(alert):
+                raise nothing
             _reopen(book, alert, by)
             return alert
-        raise ActConflict("nothing_to_undo", alert)
+        _refuse_resolved(alert)
+        if not take_back(alert, mine):
+            raise nothing
+        change = "snoozed" if mine["act"] in ("snooze", "wake") else "released"
+        missed = lost_telling(alert, acted_at(mine), book.now)
+        book.record(alert, change, missed, actor=by, detail={"undo": True}, notify=bool(missed))
+        return alert
 
 
 def verdict(alert_id: UUID, by: User, verdict: str, note: str = "") -> Alert:
