@@ -17,7 +17,7 @@ from launch.say import LaunchError, Stopped, say
 from launch.supervise import Program, Supervisor
 from launch.venv import Venv, clean_environment
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NOT_INHERITED = ("DATABASE_URL", "REDIS_URL", "NOTIFICATION_SERVICE_URL", "STANDINS_URL", "DEMO", "DEBUG")
 IN_GROUPS = ["--dist", "loadgroup", "--no-loadscope-reorder"]  # the groups and their order: tests/order.py
 SLOW = ["browser", "faults", "launcher", "ruby", "slow"]
@@ -72,7 +72,7 @@ def find_browser() -> str:
     found = next(filter(None, (shutil.which(name) for name in ([named] if named else BROWSERS))), None)
     if found is None:
         raise LaunchError(
-            "No chromium found for the browser tests: install it (Debian: apt-get install chromium)"
+            "No chromium found for the browser tests: install it (Debian: apt-get install chromium-headless-shell)"
             " or leave those tests out with --no-browser."
         )
     return found
