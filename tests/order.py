@@ -29,6 +29,7 @@ SLOW = {
     *("test_commands", "test_setup", "test_webhooks", "test_import", "test_tally", "test_api_success", "test_backup"),
     *("test_admin", "test_login", "test_api_assignments", "test_figures_recount", "test_pages_success"),
     *("test_names", "test_logs", "test_proxies", "test_together", "test_identifiers", "test_qontak_rooms"),
+    *("test_database", "test_tenancy_sockets", "test_compose"),
 }
 PLACES = {name: place for place, name in enumerate([*TOGETHER, *LONG])}
 
