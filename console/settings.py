@@ -123,12 +123,26 @@ TEMPLATES = [
 ]
 
 # --- PostgreSQL: the truth -------------------------------------------------------------------------------------
-DATABASES = {"default": database.read_url(env.str("DATABASE_URL"))}
 DB_POOL_MAX = env.int("DB_POOL_MAX", default=24)
-_pool = {"min_size": 0, "max_size": DB_POOL_MAX, "timeout": 3.0}
-_options = {"connect_timeout": 3} | DATABASES["default"].get("OPTIONS", {}) | {"pool": _pool}
-DATABASES["default"] |= {"ENGINE": "django.db.backends.postgresql", "OPTIONS": _options}
-DATABASES["default"] |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": False, "ATOMIC_REQUESTS": False}
+REPLICA_POOL = {"max_size": 8, "timeout": 1.0}  # what does not answer at once is read from the primary
+
+
+def _database(name: str, **pool: float) -> dict[str, object]:
+    found = database.read_url(env.str(name), name)
+    _pool = {"min_size": 0, "max_size": DB_POOL_MAX, "timeout": 3.0} | pool
+    options = {"connect_timeout": 3} | found.get("OPTIONS", {}) | {"pool": _pool}
+    return found | {
+        "ENGINE": "django.db.backends.postgresql",
+        "OPTIONS": options,
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": False,
+        "ATOMIC_REQUESTS": False,
+    }
+
+
+DATABASES = {"default": _database("DATABASE_URL")}
+if env.str("DATABASE_REPLICA_URL", default=""):
+    DATABASES["replica"] = _database("DATABASE_REPLICA_URL", **REPLICA_POOL)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The default cache holds the log-in rate limits. It is in the database, so people can log in while Redis is down.

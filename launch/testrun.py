@@ -18,7 +18,15 @@ from launch.supervise import Program, Supervisor
 from launch.venv import Venv, clean_environment
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-NOT_INHERITED = ("DATABASE_URL", "REDIS_URL", "NOTIFICATION_SERVICE_URL", "STANDINS_URL", "DEMO", "DEBUG")
+NOT_INHERITED = (
+    "DATABASE_URL",
+    "DATABASE_REPLICA_URL",
+    "REDIS_URL",
+    "NOTIFICATION_SERVICE_URL",
+    "STANDINS_URL",
+    "DEMO",
+    "DEBUG",
+)
 IN_GROUPS = ["--dist", "loadgroup", "--no-loadscope-reorder"]  # the groups and their order: tests/order.py
 SLOW = ["browser", "faults", "launcher", "ruby", "slow"]
 HELP = """usage: bin/test [--fast] [--no-browser] [pytest arguments ...]

@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
 SCHEMES = ("postgresql", "postgres")
-FORM = "DATABASE_URL must be postgresql://user:password@host/name, with special characters of the password as %XX"
+FORM = "must be postgresql://user:password@host/name, with special characters of the password as %XX"
 PREAMBLE = re.compile(r"^(?:connection (?:failed|is bad): )?(?:.* FATAL: +)?")
 
 
@@ -29,13 +29,14 @@ class Schema:
     pending: list[str]
 
 
-def read_url(url: str) -> dict[str, Any]:
-    """DATABASE_URL as Django has it. Raises ImproperlyConfigured, which never quotes the URL: it holds the password."""
+def read_url(url: str, name: str = "DATABASE_URL") -> dict[str, Any]:
+    """The URL of this name as Django has it. Raises ImproperlyConfigured, never quoting it: it holds the password."""
+    form = f"{name} {FORM}"
     scheme, separator, _ = url.partition("://")
     if separator and scheme not in SCHEMES and scheme.isalnum():
-        raise ImproperlyConfigured(f"{FORM}; it begins with {scheme}://, and only PostgreSQL is supported.")
+        raise ImproperlyConfigured(f"{form}; it begins with {scheme}://, and only PostgreSQL is supported.")
     if scheme.strip() not in SCHEMES:  # what reads it below would warn, and quote the password
-        raise ImproperlyConfigured(f"{FORM}.")
+        raise ImproperlyConfigured(f"{form}.")
     try:
         parts = urlsplit(url)
         misread = "@" in parts.path or bool(parts.fragment)  # a / or # of the password cut it short
@@ -43,9 +44,9 @@ def read_url(url: str) -> dict[str, Any]:
     except (ValueError, ImproperlyConfigured):
         misread = True
     if misread:
-        raise ImproperlyConfigured(f"{FORM}.")
+        raise ImproperlyConfigured(f"{form}.")
     if not found["NAME"]:
-        raise ImproperlyConfigured(f"{FORM}; it names no database.")
+        raise ImproperlyConfigured(f"{form}; it names no database.")
     return found
 
 

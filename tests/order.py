@@ -13,7 +13,7 @@ TOGETHER = [
     *("browser/test_reachable", "browser/test_wall", "browser/test_install"),
     *("browser/test_under_way", "browser/test_everywhere", "browser/test_modes", "browser/test_drawer"),
     *("browser/test_select", "browser/test_views", "browser/test_palette"),
-    *("browser/test_api_docs", "test_standins", "test_client_tls"),
+    *("browser/test_api_docs", "test_standins", "test_client_tls", "test_replica"),
 ]
 # Some of their tests are long ones, each by itself.
 LONG = [

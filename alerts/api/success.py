@@ -12,6 +12,7 @@ from orgs.auth import of_orgs
 from orgs.errors import Refused
 from orgs.incoming import Query
 from orgs.models import Org
+from orgs.replica import replica
 from orgs.shapes import Amount, Shape, UtcTime, Whole, about, one_of
 
 
@@ -40,7 +41,7 @@ class SuccessView(ScopedAPIView):
 
     def get(self, request: Request) -> Response:
         query = Query(request, ("org_id", "from", "to"))
-        now = clock.now()
+        now = clock.now() - replica.reading().behind
         try:
             period = figures.period(query.moment("from"), query.moment("to"), now)
         except figures.BadPeriod as bad:

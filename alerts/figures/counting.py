@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db import connection
 from django.db.models import OuterRef, Subquery
 
 from alerts.figures.covered import coverage
@@ -16,6 +15,7 @@ from alerts.figures.periods import Period
 from alerts.figures.units import COUNT, FOLLOW_UP_WITHIN
 from alerts.models import FailureEvent
 from orgs.models import Agent, Org
+from orgs.replica import replica
 
 BASELINE = timedelta(days=30)  # the org's first
 
@@ -135,12 +135,11 @@ def _count(metrics: Sequence[Metric], span: Span, width: int = 1) -> dict[str, T
         together = [metric for metric in metrics if metric.stands_on == stands_on]
         tables = "".join(metric.unit.format(unit=f"unit_{n}") for n, metric in enumerate(together))
         counts = " UNION ALL ".join(COUNT.format(n=n, unit=f"unit_{n}") for n in range(len(together)))
-        with connection.cursor() as cursor:
-            cursor.execute(stands_on + tables + counts, span.parameters(width=width))
-            for n, org_id, point, outcome, count, seconds in cursor.fetchall():
-                tallies = found[together[n].name]
-                for tally in (tallies.of[None], tallies.of[org_id], tallies.at[point]):
-                    tally.add(outcome, count, seconds or [])
+        rows = replica.rows(stands_on + tables + counts, span.parameters(width=width))
+        for n, org_id, point, outcome, count, seconds in rows:
+            tallies = found[together[n].name]
+            for tally in (tallies.of[None], tallies.of[org_id], tallies.at[point]):
+                tally.add(outcome, count, seconds or [])
     return found
 
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import connection
-
 from alerts.figures.counting import Span
 from alerts.figures.metrics import Metric
 from alerts.figures.units import BEYOND, LIST
 from orgs.paging import Order, Place
+from orgs.replica import replica
 
 EVERYTHING = 2**31  # more than there are
 DAY = timedelta(days=1)
@@ -50,9 +49,7 @@ def items(
         words = {"less": ">", "more": "<", "down": "ASC", "up": "DESC"}
     sql = metric.sql + LIST.format(beyond=BEYOND.format(**words) if place else "", **words)
     values = {"at": at, "alert": alert, "n": n, "no_alert": NO_ALERT, "outcome": outcome, "limit": limit}
-    with connection.cursor() as cursor:
-        cursor.execute(sql, span.parameters(**values))
-        return [ListedThing(*row) for row in cursor.fetchall()]
+    return [ListedThing(*row) for row in replica.rows(sql, span.parameters(**values))]
 
 
 def days(span: Span) -> Iterator[Span]:

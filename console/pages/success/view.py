@@ -39,6 +39,7 @@ from orgs.clock import rfc3339
 from orgs.identifiers import spelled
 from orgs.models import Org
 from orgs.paging import cut_page
+from orgs.replica import replica
 
 RANGES = (7, 30, 90)  # days
 USUAL = 30
@@ -71,7 +72,7 @@ class Asked:
 
 
 def _asked(request: HttpRequest) -> Asked:
-    now = clock.now()
+    now = clock.now() - replica.reading().behind
     orgs = orgs_of(request.org_ids)  # type: ignore[attr-defined]
     asked = spelled(request.GET.get("org", ""))
     org = next((org for org in orgs if org.external_id == asked), None)
