@@ -11,7 +11,7 @@ from launch.venv import ROOT
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code is the benchmark's: not 0 if it missed its floor. Raises LaunchError for an unknown name."""
-    known = benchmarks()
+    known = [*benchmarks(), "all"]
     if not arguments or arguments[0] in ("-h", "--help"):
         say(f"usage: bin/bench NAME [--small] [options of that benchmark]\n\nNAME: {', '.join(known)}")
         return 0
