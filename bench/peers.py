@@ -95,8 +95,9 @@ def started(receiver_port: int) -> Iterator[int]:
         config = Path(folder, "config.yml")
         config.write_text(CONFIG % (HOST, receiver_port))
         where = [f"--config.file={config}", f"--storage.path={folder}", f"--web.listen-address={HOST}:{port}"]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        process = subprocess.Popen([PROGRAM, *where, "--cluster.listen-address="], **quiet)
+        process = subprocess.Popen(
+            [PROGRAM, *where, "--cluster.listen-address="], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
             _wait(f"http://{HOST}:{port}/-/ready")
             yield port
