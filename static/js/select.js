@@ -317,6 +317,7 @@ function show() {
   const busy = running !== null;
   document.body.classList.toggle("is-selecting", chosen.size > 0 || picking);
   bar.hidden = !(chosen.size || picking || busy || result?.text);
+  document.body.classList.toggle("has-selection", !bar.hidden);
   if (bar.hidden) return;
   const part = (name) => bar.querySelector(`[data-${name}]`);
   part("acts").hidden = busy || !(chosen.size || picking);

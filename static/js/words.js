@@ -1,5 +1,7 @@
 // Words, durations and times in the reader's language and zone. The server wrote a readable fallback already.
 
+import { batched } from "./batched.js";
+
 const root = document.body;
 export const words = JSON.parse(document.getElementById("words").textContent);
 export const me = root.dataset.me || "";
@@ -126,9 +128,18 @@ export function personalise(scope) {
   tickAll(scope);
 }
 
+// Of a long list only the clocks on the screen, or nearly, go on: each that changes is laid out anew.
+const NEAR = 300; // px
+function away(row) {
+  const { top, bottom } = row.getBoundingClientRect();
+  return bottom < -NEAR || top > innerHeight + NEAR;
+}
+
 export function tickAll(scope = document) {
   const at = now();
-  for (const time of scope.querySelectorAll("time[data-tick], time[data-ago]")) tick(time, at);
+  const times = scope.querySelectorAll("time[data-tick], time[data-ago]");
+  const resting = new Set(scope === document ? [...document.querySelectorAll(".lm-row")].filter(away) : []);
+  for (const time of times) if (!resting.has(time.closest(".lm-row"))) tick(time, at);
   if (scope.dataset?.lateAt) late(scope, at);
   for (const row of scope.querySelectorAll("[data-late-at]")) late(row, at);
 }
@@ -136,4 +147,5 @@ export function tickAll(scope = document) {
 export function start() {
   personalise(document);
   setInterval(() => tickAll(), 1000);
+  addEventListener("scroll", batched(() => tickAll()), { passive: true });
 }

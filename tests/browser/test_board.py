@@ -1,5 +1,6 @@
 """The live board: rows come, change and go without a reload, and nothing moves under a reader."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -323,3 +324,22 @@ def test_a_snoozed_alert_is_woken_from_its_section(site: Site) -> None:
     page.locator("h1").click()  # nobody reads the list any more
     expect(page.locator(".lm-part[data-group=waiting] .lm-row")).to_have_count(2)
     expect(section).to_be_hidden()
+
+
+def test_a_clock_that_ticks_and_a_key_restyle_only_what_they_change(site: Site) -> None:
+    """By what the browser says it did: a rule about the whole page would restyle each element at each change."""
+    storm(site.scene, rooms=60)
+    page = site.board()
+    expect(page.locator(".lm-row")).not_to_have_count(0)
+    elements = page.locator("*").count()
+    site.browser.start_tracing(page=page, categories=["disabled-by-default-devtools.timeline", "devtools.timeline"])
+    for _ in range(3):
+        page.keyboard.press("j")
+        before = page.locator(".lm-row time[data-tick]").first.inner_text()
+        expect(page.locator(".lm-row time[data-tick]").first).not_to_have_text(before)
+    done = json.loads(site.browser.stop_tracing())["traceEvents"]
+    restyled = [
+        event["args"]["elementCount"] for event in done if event["name"] == "UpdateLayoutTree" and "args" in event
+    ]
+    assert restyled
+    assert max(restyled) < elements / 4
