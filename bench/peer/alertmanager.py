@@ -6,19 +6,19 @@ It keeps its alerts in memory and writes them to disk now and then; ours are com
 import asyncio
 import json
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from bench.feed_setup import HOST
+from bench.peer.ports import free_port, until_open
+
 PROGRAM = "prometheus-alertmanager"
-HOST = "127.0.0.1"
 CONFIG = """
 route: {receiver: bench, group_by: ['...'], group_wait: 0s, group_interval: 1s, repeat_interval: 1h}
 receivers:
@@ -90,7 +90,7 @@ class Receiver:
 @contextmanager
 def started(receiver_port: int) -> Iterator[int]:
     """Alertmanager on a free port, its data in a folder that is gone afterwards; the port."""
-    port = _free_port()
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="live-peer-", dir="/tmp") as folder:
         config = Path(folder, "config.yml")
         config.write_text(CONFIG % (HOST, receiver_port))
@@ -99,7 +99,7 @@ def started(receiver_port: int) -> Iterator[int]:
             [PROGRAM, *where, "--cluster.listen-address="], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            _wait(f"http://{HOST}:{port}/-/ready")
+            until_open(port)
             yield port
         finally:
             process.kill()
@@ -142,22 +142,3 @@ def _request(port: int, alerts: list[dict[str, Any]]) -> bytes:
     body = json.dumps(alerts).encode()
     head = f"POST /api/v2/alerts HTTP/1.1\r\nHost: {HOST}:{port}\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait(url: str) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=1).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise SystemExit("Alertmanager did not start.") from None
-            time.sleep(0.05)
-        else:
-            return

@@ -1,0 +1,1 @@
+"""Others at our side in the same run: Alertmanager, Django REST framework, a stock Channels consumer."""

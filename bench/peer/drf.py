@@ -1,0 +1,70 @@
+"""The peer of ingestion: what one writes first, a serializer of Django REST framework and bulk_create.
+
+No key and no rules: each event is checked and stored with the first org, source, room and agent there are.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from django.urls import path
+from django_scopes import scopes_disabled
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from alerts.models import FailureEvent, Room
+from bench.feed_setup import HOST, ROOT
+from bench.peer.ports import free_port, until_open
+from orgs.models import Agent, Source
+
+
+class EventSerializer(serializers.ModelSerializer):
+    """A failure event, its nested error flat."""
+
+    class Meta:
+        model = FailureEvent
+        fields = ("event_id", "signal", "occurred_at", "run_id", "channel", "error_type", "error_message", "metadata")
+
+
+class Events(APIView):
+    """POST one event or a list of them."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    def post(self, request: Request) -> Response:
+        """201 once all are stored."""
+        many = isinstance(request.data, list)
+        checked = EventSerializer(data=request.data if many else [request.data], many=True)
+        checked.is_valid(raise_exception=True)
+        with scopes_disabled():
+            room, agent, source = Room.objects.all()[0], Agent.objects.all()[0], Source.objects.all()[0]
+            same = {"org_id": room.org_id, "room": room, "agent": agent, "source": source, "payload_hash": b""}
+            FailureEvent.objects.bulk_create(
+                FailureEvent(**same, received_at=datetime.now(UTC), **item) for item in checked.validated_data
+            )
+        return Response({"stored": len(checked.validated_data)}, status=201)
+
+
+urlpatterns = [path("events", Events.as_view())]
+
+
+@contextmanager
+def served() -> Iterator[int]:
+    """The peer in a process of its own; its port."""
+    port = free_port()
+    server = ["-m", "uvicorn", "django.core.asgi:get_asgi_application", "--factory", "--lifespan", "off"]
+    options = ["--host", HOST, "--port", str(port), "--log-level", "error"]
+    env = os.environ | {"DJANGO_SETTINGS_MODULE": "bench.peer.drf_settings"}
+    process = subprocess.Popen([sys.executable, *server, *options], cwd=ROOT, env=env)
+    try:
+        until_open(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
