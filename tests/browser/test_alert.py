@@ -1,6 +1,7 @@
 """An alert's page, the way into the room, and the pages around them."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,8 +9,10 @@ from playwright.sync_api import Locator, Page, expect
 
 from alerts import actions
 from alerts.models import Push, RoomActivity
+from orgs import clock
 from orgs.models import Membership
 from tests.browser.conftest import PHONE, Site, check_looks, live
+from tests.browser.test_select import HITS
 from tests.factories import AlertFactory, PushFactory
 from tests.scene import pushes_are_sent
 
@@ -342,3 +345,24 @@ def test_targets_are_large_enough_for_a_thumb(site: Site) -> None:
             box = button.bounding_box()
             assert box is not None
             assert box["height"] >= 44, (path, button.inner_text())
+
+
+@pytest.mark.parametrize("locale", ["en", "id"])
+def test_the_acts_stand_in_one_row_that_can_be_hit(site: Site, locale: str) -> None:
+    label = "Ibu Sari Handayani dari Pasar Baru"
+    site.fails("r1", room_label=label)
+    site.person(locale=locale)
+    page = opened(site)
+    for act in ("nothing", "snooze"):
+        if act == "snooze":
+            actions.snooze(site.scene.alert("r1").pk, site.scene.people[0], clock.now() + timedelta(hours=1))
+            page.reload()
+        for width in (1440, 1920):
+            page.set_viewport_size({"width": width, "height": 900})
+            shown = page.locator(".lm-alert-acts .btn:visible")
+            assert len({round(button.bounding_box()["y"]) for button in shown.all()}) == 1, (act, width)  # type: ignore[index]
+            for button in shown.all():
+                assert button.evaluate(HITS), (act, width, button.inner_text())
+            title = page.locator(".lm-alert-title h1").bounding_box()
+            assert title is not None
+            assert title["height"] < 40, "the room's name has its line"
