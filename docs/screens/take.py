@@ -115,6 +115,7 @@ def take_pictures(browser: Browser, url: str, alert: str) -> None:
             color_scheme=theme,  # type: ignore[arg-type]
             reduced_motion="reduce",
             device_scale_factor=1,
+            locale={"en": "en-GB", "id": "id-ID"}[language],  # of the browser's own date fields
         )
         page = context.new_page()
         if who:
@@ -124,7 +125,9 @@ def take_pictures(browser: Browser, url: str, alert: str) -> None:
         if path in ("/", "alert"):
             page.wait_for_selector("#link[data-state=live]")
         page.evaluate("document.fonts.ready")
-        page.screenshot(path=HERE / f"{name}.png", full_page=size is PHONE and path == "alert")
+        if size is PHONE and path == "alert":  # the whole page, with the bar of acts at its end
+            page.set_viewport_size({**PHONE, "height": page.evaluate("document.documentElement.scrollHeight")})
+        page.screenshot(path=HERE / f"{name}.png")
         context.close()
         sys.stdout.write(f"{name}.png\n")
 
