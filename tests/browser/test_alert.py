@@ -86,6 +86,31 @@ def test_the_loser_sees_who_was_faster(site: Site) -> None:
     expect(page.locator("#alert-head")).to_contain_text("Bayu took it")
 
 
+def test_the_way_into_the_room_stays_inside_the_toast_of_a_phone(site: Site) -> None:
+    site.fails("r1")
+    site.person(locale="id")
+    page = opened(site, size=PHONE, has_touch=True, is_mobile=True)
+    site.before(page, "**/take", lambda: actions.take(site.scene.alert("r1").pk, site.scene.people[1]))
+    page.locator(".lm-actionbar").get_by_role("button", name="Saya tangani").tap()
+    way = page.locator(".lm-toast").get_by_role("link", name="Buka percakapan")
+    expect(way).to_be_visible()
+    assert way.evaluate("(link) => link.scrollWidth <= link.clientWidth"), "its words run out of it"
+    assert way.evaluate(HITS)
+
+
+def test_nothing_moves_on_a_phone_when_somebody_else_opens_the_alert(site: Site) -> None:
+    site.fails("r1")
+    site.person(1, name="Bayu Pratama dari Kantor Cabang Makassar")
+    page = opened(site, size=PHONE)
+    before = page.locator("#alert").bounding_box()
+    other = site.page(site.scene.people[1])
+    other.goto(f"/alerts/{site.scene.alert('r1').pk}")
+    expect(page.locator("#also-here")).to_contain_text("Bayu Pratama")
+    assert page.locator("#alert").bounding_box() == before
+    assert page.locator("#also-here > span").bounding_box()["x"] < 200  # type: ignore[index]
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+
+
 def test_proof_of_reach_comes_by_itself(site: Site) -> None:
     site.fails("r1")
     pushes_are_sent()
