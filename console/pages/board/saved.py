@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from alerts.models import Alert
-from console.live.filters import TEXT, TRAITS
+from console.live.filters import TRAITS
 from console.pages.access import signed_in, signed_in_user
 from console.pages.board import query
 from orgs import clock
@@ -108,7 +108,7 @@ def count_views(found: list[SavedView], me: User, now: datetime) -> dict[UUID, i
     if not figures:
         return {}
     alerts = Alert.objects.filter(~Q(state=Alert.State.RESOLVED) | query.in_groups(now)["resolved"])
-    counts = alerts.annotate(text=TEXT).aggregate(**figures)
+    counts = alerts.aggregate(**figures)
     return {view.pk: counts[f"n{at}"] for at, view in enumerate(found)}
 
 
