@@ -115,7 +115,6 @@ def take_pictures(browser: Browser, url: str, alert: str) -> None:
             color_scheme=theme,  # type: ignore[arg-type]
             reduced_motion="reduce",
             device_scale_factor=1,
-            locale={"en": "en-GB", "id": "id-ID"}[language],  # of the browser's own date fields
         )
         page = context.new_page()
         if who:
