@@ -72,16 +72,18 @@ async function put(parameters, places) {
 
 // --- counts ------------------------------------------------------------------------------------------------------------
 
+const figures = () => [...document.querySelectorAll("[data-view-count]")];
+
+// Whether one is seen is asked here, at most once in 2 s: the answer costs a layout of the page.
 const ask = rarely(async () => {
+  if (!figures().some((one) => one.checkVisibility())) return;
   const parameters = { counts: 1, ...(isOpen() ? {} : { part: "menu" }) };
   const counts = await (await fetched(parameters)).json();
   for (const one of figures()) set(one, counts[one.dataset.viewCount]);
 });
 
-const figures = () => [...document.querySelectorAll("[data-view-count]")];
-
 function count() {
-  if (figures().some((one) => one.checkVisibility())) ask();
+  if (document.querySelector("[data-view-count]")) ask();
 }
 
 function set(one, n) {
