@@ -8,7 +8,9 @@ from django.contrib import admin
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from django.utils.functional import Promise
 
+from alerts.models import Alert, Push
 from orgs import auth, keys
 from orgs.models import ApiKey, Assignment, Membership, Org, Policy, Source, SourceHeard, SupervisorRole, User
 from tests.factories import (
@@ -526,3 +528,11 @@ def test_the_history_of_a_person_shows_what_they_may(desk: Client) -> None:
     page = re.sub(r"<[^>]+>", "", body(desk.get(url("orgs_user_history", person.pk))))
     assert "The service changed specialist of person “Rina” from no to yes." in page
     assert page.count(" changed ") == 1
+
+
+def test_every_name_in_the_menu_and_in_the_columns_of_alerts_and_pushes_can_be_said_in_another_language() -> None:
+    for model, shown in admin.site._registry.items():
+        columns = shown.list_display if model in (Alert, Push) else ()
+        fields = [model._meta.get_field(str(name)).verbose_name for name in columns if name != "id"]
+        for name in (model._meta.app_config.verbose_name, model._meta.verbose_name_plural, *fields):
+            assert isinstance(name, Promise), f"{model}: {name}"

@@ -221,25 +221,25 @@ def test_a_given_notification_service_replaces_the_stand_in(fresh: Path) -> None
 
 
 GROWING = """
-import sys, time, pathlib
+import signal, sys
 print("a" * 700 + "b" * 1000, flush=True)
-while not pathlib.Path(sys.argv[1]).exists():
-    time.sleep(0.05)
+open(sys.argv[1]).read()
 print("later", flush=True)
-time.sleep(60)
+signal.pause()
 """
 BOUNDED = """
-import sys
+import os, sys
 from pathlib import Path
 from launch import supervise
 supervise.LOG_LIMIT, supervise.LOGS_LOOKED_AT = 1001, 0.0
 folder, more = Path(sys.argv[1]), Path(sys.argv[2])
+os.mkfifo(more)
 supervisor = supervise.Supervisor(folder)
 supervisor.start(supervise.Program("chatty", [sys.executable, "-c", sys.argv[3], str(more)], {}))
 log, older = folder / "logs" / "chatty.log", folder / "logs" / "chatty.log.1"
 while not older.exists() or log.stat().st_size:
     supervisor.wait(0.05)
-more.touch()
+more.write_text("")
 while not log.stat().st_size:
     supervisor.wait(0.05)
 print(older.read_text().strip() == "b" * 1000, log.read_text().strip(), oct(older.stat().st_mode & 0o777))

@@ -217,7 +217,7 @@ def test_a_board_of_many_rows_costs_no_query_more(scene: Scene, django_assert_ma
     for n in range(3):
         scene.fails(room=f"r{n}")
     client.get("/")
-    with django_assert_max_num_queries(32) as few:
+    with django_assert_max_num_queries(33) as few:
         client.get("/")
     for n in range(20):
         scene.fails(room=f"more-{n}")

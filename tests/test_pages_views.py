@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 from django.test import Client
+from django_scopes import scopes_disabled
 
 from alerts import actions
 from console.pages.board import saved
@@ -73,7 +74,7 @@ def test_a_view_is_ones_own_unless_a_lead_shares_it_with_an_org(client: Client, 
     MembershipFactory(org=scene.org, user=rina, role="lead")
     assert save(client, "Shared", org=scene.org.external_id).status_code == 200
     assert save(client, "Far", org=OrgFactory().external_id).status_code == 404
-    assert (names(client), names(other)) == (["Shared", "Own"], ["Shared"])
+    assert (names(client), names(other)) == (["Own", "Shared"], ["Shared"])
     assert names(signed_in(supervisor_of(OrgFactory()))) == []
     shared, own = SavedView.objects.get(name="Shared"), SavedView.objects.get(name="Own")
     for view in (shared, own):
@@ -82,6 +83,37 @@ def test_a_view_is_ones_own_unless_a_lead_shares_it_with_an_org(client: Client, 
     specialist = signed_in(UserFactory(is_specialist=True))
     assert specialist.post(f"/views/{shared.pk}/rename", {"name": "Ours"}).status_code == 200
     assert specialist.post(f"/views/{own.pk}/rename", {"name": "Ours"}).status_code == 404
+
+
+def test_a_shared_view_stays_when_its_maker_is_deleted_and_a_lead_may_change_it(client: Client, scene: Scene) -> None:
+    rina, bayu = scene.people
+    MembershipFactory(org=scene.org, user=rina, role="lead")
+    save(client, "Own")
+    save(client, "Shared", org=scene.org.external_id)
+    other = signed_in(bayu)
+    assert f"Made by {rina}" in other.get("/views").content.decode()
+    with scopes_disabled():
+        rina.delete()
+    view = SavedView.objects.get()
+    assert (view.name, view.owner) == ("Shared", None)
+    assert "Made by somebody who has left" in other.get("/views").content.decode()
+    MembershipFactory(org=scene.org, user=bayu, role="lead")
+    deleted = told(other.post(f"/views/{view.pk}/delete"))
+    assert told(other.post(deleted["undo"]))["text"] == "“Shared” is back."
+    assert SavedView.objects.get().owner is None, "it is still nobody's"
+
+
+def test_the_menu_shows_some_views_with_their_counts(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saved, "IN_MENU", 2)
+    assert "lm-nav-views" not in client.get("/reach").content.decode()
+    for name, query in (("A", "severity=critical"), ("B", "mine=1"), ("C", "")):
+        save(client, name, query)
+    page = client.get("/?mine=1").content.decode()
+    menu = page[page.index('<ul class="lm-nav-views"') : page.index("</ul>", page.index('<ul class="lm-nav-views"'))]
+    assert re.findall(r'aria-current="true"><span><bdi>(\w)', menu) == ["B"]
+    assert ("All views" in menu, re.findall(r'data-view-count="[^"]+">(\d+)', menu)) == (True, ["3", "0"])
+    assert client.get("/views?part=menu&query=mine%3D1").content.decode().strip() == f"{menu}</ul>".strip()
+    assert len(client.get("/views?part=menu&counts=1").json()) == 2
 
 
 def test_rename_and_delete_can_be_undone(client: Client, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

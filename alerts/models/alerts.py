@@ -53,14 +53,14 @@ class Alert(models.Model):
         RECOVERED = "recovered"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    org = models.ForeignKey(Org, models.CASCADE, related_name="+")
+    org = models.ForeignKey(Org, models.CASCADE, related_name="+", verbose_name=_("org"))
     scope = models.CharField(max_length=8, choices=Scope, default=Scope.ROOM)
-    room = models.ForeignKey(Room, models.CASCADE, null=True, related_name="alerts")
-    agent = models.ForeignKey(Agent, models.CASCADE, null=True, related_name="+")
+    room = models.ForeignKey(Room, models.CASCADE, null=True, related_name="alerts", verbose_name=_("room"))
+    agent = models.ForeignKey(Agent, models.CASCADE, null=True, related_name="+", verbose_name=_("agent"))
     source = models.ForeignKey(Source, models.CASCADE, null=True, related_name="+")  # of an alert of scope source
     agent_version = models.CharField(max_length=NAME, blank=True)
-    severity = models.CharField(max_length=8, choices=Severity)
-    state = models.CharField(max_length=16, choices=State, default=State.OPEN)
+    severity = models.CharField(_("severity"), max_length=8, choices=Severity)
+    state = models.CharField(_("state"), max_length=16, choices=State, default=State.OPEN)
     # In order of arrival: [{"signal", "count", "first_at", "last_at", "severity", "note"}], times as RFC 3339.
     signals = models.JSONField(default=list)
     event_count = models.PositiveIntegerField(default=0)
@@ -70,7 +70,7 @@ class Alert(models.Model):
     episode = models.PositiveIntegerField(default=1)
     opened_at = models.DateTimeField()
     first_failure_at = models.DateTimeField()
-    last_event_at = models.DateTimeField()
+    last_event_at = models.DateTimeField(_("last failure"))
     ladder_from = models.DateTimeField()  # the repeat ladder and the reading of "nobody acted" start here
     repeats_done = models.PositiveSmallIntegerField(default=0)
     revived_at = models.DateTimeField(null=True)  # reopened or released as an act: end timers count from here too
@@ -103,6 +103,8 @@ class Alert(models.Model):
     objects = ScopedManager(org="org")
 
     class Meta:
+        verbose_name = _("alert")
+        verbose_name_plural = _("alerts")
         constraints = [
             models.UniqueConstraint(
                 fields=["org", "room"],

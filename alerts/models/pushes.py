@@ -27,22 +27,28 @@ class Push(models.Model):
         SKIPPED = "skipped", _("Skipped")
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    org = models.ForeignKey(Org, models.CASCADE, related_name="+")
+    org = models.ForeignKey(Org, models.CASCADE, related_name="+", verbose_name=_("org"))
     alert = models.ForeignKey(Alert, models.CASCADE, null=True, related_name="pushes")  # null: a test push
     room = models.ForeignKey(Room, models.CASCADE, null=True, related_name="+")
-    supervisor = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="pushes")
-    kind = models.CharField(max_length=8, choices=Kind, default=Kind.ALERT)
+    supervisor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="pushes", verbose_name=_("supervisor")
+    )
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind, default=Kind.ALERT)
     occurrence = models.PositiveIntegerField(default=0)
     tier = models.PositiveSmallIntegerField(default=1)
-    reason = models.CharField(max_length=32)  # why it was planned: first, worsened, repeat_due, rearmed, test
+    reason = models.CharField(
+        _("reason"), max_length=32
+    )  # why it was planned: first, worsened, repeat_due, rearmed, test
     severity = models.CharField(max_length=8, choices=Severity)
-    state = models.CharField(max_length=16, choices=State, default=State.PENDING)
-    ended_reason = models.CharField(max_length=32, blank=True)  # why it was skipped, cancelled or is dead
+    state = models.CharField(_("state"), max_length=16, choices=State, default=State.PENDING)
+    ended_reason = models.CharField(
+        _("why it ended"), max_length=32, blank=True
+    )  # why it was skipped, cancelled or is dead
     body = models.TextField(blank=True)  # the request body, frozen: identical bytes on every attempt
     idempotency_key = models.UUIDField()
-    planned_at = models.DateTimeField()
+    planned_at = models.DateTimeField(_("planned"))
     next_attempt_at = models.DateTimeField(null=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     last_answer = models.CharField(max_length=300, blank=True)  # of the last attempt, for people
@@ -58,7 +64,8 @@ class Push(models.Model):
     objects = ScopedManager(org="org")
 
     class Meta:
-        verbose_name_plural = "pushes"
+        verbose_name = _("push")
+        verbose_name_plural = _("pushes")
         constraints = [
             models.UniqueConstraint(  # one for each occurrence; test pushes have no alert: they may be many
                 fields=["alert", "supervisor", "occurrence"], name="push_alert_supervisor_occurrence"

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Q
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -18,6 +19,7 @@ from alerts.models import BROKEN_TIMERS, Alert, Gate, Push, needing_human
 from alerts.onboarding import Progress
 from alerts.reach import Coverage, coverage_of, production_agents, reach_of
 from alerts.sources.health import open_alarms
+from console.pages.board.saved import ViewMenu, menu_views, normal_query
 from console.templatetags.lm import ACTS
 from console.text.sentences import severity_name
 from console.text.wording import script_words
@@ -74,6 +76,16 @@ class Shell:
         """Alerts that need a human, in all my orgs."""
         with within(self.org_ids):
             return Alert.objects.filter(needing_human(self.now)).count() if self.me else 0
+
+    @cached_property
+    def views(self) -> ViewMenu:
+        """The saved views that the menu shows."""
+        if self.me is None:
+            return ViewMenu([], more=False)
+        on_board = self.request.path == reverse("board")
+        asked = normal_query(self.request.GET.urlencode()) if on_board else None
+        with within(self.org_ids):
+            return menu_views(self.me, self.org_ids, asked, self.now)
 
     @cached_property
     def led(self) -> OrgIds:

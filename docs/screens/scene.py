@@ -13,7 +13,7 @@ from alerts import actions
 from alerts.items import Accepted, ActivityItem, ErrorInfo, EventItem, Handoff
 from alerts.models import Alert, FailureEvent, Push, Room
 from orgs import clock
-from orgs.models import Agent, Assignment, Membership, Org, Source, SourceHeard, SupervisorRole, User
+from orgs.models import Agent, Assignment, Membership, Org, SavedView, Source, SourceHeard, SupervisorRole, User
 
 LIVE_NOW = (
     "CREATE OR REPLACE FUNCTION live_now() RETURNS timestamptz LANGUAGE sql VOLATILE "
@@ -30,7 +30,7 @@ VERSIONS = {
 PASSWORD = "a-long-demo-password"  # noqa: S105 - of a database that lives for the pictures only
 
 
-def at(minutes_ago: float) -> None:
+def turn_clock_back(minutes_ago: float) -> None:
     """Put the database's clock back; 0 = now."""
     with connection.cursor() as cursor:
         cursor.execute(LIVE_NOW.format(-60 * minutes_ago))
@@ -106,7 +106,7 @@ def deliver(delivered: float = 1.2, opened: dict[str, float] | None = None, lost
         push.save()
 
 
-def history(agent: str, per_hour: float, now: datetime) -> None:
+def week_before(agent: str, per_hour: float, now: datetime) -> None:
     """A week of failure events in this very hour: what is usual."""
     found = Agent.objects.get(name=agent)
     source = Source.objects.get(org=found.org)
@@ -135,15 +135,15 @@ def history(agent: str, per_hour: float, now: datetime) -> None:
     FailureEvent.objects.bulk_create(rows)
 
 
-def heard(minutes: dict[str, float]) -> None:
+def sources_were_heard(minutes: dict[str, float]) -> None:
     """When the source of an org was last heard."""
     for external_id, ago in minutes.items():
         org = Org.objects.get(external_id=external_id)
         SourceHeard.objects.create(org=org, source=org.sources.get(), at=clock.now() - timedelta(minutes=ago))
 
 
-def set_up(evening: Evening) -> dict[str, User]:
-    """Orgs, agents, people, roles."""
+def cast(evening: Evening) -> dict[str, User]:
+    """Orgs, agents, people, roles, saved views."""
     evening.org("melati", "Toko Melati", "Order Tracker", "Sales Assistant")
     evening.org("cendana", "Bank Cendana", "Billing Bot", "Card Helper")
     evening.org("selasar", "Kopi Selasar", "Refund Guide", "Barista Bot")
@@ -166,142 +166,132 @@ def set_up(evening: Evening) -> dict[str, User]:
             second.agents.add(Agent.objects.get(name="Barista Bot"))
         Assignment.objects.create(org=org, role=second, user=people["sinta"])
         Membership.objects.create(org=org, user=people["rina"], role="lead")
+    cendana = Org.objects.get(external_id="cendana")
+    SavedView.objects.create(owner=people["rina"], name="Critical, nobody yet", query="severity=critical&tab=waiting")
+    SavedView.objects.create(owner=people["rina"], org=cendana, name="Cards", query="agent=Card+Helper&org=cendana")
     return people
 
 
-def play() -> dict[str, Any]:
+def play_evening() -> dict[str, Any]:
     """Everything; returns the alert to show and the people. Leaves the clock at now."""
     with scopes_disabled():
         evening = Evening()
-        at(0)
-        people = set_up(evening)
+        turn_clock_back(0)
+        people = cast(evening)
         now = clock.now()
         for agent, usual in (("Order Tracker", 4), ("Billing Bot", 3), ("Card Helper", 3), ("Sales Assistant", 5)):
-            history(agent, usual, now)
-        for step in story(evening, people):
-            step()
-        at(0)
-        heard({"melati": 0.05, "cendana": 0.1, "selasar": 34})
+            week_before(agent, usual, now)
+        script = Script(evening)
+        for part in (earlier, ibu_sari, held_rooms, waiting_rooms):
+            part(script, people)
+        script.perform()
+        turn_clock_back(0)
+        sources_were_heard({"melati": 0.05, "cendana": 0.1, "selasar": 34})
         shown = Alert.objects.get(room__room_id="RM-20418")
     return {"alert": shown, "people": people}
 
 
-def story(e: Evening, p: dict[str, User]) -> list[Callable[[], Any]]:
-    """The steps of the evening in order of time."""
-    steps: list[tuple[float, Callable[[], Any]]] = []
+# --- the story, told room by room ------------------------------------------------------------------------------------
 
-    def then(minutes_ago: float, *acts: Callable[[], Any]) -> None:
-        steps.extend((minutes_ago, act) for act in acts)
+BARISTA = ("selasar", "Barista Bot", "RM-90417", "Pelanggan 90417")
+YUSUF = ("melati", "Order Tracker", "RM-71120", "Yusuf Ramadhan")
+SARI = ("cendana", "Billing Bot", "RM-20418", "Ibu Sari Handayani")
+WAYAN = ("cendana", "Card Helper", "RM-20377", "Bapak Wayan Sudarta")
+MAYA = ("cendana", "Billing Bot", "RM-20391", "Maya Putri L.")
+NADIA = ("cendana", "Billing Bot", "RM-20440", "Nadia Kusuma")
+PELANGGAN = ("melati", "Order Tracker", "RM-71188", "Pelanggan 88213")
+HENDRA = ("selasar", "Refund Guide", "RM-90388", "Pak Hendra Gunawan")
+DIAN = ("melati", "Sales Assistant", "RM-71204", "Dian Permata")
+CAP = {"message_count": 20, "message_cap": 20, "channel": "WhatsApp"}
 
-    def low(value: float) -> dict[str, Any]:
-        return {"confidence": value, "threshold": 0.45, "channel": "WhatsApp"}
 
-    def cap() -> dict[str, Any]:
-        return {"message_count": 20, "message_cap": 20, "channel": "WhatsApp"}
+def low(confidence: float) -> dict[str, Any]:
+    return {"confidence": confidence, "threshold": 0.45, "channel": "WhatsApp"}
 
-    def handoff(completed: bool) -> dict[str, Any]:
-        return {"handoff": Handoff(completed, "no human agent was free"), "channel": "WhatsApp"}
 
-    def error(kind: str, channel: str) -> dict[str, Any]:
-        return {"error": ErrorInfo(kind, "the model gave no answer in 30 s"), "channel": channel}
+def handed_off(completed: bool) -> dict[str, Any]:
+    return {"handoff": Handoff(completed, "no human agent was free"), "channel": "WhatsApp"}
 
-    sari = ("cendana", "Billing Bot", "RM-20418", "Ibu Sari Handayani")
-    then(
-        41,
-        lambda: e.event("selasar", "Barista Bot", "RM-90417", "Pelanggan 90417", "low_confidence", **low(0.4)),
-        deliver,
-    )
-    then(
-        24,
-        lambda: e.event("melati", "Order Tracker", "RM-71120", "Yusuf Ramadhan", "message_cap", **cap()),
-        lambda: deliver(opened={"bayu": 20}),
-    )
-    then(21, lambda: e.activity("melati", "RM-71120", "human_message", p["bayu"]))
-    then(11.7, lambda: e.event(*sari, "low_confidence", **low(0.41)), deliver)
-    then(10.2, lambda: e.event(*sari, "low_confidence", **low(0.38)))
-    then(
-        9.1,
-        lambda: e.event("cendana", "Card Helper", "RM-20377", "Bapak Wayan Sudarta", "message_cap", **cap()),
-        lambda: deliver(opened={"rina": 9}),
-    )
-    then(8.8, lambda: e.event(*sari, "low_confidence", **low(0.31)))
-    then(
-        8.1,
-        lambda: e.event(
-            "cendana", "Card Helper", "RM-20377", "Bapak Wayan Sudarta", "unexpected_handoff", **handoff(True)
-        ),
-    )
-    then(7.3, lambda: e.activity("cendana", "RM-20377", "human_message", p["rina"]))
-    then(6.9, lambda: e.event("cendana", "Billing Bot", "RM-20391", "Maya Putri L.", "message_cap", **cap()), deliver)
-    then(
-        6.2,
-        lambda: e.event(*sari, "message_cap", **cap()),
-        lambda: deliver(opened={"rina": 17, "bayu": 26}, lost=("sinta",)),
-    )
-    then(5.4, lambda: resolve("RM-71120", p["bayu"]))
-    then(5.0, lambda: e.activity("cendana", "RM-20391", "human_message", p["sinta"]))
-    then(
-        4.9,
-        lambda: e.event(*sari, "unexpected_handoff", **handoff(False)),
-        lambda: deliver(opened={"rina": 17, "bayu": 26}),
-    )
-    then(
-        4.6,
-        lambda: e.event("melati", "Order Tracker", "RM-71188", "Pelanggan 88213", "low_confidence", **low(0.4)),
-        deliver,
-    )
-    then(
-        4.3,
-        lambda: e.event(
-            "selasar", "Refund Guide", "RM-90388", "Pak Hendra Gunawan", "agent_error", **error("Timeout", "Instagram")
-        ),
-    )
-    then(
-        3.9, lambda: e.event("melati", "Order Tracker", "RM-71188", "Pelanggan 88213", "message_cap", **cap()), deliver
-    )
-    then(
-        3.5,
-        lambda: e.event("cendana", "Billing Bot", "RM-20440", "Nadia Kusuma", "low_confidence", **low(0.33)),
-        deliver,
-    )
-    then(
-        3.4,
-        lambda: e.event(
-            "cendana", "Billing Bot", "RM-20440", "Nadia Kusuma", "agent_error", **error("ToolError", "Web chat")
-        ),
-        deliver,
-    )
-    then(
-        2.2, lambda: e.event("cendana", "Card Helper", "RM-20377", "Bapak Wayan Sudarta", "low_confidence", **low(0.4))
-    )
+
+def broken(kind: str, channel: str) -> dict[str, Any]:
+    return {"error": ErrorInfo(kind, "the model gave no answer in 30 s"), "channel": channel}
+
+
+class Script:
+    """What happens so many minutes before now; collected in any order, performed in order of time."""
+
+    def __init__(self, evening: Evening) -> None:
+        self.evening = evening
+        self.steps: list[tuple[float, Callable[[], Any]]] = []
+
+    def then(self, minutes_ago: float, act: Callable[[], Any]) -> None:
+        self.steps.append((minutes_ago, act))
+
+    def fails(self, minutes_ago: float, room: tuple[str, str, str, str], signal: str, **fields: Any) -> None:
+        self.then(minutes_ago, lambda: self.evening.event(*room, signal, **fields))
+
+    def told(self, minutes_ago: float, **how: Any) -> None:
+        """What is pending then goes out: see `deliver`."""
+        self.then(minutes_ago, lambda: deliver(**how))
+
+    def writes(self, minutes_ago: float, room: tuple[str, str, str, str], who: User) -> None:
+        self.then(minutes_ago, lambda: self.evening.activity(room[0], room[2], "human_message", who))
+
+    def perform(self) -> None:
+        for minutes_ago, act in sorted(self.steps, key=lambda step: -step[0]):
+            turn_clock_back(minutes_ago)
+            actions.sweep_timers()
+            act()
+
+
+def earlier(script: Script, people: dict[str, User]) -> None:
+    script.fails(41, BARISTA, "low_confidence", **low(0.4))
+    script.told(41)
+    script.fails(24, YUSUF, "message_cap", **CAP)
+    script.told(24, opened={"bayu": 20})
+    script.writes(21, YUSUF, people["bayu"])
+    script.then(5.4, lambda: actions.resolve(alert_in(YUSUF).pk, people["bayu"]))
+
+
+def ibu_sari(script: Script, people: dict[str, User]) -> None:
+    """The alert that the pictures show whole."""
+    script.fails(11.7, SARI, "low_confidence", **low(0.41))
+    script.told(11.7)
+    script.fails(10.2, SARI, "low_confidence", **low(0.38))
+    script.fails(8.8, SARI, "low_confidence", **low(0.31))
+    script.fails(6.2, SARI, "message_cap", **CAP)
+    script.told(6.2, opened={"rina": 17, "bayu": 26}, lost=("sinta",))
+    script.fails(4.9, SARI, "unexpected_handoff", **handed_off(False))
+    script.told(4.9, opened={"rina": 17, "bayu": 26})
+
+
+def held_rooms(script: Script, people: dict[str, User]) -> None:
+    script.fails(9.1, WAYAN, "message_cap", **CAP)
+    script.told(9.1, opened={"rina": 9})
+    script.fails(8.1, WAYAN, "unexpected_handoff", **handed_off(True))
+    script.writes(7.3, WAYAN, people["rina"])
+    script.fails(2.2, WAYAN, "low_confidence", **low(0.4))
+    script.fails(6.9, MAYA, "message_cap", **CAP)
+    script.told(6.9)
+    script.writes(5.0, MAYA, people["sinta"])
     for n in range(9):
-        then(
-            2.0 - n / 10,
-            lambda n=n: e.event("cendana", "Billing Bot", "RM-20391", "Maya Putri L.", "low_confidence", **low(0.3)),
-        )
-    then(1.3, lambda: acted(lambda alert: actions.take(alert.pk, p["bayu"]), "RM-20440"))
-    then(
-        0.6,
-        lambda: e.event(
-            "melati", "Sales Assistant", "RM-71204", "Dian Permata", "agent_error", **error("Timeout", "WhatsApp")
-        ),
-        lambda: deliver(opened={"rina": 12}),
-    )
-    return [moved(minutes, act) for minutes, act in sorted(steps, key=lambda step: -step[0])]
+        script.fails(2.0 - n / 10, MAYA, "low_confidence", **low(0.3))
+    script.fails(3.5, NADIA, "low_confidence", **low(0.33))
+    script.told(3.5)
+    script.fails(3.4, NADIA, "agent_error", **broken("ToolError", "Web chat"))
+    script.told(3.4)
+    script.then(1.3, lambda: actions.take(alert_in(NADIA).pk, people["bayu"]))
 
 
-def moved(minutes_ago: float, act: Callable[[], Any]) -> Callable[[], Any]:
-    def step() -> None:
-        at(minutes_ago)
-        actions.sweep_timers()
-        act()
-
-    return step
-
-
-def acted(act: Callable[[Alert], Any], room: str) -> None:
-    act(Alert.objects.get(room__room_id=room))
+def waiting_rooms(script: Script, people: dict[str, User]) -> None:
+    script.fails(4.6, PELANGGAN, "low_confidence", **low(0.4))
+    script.told(4.6)
+    script.fails(4.3, HENDRA, "agent_error", **broken("Timeout", "Instagram"))
+    script.fails(3.9, PELANGGAN, "message_cap", **CAP)
+    script.told(3.9)
+    script.fails(0.6, DIAN, "agent_error", **broken("Timeout", "WhatsApp"))
+    script.told(0.6, opened={"rina": 12})
 
 
-def resolve(room: str, by: User) -> None:
-    actions.resolve(Alert.objects.get(room__room_id=room).pk, by)
+def alert_in(room: tuple[str, str, str, str]) -> Alert:
+    return Alert.objects.get(room__room_id=room[2])

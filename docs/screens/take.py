@@ -48,7 +48,7 @@ PICTURES = [
 
 
 @contextmanager
-def database() -> Iterator[str]:
+def pictures_database() -> Iterator[str]:
     """A new, empty database beside the one of DATABASE_URL; gone afterwards."""
     given = os.environ["DATABASE_URL"]
     url = urlunsplit(urlsplit(given)._replace(path=f"/{DATABASE}"))
@@ -61,7 +61,7 @@ def database() -> Iterator[str]:
             server.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
 
 
-def run(env: dict[str, str], *arguments: str) -> str:
+def run_command(env: dict[str, str], *arguments: str) -> str:
     """One command of the service; what it printed."""
     done = subprocess.run(  # noqa: S603 - our own commands
         [sys.executable, *arguments], cwd=ROOT, env=env, check=True, capture_output=True, text=True
@@ -94,7 +94,7 @@ def sign_in(page: Page, who: str) -> None:
     page.wait_for_url("**/preferences")
 
 
-def switch(page: Page, language: str) -> None:
+def switch_language(page: Page, language: str) -> None:
     page.goto("/accounts/login/")
     if page.url.endswith("/accounts/login/"):
         page.click(f"button[value={language}]")
@@ -106,7 +106,7 @@ def switch(page: Page, language: str) -> None:
     page.wait_for_selector(f"html[lang={language}]")
 
 
-def take(browser: Browser, url: str, alert: str) -> None:
+def take_pictures(browser: Browser, url: str, alert: str) -> None:
     """Every picture of PICTURES."""
     for name, who, path, size, theme, language in PICTURES:
         context = browser.new_context(
@@ -119,20 +119,22 @@ def take(browser: Browser, url: str, alert: str) -> None:
         page = context.new_page()
         if who:
             sign_in(page, who)
-        switch(page, language)
+        switch_language(page, language)
         page.goto(f"/alerts/{alert}" if path == "alert" else path)
         if path in ("/", "alert"):
             page.wait_for_selector("#link[data-state=live]")
         page.evaluate("document.fonts.ready")
-        page.screenshot(path=HERE / f"{name}.png", full_page=size is PHONE and path == "alert")
+        if size is PHONE and path == "alert":  # the whole page, with the bar of acts at its end
+            page.set_viewport_size({**PHONE, "height": page.evaluate("document.documentElement.scrollHeight")})
+        page.screenshot(path=HERE / f"{name}.png")
         context.close()
         sys.stdout.write(f"{name}.png\n")
 
 
-def main() -> None:
+def retake_all() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as data, database() as url:
+    with tempfile.TemporaryDirectory() as data, pictures_database() as url:
         env = os.environ | {
             "DATABASE_URL": url,
             "DATA_DIR": data,
@@ -143,17 +145,17 @@ def main() -> None:
             "PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}",
         }
         for command in (["migrate"], ["createcachetable"], ["collectstatic", "--noinput"]):
-            run(env, "manage.py", *command)
-        play = "import django; django.setup(); import scene; print(scene.play()['alert'].pk)"
-        alert = run(env, "-c", play).split()[-1]
+            run_command(env, "manage.py", *command)
+        play = "import django; django.setup(); import scene; print(scene.play_evening()['alert'].pk)"
+        alert = run_command(env, "-c", play).split()[-1]
         with serving(env) as address, sync_playwright() as playwright:
             chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
             browser = playwright.chromium.launch(
                 executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
             )
-            take(browser, address, alert)
+            take_pictures(browser, address, alert)
             browser.close()
 
 
 if __name__ == "__main__":
-    main()
+    retake_all()

@@ -42,8 +42,8 @@ if (me) {
   if (list) {
     board(feed);
     drawer();
-    views();
   }
+  views();
   feed.start();
 }
 // Until here the page counts as dead: if any file fails to load, its banner says so after a few seconds (live.css).

@@ -5,9 +5,8 @@
 import { batched } from "./batched.js";
 import { badge } from "./favicon.js";
 import { here as page } from "./here.js";
+import { rarely } from "./rarely.js";
 import { figure, fill, me, personalise, words } from "./words.js";
-
-const ASK_EVERY = 2000; // ms
 
 const TITLE = document.title; // of a page that is not the board
 
@@ -19,7 +18,6 @@ let shown = {}; // group -> rows under these filters, as the server last counted
 export function follow(feed) {
   for (const all of ["hello", "beat"]) feed.addEventListener(all, ({ detail }) => setAll(detail.counts));
   feed.addEventListener("rows", ({ detail }) => setSome(detail.counts));
-  document.addEventListener("visibilitychange", () => stale && ask());
 }
 
 export function setAll(fresh) {
@@ -72,35 +70,16 @@ export function groups() {
 
 // --- asking the server -----------------------------------------------------------------------------------------------
 
-let stale = false; // something has changed since it was asked
-let busy = false;
-let askedAt = -Infinity;
-
-function ask() {
-  stale = true;
-  if (busy || document.hidden) return;
-  busy = true;
-  setTimeout(count, Math.max(0, askedAt + ASK_EVERY - performance.now()));
-}
-
-async function count() {
-  stale = false;
-  askedAt = performance.now();
+const ask = rarely(async () => {
   const address = new URL(page);
   address.searchParams.set("partial", "counts");
   const filters = asked;
-  try {
-    const answer = await fetch(address, { headers: { Accept: "application/json" }, redirect: "manual" });
-    if (!answer.ok) throw new Error(String(answer.status));
-    const fresh = await answer.json();
-    if (filters === asked) shown = fresh;
-  } catch {
-    stale = true;
-  }
-  busy = false;
-  if (stale) ask();
+  const answer = await fetch(address, { headers: { Accept: "application/json" }, redirect: "manual" });
+  if (!answer.ok) throw new Error(String(answer.status));
+  const fresh = await answer.json();
+  if (filters === asked) shown = fresh;
   show();
-}
+});
 
 // --- what is said ------------------------------------------------------------------------------------------------------
 

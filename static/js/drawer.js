@@ -142,7 +142,8 @@ const where = () => here.pathname + here.search;
 function remember() {
   const row = document.activeElement?.closest("#feed .lm-row");
   const many = Math.max(...[...document.querySelectorAll("#feed .lm-rows")].map((list) => list.childElementCount));
-  const left = { where: where(), id: row?.dataset.id, top: row?.getBoundingClientRect().top, y: scrollY, many };
+  const { top } = row?.getBoundingClientRect() ?? {};
+  const left = { where: where(), id: row?.dataset.id, group: groupOf(row), top, y: scrollY, many };
   sessionStorage.setItem(LEFT, JSON.stringify(left));
 }
 
@@ -153,8 +154,14 @@ async function comeBack() {
   history.scrollRestoration = "manual";
   if (left.id && left.many > SHOWN) await reach(`row-${left.id}`);
   const row = left.id && document.getElementById(`row-${left.id}`);
-  if (row) {
+  if (row && groupOf(row) === left.group) {
     scrollTo({ top: scrollY + row.getBoundingClientRect().top - left.top });
     focusOn(left.id);
-  } else scrollTo({ top: left.y });
+  } else {
+    scrollTo({ top: left.y }); // it has gone elsewhere: what comes next stands in its place
+    const next = [...document.querySelectorAll("#feed .lm-row")].find((one) => one.getBoundingClientRect().bottom > left.top);
+    if (left.id && next) focusOn(next.dataset.id);
+  }
 }
+
+const groupOf = (row) => row?.closest(".lm-part").dataset.group;

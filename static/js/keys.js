@@ -118,6 +118,7 @@ export function start() {
   for (const button of document.querySelectorAll("[data-show-keys]")) button.addEventListener("click", showKeys);
   addEventListener("pagehide", rememberList);
   document.addEventListener("focusin", (event) => {
+    if (event.target.closest("dialog, [popover]")) return; // from there one comes back to the row
     const row = event.target.closest("#feed .lm-row");
     const marked = cursor();
     if (marked && marked !== row) marked.classList.remove("is-cursor");

@@ -66,13 +66,14 @@ export function cursor(row) {
   return btoa(JSON.stringify(["after", row.dataset.rank, row.dataset.id])).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-// Rows change in place, and keep their height and focus.
+// Rows change in place, and keep their height and focus. One that is not laid out has no height to keep.
 export function keepInPlace(pairs) {
-  const heights = pairs.map(([old]) => old.getBoundingClientRect().height);
+  const laidOut = (row) => row.firstElementChild.checkVisibility({ contentVisibilityAuto: true });
+  const heights = pairs.map(([old]) => (laidOut(old) ? `${old.getBoundingClientRect().height}px` : ""));
   pairs.forEach(([old, row], n) => {
     const focus = old.contains(document.activeElement) ? document.activeElement.dataset.key || "open" : "";
     row.classList.toggle("is-cursor", old.classList.contains("is-cursor"));
-    row.style.height = `${heights[n]}px`;
+    row.style.height = heights[n];
     row.classList.add("is-kept");
     personalise(row);
     old.replaceWith(row);

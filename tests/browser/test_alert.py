@@ -1,6 +1,7 @@
 """An alert's page, the way into the room, and the pages around them."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,8 +9,10 @@ from playwright.sync_api import Locator, Page, expect
 
 from alerts import actions
 from alerts.models import Push, RoomActivity
+from orgs import clock
 from orgs.models import Membership
 from tests.browser.conftest import PHONE, Site, check_looks, live
+from tests.browser.test_select import HITS
 from tests.factories import AlertFactory, PushFactory
 from tests.scene import pushes_are_sent
 
@@ -81,6 +84,31 @@ def test_the_loser_sees_who_was_faster(site: Site) -> None:
     page.locator("#alert-head").get_by_role("button", name="Take it").click()
     expect(page.locator(".lm-toast")).to_contain_text("Taken by Bayu Pratama, ")
     expect(page.locator("#alert-head")).to_contain_text("Bayu took it")
+
+
+def test_the_way_into_the_room_stays_inside_the_toast_of_a_phone(site: Site) -> None:
+    site.fails("r1")
+    site.person(locale="id")
+    page = opened(site, size=PHONE, has_touch=True, is_mobile=True)
+    site.before(page, "**/take", lambda: actions.take(site.scene.alert("r1").pk, site.scene.people[1]))
+    page.locator(".lm-actionbar").get_by_role("button", name="Saya tangani").tap()
+    way = page.locator(".lm-toast").get_by_role("link", name="Buka percakapan")
+    expect(way).to_be_visible()
+    assert way.evaluate("(link) => link.scrollWidth <= link.clientWidth"), "its words run out of it"
+    assert way.evaluate(HITS)
+
+
+def test_nothing_moves_on_a_phone_when_somebody_else_opens_the_alert(site: Site) -> None:
+    site.fails("r1")
+    site.person(1, name="Bayu Pratama dari Kantor Cabang Makassar")
+    page = opened(site, size=PHONE)
+    before = page.locator("#alert").bounding_box()
+    other = site.page(site.scene.people[1])
+    other.goto(f"/alerts/{site.scene.alert('r1').pk}")
+    expect(page.locator("#also-here")).to_contain_text("Bayu Pratama")
+    assert page.locator("#alert").bounding_box() == before
+    assert page.locator("#also-here > span").bounding_box()["x"] < 200  # type: ignore[index]
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
 
 
 def test_proof_of_reach_comes_by_itself(site: Site) -> None:
@@ -342,3 +370,24 @@ def test_targets_are_large_enough_for_a_thumb(site: Site) -> None:
             box = button.bounding_box()
             assert box is not None
             assert box["height"] >= 44, (path, button.inner_text())
+
+
+@pytest.mark.parametrize("locale", ["en", "id"])
+def test_the_acts_stand_in_one_row_that_can_be_hit(site: Site, locale: str) -> None:
+    label = "Ibu Sari Handayani dari Pasar Baru"
+    site.fails("r1", room_label=label)
+    site.person(locale=locale)
+    page = opened(site)
+    for act in ("nothing", "snooze"):
+        if act == "snooze":
+            actions.snooze(site.scene.alert("r1").pk, site.scene.people[0], clock.now() + timedelta(hours=1))
+            page.reload()
+        for width in (1440, 1920):
+            page.set_viewport_size({"width": width, "height": 900})
+            shown = page.locator(".lm-alert-acts .btn:visible")
+            assert len({round(button.bounding_box()["y"]) for button in shown.all()}) == 1, (act, width)  # type: ignore[index]
+            for button in shown.all():
+                assert button.evaluate(HITS), (act, width, button.inner_text())
+            title = page.locator(".lm-alert-title h1").bounding_box()
+            assert title is not None
+            assert title["height"] < 40, "the room's name has its line"

@@ -343,3 +343,21 @@ def test_a_clock_that_ticks_and_a_key_restyle_only_what_they_change(site: Site) 
     ]
     assert restyled
     assert max(restyled) < elements / 4
+
+
+LAID_OUT = "(row) => row.firstElementChild.checkVisibility({ contentVisibilityAuto: true })"
+
+
+def test_rows_off_the_screen_cost_no_layout_and_are_whole_when_one_comes_there(site: Site) -> None:
+    for n in range(50):
+        site.fails(f"r{n:02}")
+    page = site.board()
+    expect(page.locator(".lm-row")).to_have_count(50)
+    first, last = site.row(page, "r00"), site.row(page, "r49")
+    assert (first.evaluate(LAID_OUT), last.evaluate(LAID_OUT)) == (True, False)
+    first.hover()  # somebody reads: rows change in place
+    site.fails("r49", "message_cap", room_label="Ibu Sari Handayani")
+    expect(last).to_contain_text("Message cap ×1")
+    last.scroll_into_view_if_needed()
+    page.wait_for_function(LAID_OUT, arg=last.element_handle())
+    assert last.evaluate("(row) => row.scrollHeight <= row.clientHeight"), "nothing of it is cut"

@@ -101,3 +101,39 @@ def test_back_from_an_alerts_page_on_a_phone_finds_the_list_as_it_was(site: Site
     live(page)
     expect(row.locator("[data-key=open]")).to_be_focused()
     assert abs(top_of(page, site, "r55") - top) < 40
+
+
+def test_back_from_an_alert_that_left_its_group_finds_what_stands_in_its_place(site: Site) -> None:
+    fail(site, *[f"r{n:02}" for n in range(12)])
+    page = site.board(size=PHONE, has_touch=True, is_mobile=True)
+    row = site.row(page, "r05")
+    row.scroll_into_view_if_needed()
+    top = top_of(page, site, "r05")
+    row.locator("[data-key=open]").tap()
+    expect(page.locator(".is-alert h1")).to_have_text("Agent error: Ibu r05")
+    actions.resolve(site.scene.alert("r05").pk, site.scene.people[0])
+    page.go_back()
+    live(page)
+    expect(site.row(page, "r06").locator("[data-key=open]")).to_be_focused()
+    assert abs(top_of(page, site, "r06") - top) < 40
+
+
+RING = """(link) => { const ring = getComputedStyle(link, "::after"), row = link.closest(".lm-row");
+  return [ring.outlineStyle, parseFloat(ring.width) >= row.clientWidth - 2]; }"""
+
+
+def test_the_row_at_which_the_keys_are_is_seen_whole_and_survives_a_dialog(site: Site) -> None:
+    fail(site, "r1", "r2", "r3")
+    page = site.board()
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    assert site.row(page, "r2").locator("[data-key=open]").evaluate(RING) == ["solid", True]
+    for opened in ("?", "Control+k"):
+        page.keyboard.press(opened)
+        expect(page.locator("dialog[open]")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.locator("dialog[open]")).to_have_count(0)
+        expect(page.locator(".lm-row.is-cursor")).to_have_attribute("id", f"row-{site.scene.alert('r2').pk}")
+    page.keyboard.press("j")
+    page.keyboard.press("t")
+    expect(site.row(page, "r3")).to_contain_text("You took it")

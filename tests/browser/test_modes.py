@@ -38,6 +38,7 @@ def test_late_and_current_are_seen_in_forced_colours_and_critical_is_darkest_on_
                            (".lm-nav a[aria-current]", ".lm-nav a:not([aria-current]):not(.lm-brand)")):  # fmt: skip
         assert looks(page, current)[0] != looks(page, other)[0]
         assert len(set(looks(page, current))) == 2
+    assert looks(page, ".lm-nav a[aria-current] .lm-count") == looks(page, ".lm-nav a[aria-current]")[::-1]
     page.emulate_media(forced_colors="none", media="print", color_scheme="dark")
     shades = [lightness(looks(page, f"#row-{site.scene.alert(room).pk} .lm-wait")[0]) for room in ("new", "warning")]
     assert shades[0] < 32 < shades[1] < 255
@@ -46,6 +47,8 @@ def test_late_and_current_are_seen_in_forced_colours_and_critical_is_darkest_on_
         page.goto(path)
         assert page.locator("button:visible, .btn:visible").count() == 0, path
         assert lightness(looks(page, "h1, h2")[1]) < 60, path
+        for control in (".lm-tabs", ".lm-crumb", "#verdict", ".lm-alert-acts"):
+            assert page.locator(f"{control}:visible").count() == 0, (path, control)
 
 
 def test_the_parts_of_an_org_are_tabs_and_an_error_opens_its_own(site: Site) -> None:

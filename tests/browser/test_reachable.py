@@ -5,7 +5,7 @@ import pytest
 from alerts import actions
 from orgs.models import Membership
 from tests.browser.conftest import PHONE, Site
-from tests.factories import AlertFactory, OrgFactory, PushFactory
+from tests.factories import AlertFactory, AssignmentFactory, OrgFactory, PushFactory
 from tests.scene import pushes_are_sent
 
 WIDTHS = {360: 740, 768: 1024, 1023: 768, 1440: 900}
@@ -112,3 +112,19 @@ def test_the_first_alert_and_its_room_are_above_the_fold_on_a_phone(site: Site, 
         "(one) => { const box = one.getBoundingClientRect();"
         " return one.contains(document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)); }"
     )
+
+
+OVERLAP = """() => { const box = (one) => document.querySelector(one).getBoundingClientRect();
+  return box(".lm-org summary").right > box(".lm-find").left; }"""
+
+
+def test_many_agents_and_orgs_leave_the_page_as_wide_as_the_screen(site: Site) -> None:
+    AssignmentFactory(org=OrgFactory(name="Toko Melati"), user=site.scene.people[0])
+    for n in range(8):
+        site.fails(f"r{n}", agent_name=f"Order Tracker of branch {n}")
+    page = site.board(size=PHONE)
+    assert page.locator(".lm-tile").count() >= 8
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    for width in (768, 900, 1024):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert not page.evaluate(OVERLAP), f"the orgs lie over the search at {width}"

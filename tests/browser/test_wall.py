@@ -172,3 +172,28 @@ def test_it_is_read_on_every_screen_and_what_does_not_fit_is_counted(site: Site)
         page.wait_for_function(FITS, arg=size["width"])
         assert page.locator(".wall-row:visible").count() >= 5
     check_looks(page, "wall")
+
+
+UNTIDY = """() => {
+  const box = (one) => one.getBoundingClientRect();
+  const shown = (selector) => [...document.querySelectorAll(selector)].filter((one) => one.checkVisibility());
+  const uneven = shown(".wall-tile").filter((tile) => {
+    const [name, note, state, figure] = [...tile.children].map(box);
+    const apart = [note.right - figure.right, name.left - state.left].some((pixels) => Math.abs(pixels) > 1);
+    return apart || state.top < name.bottom - 4;
+  });
+  const line = (one) => parseFloat(getComputedStyle(one).lineHeight);
+  const high = shown(".wall-who > span").filter((who) => box(who).height > 2.5 * line(who));
+  return [...uneven, ...high].map((one) => one.innerText);
+}"""
+
+
+@pytest.mark.parametrize("width", [768, 1440, 1920])
+def test_tiles_look_alike_and_who_is_on_it_takes_two_lines_at_most(site: Site, width: int) -> None:
+    for n in range(9):
+        site.fails(f"r{n}", "unexpected_handoff", agent_name=f"Card Helper {n % 2}")
+    page = site.page(size={"width": width, "height": 1080})
+    page.goto(wall_of(site, locale="id"))
+    page.wait_for_selector(LIVE)
+    expect(page.locator(".wall-who").first).to_contain_text("Dialihkan, belum ada yang datang")
+    assert page.evaluate(UNTIDY) == []

@@ -1,12 +1,13 @@
 """Saved views: filters under a name, one's own and those of one's orgs, with how many alerts each has now."""
 
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.core import signing
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
@@ -15,25 +16,52 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from alerts.models import Alert
-from console.live.filters import TEXT, TRAITS
+from console.live.filters import TRAITS
 from console.pages.access import signed_in, signed_in_user
 from console.pages.board import query
 from orgs import clock
-from orgs.auth import leads, of_orgs, orgs_of
+from orgs.auth import OrgIds, leads, of_orgs, orgs_of
 from orgs.models import VIEW_NAME, VIEW_QUERY, Org, SavedView, User
 
 MOST = 50  # views of a person, and of an org
 LISTED = 100
+IN_MENU = 8  # the others are in the dialog
 UNDO_SECONDS = 600
 SALT = "console.saved_view"
 
 
-def seen_views(request: HttpRequest) -> QuerySet[SavedView]:
-    """The views of this person, and those shared with the orgs they see."""
-    me = signed_in_user(request)
-    shared = of_orgs(SavedView.objects.filter(org__isnull=False), request.org_ids)  # type: ignore[attr-defined]
+def seen_views(me: User, org_ids: OrgIds) -> QuerySet[SavedView]:
+    """This person's own views, then those shared with the orgs they see, by name."""
+    shared = of_orgs(SavedView.objects.filter(org__isnull=False), org_ids)
     found = SavedView.objects.filter(Q(owner=me, org=None) | Q(pk__in=shared.values("pk")))
-    return found.select_related("org", "owner").order_by("org__name", "name", "pk")
+    return found.select_related("org", "owner").order_by(F("org__name").asc(nulls_first=True), "name", "pk")
+
+
+@dataclass(frozen=True)
+class ViewLink:
+    """A view as the menu shows it: with how many alerts it has, and whether the page shows just these."""
+
+    view: SavedView
+    n: int
+    current: bool
+
+
+@dataclass(frozen=True)
+class ViewMenu:
+    """The first views of a person, and whether there are more."""
+
+    links: list[ViewLink]
+    more: bool
+
+
+def menu_views(me: User, org_ids: OrgIds, asked: str | None, now: datetime) -> ViewMenu:
+    """The menu's part of the views. `asked`: the filters of the page as a query string, None where it has none."""
+    found = list(seen_views(me, org_ids)[: IN_MENU + 1])
+    counts = count_views(found[:IN_MENU], me, now)
+    current = next((view for view in found if view.query == asked), None)
+    return ViewMenu(
+        [ViewLink(view, counts[view.pk], view == current) for view in found[:IN_MENU]], len(found) > IN_MENU
+    )
 
 
 def normal_query(text: str) -> str:
@@ -44,20 +72,25 @@ def normal_query(text: str) -> str:
 @require_http_methods(["GET", "POST"])
 @signed_in
 def saved_views(request: HttpRequest) -> HttpResponse:
-    """`GET /views`: the list; `?counts=1` how many alerts each has, as JSON. `POST /views` saves one."""
+    """`POST /views` saves one. `GET /views`: the list for the dialog; `?part=menu` that of the menu; with `counts=1`
+    only how many alerts each view has, as JSON.
+    """
     if request.method == "POST":
         return _save(request)
-    found = list(seen_views(request)[:LISTED])
+    me, org_ids = signed_in_user(request), request.org_ids  # type: ignore[attr-defined]
+    in_menu = request.GET.get("part") == "menu"
     if request.GET.get("counts"):
-        counts = count_views(found, signed_in_user(request), clock.now())
-        return JsonResponse({str(pk): n for pk, n in counts.items()})
-    return _list(request, found)
+        found = seen_views(me, org_ids)[: IN_MENU if in_menu else LISTED]
+        return JsonResponse({str(pk): n for pk, n in count_views(list(found), me, clock.now()).items()})
+    asked = normal_query(request.GET["query"]) if "query" in request.GET else None
+    if in_menu:
+        return render(request, "pages/frame/_views.html", {"menu": menu_views(me, org_ids, asked, clock.now())})
+    return _list(request, list(seen_views(me, org_ids)[:LISTED]), asked or "")
 
 
-def _list(request: HttpRequest, found: list[SavedView]) -> HttpResponse:
+def _list(request: HttpRequest, found: list[SavedView], asked: str) -> HttpResponse:
     me = signed_in_user(request)
     led, counts = leads(me), count_views(found, me, clock.now())
-    asked = normal_query(request.GET.get("query", ""))
     rows = [
         {"view": view, "n": counts[view.pk], "may": _may_change(view, me, led), "current": view.query == asked}
         for view in found
@@ -75,7 +108,7 @@ def count_views(found: list[SavedView], me: User, now: datetime) -> dict[UUID, i
     if not figures:
         return {}
     alerts = Alert.objects.filter(~Q(state=Alert.State.RESOLVED) | query.in_groups(now)["resolved"])
-    counts = alerts.annotate(text=TEXT).aggregate(**figures)
+    counts = alerts.aggregate(**figures)
     return {view.pk: counts[f"n{at}"] for at, view in enumerate(found)}
 
 
@@ -124,7 +157,7 @@ def _led_org(me: User, external_id: str) -> Org:
 def _changeable(request: HttpRequest, view_id: UUID) -> SavedView:
     """Raises Http404 for a view that this person may not change, as for none."""
     me = signed_in_user(request)
-    found = seen_views(request).filter(pk=view_id).first()
+    found = seen_views(me, request.org_ids).filter(pk=view_id).first()  # type: ignore[attr-defined]
     if found is None or not _may_change(found, me, leads(me)):
         raise Http404
     return found
@@ -150,7 +183,8 @@ def delete_view(request: HttpRequest, view_id: UUID) -> HttpResponse:
     """`POST /views/<id>/delete`; its undo brings all that the view was, signed, for 10 min."""
     view = _changeable(request, view_id)
     org = view.org.external_id if view.org else ""
-    content = {"id": str(view_id), "name": view.name, "query": view.query, "org": org, "by": signed_in_user(request).pk}
+    by = {"by": signed_in_user(request).pk, "owner": view.owner_id}
+    content = {"id": str(view_id), "name": view.name, "query": view.query, "org": org, **by}
     token = signing.dumps(content, salt=SALT, compress=True)
     view.delete()
     undo = f"{reverse('view_restore')}?{urlencode({'view': token})}"
@@ -169,7 +203,8 @@ def restore_view(request: HttpRequest) -> HttpResponse:
     if content.get("by") != me.pk or SavedView.objects.filter(pk=content["id"]).exists():
         return _refused(_("This can no longer be undone."))
     org = _led_org(me, content["org"]) if content["org"] else None
-    view = SavedView(pk=content["id"], owner=me, org=org, name=content["name"], query=content["query"])
+    owner = User.objects.filter(pk=content["owner"]).first()
+    view = SavedView(pk=content["id"], owner=owner, org=org, name=content["name"], query=content["query"])
     return _keep(view, _("“{name}” is back."))
 
 
