@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import connection, transaction
 
-from alerts.decide import PushFacts, recheck
+from alerts.decide import PUSH_EXPIRES, PushFacts, recheck
 from alerts.delivery import gate as gates
 from alerts.delivery.sender import Claimed
 from alerts.failpoints import failpoint
@@ -57,14 +57,71 @@ class DuePush(NamedTuple):
     snoozed_until: datetime | None
 
 
+# The orgs with something pending, found by skipping from one to the next in the index; then their pushes, turn by turn,
+# the next one of each. PostgreSQL goes on until `limit` rows are read: it costs as many steps as there are orgs and
+# rows wanted, however many are due. Each step sorts as the index does, or the planner would take another one.
+# An expired push holds up nobody: it is looked at beside the others, to be ended.
+TURNS = """
+{name}_org (org_id) AS (
+    (SELECT org_id FROM alerts_push WHERE {ours} ORDER BY org_id, planned_at, id LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT push.org_id FROM alerts_push push WHERE {ours} AND push.org_id > org.org_id
+        ORDER BY org_id, planned_at, id LIMIT 1
+    )
+    FROM {name}_org org
+    WHERE org.org_id IS NOT NULL
+),
+{name}_turn (id, org_id, planned_at, turn) AS (
+    (SELECT head.*, 1
+     FROM {name}_org org CROSS JOIN LATERAL (
+         SELECT id, org_id, planned_at FROM alerts_push
+         WHERE {ours} AND org_id = org.org_id AND planned_at >= %(alive)s AND next_attempt_at <= %(due_by)s
+         ORDER BY planned_at, id LIMIT 1
+     ) head
+     ORDER BY head.planned_at, head.id)
+    UNION ALL
+    SELECT following.*, turn.turn + 1
+    FROM {name}_turn turn CROSS JOIN LATERAL (
+        SELECT id, org_id, planned_at FROM alerts_push
+        WHERE {ours} AND org_id = turn.org_id AND (planned_at, id) > (turn.planned_at, turn.id)
+          AND next_attempt_at <= %(due_by)s
+        ORDER BY planned_at, id LIMIT 1
+    ) following
+),
+{name}_expired (id) AS (
+    SELECT old.id
+    FROM {name}_org org CROSS JOIN LATERAL (
+        SELECT id FROM alerts_push
+        WHERE {ours} AND org_id = org.org_id AND planned_at < %(alive)s AND next_attempt_at <= %(due_by)s
+        ORDER BY planned_at, id LIMIT %(limit)s
+    ) old
+    LIMIT %(limit)s
+)"""
+CRITICAL = TURNS.format(name="critical", ours="state = 'pending' AND severity = 'critical'")
+OTHERS = TURNS.format(name="other", ours="state = 'pending' AND severity <> 'critical'")
 # Critical first, then the orgs in turn, then the oldest. A lease that ran out makes a row due again: its process
 # died or was stopped, and nobody knows whether notification-service got it, so the same key goes again.
-DUE = """
-WITH due AS (
+DUE = f"""
+WITH RECURSIVE {CRITICAL},{OTHERS},
+leased AS (
     SELECT id, severity = 'critical' AS critical, planned_at,
            row_number() OVER (PARTITION BY severity = 'critical', org_id ORDER BY planned_at, id) AS turn
-    FROM alerts_push
-    WHERE (state = 'pending' AND next_attempt_at <= %(due_by)s) OR (state = 'sending' AND lease_until < %(now)s)
+    FROM (
+        SELECT * FROM alerts_push WHERE state = 'sending' AND lease_until < %(now)s ORDER BY lease_until LIMIT %(limit)s
+    ) ran_out
+),
+due AS (
+    (SELECT * FROM (
+        (SELECT id, true AS critical, planned_at, turn FROM critical_turn LIMIT %(limit)s)
+        UNION ALL
+        (SELECT id, false, planned_at, turn FROM other_turn LIMIT %(limit)s)
+        UNION ALL
+        SELECT id, critical, planned_at, turn FROM leased
+     ) waiting
+     ORDER BY critical DESC, turn, planned_at, id LIMIT %(limit)s)
+    UNION ALL
+    (SELECT id, false, %(alive)s, 0 FROM critical_expired UNION ALL SELECT id, false, %(alive)s, 0 FROM other_expired)
 )
 SELECT push.id, push.org_id, alert.agent_id, push.alert_id, push.supervisor_id, person.is_active,
        person.is_specialist, push.kind,
@@ -79,10 +136,11 @@ FROM due
 JOIN alerts_push push ON push.id = due.id
 JOIN orgs_user person ON person.id = push.supervisor_id
 LEFT JOIN alerts_alert alert ON alert.id = push.alert_id
+WHERE push.id = ANY (ARRAY(SELECT id FROM due))  -- else the planner, who expects many, reads the table
+  AND (push.state = 'pending' OR (push.state = 'sending' AND push.lease_until < %(now)s))  -- it may have ended since
 ORDER BY due.critical DESC, due.turn, due.planned_at, due.id
-LIMIT %(limit)s
 FOR UPDATE OF push SKIP LOCKED
-"""
+"""  # noqa: S608 - made of constants
 OURS = """
 UPDATE alerts_push SET state = 'sending', lease_token = %(token)s, lease_until = %(until)s, attempts = attempts + 1
 WHERE id = ANY(%(ids)s)
@@ -125,7 +183,7 @@ def _claim(gate: Gate, now: datetime, min_age: timedelta) -> Claim:
         claimed = Claim(
             _take(wanted, now, admission.probe),
             sorted({row.alert_id for row, _ in cancelled if row.alert_id is not None}),
-            more=len(rows) == looked_at or len(wanted) + len(cancelled) < len(rows),
+            more=len(rows) >= looked_at or len(wanted) + len(cancelled) < len(rows),
             recovering=admission.probe or gate.allowance is not None,
         )
     if rows or gate.reason != shown:  # an idle service writes nothing
@@ -145,7 +203,7 @@ def locked_gate() -> Gate:
 
 def _due(now: datetime, due_by: datetime, limit: int) -> list[DuePush]:
     with connection.cursor() as cursor:
-        cursor.execute(DUE, {"now": now, "due_by": due_by, "limit": limit})
+        cursor.execute(DUE, {"now": now, "due_by": due_by, "alive": now - PUSH_EXPIRES, "limit": limit})
         return [DuePush(*row) for row in cursor.fetchall()]
 
 

@@ -66,8 +66,17 @@ class Push(models.Model):
             models.UniqueConstraint(fields=["idempotency_key"], name="push_idempotency_key"),
         ]
         indexes = [
-            # the claim: due rows, and rows whose lease ran out
-            models.Index(fields=["next_attempt_at"], condition=Q(state="pending"), name="push_due"),
+            # the claim: of each org the oldest that is pending, critical ones first; and rows whose lease ran out
+            models.Index(
+                fields=["org", "planned_at", "id"],
+                condition=Q(state="pending", severity=Severity.CRITICAL),
+                name="push_pending_critical",
+            ),
+            models.Index(
+                fields=["org", "planned_at", "id"],
+                condition=Q(state="pending") & ~Q(severity=Severity.CRITICAL),
+                name="push_pending_other",
+            ),
             models.Index(fields=["lease_until"], condition=Q(state="sending"), name="push_leased"),
             # throttle: when was this supervisor last told about this room
             models.Index(fields=["room", "supervisor", "-planned_at"], name="push_told"),
