@@ -61,7 +61,7 @@ def test_of_100000_due_pushes_it_reads_what_it_takes() -> None:
         cursor.execute("ANALYZE alerts_push")
     for node in plans + plan_of_the_claim():
         read = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-        assert read <= 3 * LIMIT, {k: v for k, v in node.items() if "Cond" in k or "Index" in k or "Filter" in k}
+        assert read <= 3 * LIMIT, str({k: v for k, v in node.items() if k != "Plans"})
         assert (node["Node Type"], node.get("Relation Name")) != ("Seq Scan", "alerts_push")
 
 

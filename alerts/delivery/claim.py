@@ -59,7 +59,8 @@ class DuePush(NamedTuple):
 
 # The orgs with something pending, found by skipping from one to the next in the index; then their pushes, turn by turn,
 # the next one of each. PostgreSQL goes on until `limit` rows are read: it costs as many steps as there are orgs and
-# rows wanted, however many are due. Each step sorts as the index does, or the planner would take another one.
+# rows wanted, however many are due. Each step asks for a range and sorts as the index does, or the planner, whose
+# figures are of before the storm, would take another index.
 # An expired push holds up nobody: it is looked at beside the others, to be ended.
 TURNS = """
 {name}_org (org_id) AS (
@@ -76,30 +77,33 @@ TURNS = """
     (SELECT head.*, 1
      FROM {name}_org org CROSS JOIN LATERAL (
          SELECT id, org_id, planned_at FROM alerts_push
-         WHERE {ours} AND org_id = org.org_id AND planned_at >= %(alive)s AND next_attempt_at <= %(due_by)s
-         ORDER BY planned_at, id LIMIT 1
+         WHERE {ours} AND (org_id, planned_at, id) >= (org.org_id, %(alive)s, {first}) AND org_id <= org.org_id
+           AND next_attempt_at <= %(due_by)s
+         ORDER BY org_id, planned_at, id LIMIT 1
      ) head
      ORDER BY head.planned_at, head.id)
     UNION ALL
     SELECT following.*, turn.turn + 1
     FROM {name}_turn turn CROSS JOIN LATERAL (
         SELECT id, org_id, planned_at FROM alerts_push
-        WHERE {ours} AND org_id = turn.org_id AND (planned_at, id) > (turn.planned_at, turn.id)
+        WHERE {ours} AND (org_id, planned_at, id) > (turn.org_id, turn.planned_at, turn.id) AND org_id <= turn.org_id
           AND next_attempt_at <= %(due_by)s
-        ORDER BY planned_at, id LIMIT 1
+        ORDER BY org_id, planned_at, id LIMIT 1
     ) following
 ),
 {name}_expired (id) AS (
     SELECT old.id
     FROM {name}_org org CROSS JOIN LATERAL (
         SELECT id FROM alerts_push
-        WHERE {ours} AND org_id = org.org_id AND planned_at < %(alive)s AND next_attempt_at <= %(due_by)s
-        ORDER BY planned_at, id LIMIT %(limit)s
+        WHERE {ours} AND (org_id, planned_at, id) < (org.org_id, %(alive)s, {first}) AND org_id >= org.org_id
+          AND next_attempt_at <= %(due_by)s
+        ORDER BY org_id, planned_at, id LIMIT %(limit)s
     ) old
     LIMIT %(limit)s
 )"""
-CRITICAL = TURNS.format(name="critical", ours="state = 'pending' AND severity = 'critical'")
-OTHERS = TURNS.format(name="other", ours="state = 'pending' AND severity <> 'critical'")
+FIRST = f"'{UUID(int=0)}'::uuid"
+CRITICAL = TURNS.format(name="critical", ours="state = 'pending' AND severity = 'critical'", first=FIRST)
+OTHERS = TURNS.format(name="other", ours="state = 'pending' AND severity <> 'critical'", first=FIRST)
 # Critical first, then the orgs in turn, then the oldest. A lease that ran out makes a row due again: its process
 # died or was stopped, and nobody knows whether notification-service got it, so the same key goes again.
 DUE = f"""

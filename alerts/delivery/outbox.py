@@ -78,6 +78,7 @@ class _Sweep:
                 if self.more and sender.unfinished < (1 if self.recovering else REFILL):
                     self._hand(sender, _claim(self.min_age))
                 self._finish(sender)
+                self.more |= sender.unfinished > 0  # a slow answer holds up nothing that was planned meanwhile
             sender.hold()
             self._drain(sender)
         return self.attempts

@@ -27,9 +27,12 @@ class Push(models.Model):
         SKIPPED = "skipped", _("Skipped")
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    org = models.ForeignKey(Org, models.CASCADE, related_name="+")
-    alert = models.ForeignKey(Alert, models.CASCADE, null=True, related_name="pushes")  # null: a test push
-    room = models.ForeignKey(Room, models.CASCADE, null=True, related_name="+")
+    # No index of an org alone: it would mislead the claim's planner. Those of alert and room are the first of others.
+    org = models.ForeignKey(Org, models.CASCADE, related_name="+", db_index=False)
+    alert = models.ForeignKey(  # null: a test push
+        Alert, models.CASCADE, null=True, related_name="pushes", db_index=False
+    )
+    room = models.ForeignKey(Room, models.CASCADE, null=True, related_name="+", db_index=False)
     supervisor = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="pushes")
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.ALERT)
     occurrence = models.PositiveIntegerField(default=0)
@@ -80,6 +83,8 @@ class Push(models.Model):
             models.Index(fields=["lease_until"], condition=Q(state="sending"), name="push_leased"),
             # throttle: when was this supervisor last told about this room
             models.Index(fields=["room", "supervisor", "-planned_at"], name="push_told"),
+            # test pushes: who was tested lately, of a round and on Reach
+            models.Index(fields=["org", "-planned_at"], condition=Q(kind="test"), name="push_tests"),
             # dead pushes on screen
             models.Index(fields=["org", "-planned_at"], condition=Q(state="dead"), name="push_dead"),
         ]
