@@ -268,7 +268,10 @@ def huge_answer_url() -> Any:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_slow_answer_holds_up_nothing_that_was_planned_meanwhile(standins: Any, wait_for: Any) -> None:
+def test_a_slow_answer_holds_up_nothing_that_was_planned_meanwhile(
+    standins: Any, wait_for: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "STOP_PATIENCE", 0.3)
     standins.behave("slow", delay_ms=30_000, for_requests=1)
     slow, stop = PushFactory(), threading.Event()
 

@@ -1,8 +1,10 @@
 """Claim: make due pushes ours for a minute, each one checked again, through the one gate. One short transaction."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
@@ -13,11 +15,14 @@ from alerts.decide import PUSH_EXPIRES, PushFacts, recheck
 from alerts.delivery import gate as gates
 from alerts.delivery.sender import Claimed
 from alerts.failpoints import failpoint
+from alerts.feed import Kick
 from alerts.models import Alert, Gate
 from orgs import clock
 from orgs.routing import recipients
 
 LEASE = timedelta(seconds=60)  # longer than the task limit of 30 s, which is longer than a deadline of 10 s
+Hops = Callable[[datetime], dict[str, float]]
+KICKED_WITHIN = 1.0  # seconds after its plan; a later kick was for another push
 SPARE = 50  # rows looked at while few or none may be sent, so that expired pushes still end
 
 
@@ -160,19 +165,20 @@ WHERE push.id = cancelled.id
 """
 
 
-def claim(min_age: timedelta = timedelta()) -> Claim:
+def claim(min_age: timedelta = timedelta(), kick: Kick | None = None) -> Claim:
     """Claim up to 200 pushes that have been due for `min_age`; nothing while the gate is closed.
 
     Locks the Gate row, then the chosen Push rows (SKIP LOCKED). Run it with the tenant scope disabled.
     """
     with transaction.atomic(durable=True):  # durable: the claim is committed before anything is sent
-        claimed = _claim(locked_gate(), clock.now(), min_age)
+        gate, now = locked_gate(), clock.now()
+        claimed = _claim(gate, now, min_age, partial(_hops, kick, now.timestamp() - time.time()))
     if claimed.pushes:
         failpoint("after_claim")
     return claimed
 
 
-def _claim(gate: Gate, now: datetime, min_age: timedelta) -> Claim:
+def _claim(gate: Gate, now: datetime, min_age: timedelta, hops: Hops) -> Claim:
     shown = gate.reason
     if not settings.NOTIFICATION_SERVICE_URL:
         gate.reason = gates.CONFIGURATION
@@ -185,7 +191,7 @@ def _claim(gate: Gate, now: datetime, min_age: timedelta) -> Claim:
         _cancel(cancelled, now)
         gates.take_tokens(gate, admission, len(wanted), now)
         claimed = Claim(
-            _take(wanted, now, admission.probe),
+            _take(wanted, now, admission.probe, hops),
             sorted({row.alert_id for row, _ in cancelled if row.alert_id is not None}),
             more=len(rows) >= looked_at or len(wanted) + len(cancelled) < len(rows),
             recovering=admission.probe or gate.allowance is not None,
@@ -247,7 +253,7 @@ def _cancel(cancelled: list[tuple[DuePush, str]], now: datetime) -> None:
         cursor.execute(CANCEL, {"ids": ids, "reasons": reasons, "now": now})
 
 
-def _take(wanted: list[DuePush], now: datetime, probe: bool) -> list[Claimed]:
+def _take(wanted: list[DuePush], now: datetime, probe: bool, hops: Hops) -> list[Claimed]:
     if not wanted:
         return []
     token = uuid4()
@@ -255,6 +261,21 @@ def _take(wanted: list[DuePush], now: datetime, probe: bool) -> list[Claimed]:
         cursor.execute(OURS, {"token": token, "until": now + LEASE, "ids": [row.id for row in wanted]})
     claimed_at = time.monotonic()
     return [
-        Claimed(row.id, row.alert_id, row.idempotency_key, row.body, row.attempts + 1, token, claimed_at, probe)
+        Claimed(
+            row.id, row.alert_id, row.idempotency_key, row.body, row.attempts + 1, token, claimed_at, probe,
+            hops(row.planned_at),
+        )
         for row in wanted
-    ]
+    ]  # fmt: skip
+
+
+def _hops(kick: Kick | None, ahead: float, planned_at: datetime) -> dict[str, float]:
+    """Seconds from a plan to its hops so far. A kick is taken for its own if it was asked for within a second.
+
+    `ahead` is by how many seconds the database's clock is ahead of ours.
+    """
+    planned = planned_at.timestamp() - ahead
+    hops = {"claimed": time.time() - planned}
+    if kick is None or not 0 <= kick.asked - planned < KICKED_WITHIN:
+        return hops
+    return {"committed": kick.asked - planned, "kicked": kick.sent - planned} | hops

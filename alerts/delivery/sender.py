@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Self
 from uuid import UUID
@@ -42,15 +42,26 @@ class Claimed:
     token: UUID
     claimed_at: float
     probe: bool = False
+    hops: dict[str, float] = field(default_factory=dict)  # seconds since it was planned, until it was claimed
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of it; `at` on the monotonic clock."""
+    """What became of it; `at` and `began` on the monotonic clock."""
 
     push: Claimed
     outcome: PushOutcome
     at: float
+    began: float = 0.0
+
+    @property
+    def trace(self) -> dict[str, int]:
+        """Milliseconds from its plan to each hop; {} if it was not sent."""
+        if not self.push.hops or self.outcome.kind == "given_back":
+            return {}
+        planned = self.push.claimed_at - self.push.hops["claimed"]
+        hops = {**self.push.hops, "sent": self.began - planned, "answered": self.at - planned}
+        return {name: round(1000 * seconds) for name, seconds in hops.items()}
 
 
 class Line:
@@ -144,12 +155,12 @@ class PushSender:
     async def _send_waiting(self, session: aiohttp.ClientSession) -> None:
         """One lane: send what waits, one after the other, until nothing does."""
         while self._waiting:
-            push = self._waiting.popleft()
+            push, began = self._waiting.popleft(), time.monotonic()
             outcome = await self._send(session, push)
             self._failures = self._failures + 1 if outcome.kind == "retry" else 0
             if outcome.kind == "configuration" or outcome.retry_after is not None or self._failures >= FAILURES:
                 self.hold()  # at once: the gate, which tells every process, follows with the batch
-            self._done.put(Finished(push, outcome, time.monotonic()))
+            self._done.put(Finished(push, outcome, time.monotonic(), began))
 
     async def _send(self, session: aiohttp.ClientSession, push: Claimed) -> PushOutcome:
         if self.held or time.monotonic() - push.claimed_at > START_WITHIN:

@@ -57,6 +57,8 @@ class Push(models.Model):
     opened_at = models.DateTimeField(null=True)
     failed_at = models.DateTimeField(null=True)  # the phone's provider refused it, after it was sent
     failed_reason = models.CharField(max_length=200, blank=True)
+    # of the last attempt: milliseconds from its plan to committed, kicked (if a kick came), claimed, sent, answered
+    trace = models.JSONField(default=dict, db_default={})
 
     objects = ScopedManager(org="org")
 
