@@ -8,8 +8,10 @@ dispatcher sweeps.
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -20,15 +22,36 @@ GROUP = "feed"
 CAPACITY = 10_000
 PUSHES, DELIVERIES = "alerts.tasks.sweep_pushes", "alerts.tasks.work_deliveries"
 SEND_TIMEOUT = 2.0  # seconds
+KICK_SECONDS = 0.02  # between two kicks for one task: each costs the worker 3.5 ms, and one is enough for all commits
 
 log = structlog.get_logger(__name__)
 
 
+class Kick(NamedTuple):
+    """When a task was kicked, for the trace of a push: wall clock, seconds. `asked` after a commit, `sent` to Redis."""
+
+    asked: float
+    sent: float
+
+    @classmethod
+    def of(cls, headers: dict[str, Any] | None) -> "Kick | None":
+        """From the headers of a task's message; None if it was not a kick."""
+        match headers:
+            case {"asked": float(asked), "sent": float(sent)}:
+                return cls(asked, sent)
+        return None
+
+
 class Publisher:
-    """A daemon thread that sends alert ids to the hubs and kicks the workers, merged as they come."""
+    """A daemon thread that sends alert ids to the hubs and kicks the workers, merged as they come.
+
+    The first kick after a pause goes at once, those of the next 20 ms together.
+    """
 
     def __init__(self) -> None:
         self.waiting: queue.Queue[UUID | str] = queue.Queue(CAPACITY)
+        self._owed: dict[str, float] = {}  # tasks to kick, and since when
+        self._kicked: dict[str, float] = {}  # when each was, on the monotonic clock
         threading.Thread(target=self._run, name="feed-publisher", daemon=True).start()
 
     def put(self, item: UUID | str) -> None:
@@ -43,18 +66,26 @@ class Publisher:
             while True:
                 items = self._take()
                 ids = sorted(str(item) for item in items if isinstance(item, UUID))
-                for task in sorted(item for item in items if isinstance(item, str)):
-                    _try(partial(_kick, task))
+                self._owed = dict.fromkeys((item for item in items if isinstance(item, str)), time.time()) | self._owed
+                self._kick_owed(time.monotonic())
                 if ids:
                     _try(partial(runner.run, _send(ids)))
 
     def _take(self) -> set[UUID | str]:
-        items = {self.waiting.get()}
-        while True:
-            try:
+        """What came, waiting for it; nothing, if by then a kick is to go that was put off."""
+        items: set[UUID | str] = set()
+        try:
+            items.add(self.waiting.get(timeout=KICK_SECONDS if self._owed else None))
+            while True:
                 items.add(self.waiting.get_nowait())
-            except queue.Empty:
-                return items
+        except queue.Empty:
+            return items
+
+    def _kick_owed(self, now: float) -> None:
+        for task in sorted(self._owed):
+            if now - self._kicked.get(task, -KICK_SECONDS) >= KICK_SECONDS:
+                self._kicked[task] = now
+                _try(partial(_kick, task, self._owed.pop(task)))
 
 
 def _try(step: Callable[[], object]) -> None:
@@ -64,8 +95,8 @@ def _try(step: Callable[[], object]) -> None:
         log.warning("feed_hint_lost", error=type(error).__name__)
 
 
-def _kick(task: str) -> None:
-    current_app.send_task(task, retry=False, expires=30)
+def _kick(task: str, asked: float) -> None:
+    current_app.send_task(task, retry=False, expires=30, headers=Kick(asked, time.time())._asdict())
 
 
 async def _send(ids: list[str]) -> None:

@@ -1,18 +1,18 @@
 """Celery tasks: hints without data, so that losing or doubling one is harmless. The rows are the truth."""
 
-from celery import shared_task
+from celery import Task, shared_task
 from django_scopes import scopes_disabled
 
-from alerts import actions
+from alerts import actions, feed
 from alerts.delivery import outbox, tokens
 from alerts.sources import inbox, traffic, watch
 from orgs import clock
 
 
-@shared_task(ignore_result=True, acks_late=True)
-def sweep_pushes() -> None:
+@shared_task(bind=True, ignore_result=True, acks_late=True)
+def sweep_pushes(self: "Task[[], None]") -> None:
     """Send what is due: on a kick after a commit, and every few seconds anyway."""
-    outbox.sweep_outbox()
+    outbox.sweep_outbox(kick=feed.Kick.of(self.request.headers))
 
 
 @shared_task(ignore_result=True, acks_late=True)

@@ -182,6 +182,40 @@ def test_one_frame_holds_at_most_200_alerts(served: Served, scene: Scene, monkey
     assert max(len(ids) for ids in asked) <= 200
 
 
+def test_the_first_change_after_a_quiet_time_goes_at_once_and_those_after_it_together(
+    served: Served, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "FLUSH_SECONDS", NEVER)
+    board = served.board(scene.people[0])
+    scene.fails()
+    board.row(scene.alert())
+    scene.fails(room="r2")
+    scene.fails(room="r3")
+    until(lambda: served.hub.changed == {scene.alert("r2").pk, scene.alert("r3").pk})
+
+
+def test_what_is_open_is_said_once_to_all_who_come_back_at_once(
+    served: Served, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def noting(content: Any) -> wire.Frame:
+        made.append(content["type"])
+        return wire.encode(content)
+
+    monkeypatch.setattr(live, "encode", noting)
+    monkeypatch.setattr(live, "WAKE_SECONDS", NEVER)
+    scene.fails()
+    people = [AssignmentFactory(org=scene.org, role=scene.role).user for _ in range(8)]
+    boards = [served.board(person) for person in people]
+    assert {str(board.hello) for board in boards} == {str(boards[0].hello)}
+    assert made == ["hello"]
+    scene.fails(room="r2")
+    boards[0].row(scene.alert("r2"))
+    assert served.board(people[0]).hello["orgs"] == live.stored_checksums(EVERY_ORG) == boards[0].chain
+    assert made == ["hello", "rows", "hello"]
+
+
 def test_another_server_than_ours_feeds_boards_too(
     served: Served, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -265,3 +265,29 @@ def huge_answer_url() -> Any:
     thread.join(10)
     server.close()
     assert not thread.is_alive()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_slow_answer_holds_up_nothing_that_was_planned_meanwhile(
+    standins: Any, wait_for: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "STOP_PATIENCE", 0.3)
+    standins.behave("slow", delay_ms=30_000, for_requests=1)
+    slow, stop = PushFactory(), threading.Event()
+
+    def one() -> None:
+        try:
+            outbox.sweep_outbox(stop=stop)
+        finally:
+            connection.close()
+
+    sweeping = threading.Thread(target=one)
+    sweeping.start()
+    try:
+        wait_for(lambda: fresh(slow).state == "sending", 5)
+        meanwhile = PushFactory()
+        wait_for(lambda: fresh(meanwhile).state == "sent", 5)
+        assert fresh(slow).state == "sending"
+    finally:
+        stop.set()
+        sweeping.join()

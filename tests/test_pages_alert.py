@@ -19,7 +19,7 @@ from alerts.models import Alert, Push, RoomActivity, Transition
 from console.pages.alert.view import snooze_until
 from orgs.models import Org
 from tests.api_client import signed_in, supervisor_of
-from tests.factories import AlertFactory, OrgFactory, PushFactory
+from tests.factories import AlertFactory, OrgFactory, PushFactory, UserFactory
 from tests.scene import TAKEN_OVER_BY_NOBODY, Scene, fresh, pushes_are_sent
 
 HTMX = {"HX-Request": "true"}
@@ -317,3 +317,13 @@ def test_a_push_that_nobody_needs_says_what_had_happened(org: Org, changes: list
     page = text(signed_in(supervisor_of(org)).get(f"/alerts/{alert.pk}"))
     assert said in page
     assert page.count("by then") == page.count(said) > 0
+
+
+def test_specialists_see_the_trace_of_each_push(alert: Alert) -> None:
+    Push.objects.update(state="sent", trace={"committed": 3, "kicked": 4, "claimed": 9, "sent": 10, "answered": 1250})
+    said = "After it was received: committed 3 ms, worker kicked 4 ms, claimed 9 ms, sent 10 ms, answered 1,250 ms"
+    supervisor = Push.objects.all()[0].supervisor
+    assert said in text(signed_in(UserFactory(is_specialist=True)).get(f"/alerts/{alert.pk}"))
+    assert "After it was received" not in text(signed_in(supervisor).get(f"/alerts/{alert.pk}"))
+    Push.objects.update(trace={})
+    assert "After it was received" not in text(signed_in(UserFactory(is_specialist=True)).get(f"/alerts/{alert.pk}"))

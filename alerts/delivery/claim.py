@@ -1,23 +1,28 @@
 """Claim: make due pushes ours for a minute, each one checked again, through the one gate. One short transaction."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
 
-from alerts.decide import PushFacts, recheck
+from alerts.decide import PUSH_EXPIRES, PushFacts, recheck
 from alerts.delivery import gate as gates
 from alerts.delivery.sender import Claimed
 from alerts.failpoints import failpoint
+from alerts.feed import Kick
 from alerts.models import Alert, Gate
 from orgs import clock
 from orgs.routing import recipients
 
 LEASE = timedelta(seconds=60)  # longer than the task limit of 30 s, which is longer than a deadline of 10 s
+Hops = Callable[[datetime], dict[str, float]]
+KICKED_WITHIN = 1.0  # seconds after its plan; a later kick was for another push
 SPARE = 50  # rows looked at while few or none may be sent, so that expired pushes still end
 
 
@@ -57,14 +62,75 @@ class DuePush(NamedTuple):
     snoozed_until: datetime | None
 
 
+# The orgs with something pending, found by skipping from one to the next in the index; then their pushes, turn by turn,
+# the next one of each. PostgreSQL goes on until `limit` rows are read: it costs as many steps as there are orgs and
+# rows wanted, however many are due. Each step asks for a range and sorts as the index does, or the planner, whose
+# figures are of before the storm, would take another index.
+# An expired push holds up nobody: it is looked at beside the others, to be ended.
+TURNS = """
+{name}_org (org_id) AS (
+    (SELECT org_id FROM alerts_push WHERE {ours} ORDER BY org_id, planned_at, id LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT push.org_id FROM alerts_push push WHERE {ours} AND push.org_id > org.org_id
+        ORDER BY org_id, planned_at, id LIMIT 1
+    )
+    FROM {name}_org org
+    WHERE org.org_id IS NOT NULL
+),
+{name}_turn (id, org_id, planned_at, turn) AS (
+    (SELECT head.*, 1
+     FROM {name}_org org CROSS JOIN LATERAL (
+         SELECT id, org_id, planned_at FROM alerts_push
+         WHERE {ours} AND (org_id, planned_at, id) >= (org.org_id, %(alive)s, {first}) AND org_id <= org.org_id
+           AND next_attempt_at <= %(due_by)s
+         ORDER BY org_id, planned_at, id LIMIT 1
+     ) head
+     ORDER BY head.planned_at, head.id)
+    UNION ALL
+    SELECT following.*, turn.turn + 1
+    FROM {name}_turn turn CROSS JOIN LATERAL (
+        SELECT id, org_id, planned_at FROM alerts_push
+        WHERE {ours} AND (org_id, planned_at, id) > (turn.org_id, turn.planned_at, turn.id) AND org_id <= turn.org_id
+          AND next_attempt_at <= %(due_by)s
+        ORDER BY org_id, planned_at, id LIMIT 1
+    ) following
+),
+{name}_expired (id) AS (
+    SELECT old.id
+    FROM {name}_org org CROSS JOIN LATERAL (
+        SELECT id FROM alerts_push
+        WHERE {ours} AND (org_id, planned_at, id) < (org.org_id, %(alive)s, {first}) AND org_id >= org.org_id
+          AND next_attempt_at <= %(due_by)s
+        ORDER BY org_id, planned_at, id LIMIT %(limit)s
+    ) old
+    LIMIT %(limit)s
+)"""
+FIRST = f"'{UUID(int=0)}'::uuid"
+CRITICAL = TURNS.format(name="critical", ours="state = 'pending' AND severity = 'critical'", first=FIRST)
+OTHERS = TURNS.format(name="other", ours="state = 'pending' AND severity <> 'critical'", first=FIRST)
 # Critical first, then the orgs in turn, then the oldest. A lease that ran out makes a row due again: its process
 # died or was stopped, and nobody knows whether notification-service got it, so the same key goes again.
-DUE = """
-WITH due AS (
+DUE = f"""
+WITH RECURSIVE {CRITICAL},{OTHERS},
+leased AS (
     SELECT id, severity = 'critical' AS critical, planned_at,
            row_number() OVER (PARTITION BY severity = 'critical', org_id ORDER BY planned_at, id) AS turn
-    FROM alerts_push
-    WHERE (state = 'pending' AND next_attempt_at <= %(due_by)s) OR (state = 'sending' AND lease_until < %(now)s)
+    FROM (
+        SELECT * FROM alerts_push WHERE state = 'sending' AND lease_until < %(now)s ORDER BY lease_until LIMIT %(limit)s
+    ) ran_out
+),
+due AS (
+    (SELECT * FROM (
+        (SELECT id, true AS critical, planned_at, turn FROM critical_turn LIMIT %(limit)s)
+        UNION ALL
+        (SELECT id, false, planned_at, turn FROM other_turn LIMIT %(limit)s)
+        UNION ALL
+        SELECT id, critical, planned_at, turn FROM leased
+     ) waiting
+     ORDER BY critical DESC, turn, planned_at, id LIMIT %(limit)s)
+    UNION ALL
+    (SELECT id, false, %(alive)s, 0 FROM critical_expired UNION ALL SELECT id, false, %(alive)s, 0 FROM other_expired)
 )
 SELECT push.id, push.org_id, alert.agent_id, push.alert_id, push.supervisor_id, person.is_active,
        person.is_specialist, push.kind,
@@ -79,10 +145,11 @@ FROM due
 JOIN alerts_push push ON push.id = due.id
 JOIN orgs_user person ON person.id = push.supervisor_id
 LEFT JOIN alerts_alert alert ON alert.id = push.alert_id
+WHERE push.id = ANY (ARRAY(SELECT id FROM due))  -- else the planner, who expects many, reads the table
+  AND (push.state = 'pending' OR (push.state = 'sending' AND push.lease_until < %(now)s))  -- it may have ended since
 ORDER BY due.critical DESC, due.turn, due.planned_at, due.id
-LIMIT %(limit)s
 FOR UPDATE OF push SKIP LOCKED
-"""
+"""  # noqa: S608 - made of constants
 OURS = """
 UPDATE alerts_push SET state = 'sending', lease_token = %(token)s, lease_until = %(until)s, attempts = attempts + 1
 WHERE id = ANY(%(ids)s)
@@ -98,19 +165,20 @@ WHERE push.id = cancelled.id
 """
 
 
-def claim(min_age: timedelta = timedelta()) -> Claim:
+def claim(min_age: timedelta = timedelta(), kick: Kick | None = None) -> Claim:
     """Claim up to 200 pushes that have been due for `min_age`; nothing while the gate is closed.
 
     Locks the Gate row, then the chosen Push rows (SKIP LOCKED). Run it with the tenant scope disabled.
     """
     with transaction.atomic(durable=True):  # durable: the claim is committed before anything is sent
-        claimed = _claim(locked_gate(), clock.now(), min_age)
+        gate, now = locked_gate(), clock.now()
+        claimed = _claim(gate, now, min_age, partial(_hops, kick, now.timestamp() - time.time()))
     if claimed.pushes:
         failpoint("after_claim")
     return claimed
 
 
-def _claim(gate: Gate, now: datetime, min_age: timedelta) -> Claim:
+def _claim(gate: Gate, now: datetime, min_age: timedelta, hops: Hops) -> Claim:
     shown = gate.reason
     if not settings.NOTIFICATION_SERVICE_URL:
         gate.reason = gates.CONFIGURATION
@@ -123,9 +191,9 @@ def _claim(gate: Gate, now: datetime, min_age: timedelta) -> Claim:
         _cancel(cancelled, now)
         gates.take_tokens(gate, admission, len(wanted), now)
         claimed = Claim(
-            _take(wanted, now, admission.probe),
+            _take(wanted, now, admission.probe, hops),
             sorted({row.alert_id for row, _ in cancelled if row.alert_id is not None}),
-            more=len(rows) == looked_at or len(wanted) + len(cancelled) < len(rows),
+            more=len(rows) >= looked_at or len(wanted) + len(cancelled) < len(rows),
             recovering=admission.probe or gate.allowance is not None,
         )
     if rows or gate.reason != shown:  # an idle service writes nothing
@@ -145,7 +213,7 @@ def locked_gate() -> Gate:
 
 def _due(now: datetime, due_by: datetime, limit: int) -> list[DuePush]:
     with connection.cursor() as cursor:
-        cursor.execute(DUE, {"now": now, "due_by": due_by, "limit": limit})
+        cursor.execute(DUE, {"now": now, "due_by": due_by, "alive": now - PUSH_EXPIRES, "limit": limit})
         return [DuePush(*row) for row in cursor.fetchall()]
 
 
@@ -185,7 +253,7 @@ def _cancel(cancelled: list[tuple[DuePush, str]], now: datetime) -> None:
         cursor.execute(CANCEL, {"ids": ids, "reasons": reasons, "now": now})
 
 
-def _take(wanted: list[DuePush], now: datetime, probe: bool) -> list[Claimed]:
+def _take(wanted: list[DuePush], now: datetime, probe: bool, hops: Hops) -> list[Claimed]:
     if not wanted:
         return []
     token = uuid4()
@@ -193,6 +261,21 @@ def _take(wanted: list[DuePush], now: datetime, probe: bool) -> list[Claimed]:
         cursor.execute(OURS, {"token": token, "until": now + LEASE, "ids": [row.id for row in wanted]})
     claimed_at = time.monotonic()
     return [
-        Claimed(row.id, row.alert_id, row.idempotency_key, row.body, row.attempts + 1, token, claimed_at, probe)
+        Claimed(
+            row.id, row.alert_id, row.idempotency_key, row.body, row.attempts + 1, token, claimed_at, probe,
+            hops(row.planned_at),
+        )
         for row in wanted
-    ]
+    ]  # fmt: skip
+
+
+def _hops(kick: Kick | None, ahead: float, planned_at: datetime) -> dict[str, float]:
+    """Seconds from a plan to its hops so far. A kick is taken for its own if it was asked for within a second.
+
+    `ahead` is by how many seconds the database's clock is ahead of ours.
+    """
+    planned = planned_at.timestamp() - ahead
+    hops = {"claimed": time.time() - planned}
+    if kick is None or not 0 <= kick.asked - planned < KICKED_WITHIN:
+        return hops
+    return {"committed": kick.asked - planned, "kicked": kick.sent - planned} | hops

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -31,6 +32,7 @@ COLUMNS = {
     "burned": "int",
     "delay": "float8",
     "age": "float8",
+    "trace": "jsonb",
 }
 # A row is ours only while it carries our token: a process that comes back too late changes nothing.
 # Rows are locked in the order of their ids, as by receipts. A push whose next attempt would come after it expired
@@ -42,6 +44,7 @@ SET state = CASE WHEN done.dies THEN 'dead' ELSE done.state END,
     last_answer = CASE WHEN done.answer = '' THEN push.last_answer ELSE done.answer END,
     notification_id = done.given,
     push = done.push,
+    trace = CASE WHEN done.trace = '{{}}' THEN push.trace ELSE done.trace END,
     attempts = push.attempts - 1 + done.burned,
     next_attempt_at = CASE WHEN done.state = 'pending' AND NOT done.dies THEN done.next_at END,
     sent_at = CASE WHEN done.state = 'sent' THEN done.at END,
@@ -83,7 +86,7 @@ def finish(batch: Sequence[Finished], rng: random.Random) -> tuple[list[UUID], b
     return list(changed), _learn(gate_was, batch)
 
 
-def _row(done: Finished, now: float, rng: random.Random) -> dict[str, str | float]:
+def _row(done: Finished, now: float, rng: random.Random) -> dict[str, Any]:
     """One finished push, by the names of COLUMNS."""
     push, outcome = done.push, done.outcome
     state, reason, burned, delay = "pending", "", 1, 0.0
@@ -107,6 +110,7 @@ def _row(done: Finished, now: float, rng: random.Random) -> dict[str, str | floa
         "burned": burned,
         "delay": delay,
         "age": now - done.at,
+        "trace": done.trace,
     }
 
 

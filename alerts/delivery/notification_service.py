@@ -56,8 +56,7 @@ def sign(method: str, target: str, date: str) -> str:
 def open_session() -> aiohttp.ClientSession:
     """A session that keeps connections alive, sends no cookies, and unpacks nothing."""
     return aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(total=DEADLINE),
-        connector=aiohttp.TCPConnector(limit=IN_FLIGHT),
+        connector=aiohttp.TCPConnector(limit=0),  # who sends bounds how many are in flight
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "live-monitoring"},
@@ -126,7 +125,8 @@ def _request(
     url, target = _address(settings.NOTIFICATION_SERVICE_URL, path)
     date = formatdate(usegmt=True)  # this machine's clock: the other side compares it with its own
     signed = {"Date": date, "Authorization": sign(method, target, date)}
-    return session.request(method, url, data=body, headers=headers | signed, allow_redirects=False)
+    timeout = aiohttp.ClientTimeout(total=DEADLINE)
+    return session.request(method, url, data=body, headers=headers | signed, allow_redirects=False, timeout=timeout)
 
 
 @lru_cache(maxsize=8)

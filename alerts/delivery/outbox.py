@@ -46,16 +46,17 @@ def sweep_outbox(
     min_age: float = 0.0,
     rng: random.Random | None = None,
     stop: threading.Event | None = None,
+    kick: feed.Kick | None = None,
 ) -> int:
     """Send what has been due for `min_age` seconds, until nothing is due, the gate closes or `until` has come.
 
-    `until` is on `time.monotonic()`, default 18 s from now; `stop` ends it early, within 8 s. Returns how many
-    attempts were made. Safe to run any number of times at once.
+    `until` is on `time.monotonic()`, default 18 s from now; `stop` ends it early, within 8 s; `kick` is what woke it,
+    if anything did. Returns how many attempts were made. Safe to run any number of times at once.
     """
     until = time.monotonic() + SWEEP_LASTS if until is None else until
     age = timedelta(seconds=min_age)
     with scopes_disabled():
-        first = _claim(age)
+        first = _claim(age, kick)
         if not (first.pushes or first.more):
             return 0
         return _Sweep(until, age, rng or random.SystemRandom(), stop or threading.Event()).run(first)
@@ -78,6 +79,7 @@ class _Sweep:
                 if self.more and sender.unfinished < (1 if self.recovering else REFILL):
                     self._hand(sender, _claim(self.min_age))
                 self._finish(sender)
+                self.more |= sender.unfinished > 0  # a slow answer holds up nothing that was planned meanwhile
             sender.hold()
             self._drain(sender)
         return self.attempts
@@ -111,8 +113,8 @@ class _Sweep:
             sender.hold()
 
 
-def _claim(min_age: timedelta) -> Claim:
-    claimed = claim(min_age)
+def _claim(min_age: timedelta, kick: feed.Kick | None = None) -> Claim:
+    claimed = claim(min_age, kick)
     feed.publish(claimed.cancelled)
     return claimed
 

@@ -1,14 +1,18 @@
-"""One thread with one event loop and one HTTP session: it sends what it is handed, at most 50 at a time.
+"""One thread with one event loop and one HTTP session for all sweeps of a process, so that connections are kept.
 
-The database work stays with the caller, in the caller's thread: claims and results cross through two queues.
+A sweep's sender has it send what it is handed, at most 50 at a time. The database work stays with the caller, in the
+caller's thread: claims and results cross through two queues.
 """
 
 import asyncio
+import atexit
 import queue
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Self
 from uuid import UUID
 
@@ -38,19 +42,53 @@ class Claimed:
     token: UUID
     claimed_at: float
     probe: bool = False
+    hops: dict[str, float] = field(default_factory=dict)  # seconds since it was planned, until it was claimed
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of it; `at` on the monotonic clock."""
+    """What became of it; `at` and `began` on the monotonic clock."""
 
     push: Claimed
     outcome: PushOutcome
     at: float
+    began: float = 0.0
+
+    @property
+    def trace(self) -> dict[str, int]:
+        """Milliseconds from its plan to each hop; {} if it was not sent."""
+        if not self.push.hops or self.outcome.kind == "given_back":
+            return {}
+        planned = self.push.claimed_at - self.push.hops["claimed"]
+        hops = {**self.push.hops, "sent": self.began - planned, "answered": self.at - planned}
+        return {name: round(1000 * seconds) for name, seconds in hops.items()}
+
+
+class Line:
+    """The thread, its loop and its session, which keeps what connections it has to notification-service."""
+
+    def __init__(self) -> None:
+        self.loop = uvloop.new_event_loop()
+        self.session: aiohttp.ClientSession | None = None
+        threading.Thread(target=self.loop.run_forever, name="push-sender", daemon=True).start()
+        atexit.register(self._close)
+
+    def opened(self) -> aiohttp.ClientSession:
+        """The session; call it on the loop."""
+        if self.session is None:
+            self.session = notification_service.open_session()
+        return self.session
+
+    def _close(self) -> None:
+        if self.session is not None:
+            asyncio.run_coroutine_threadsafe(self.session.close(), self.loop).result()
+
+
+_line = lru_cache(maxsize=1)(Line)
 
 
 class PushSender:
-    """A context manager around the thread. `hand()` in, `results()` out; leaving it cuts what is still in flight."""
+    """A context manager around its sending. `hand()` in, `results()` out; leaving it cuts what is still in flight."""
 
     def __init__(self) -> None:
         self.unfinished = 0  # handed in, not yet taken out; touched by the caller's thread only
@@ -59,25 +97,24 @@ class PushSender:
         self.held = False  # no further send starts; for good
         self._ended = False
         self._failures = 0  # in a row
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="push-sender", daemon=True)
+        self._line = _line()
+        self._wake = asyncio.Event()
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        self._started.wait()
+        self._serving: Future[None] = asyncio.run_coroutine_threadsafe(self._serve(), self._line.loop)
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.hold()
         self._ended = True
-        self._loop.call_soon_threadsafe(self._wake.set)
-        self._thread.join()
+        self._line.loop.call_soon_threadsafe(self._wake.set)
+        self._serving.result()
 
     def hand(self, pushes: list[Claimed]) -> None:
         """Send these, in this order."""
         self.unfinished += len(pushes)
         self._waiting.extend(pushes)
-        self._loop.call_soon_threadsafe(self._wake.set)
+        self._line.loop.call_soon_threadsafe(self._wake.set)
 
     def hold(self) -> None:
         """Start no further send: pushes that still wait come back as given back."""
@@ -91,46 +128,39 @@ class PushSender:
             try:
                 found.append(self._done.get(timeout=max(until - time.monotonic(), 0)))
             except queue.Empty:
-                if not self._thread.is_alive() and self._done.empty():
-                    raise RuntimeError("the sending thread has died") from None
+                if self._serving.done() and self._done.empty():
+                    raise RuntimeError("sending has ended") from self._serving.exception()
                 break
             self.unfinished -= 1
             if len(found) == 1:
                 until = time.monotonic() + gather
         return found
 
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._serve())
-
     async def _serve(self) -> None:
         """Keep as many lanes running as there is work for, until it is over and every lane has ended."""
-        self._loop = asyncio.get_running_loop()
-        self._wake = asyncio.Event()
-        self._started.set()
-        async with notification_service.open_session() as session:
-            running: set[asyncio.Task[None]] = set()
-            while not self._ended:
-                await self._wake.wait()
-                self._wake.clear()
-                for _ in range(min(len(self._waiting), notification_service.IN_FLIGHT - len(running))):
-                    lane = asyncio.create_task(self._send_waiting(session))
-                    running.add(lane)
-                    lane.add_done_callback(running.discard)
-            if self.unfinished:  # the caller gave up waiting
-                for lane in running:
-                    lane.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+        session = self._line.opened()
+        running: set[asyncio.Task[None]] = set()
+        while not self._ended:
+            await self._wake.wait()
+            self._wake.clear()
+            for _ in range(min(len(self._waiting), notification_service.IN_FLIGHT - len(running))):
+                lane = asyncio.create_task(self._send_waiting(session))
+                running.add(lane)
+                lane.add_done_callback(running.discard)
+        if self.unfinished:  # the caller gave up waiting
+            for lane in running:
+                lane.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     async def _send_waiting(self, session: aiohttp.ClientSession) -> None:
         """One lane: send what waits, one after the other, until nothing does."""
         while self._waiting:
-            push = self._waiting.popleft()
+            push, began = self._waiting.popleft(), time.monotonic()
             outcome = await self._send(session, push)
             self._failures = self._failures + 1 if outcome.kind == "retry" else 0
             if outcome.kind == "configuration" or outcome.retry_after is not None or self._failures >= FAILURES:
                 self.hold()  # at once: the gate, which tells every process, follows with the batch
-            self._done.put(Finished(push, outcome, time.monotonic()))
+            self._done.put(Finished(push, outcome, time.monotonic(), began))
 
     async def _send(self, session: aiohttp.ClientSession, push: Claimed) -> PushOutcome:
         if self.held or time.monotonic() - push.claimed_at > START_WITHIN:

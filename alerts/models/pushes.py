@@ -27,9 +27,12 @@ class Push(models.Model):
         SKIPPED = "skipped", _("Skipped")
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    org = models.ForeignKey(Org, models.CASCADE, related_name="+", verbose_name=_("org"))
-    alert = models.ForeignKey(Alert, models.CASCADE, null=True, related_name="pushes")  # null: a test push
-    room = models.ForeignKey(Room, models.CASCADE, null=True, related_name="+")
+    # No index of an org alone: it would mislead the claim's planner. Those of alert and room are the first of others.
+    org = models.ForeignKey(Org, models.CASCADE, related_name="+", verbose_name=_("org"), db_index=False)
+    alert = models.ForeignKey(  # null: a test push
+        Alert, models.CASCADE, null=True, related_name="pushes", db_index=False
+    )
+    room = models.ForeignKey(Room, models.CASCADE, null=True, related_name="+", db_index=False)
     supervisor = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="pushes", verbose_name=_("supervisor")
     )
@@ -60,6 +63,8 @@ class Push(models.Model):
     opened_at = models.DateTimeField(null=True)
     failed_at = models.DateTimeField(null=True)  # the phone's provider refused it, after it was sent
     failed_reason = models.CharField(max_length=200, blank=True)
+    # of the last attempt: milliseconds from its plan to committed, kicked (if a kick came), claimed, sent, answered
+    trace = models.JSONField(default=dict, db_default={})
 
     objects = ScopedManager(org="org")
 
@@ -73,11 +78,22 @@ class Push(models.Model):
             models.UniqueConstraint(fields=["idempotency_key"], name="push_idempotency_key"),
         ]
         indexes = [
-            # the claim: due rows, and rows whose lease ran out
-            models.Index(fields=["next_attempt_at"], condition=Q(state="pending"), name="push_due"),
+            # the claim: of each org the oldest that is pending, critical ones first; and rows whose lease ran out
+            models.Index(
+                fields=["org", "planned_at", "id"],
+                condition=Q(state="pending", severity=Severity.CRITICAL),
+                name="push_pending_critical",
+            ),
+            models.Index(
+                fields=["org", "planned_at", "id"],
+                condition=Q(state="pending") & ~Q(severity=Severity.CRITICAL),
+                name="push_pending_other",
+            ),
             models.Index(fields=["lease_until"], condition=Q(state="sending"), name="push_leased"),
             # throttle: when was this supervisor last told about this room
             models.Index(fields=["room", "supervisor", "-planned_at"], name="push_told"),
+            # test pushes: who was tested lately, of a round and on Reach
+            models.Index(fields=["org", "-planned_at"], condition=Q(kind="test"), name="push_tests"),
             # dead pushes on screen
             models.Index(fields=["org", "-planned_at"], condition=Q(state="dead"), name="push_dead"),
         ]

@@ -59,6 +59,7 @@ class Hub:
     presence: Presence = field(default_factory=Presence)
     names: dict[int, str] = field(default_factory=dict)  # org pk -> external id
     ahead: timedelta = timedelta()  # of the database's clock, against this process's
+    _said: dict[tuple[str, OrgIds], Frame] = field(default_factory=dict)  # the state as it is, at most a second old
     _listening: asyncio.Event = field(default_factory=asyncio.Event)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -83,6 +84,7 @@ class Hub:
                     await self._listening.wait()
             self.names, self.ahead = await self.in_thread(_names), await self.in_thread(_ahead)
             self.open = await self.in_thread(_open_alerts, EVERY_ORG)
+            self._said.clear()
 
     async def in_thread(self, work: Callable[..., Any], *args: Any) -> Any:
         """Run database work, outside any org's scope, in the hub's one thread."""
@@ -131,8 +133,11 @@ class Hub:
         return _state({pk: self.open[pk] for pk in wanted if pk in self.open}, self.names, self.now)
 
     def _state(self, kind: str, org_ids: OrgIds) -> Frame:
-        sums, counts = self.state(org_ids)
-        return encode({"type": kind, "orgs": sums, "counts": counts})
+        """Made once for all who may see these orgs, until something changes: a thousand may come back at once."""
+        if (kind, org_ids) not in self._said:
+            sums, counts = self.state(org_ids)
+            self._said[kind, org_ids] = encode({"type": kind, "orgs": sums, "counts": counts})
+        return self._said[kind, org_ids]
 
     # --- the loops ---------------------------------------------------------------------------------------------------
 
@@ -186,11 +191,8 @@ class Hub:
     async def _beat_often(self) -> None:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
-            beats: dict[OrgIds, Frame] = {}
             for client in list(self.clients):
-                if client.org_ids not in beats:
-                    beats[client.org_ids] = self._state("beat", client.org_ids)
-                client.offer(beats[client.org_ids])
+                client.offer(self._state("beat", client.org_ids))
 
     async def _wake_often(self) -> None:
         """Send the rows whose snooze has ended, and forget what ended long ago."""
@@ -201,6 +203,7 @@ class Hub:
             for alerts in list(self.open.values()):
                 self._note(alerts.woken(since, seen))
                 alerts.fade(seen)
+            self._said.clear()
 
     async def _flush(self) -> None:
         ids = set(islice(self.changed, FLUSH_AT_MOST))
@@ -220,6 +223,7 @@ class Hub:
         news = {pk for pk, row in rows.items() if self.open[row.org_id].is_news(pk, row.countable)}
         for alert_id, row in rows.items():
             self.open[row.org_id].put(alert_id, row.countable)
+        self._said.clear()
         self._send_rows(rendered, before, news)
 
     def _forget(self, gone: set[UUID]) -> None:
@@ -227,6 +231,7 @@ class Hub:
         for alerts in self.open.values():
             for alert_id in gone & (alerts.open.keys() | alerts.ended.keys()):
                 alerts.drop(alert_id)
+        self._said.clear()
 
     def _send_rows(self, rendered: dict[str, dict[UUID, FeedRow]], before: dict[int, str], news: set[UUID]) -> None:
         counts = {pk: self.open[pk].counts(self.now) for pk in before}

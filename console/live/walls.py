@@ -1,6 +1,7 @@
 """A wall board's side of the live feed: it hears that something changed, never what."""
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -33,9 +34,15 @@ class Onlooker(Client):
     """A client whose frames say their kind and the org's checksum: {type, sum}. The page then loads its list anew."""
 
     def offer(self, frame: Frame) -> None:
-        said = msgspec.json.decode(frame.text, type=_Outline)
-        link = next(iter(said.orgs.values()), NOTHING_OPEN)
-        super().offer(encode({"type": said.type, "sum": link if isinstance(link, str) else link.checksum}))
+        super().offer(_outlined(frame))
+
+
+@lru_cache(maxsize=64)
+def _outlined(frame: Frame) -> Frame:
+    """The frame for wall boards, made once for all that hear it."""
+    said = msgspec.json.decode(frame.text, type=_Outline)
+    link = next(iter(said.orgs.values()), NOTHING_OPEN)
+    return encode({"type": said.type, "sum": link if isinstance(link, str) else link.checksum})
 
 
 def screens_now(screens: Collection[Screen]) -> dict[Screen, OrgIds]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from django.conf import settings
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
@@ -51,6 +52,19 @@ class Chain:
     pill_icon: str
     why: str = ""
     over: bool = False
+
+    @property
+    def trace(self) -> str:
+        """For specialists: how long after its plan the last attempt passed each hop here; "" if there was none."""
+        names = {
+            "committed": _("committed"),
+            "kicked": _("worker kicked"),
+            "claimed": _("claimed"),
+            "sent": _("sent"),
+            "answered": _("answered"),
+        }
+        passed = [f"{said} {number_format(self.push.trace[n])} ms" for n, said in names.items() if n in self.push.trace]
+        return _("After it was received: {hops}").format(hops=", ".join(passed)) if passed else ""
 
 
 def after(start: datetime, end: datetime) -> str:
