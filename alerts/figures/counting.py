@@ -1,6 +1,6 @@
 """The success figures of orgs over a period, counted in the database: three statements a span, whatever the orgs."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -9,12 +9,12 @@ from typing import Any
 from django.db import connection
 from django.db.models import OuterRef, Subquery
 
-from alerts.figures.covered import coverage
 from alerts.figures.formulas import Estimate
 from alerts.figures.metrics import COVERAGE, METRICS, TIME_TO_INTERVENE, Metric, MetricTally
 from alerts.figures.periods import Period
 from alerts.figures.units import COUNT, FOLLOW_UP_WITHIN
 from alerts.models import FailureEvent
+from alerts.reach import coverage_now, production_agents
 from orgs.models import Agent, Org
 
 BASELINE = timedelta(days=30)  # the org's first
@@ -68,9 +68,9 @@ def measure(orgs: Sequence[Org], period: Period, zone: str, now: datetime) -> Su
     first_days = Span([(org.pk, at, at + BASELINE, org.zone) for org, at in firsts if at is not None], now)
     points = max((period.points(name, now) for name in [zone, *{org.zone for org in orgs}]), key=len)
     found, baseline = _count(METRICS, span, period.width), _count(METRICS, first_days)
-    for one in coverage(orgs):  # of now: the period does not matter
-        for tally in (found[COVERAGE.name].of[None], found[COVERAGE.name].of[one.agent.org_id]):
-            tally.add(one.outcome, 1, [])
+    for org_id, reached in coverage_now(production_agents().filter(org__in=orgs)).items():  # the period does not matter
+        for tally in (found[COVERAGE.name].of[None], found[COVERAGE.name].of[org_id]):
+            tally.outcomes += Counter({COVERAGE.yes: reached.covered, COVERAGE.no: reached.missing})
     columns = [(metric, found[metric.name], baseline[metric.name]) for metric in METRICS]
     return SuccessFigures(
         now,

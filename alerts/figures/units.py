@@ -169,17 +169,21 @@ CONFIDENCE = """,
       FROM event
 )"""
 
+# The last verdict of an alert counts, on the day it was given.
 VERDICTS = """,
 {unit} AS (
     SELECT span.zone, span.starts, alert.org_id, given.at, alert.id AS alert_id, alert.room_id,
            alert.agent_id, 0::bigint AS n, alert.verdict AS outcome, NULL::float8 AS seconds
       FROM span
-      JOIN alerts_alert alert ON alert.org_id = span.org_id AND alert.scope = 'room' AND alert.verdict <> ''
-     CROSS JOIN LATERAL (
-           SELECT max(change.at) AS at FROM alerts_transition change
-            WHERE change.alert_id = alert.id AND change.change = 'verdict'
-           ) given
-     WHERE given.at >= span.starts AND given.at < span.ends
+      JOIN LATERAL (
+           SELECT change.alert_id, max(change.at) AS at FROM alerts_transition change
+            WHERE change.org_id = span.org_id AND change.change = 'verdict'
+              AND change.at >= span.starts AND change.at < span.ends
+            GROUP BY change.alert_id
+           ) given ON true
+      JOIN alerts_alert alert ON alert.id = given.alert_id AND alert.scope = 'room' AND alert.verdict <> ''
+     WHERE NOT EXISTS (SELECT FROM alerts_transition later
+                        WHERE later.alert_id = given.alert_id AND later.change = 'verdict' AND later.at >= span.ends)
 )"""
 
 COUNT = """

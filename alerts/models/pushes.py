@@ -27,10 +27,13 @@ class Push(models.Model):
         SKIPPED = "skipped", _("Skipped")
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    org = models.ForeignKey(Org, models.CASCADE, related_name="+")
-    alert = models.ForeignKey(Alert, models.CASCADE, null=True, related_name="pushes")  # null: a test push
-    room = models.ForeignKey(Room, models.CASCADE, null=True, related_name="+")
-    supervisor = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="pushes")
+    # `db_index=False`: as in alerts/models/alerts.py
+    org = models.ForeignKey(Org, models.CASCADE, related_name="+", db_index=False)
+    alert = models.ForeignKey(  # null: a test push
+        Alert, models.CASCADE, null=True, related_name="pushes", db_index=False
+    )
+    room = models.ForeignKey(Room, models.CASCADE, null=True, related_name="+", db_index=False)
+    supervisor = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="pushes", db_index=False)
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.ALERT)
     occurrence = models.PositiveIntegerField(default=0)
     tier = models.PositiveSmallIntegerField(default=1)
@@ -73,6 +76,25 @@ class Push(models.Model):
             models.Index(fields=["room", "supervisor", "-planned_at"], name="push_told"),
             # dead pushes on screen
             models.Index(fields=["org", "-planned_at"], condition=Q(state="dead"), name="push_dead"),
+            # GET /api/pushes and the admin: newest first, of an org and of all
+            models.Index(fields=["org", "-planned_at", "-id"], name="push_newest"),
+            models.Index(fields=["-planned_at", "-id"], name="push_newest_of_all"),
+            # the test pushes of the last hour
+            models.Index(fields=["org", "-planned_at"], condition=Q(kind="test"), name="push_test"),
+            # reach: when a push of an org to a person last was delivered, opened, refused, or found no phone
+            models.Index(fields=["org", "supervisor", "delivered_at"], name="push_delivered"),
+            models.Index(
+                fields=["org", "supervisor", "opened_at"], condition=Q(opened_at__isnull=False), name="push_opened"
+            ),
+            models.Index(
+                fields=["org", "supervisor", "failed_at"], condition=Q(failed_at__isnull=False), name="push_failed"
+            ),
+            models.Index(
+                fields=["org", "supervisor", "ended_at"],
+                condition=Q(state="dead", ended_reason="refused"),
+                name="push_refused",
+            ),
+            models.Index(fields=["org", "supervisor", "sent_at"], condition=Q(push="no_token"), name="push_no_token"),
         ]
 
     def __str__(self) -> str:
