@@ -14,6 +14,7 @@ orgs come from a scoped query (counting.py).
 from datetime import timedelta
 
 FOLLOW_UP_WITHIN = timedelta(minutes=15)
+AROUND, AROUND_EPISODES = timedelta(hours=25), timedelta(hours=1)
 
 SPAN = """
 WITH span AS (
@@ -22,18 +23,18 @@ WITH span AS (
 )"""
 
 # Alerts with a failure in the span, or within a day of it: a conversation is a whole day of a room, and what an
-# event did was decided within 10 min of it, or it is late and begins nothing.
+# event did was decided within 10 min of it, or it is late and begins nothing. So for episodes alone an hour is enough.
 EPISODES = """,
 touched AS (
     SELECT DISTINCT event.alert_id
       FROM span
       JOIN orgs_agent agent ON agent.org_id = span.org_id
       JOIN alerts_failureevent event ON event.agent_id = agent.id
-       AND event.received_at >= span.starts - interval '25 hours'
-       AND event.received_at < span.ends + interval '25 hours'
+       AND event.received_at >= span.starts - %(around)s
+       AND event.received_at < span.ends + %(around)s
      WHERE event.alert_id IS NOT NULL AND event.reason <> 'late'
-       AND event.received_at >= %(earliest)s - interval '25 hours'
-       AND event.received_at < %(latest)s + interval '25 hours'
+       AND event.received_at >= %(earliest)s - %(around)s
+       AND event.received_at < %(latest)s + %(around)s
 ), history AS (
     SELECT alert.org_id, alert.room_id, alert.agent_id, change.alert_id, change.episode, change.id, change.change,
            change.reason, change.at, event.occurred_at
@@ -187,10 +188,9 @@ VERDICTS = """,
 )"""
 
 COUNT = """
-SELECT {n} AS metric, org_id,
-       ((at AT TIME ZONE zone)::date - (starts AT TIME ZONE zone)::date) / %(width)s AS point, outcome, count(*),
+SELECT {n} AS metric, org_id, (at AT TIME ZONE zone)::date AS day, outcome, count(*),
        array_agg(seconds) FILTER (WHERE seconds IS NOT NULL)
-  FROM {unit} GROUP BY org_id, point, outcome"""
+  FROM {unit} GROUP BY org_id, day, outcome"""
 
 # `{beyond}` is empty or BEYOND; the other words turn the list around.
 LIST = """
