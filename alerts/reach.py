@@ -152,19 +152,27 @@ def reach_of(agents: Iterable[Agent], *, rooms: bool = True) -> list[AgentReach]
     rows = list(_assignments({agent.org_id for agent in agents}).select_related("user", "role"))
     users = {row.user_id: row.user for row in rows}
     backing = _Backing([_held(row) for row in rows])
-    entered = _entered({agent.pk for agent in agents}, users) if rooms else {}
     found = []
     for agent in agents:
         one = AgentReach(agent)
         for user, tier in backing.of(agent.pk, agent.org_id):
             state, reason = backing.judged[agent.org_id, user]
             times = backing.times[agent.org_id, user]
-            at = entered.get((agent.pk, user))
-            one.supervisors.append(
-                Supervisor(users[user], tier, state, reason, times.delivered, times.opened, times.refused, at)
-            )
+            phone = (times.delivered, times.opened, times.refused)
+            one.supervisors.append(Supervisor(users[user], tier, state, reason, *phone))
         found.append(one)
+    if rooms:
+        add_entered(found)
     return found
+
+
+def add_entered(found: Collection[AgentReach]) -> None:
+    """Fill in when each supervisor last entered a room of the agent, if that was among their newest. One query."""
+    people = {user.pk for one in found for user in one.told}
+    entered = _entered({one.agent.pk for one in found}, people)
+    for one in found:
+        for supervisor in one.supervisors:
+            supervisor.entered_at = entered.get((one.agent.pk, supervisor.user.pk))
 
 
 def coverage_now(agents: QuerySet[Agent]) -> dict[int, Coverage]:

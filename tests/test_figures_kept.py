@@ -1,4 +1,4 @@
-"""Days that are over are counted once; what changes later counts as in a plain recount, whenever the days were closed."""
+"""Days that are over are counted once; what changes later counts as in a plain recount, whenever they were closed."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from alerts import actions, figures
 from alerts.figures.closing import AT_ONCE, close_days
 from alerts.models import Alert, FailureEvent, KeptFigures
-from orgs.models import Org
 from tests.examples import at_most
 from tests.scene import Scene
 from tests.test_figures_recount import START, STEP, Recount, by_hand, check, check_baselines, play
