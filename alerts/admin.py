@@ -9,7 +9,7 @@ from django.utils.functional import cached_property
 
 from alerts.models import Alert, Push
 
-PAGED = 10_000  # rows of a list that can be turned to; beyond them a filter finds more
+PAGED = 2_000  # rows of a list that can be turned to; beyond them a filter finds more
 
 
 class FirstRows(Paginator):

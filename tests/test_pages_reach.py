@@ -19,7 +19,7 @@ from django_scopes import scope, scopes_disabled
 
 from alerts.delivery import outbox, tokens
 from alerts.models import Push
-from console.pages.reach import query
+from console.pages.reach import query as reach_query
 from orgs import clock as database_clock
 from orgs.models import Org, User
 from tests.api_client import signed_in, supervisor_of
@@ -167,7 +167,7 @@ def test_the_worst_come_first_and_the_rest_can_be_shown(org: Org, monkeypatch: A
 
 
 def test_a_page_of_agents_with_many_people_shows_fewer_agents(org: Org, monkeypatch: Any) -> None:
-    monkeypatch.setattr(query, "PEOPLE_EACH", 0.1)  # of a page of 20 agents: two people
+    monkeypatch.setattr(reach_query, "PEOPLE_EACH", 0.1)  # of a page of 20 agents: two people
     for n in range(4):
         AgentFactory(org=org, name=f"agent {n}")
     client = signed_in(person(org, "Rina"))
