@@ -3,22 +3,21 @@
 Reachable is proven, not hoped for: a push of this org came to the person's phone, and nothing newer speaks against it.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 from django.conf import settings
-from django.db.models import Max, Q, QuerySet
+from django.db import connection
+from django.db.models import QuerySet
 
-from alerts.models import Push, Transition
-from orgs.models import Agent, Assignment, User
+from orgs.models import Agent, Assignment, SupervisorRole, User
 
 ReachState = Literal["reachable", "unproven", "unreachable"]
 ReachReason = Literal["", "never_delivered", "never_asked", "no_phone", "refused", "inactive", "standin"]
-Times = Mapping[str, Any]  # of the newest pushes to a person: delivered, opened, failed, refused, no_token
-ENTERING = (Transition.Change.OPENED_ROOM, Transition.Change.INTERVENED)
+ENTERED_LATELY = 50  # rooms: a person's newest, among which the last one of an agent is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +119,11 @@ class Coverage:
     def missing(self) -> int:
         return self.unproven + self.nobody
 
+    @classmethod
+    def together(cls, parts: Iterable["Coverage"]) -> "Coverage":
+        parts = list(parts)
+        return cls(*(sum(getattr(one, name) for one in parts) for name in ("covered", "unproven", "nobody")))
+
     @property
     def percent(self) -> int | None:
         """Whole percent, rounded down so that 100 means all; None without an agent."""
@@ -145,70 +149,152 @@ def reach_of(agents: Iterable[Agent], *, rooms: bool = True) -> list[AgentReach]
     A role backs up all agents of its org unless it lists some.
     """
     agents = list(agents)
-    rows = Assignment.objects.filter(org__in={agent.org_id for agent in agents}).select_related("user", "role")
-    held = list(rows.prefetch_related("role__agents").order_by("role__tier", "user__name", "user_id"))
-    users = {row.user_id for row in held}
-    pushes, entered = _pushes(users), _entered(agents, users) if rooms else {}
+    rows = list(_assignments({agent.org_id for agent in agents}).select_related("user", "role"))
+    users = {row.user_id: row.user for row in rows}
+    backing = _Backing([_held(row) for row in rows])
     found = []
     for agent in agents:
         one = AgentReach(agent)
-        for user, tier in _backing(agent, held):
-            supervisor = _supervisor(user, tier, pushes.get((agent.org_id, user.pk), {}))
-            supervisor.entered_at = entered.get((agent.pk, user.pk))
-            one.supervisors.append(supervisor)
+        for user, tier in backing.of(agent.pk, agent.org_id):
+            state, reason = backing.judged[agent.org_id, user]
+            times = backing.times[agent.org_id, user]
+            phone = (times.delivered, times.opened, times.refused)
+            one.supervisors.append(Supervisor(users[user], tier, state, reason, *phone))
         found.append(one)
+    if rooms:
+        add_entered(found)
     return found
 
 
-def _backing(agent: Agent, held: Sequence[Assignment]) -> list[tuple[User, int]]:
-    """People and tiers; somebody with two roles stands once, at the lower tier."""
-    people: dict[int, tuple[User, int]] = {}
-    for row in held:
-        only = row.role.agents.all()
-        if row.org_id == agent.org_id and (not only or agent in only):
-            people.setdefault(row.user_id, (row.user, row.role.tier))
-    return list(people.values())
+def add_entered(found: Collection[AgentReach]) -> None:
+    """Fill in when each supervisor last entered a room of the agent, if that was among their newest. One query."""
+    people = {user.pk for one in found for user in one.told}
+    entered = _entered({one.agent.pk for one in found}, people)
+    for one in found:
+        for supervisor in one.supervisors:
+            supervisor.entered_at = entered.get((one.agent.pk, supervisor.user.pk))
 
 
-def _pushes(users: set[int]) -> dict[tuple[int, int], Times]:
-    """(org, person) -> when a push was last delivered, opened, refused, or found no phone."""
-    refused = Q(state=Push.State.DEAD, ended_reason="refused")
-    rows = (
-        Push.objects.filter(supervisor__in=users)
-        .order_by()
-        .values("org", "supervisor")
-        .annotate(
-            delivered=Max("delivered_at"),
-            opened=Max("opened_at"),
-            failed=Max("failed_at"),
-            refused=Max("ended_at", filter=refused),
-            no_token=Max("sent_at", filter=Q(push="no_token")),
-        )
-    )
-    return {(row["org"], row["supervisor"]): row for row in rows}
+def coverage_now(agents: QuerySet[Agent]) -> dict[int, Coverage]:
+    """What `coverage_of` says of these agents, by org: for every page, so no row becomes an object. Four queries."""
+    listed = list(agents.order_by().values_list("pk", "org_id"))
+    rows = _assignments({org for _, org in listed}).values_list(*HELD)
+    backing = _Backing([_Held(*row) for row in rows])
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    for agent, org in listed:
+        states = {backing.judged[org, user][0] for user, _ in backing.of(agent, org)}
+        counts[org][next((one for one in ("reachable", "unproven") if one in states), "")] += 1
+    return {org: Coverage(found["reachable"], found["unproven"], found[""]) for org, found in counts.items()}
 
 
-def _entered(agents: Sequence[Agent], users: set[int]) -> dict[tuple[int, int], datetime]:
-    """(agent, person) -> when they last entered a room of this agent."""
-    rows = (
-        Transition.objects.filter(change__in=ENTERING, actor__in=users, alert__agent__in=agents)
-        .order_by()
-        .values_list("alert__agent", "actor")
-        .annotate(Max("at"))
-    )
-    return {(agent, user): at for agent, user, at in rows}
+# --- who backs up what ------------------------------------------------------------------------------------------------
+
+HELD = (
+    "org_id", "role_id", "role__tier", "user_id", "user__is_active", "user__push_tokens", "user__push_tokens_at",
+)  # fmt: skip
 
 
-def _supervisor(user: User, tier: int, pushes: Times) -> Supervisor:
+class _Held(NamedTuple):
+    """An assignment, as far as reach is about it."""
+
+    org_id: int
+    role_id: int
+    tier: int
+    user_id: int
+    active: bool
+    tokens: int | None
+    tokens_at: datetime | None
+
+
+def _held(row: Assignment) -> _Held:
+    user = row.user
+    phones = (user.is_active, user.push_tokens, user.push_tokens_at)
+    return _Held(row.org_id, row.role_id, row.role.tier, row.user_id, *phones)
+
+
+def _assignments(orgs: Collection[int]) -> QuerySet[Assignment]:
+    return Assignment.objects.filter(org__in=orgs).order_by("role__tier", "user__name", "user_id")
+
+
+class _Backing:
+    """Who backs up the agents of some orgs, and whether they are reached. Two queries."""
+
+    def __init__(self, held: list[_Held]) -> None:
+        self.times = _newest_pushes({(one.org_id, one.user_id) for one in held})
+        self.judged = {(one.org_id, one.user_id): _judge(one, self.times[one.org_id, one.user_id]) for one in held}
+        self._of_org: dict[int, list[_Held]] = defaultdict(list)
+        for one in held:
+            self._of_org[one.org_id].append(one)
+        self._only: dict[int, set[int]] = defaultdict(set)  # role -> the agents that it lists
+        listed = SupervisorRole.agents.through.objects.filter(supervisorrole__in={one.role_id for one in held})
+        for role, agent in listed.values_list("supervisorrole_id", "agent_id"):
+            self._only[role].add(agent)
+
+    def of(self, agent: int, org: int) -> list[tuple[int, int]]:
+        """People and tiers; somebody with two roles stands once, at the lower tier."""
+        people: dict[int, int] = {}
+        for one in self._of_org[org]:
+            if one.role_id not in self._only or agent in self._only[one.role_id]:
+                people.setdefault(one.user_id, one.tier)
+        return list(people.items())
+
+
+def _judge(held: _Held, times: "_Times") -> tuple[ReachState, ReachReason]:
     standin = settings.NOTIFICATION_SERVICE_IS_STANDIN
-    pushes = {} if standin else pushes
-    delivered = pushes.get("delivered")
-    refused = max((at for at in (pushes.get("failed"), pushes.get("refused")) if at), default=None)
-    facts = ReachFacts(
-        user.is_active, user.push_tokens, user.push_tokens_at, delivered, refused, pushes.get("no_token"), standin
-    )
-    state, reason = judge_reach(facts)
-    return Supervisor(user, tier, state, reason, delivered, pushes.get("opened"), refused)
+    facts = (held.active, held.tokens, held.tokens_at, times.delivered, times.refused, times.no_token, standin)
+    return judge_reach(ReachFacts(*facts))
+
+
+# --- what their pushes and rooms tell ---------------------------------------------------------------------------------
+
+# Raw SQL knows no scope: the pairs come from a scoped query. Each of the five is one look at the end of an index.
+NEWEST_PUSHES = """
+SELECT org, person,
+       (SELECT max(delivered_at) FROM alerts_push WHERE org_id = org AND supervisor_id = person),
+       (SELECT max(opened_at) FROM alerts_push WHERE org_id = org AND supervisor_id = person),
+       greatest((SELECT max(failed_at) FROM alerts_push WHERE org_id = org AND supervisor_id = person),
+                (SELECT max(ended_at) FROM alerts_push WHERE org_id = org AND supervisor_id = person
+                    AND state = 'dead' AND ended_reason = 'refused')),
+       (SELECT max(sent_at) FROM alerts_push WHERE org_id = org AND supervisor_id = person AND push = 'no_token')
+  FROM unnest(%s::bigint[], %s::bigint[]) AS pair (org, person)"""
+
+
+class _Times(NamedTuple):
+    """When a push of an org to a person last was delivered, opened, refused, or found no phone."""
+
+    delivered: datetime | None = None
+    opened: datetime | None = None
+    refused: datetime | None = None
+    no_token: datetime | None = None
+
+
+def _newest_pushes(pairs: Collection[tuple[int, int]]) -> dict[tuple[int, int], _Times]:
+    """(org, person) -> these times; all unknown while a stand-in answers for notification-service."""
+    if settings.NOTIFICATION_SERVICE_IS_STANDIN or not pairs:
+        return dict.fromkeys(pairs, _Times())
+    orgs, people = zip(*pairs, strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(NEWEST_PUSHES, [list(orgs), list(people)])
+        return {(org, person): _Times(*times) for org, person, *times in cursor.fetchall()}
+
+
+ENTERED = """
+SELECT alert.agent_id, person, max(entering.at)
+  FROM unnest(%(people)s::bigint[]) AS person
+ CROSS JOIN LATERAL (
+       SELECT alert_id, at FROM alerts_transition
+        WHERE actor_id = person AND change IN ('opened_room', 'intervened') ORDER BY at DESC LIMIT %(lately)s
+       ) entering
+  JOIN alerts_alert alert ON alert.id = entering.alert_id
+ WHERE alert.agent_id = ANY (%(agents)s)
+ GROUP BY alert.agent_id, person"""
+
+
+def _entered(agents: Collection[int], people: Collection[int]) -> dict[tuple[int, int], datetime]:
+    """(agent, person) -> when they last entered a room of this agent, if that was among their newest rooms."""
+    with connection.cursor() as cursor:
+        cursor.execute(ENTERED, {"people": list(people), "agents": list(agents), "lately": ENTERED_LATELY})
+        return {(agent, person): at for agent, person, at in cursor.fetchall()}
 
 
 def by_org(found: Iterable[AgentReach]) -> dict[int, list[AgentReach]]:

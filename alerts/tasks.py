@@ -5,6 +5,7 @@ from django_scopes import scopes_disabled
 
 from alerts import actions, feed
 from alerts.delivery import outbox, tokens
+from alerts.figures import closing
 from alerts.sources import inbox, traffic, watch
 from orgs import clock
 
@@ -35,6 +36,13 @@ def watch_sources() -> None:
     with scopes_disabled():
         watch.sweep_sources()
         traffic.tidy(clock.now())
+
+
+@shared_task(ignore_result=True, acks_late=True)
+def close_days() -> None:
+    """Count the days that are over for the success figures, and those again in which something changed."""
+    with scopes_disabled():
+        closing.close_days(clock.now())
 
 
 @shared_task(ignore_result=True, acks_late=True)

@@ -180,7 +180,14 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # Redis may be away for hours; the 
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_DB_REUSE_MAX = 10**9  # tasks: console/celery.py keeps the pool, which Celery would close around every task
 CELERY_TASK_DEFAULT_QUEUE = "live"
-_every = {"sweep_pushes": 5, "run_timers": 5, "work_deliveries": 5, "watch_sources": 60, "ask_push_tokens": 600}
+_every = {
+    "sweep_pushes": 5,
+    "run_timers": 5,
+    "work_deliveries": 5,
+    "watch_sources": 60,
+    "close_days": 60,
+    "ask_push_tokens": 600,
+}
 CELERY_BEAT_SCHEDULE = {
     task: {"task": f"alerts.tasks.{task}", "schedule": float(seconds), "options": {"expires": seconds}}
     for task, seconds in _every.items()

@@ -14,7 +14,7 @@ from typing import Any
 
 import prometheus_client
 import structlog
-from django.db import Error, OperationalError, connections
+from django.db import Error, OperationalError, connection, connections
 
 from orgs.logs import described
 
@@ -49,8 +49,11 @@ class ReplicaWatch:
         self._found, self._until = PRIMARY, 0.0
 
     def reading(self) -> ReadFrom:
-        """The replica if there is one that is good enough, else the primary. Never raises because of the replica."""
-        if ALIAS not in connections.settings:
+        """The replica if there is one that is good enough, else the primary. Never raises because of the replica.
+
+        Within a transaction it is the primary: whoever has one keeps what is counted, and counts what was just written.
+        """
+        if ALIAS not in connections.settings or connection.in_atomic_block:
             return PRIMARY
         if time.monotonic() >= self._until and self._asking.acquire(blocking=False):  # the others take what is known
             try:

@@ -43,9 +43,8 @@ STEP = st.one_of(
 # --- the story ---------------------------------------------------------------------------------------------------
 
 
-def play(scene: Scene, steps: list[Any]) -> datetime:
+def play(scene: Scene, steps: list[Any], now: datetime = START) -> datetime:
     """The steps through the real actions, with the clock in hand; when it ended."""
-    now = START
     freeze(now)
     for step in steps:
         match step:

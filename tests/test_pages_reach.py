@@ -19,6 +19,7 @@ from django_scopes import scope, scopes_disabled
 
 from alerts.delivery import outbox, tokens
 from alerts.models import Push
+from console.pages.reach import query as reach_query
 from orgs import clock as database_clock
 from orgs.models import Org, User
 from tests.api_client import signed_in, supervisor_of
@@ -163,6 +164,18 @@ def test_the_worst_come_first_and_the_rest_can_be_shown(org: Org, monkeypatch: A
     page = client.get("/reach")
     assert "2 more agents. Show them" in text(page)
     assert text(client.get("/reach?limit=40")).count("no second pair of hands") == 22
+
+
+def test_a_page_of_agents_with_many_people_shows_fewer_agents(org: Org, monkeypatch: Any) -> None:
+    monkeypatch.setattr(reach_query, "PEOPLE_EACH", 0.1)  # of a page of 20 agents: two people
+    for n in range(4):
+        AgentFactory(org=org, name=f"agent {n}")
+    client = signed_in(person(org, "Rina"))
+    assert "2 more agents. Show them" in text(client.get("/reach"))
+    assert "Show them" not in text(client.get("/reach?limit=40"))
+    for n in range(3):
+        person(org, f"Person {n}")
+    assert "3 more agents. Show them" in text(client.get("/reach"))
 
 
 def test_the_page_costs_the_same_for_one_and_for_many(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from launch import postgres
 from orgs import clock
@@ -140,6 +140,16 @@ def test_a_replica_too_far_behind_is_left_alone(second: Second, org: Org, monkey
     source = ReplicaWatch()
     assert source.reading() == PRIMARY
     assert orgs_counted(source) == 2
+
+
+def test_within_a_transaction_the_primary_is_read(second: Second, org: Org) -> None:
+    second.catch_up()
+    second.lag()
+    OrgFactory()
+    source = ReplicaWatch()
+    with transaction.atomic():
+        assert orgs_counted(source) == 2
+    assert orgs_counted(source) == 1
 
 
 def test_a_primary_is_no_replica(org: Org) -> None:

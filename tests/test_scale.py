@@ -22,7 +22,19 @@ GROWS = {
     *("Transition", "WebhookDelivery"),
 }
 STAYS_SMALL = {
-    *("Agent", "ApiKey", "Assignment", "Gate", "Membership", "Org", "Policy", "RoleAgent", "SavedView", "Source"),
+    *(
+        "Agent",
+        "ApiKey",
+        "Assignment",
+        "FiguresMark",
+        "Gate",
+        "Membership",
+        "Org",
+        "Policy",
+        "RoleAgent",
+        "SavedView",
+        "Source",
+    ),
     *("SupervisorRole", "User", "Wall", "WebhookEndpoint"),
 }
 OF_NOBODY = {"RejectedItem", "SourceMinute"}  # what a platform source sent and named no org for: kept on one machine

@@ -1,19 +1,24 @@
-"""The success figures of orgs over a period, counted in the database: three statements a span, whatever the orgs."""
+"""The success figures of orgs over a period, counted in the database: three statements a span, whatever the orgs.
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+Days that are over were counted before (closing.py); what is left of a span is counted from the raw rows.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from django.db.models import OuterRef, Subquery
 
-from alerts.figures.covered import coverage
 from alerts.figures.formulas import Estimate
+from alerts.figures.kept import SpanRow, split
 from alerts.figures.metrics import COVERAGE, METRICS, TIME_TO_INTERVENE, Metric, MetricTally
 from alerts.figures.periods import Period
-from alerts.figures.units import COUNT, FOLLOW_UP_WITHIN
+from alerts.figures.units import AROUND, AROUND_EPISODES, COUNT, FOLLOW_UP_WITHIN
 from alerts.models import FailureEvent
+from alerts.reach import coverage_now, production_agents
 from orgs.models import Agent, Org
 from orgs.replica import replica
 
@@ -47,30 +52,36 @@ class SuccessFigures:
 
 @dataclass(frozen=True)
 class Span:
-    """What a statement is about: for each org from when to when, and its zone."""
+    """What a statement is about: for each org from when to when, and its zone; stretches of one org do not overlap."""
 
-    rows: Sequence[tuple[int, datetime, datetime, str]]
+    rows: Sequence[SpanRow]
     now: datetime
+    around: timedelta = AROUND
 
     def parameters(self, **more: Any) -> dict[str, Any]:
         """Of the statements in units.py; there is at least one row."""
         orgs, starts, ends, zones = (list(column) for column in zip(*self.rows, strict=True))
         arrays = {"orgs": orgs, "starts": starts, "ends": ends, "zones": zones}
         limits = {"earliest": min(starts), "latest": max(ends), "now": self.now}
-        return arrays | limits | {"follow_up_within": FOLLOW_UP_WITHIN} | more
+        return arrays | limits | {"follow_up_within": FOLLOW_UP_WITHIN, "around": self.around} | more
+
+    @property
+    def first_days(self) -> dict[int, date]:
+        """The day of each org on which its span begins."""
+        return {org: day_of(starts, zone) for org, starts, _, zone in self.rows}
 
 
 def measure(orgs: Sequence[Org], period: Period, zone: str, now: datetime) -> SuccessFigures:
     """Every figure of these orgs; run it inside a scope. `zone`: whose days the points of the trend are."""
-    begun = _first_failures(orgs)
+    begun = first_failures(orgs)
     span = span_of(orgs, period, now, begun)
     firsts = [(org, begun.get(org.pk)) for org in orgs]  # the baseline: of each org its own first 30 days
     first_days = Span([(org.pk, at, at + BASELINE, org.zone) for org, at in firsts if at is not None], now)
     points = max((period.points(name, now) for name in [zone, *{org.zone for org in orgs}]), key=len)
-    found, baseline = _count(METRICS, span, period.width), _count(METRICS, first_days)
-    for one in coverage(orgs):  # of now: the period does not matter
-        for tally in (found[COVERAGE.name].of[None], found[COVERAGE.name].of[one.agent.org_id]):
-            tally.add(one.outcome, 1, [])
+    found, baseline = count_span(METRICS, span, period.width), count_span(METRICS, first_days)
+    for org_id, reached in coverage_now(production_agents().filter(org__in=orgs)).items():  # the period does not matter
+        for tally in (found[COVERAGE.name].of[None], found[COVERAGE.name].of[org_id]):
+            tally.outcomes += Counter({COVERAGE.yes: reached.covered, COVERAGE.no: reached.missing})
     columns = [(metric, found[metric.name], baseline[metric.name]) for metric in METRICS]
     return SuccessFigures(
         now,
@@ -83,7 +94,8 @@ def measure(orgs: Sequence[Org], period: Period, zone: str, now: datetime) -> Su
 
 def time_to_intervene(orgs: Sequence[Org], period: Period, now: datetime) -> Estimate:
     """The median over these orgs alone: one figure of `measure`, for a page that must be cheap."""
-    found = _count([TIME_TO_INTERVENE], span_of(orgs, period, now))[TIME_TO_INTERVENE.name]
+    span = replace(span_of(orgs, period, now), around=AROUND_EPISODES)
+    found = count_span([TIME_TO_INTERVENE], span)[TIME_TO_INTERVENE.name]
     return TIME_TO_INTERVENE.estimate(found.of[None])
 
 
@@ -91,13 +103,13 @@ def span_of(
     orgs: Sequence[Org], period: Period, now: datetime, begun: Mapping[int, datetime | None] | None = None
 ) -> Span:
     """The period, in each org that has agents; run it inside a scope. `begun`: the first failures, if known already."""
-    begun = _first_failures(orgs) if begun is None else begun
+    begun = first_failures(orgs) if begun is None else begun
     return Span([(org.pk, *period.window(org.zone), org.zone) for org in orgs if org.pk in begun], now)
 
 
 def count_metric(metric: Metric, span: Span) -> Mapping[str, int]:
     """How many things of the span have which outcome."""
-    return _count([metric], span)[metric.name].of[None].outcomes
+    return count_span([metric], span)[metric.name].of[None].outcomes
 
 
 # --- counting --------------------------------------------------------------------------------------------------------
@@ -111,7 +123,7 @@ class Tallies:
     at: dict[int, MetricTally] = field(default_factory=lambda: defaultdict(MetricTally))
 
 
-def _first_failures(orgs: Sequence[Org]) -> dict[int, datetime | None]:
+def first_failures(orgs: Sequence[Org]) -> dict[int, datetime | None]:
     """When the first failure of each of these orgs happened, as far as the scope sees them; late ones do not count.
 
     An org without agents is not there: nothing can have failed.
@@ -128,19 +140,55 @@ def _first_failures(orgs: Sequence[Org]) -> dict[int, datetime | None]:
     return begun
 
 
-def _count(metrics: Sequence[Metric], span: Span, width: int = 1) -> dict[str, Tallies]:
-    """By the metric's name; one statement for those that stand on the same."""
-    found = {metric.name: Tallies() for metric in metrics}
+def count_span(metrics: Sequence[Metric], span: Span, width: int = 1) -> dict[str, Tallies]:
+    """By the metric's name: what is kept of the span, and the rest counted; `width` days are a point of the trend."""
+    found, first = {metric.name: Tallies() for metric in metrics}, span.first_days
+    zones = {org: zone for org, _, _, zone in span.rows}
+
+    def add(one: Counted) -> None:
+        point = (one.day - first[one.org]).days // width
+        for tally in (found[one.metric].of[None], found[one.metric].of[one.org], found[one.metric].at[point]):
+            tally.add(one.outcome, one.n, one.seconds)
+
+    if not span.rows:
+        return found
+    kept, rest = split(span.rows, span.parameters())
+    for stretch in kept:
+        day = day_of(stretch.starts, zones[stretch.org_id])
+        for metric in metrics:
+            for outcome, n in stretch.counts.get(metric.name, {}).items():
+                timed = metric is TIME_TO_INTERVENE and outcome == metric.yes
+                add(Counted(metric.name, stretch.org_id, day, outcome, n, stretch.seconds if timed else ()))
+    for one in count_rows(metrics, replace(span, rows=rest)):
+        add(one)
+    return found
+
+
+class Counted(NamedTuple):
+    """So many things of a metric have this outcome, on a day of an org; and how long those took that are timed."""
+
+    metric: str
+    org: int
+    day: date
+    outcome: str
+    n: int
+    seconds: Sequence[float]
+
+
+def count_rows(metrics: Sequence[Metric], span: Span) -> Iterator[Counted]:
+    """Count the raw rows; one statement for the metrics that stand on the same."""
     for stands_on in dict.fromkeys(metric.stands_on for metric in metrics if metric.unit and span.rows):
         together = [metric for metric in metrics if metric.stands_on == stands_on]
         tables = "".join(metric.unit.format(unit=f"unit_{n}") for n, metric in enumerate(together))
         counts = " UNION ALL ".join(COUNT.format(n=n, unit=f"unit_{n}") for n in range(len(together)))
-        rows = replica.rows(stands_on + tables + counts, span.parameters(width=width))
-        for n, org_id, point, outcome, count, seconds in rows:
-            tallies = found[together[n].name]
-            for tally in (tallies.of[None], tallies.of[org_id], tallies.at[point]):
-                tally.add(outcome, count, seconds or [])
-    return found
+        rows = replica.rows(stands_on + tables + counts, span.parameters())
+        for at, org, day, outcome, n, seconds in rows:
+            yield Counted(together[at].name, org, day, outcome, n, seconds or ())
+
+
+def day_of(at: datetime, zone: str) -> date:
+    """The day of this zone in which the moment lies."""
+    return at.astimezone(ZoneInfo(zone)).date()
 
 
 def _figure(metric: Metric, found: Tallies, baseline: Tallies, org: int | None, points: int = 0) -> Figure:

@@ -1,7 +1,7 @@
 """The success figures (docs/success.md): what each one counts, and the target it is held against."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from alerts.figures import units
@@ -15,7 +15,7 @@ class MetricTally:
     outcomes: Counter[str] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
 
-    def add(self, outcome: str, count: int, seconds: list[float]) -> None:
+    def add(self, outcome: str, count: int, seconds: Sequence[float]) -> None:
         self.outcomes[outcome] += count
         self.seconds += seconds
 

@@ -14,6 +14,7 @@ orgs come from a scoped query (counting.py).
 from datetime import timedelta
 
 FOLLOW_UP_WITHIN = timedelta(minutes=15)
+AROUND, AROUND_EPISODES = timedelta(hours=25), timedelta(hours=1)
 
 SPAN = """
 WITH span AS (
@@ -22,18 +23,18 @@ WITH span AS (
 )"""
 
 # Alerts with a failure in the span, or within a day of it: a conversation is a whole day of a room, and what an
-# event did was decided within 10 min of it, or it is late and begins nothing.
+# event did was decided within 10 min of it, or it is late and begins nothing. So for episodes alone an hour is enough.
 EPISODES = """,
 touched AS (
     SELECT DISTINCT event.alert_id
       FROM span
       JOIN orgs_agent agent ON agent.org_id = span.org_id
       JOIN alerts_failureevent event ON event.agent_id = agent.id
-       AND event.received_at >= span.starts - interval '25 hours'
-       AND event.received_at < span.ends + interval '25 hours'
+       AND event.received_at >= span.starts - %(around)s
+       AND event.received_at < span.ends + %(around)s
      WHERE event.alert_id IS NOT NULL AND event.reason <> 'late'
-       AND event.received_at >= %(earliest)s - interval '25 hours'
-       AND event.received_at < %(latest)s + interval '25 hours'
+       AND event.received_at >= %(earliest)s - %(around)s
+       AND event.received_at < %(latest)s + %(around)s
 ), history AS (
     SELECT alert.org_id, alert.room_id, alert.agent_id, change.alert_id, change.episode, change.id, change.change,
            change.reason, change.at, event.occurred_at
@@ -169,24 +170,27 @@ CONFIDENCE = """,
       FROM event
 )"""
 
+# The last verdict of an alert counts, on the day it was given.
 VERDICTS = """,
 {unit} AS (
     SELECT span.zone, span.starts, alert.org_id, given.at, alert.id AS alert_id, alert.room_id,
            alert.agent_id, 0::bigint AS n, alert.verdict AS outcome, NULL::float8 AS seconds
       FROM span
-      JOIN alerts_alert alert ON alert.org_id = span.org_id AND alert.scope = 'room' AND alert.verdict <> ''
-     CROSS JOIN LATERAL (
-           SELECT max(change.at) AS at FROM alerts_transition change
-            WHERE change.alert_id = alert.id AND change.change = 'verdict'
-           ) given
-     WHERE given.at >= span.starts AND given.at < span.ends
+      JOIN LATERAL (
+           SELECT change.alert_id, max(change.at) AS at FROM alerts_transition change
+            WHERE change.org_id = span.org_id AND change.change = 'verdict'
+              AND change.at >= span.starts AND change.at < span.ends
+            GROUP BY change.alert_id
+           ) given ON true
+      JOIN alerts_alert alert ON alert.id = given.alert_id AND alert.scope = 'room' AND alert.verdict <> ''
+     WHERE NOT EXISTS (SELECT FROM alerts_transition later
+                        WHERE later.alert_id = given.alert_id AND later.change = 'verdict' AND later.at >= span.ends)
 )"""
 
 COUNT = """
-SELECT {n} AS metric, org_id,
-       ((at AT TIME ZONE zone)::date - (starts AT TIME ZONE zone)::date) / %(width)s AS point, outcome, count(*),
+SELECT {n} AS metric, org_id, (at AT TIME ZONE zone)::date AS day, outcome, count(*),
        array_agg(seconds) FILTER (WHERE seconds IS NOT NULL)
-  FROM {unit} GROUP BY org_id, point, outcome"""
+  FROM {unit} GROUP BY org_id, day, outcome"""
 
 # `{beyond}` is empty or BEYOND; the other words turn the list around.
 LIST = """

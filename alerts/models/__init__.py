@@ -12,6 +12,8 @@ from alerts.models.alerts import signalling as signalling
 from alerts.models.intake import RejectedItem as RejectedItem
 from alerts.models.intake import SourceMinute as SourceMinute
 from alerts.models.intake import WebhookDelivery as WebhookDelivery
+from alerts.models.kept import FiguresMark as FiguresMark
+from alerts.models.kept import KeptFigures as KeptFigures
 from alerts.models.pushes import Gate as Gate
 from alerts.models.pushes import Push as Push
 from alerts.models.rooms import Room as Room

@@ -53,11 +53,19 @@ class Alert(models.Model):
         RECOVERED = "recovered"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    org = models.ForeignKey(Org, models.CASCADE, related_name="+", verbose_name=_("org"))
+    # Here and below `db_index=False`: an index that begins with the column is there, or nobody asks by it. People,
+    # agents and sources are never deleted, so nothing looks for the rows that name one.
+    org = models.ForeignKey(Org, models.CASCADE, related_name="+", verbose_name=_("org"), db_index=False)
     scope = models.CharField(max_length=8, choices=Scope, default=Scope.ROOM)
-    room = models.ForeignKey(Room, models.CASCADE, null=True, related_name="alerts", verbose_name=_("room"))
-    agent = models.ForeignKey(Agent, models.CASCADE, null=True, related_name="+", verbose_name=_("agent"))
-    source = models.ForeignKey(Source, models.CASCADE, null=True, related_name="+")  # of an alert of scope source
+    room = models.ForeignKey(
+        Room, models.CASCADE, null=True, related_name="alerts", verbose_name=_("room"), db_index=False
+    )
+    agent = models.ForeignKey(
+        Agent, models.CASCADE, null=True, related_name="+", verbose_name=_("agent"), db_index=False
+    )
+    source = models.ForeignKey(  # of an alert of scope source
+        Source, models.CASCADE, null=True, related_name="+", db_index=False
+    )
     agent_version = models.CharField(max_length=NAME, blank=True)
     severity = models.CharField(_("severity"), max_length=8, choices=Severity)
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.OPEN)
@@ -81,18 +89,28 @@ class Alert(models.Model):
     customer_waiting_since = models.DateTimeField(null=True)
     waited_since = models.DateTimeField(null=True)  # of the wait that a human ended by coming
     acknowledged_at = models.DateTimeField(null=True)
-    acknowledged_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    acknowledged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", db_index=False
+    )
     acknowledge_expires_at = models.DateTimeField(null=True)
     intervened_at = models.DateTimeField(null=True)
-    intervened_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    intervened_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", db_index=False
+    )
     resolved_at = models.DateTimeField(null=True)
-    resolved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    resolved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", db_index=False
+    )
     resolved_kind = models.CharField(max_length=16, choices=By, blank=True)
-    assigned_to = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    assigned_to = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", db_index=False
+    )
     snoozed_until = models.DateTimeField(null=True)
     undoable = models.JSONField(default=list)  # what the last acts replaced, for their undo: alerts/actions/undo.py
     verdict = models.CharField(max_length=16, choices=Verdict, blank=True)
-    verdict_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    verdict_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", db_index=False
+    )
     verdict_note = models.CharField(max_length=TEXT_LENGTH, blank=True)
 
     occurrence = models.PositiveIntegerField(default=0)  # how often people were to be told; part of a push's key
@@ -133,10 +151,14 @@ class Alert(models.Model):
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="alert_due"),
             # the board and the checksum: what is open of an org
             models.Index(fields=["org", "-last_event_at"], condition=~Q(state="resolved"), name="alert_open"),
-            # GET /api/alerts: newest activity first
+            # GET /api/alerts and the admin: newest activity first, of an org and of all
             models.Index(fields=["org", "-last_event_at", "-id"], name="alert_newest"),
-            # the resolved tab, and what has just been resolved: newest first
+            models.Index(fields=["-last_event_at", "-id"], name="alert_newest_of_all"),
+            # the resolved tab, and what has just been resolved: newest first, of an org and of all
             models.Index(fields=["org", "-resolved_at", "-id"], condition=Q(state="resolved"), name="alert_resolved"),
+            models.Index(fields=["-resolved_at", "-id"], condition=Q(state="resolved"), name="alert_resolved_of_all"),
+            # the newest alert of each source, in each org: alerts/sources/watch.py
+            models.Index(fields=["org", "source", "-opened_at"], condition=Q(scope="source"), name="alert_of_source"),
             # the newest alert of a room, to arm again
             models.Index(fields=["room", "-opened_at"], name="alert_of_room"),
         ]
@@ -187,13 +209,13 @@ BROKEN_TIMERS = Q(timer_failures__gt=0) & ~Q(state=Alert.State.RESOLVED)
 class FailureEvent(models.Model):
     """One immutable report of a signal. Unique per (org, source, event_id)."""
 
-    org = models.ForeignKey(Org, models.CASCADE, related_name="+")
-    source = models.ForeignKey(Source, models.CASCADE, related_name="+")
+    org = models.ForeignKey(Org, models.CASCADE, related_name="+", db_index=False)
+    source = models.ForeignKey(Source, models.CASCADE, related_name="+", db_index=False)
     event_id = models.CharField(max_length=ID_LENGTH)
     payload_hash = models.BinaryField(max_length=32)  # of the item as sent, normalised: same id, other hash = conflict
     room = models.ForeignKey(Room, models.CASCADE, related_name="events")
-    agent = models.ForeignKey(Agent, models.CASCADE, related_name="+")
-    alert = models.ForeignKey(Alert, models.SET_NULL, null=True, related_name="events")
+    agent = models.ForeignKey(Agent, models.CASCADE, related_name="+", db_index=False)
+    alert = models.ForeignKey(Alert, models.SET_NULL, null=True, related_name="events", db_index=False)
     signal = models.CharField(max_length=32, choices=signal_choices)
     severity = models.CharField(max_length=8, choices=Severity, blank=True)
     reason = models.CharField(max_length=32, blank=True)  # Decision.reason
@@ -256,21 +278,35 @@ class Transition(models.Model):
         REOPENED = "reopened"
         VERDICT = "verdict"
 
-    org = models.ForeignKey(Org, models.CASCADE, related_name="+")
-    alert = models.ForeignKey(Alert, models.CASCADE, related_name="transitions")
+    org = models.ForeignKey(Org, models.CASCADE, related_name="+", db_index=False)
+    alert = models.ForeignKey(Alert, models.CASCADE, related_name="transitions", db_index=False)
     at = models.DateTimeField()
     change = models.CharField(max_length=16, choices=Change)
     reason = models.CharField(max_length=32, blank=True)
     episode = models.PositiveIntegerField(default=1)
     occurrence = models.PositiveIntegerField(default=0)  # the pushes this change caused; 0 = none
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", db_index=False)
     event = models.ForeignKey(FailureEvent, models.SET_NULL, null=True, related_name="+")
     detail = models.JSONField(default=dict)  # {"from", "to", "until", "sso_id", "name", "note", "cause", "undo"}
 
     objects = ScopedManager(org="org")
 
     class Meta:
-        indexes = [models.Index(fields=["alert", "at", "id"], name="transition_alert")]  # the alert's timeline
+        indexes = [
+            models.Index(fields=["alert", "at", "id"], name="transition_alert"),  # the alert's timeline
+            # the first room opened in an org, the first human who came; verdicts by the day they were given
+            models.Index(
+                fields=["org", "change", "at"],
+                condition=Q(change__in=["opened_room", "intervened", "verdict"]),
+                name="transition_of_org",
+            ),
+            # the rooms that a person entered last
+            models.Index(
+                fields=["actor", "-at"],
+                condition=Q(change__in=["opened_room", "intervened"]),
+                name="transition_entering",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.change} {self.reason}"

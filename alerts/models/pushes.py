@@ -27,14 +27,14 @@ class Push(models.Model):
         SKIPPED = "skipped", _("Skipped")
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    # No index of an org alone: it would mislead the claim's planner. Those of alert and room are the first of others.
+    # `db_index=False`: as in alerts/models/alerts.py. An index of an org alone would mislead the claim's planner too.
     org = models.ForeignKey(Org, models.CASCADE, related_name="+", verbose_name=_("org"), db_index=False)
     alert = models.ForeignKey(  # null: a test push
         Alert, models.CASCADE, null=True, related_name="pushes", db_index=False
     )
     room = models.ForeignKey(Room, models.CASCADE, null=True, related_name="+", db_index=False)
     supervisor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="pushes", verbose_name=_("supervisor")
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="pushes", verbose_name=_("supervisor"), db_index=False
     )
     kind = models.CharField(_("kind"), max_length=8, choices=Kind, default=Kind.ALERT)
     occurrence = models.PositiveIntegerField(default=0)
@@ -96,6 +96,23 @@ class Push(models.Model):
             models.Index(fields=["org", "-planned_at"], condition=Q(kind="test"), name="push_tests"),
             # dead pushes on screen
             models.Index(fields=["org", "-planned_at"], condition=Q(state="dead"), name="push_dead"),
+            # GET /api/pushes and the admin: newest first, of an org and of all
+            models.Index(fields=["org", "-planned_at", "-id"], name="push_newest"),
+            models.Index(fields=["-planned_at", "-id"], name="push_newest_of_all"),
+            # reach: when a push of an org to a person last was delivered, opened, refused, or found no phone
+            models.Index(fields=["org", "supervisor", "delivered_at"], name="push_delivered"),
+            models.Index(
+                fields=["org", "supervisor", "opened_at"], condition=Q(opened_at__isnull=False), name="push_opened"
+            ),
+            models.Index(
+                fields=["org", "supervisor", "failed_at"], condition=Q(failed_at__isnull=False), name="push_failed"
+            ),
+            models.Index(
+                fields=["org", "supervisor", "ended_at"],
+                condition=Q(state="dead", ended_reason="refused"),
+                name="push_refused",
+            ),
+            models.Index(fields=["org", "supervisor", "sent_at"], condition=Q(push="no_token"), name="push_no_token"),
         ]
 
     def __str__(self) -> str:

@@ -18,7 +18,7 @@ class Room(models.Model):
         HUMAN = "human", _("Human")
         RESOLVED = "resolved", _("Resolved")
 
-    org = models.ForeignKey(Org, models.CASCADE, related_name="+")
+    org = models.ForeignKey(Org, models.CASCADE, related_name="+", db_index=False)  # as in alerts/models/alerts.py
     room_id = models.CharField(max_length=NAME)
     label = models.CharField(max_length=NAME, blank=True)
     channel = models.CharField(max_length=NAME, blank=True)
@@ -28,7 +28,7 @@ class Room(models.Model):
     customer_waiting_since = models.DateTimeField(null=True)
     answered_at = models.DateTimeField(null=True)  # the last message that answered the customer
     handed_off_at = models.DateTimeField(null=True)  # runs until the first human message or takeover
-    human = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    human = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", db_index=False)
     human_since = models.DateTimeField(null=True)  # a human holds the room (message, assignment, takeover)
     human_last_at = models.DateTimeField(null=True)  # the last human act; presence ends 15 min later
     settled_at = models.DateTimeField(null=True)  # last resolution or explicit return: what happened before is over
@@ -76,13 +76,15 @@ class RoomActivity(models.Model):
         CUSTOMER_MESSAGE = "customer_message"
         BOT_MESSAGE = "bot_message"
 
-    org = models.ForeignKey(Org, models.CASCADE, related_name="+")
-    source = models.ForeignKey(Source, models.CASCADE, null=True, related_name="+")  # null: the console's drill-in
+    org = models.ForeignKey(Org, models.CASCADE, related_name="+", db_index=False)
+    source = models.ForeignKey(  # null: the console's drill-in
+        Source, models.CASCADE, null=True, related_name="+", db_index=False
+    )
     activity_id = models.CharField(max_length=128)
     payload_hash = models.BinaryField(max_length=32)
-    room = models.ForeignKey(Room, models.CASCADE, related_name="activities")
+    room = models.ForeignKey(Room, models.CASCADE, related_name="activities", db_index=False)
     kind = models.CharField(max_length=32, choices=Kind)
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", db_index=False)
     actor_external_id = models.CharField(max_length=NAME, blank=True)
     at = models.DateTimeField()  # at most its receipt
     as_sent = models.DateTimeField(null=True)  # the sender's word where it lies after receipt: decides nothing

@@ -9,16 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from django import setup
 from django.conf import settings
-from django.core.asgi import get_asgi_application
 from django.utils.http import parse_header_parameters
 
-django: Any = get_asgi_application()
+setup(set_prefix=False)
 
 import msgspec  # noqa: E402 - models can be imported only after Django is set up
 from servestatic import ServeStaticASGI  # noqa: E402
 
 from console.http.callers import known_caller  # noqa: E402
+from console.http.mount import Mount  # noqa: E402
 from console.http.proxies import behind_proxies  # noqa: E402
 from console.ingest.bodies import (  # noqa: E402
     App,
@@ -43,6 +44,7 @@ FORM_LIMIT = 64 * 1024  # bytes; every form of a page and nearly every call of t
 UPLOAD_LIMIT = 16 * MIB  # bytes; a CSV of assignments is the largest thing a page takes
 HEALTH_SLOTS = 2
 _lookups = ThreadPoolExecutor(4, thread_name_prefix="callers")
+django = Mount(settings.DJANGO_SLOTS + 2 * HEALTH_SLOTS)
 
 
 class Slots:

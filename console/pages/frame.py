@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 from alerts import onboarding
 from alerts.models import BROKEN_TIMERS, Alert, Gate, Push, needing_human
 from alerts.onboarding import Progress
-from alerts.reach import Coverage, coverage_of, production_agents, reach_of
+from alerts.reach import Coverage, coverage_now, production_agents
 from alerts.sources.health import open_alarms
 from console.pages.board.saved import ViewMenu, menu_views, normal_query
 from console.templatetags.lm import ACTS
@@ -127,7 +127,7 @@ class Shell:
         if self.me is None:
             return Coverage()
         with within(self.org_ids):
-            return coverage_of(reach_of(production_agents(), rooms=False))
+            return Coverage.together(coverage_now(production_agents()).values())
 
     @cached_property
     def setups(self) -> list[Progress]:

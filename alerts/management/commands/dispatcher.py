@@ -14,7 +14,9 @@ from django_scopes import scopes_disabled
 from alerts import actions
 from alerts.delivery import outbox
 from alerts.faults import PASSING, report
+from alerts.figures import closing
 from alerts.sources import inbox, watch
+from orgs import clock
 from orgs.logs import described
 
 EVERY = 1.0  # seconds
@@ -40,6 +42,7 @@ class Command(BaseCommand):
             if time.monotonic() - watched >= WATCH_EVERY:
                 watched = time.monotonic()
                 _survive("sources", watch.sweep_sources)  # which fell silent, with Redis down too
+                _survive("figures", lambda: closing.close_days(clock.now()))
             stop.wait(EVERY)
         log.info("dispatcher_ended")
 

@@ -43,10 +43,11 @@ def board(request: HttpRequest) -> HttpResponse:
     orgs = orgs_of(request.org_ids)  # type: ignore[attr-defined]
     # The sums are read before the rows: a change in between makes the browser load once more, never miss one.
     sums, live = feed_state(OrgIds.of(org.pk for org in orgs))
-    context: dict[str, Any] = {"filters": filters, "now": now, "orgs": orgs}
+    total = query.count_board(Alert.objects.all(), now)
+    context: dict[str, Any] = {"filters": filters, "now": now, "orgs": orgs, "total": total}
     context |= {"checksums": json.dumps(sums), "figures": json.dumps(live)}
     with read_by(signed_in_user(request)):
-        context |= _feed(request, filters, now, orgs, live) if partial != "head" else {}
+        context |= _feed(request, filters, now, orgs, live, total) if partial != "head" else {}
         context |= _head(request, now, orgs) if partial != "feed" else {}
         if not partial:
             context |= {"select_words": bulk.select_words(), "here_query": saved.normal_query(request.GET.urlencode())}
@@ -54,16 +55,19 @@ def board(request: HttpRequest) -> HttpResponse:
 
 
 def _feed(
-    request: HttpRequest, filters: BoardFilters, now: datetime, orgs: list[Org], live: dict[str, Any]
+    request: HttpRequest,
+    filters: BoardFilters,
+    now: datetime,
+    orgs: list[Org],
+    live: dict[str, Any],
+    total: BoardCounts,
 ) -> dict[str, Any]:
     alerts = query.matching_alerts(filters, signed_in_user(request))
-    counts = query.count_board(alerts, now)
-    total = query.count_board(Alert.objects.all(), now) if filters.chosen() else counts
+    counts = query.count_board(alerts, now) if filters.chosen() else total
     groups = _groups(filters, alerts, counts, now)
     single = filters.tab != "all" and (filters.tab == "resolved" or filters.cursor)
     return {
         "counts": counts,
-        "total": total,
         "shown": json.dumps(_figures(counts)),
         "mine": sum(figures["holders"].get(signed_in_user(request).sso_id, 0) for figures in live.values()),
         "groups": [(group, views(group.alerts, now), _group_title(group, filters.tab)) for group in groups],
@@ -162,7 +166,6 @@ def _head(request: HttpRequest, now: datetime, orgs: list[Org]) -> dict[str, Any
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     tiles = strip.tiles(request.org_ids, now)  # type: ignore[attr-defined]
     return {
-        "total": query.count_board(Alert.objects.all(), now),
         "tiles": tiles[: strip.SHOWN],
         "healthy": sum(tile.tone == "ok" for tile in tiles),
         "more_tiles": max(0, len(tiles) - strip.SHOWN),

@@ -1,7 +1,9 @@
 """What the reach page shows: its filters, the agents with their supervisors, the orgs; and the same as CSV."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,6 +23,7 @@ from orgs.models import Agent, Org, User
 TABS = ("all", "nobody", "one")
 SHOWN = 20  # agents on a page; "show more" doubles it
 SHOWN_MOST = 640
+PEOPLE_EACH = 10  # of the agents of a page on average: a page of 20 agents has at most 200 rows
 COLUMNS = (
     "org", "agent", "tier", "sso_id", "name", "reachable", "reason", "tokens", "tokens_at",
     "last_delivered_at", "last_opened_at", "last_entered_at",
@@ -57,6 +60,12 @@ def matching_agents(found: Sequence[AgentReach], tab: str) -> list[AgentReach]:
     wanted = {"all": (0, 1, 2), "nobody": (0,), "one": (1,)}[tab]
     chosen = [one for one in found if min(one.reachable, 2) in wanted]
     return sorted(chosen, key=lambda one: (min(one.reachable, 2), one.unproven, one.agent.org.name, one.agent.name))
+
+
+def fitting(chosen: Sequence[AgentReach], limit: int) -> list[AgentReach]:
+    """The first ones that make a page, however many people back each up; never none."""
+    rows = list(accumulate(len(one.supervisors) for one in chosen[:limit]))
+    return list(chosen[: max(1, bisect_right(rows, limit * PEOPLE_EACH))])
 
 
 @dataclass

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from alerts.delivery.outbox import send_test_push, send_test_round
 from alerts.delivery.tokens import AskedJustNow, OthersAsk, ask_on_demand
 from alerts.models import Push
-from alerts.reach import AgentReach, coverage_of, production_agents, reach_of
+from alerts.reach import AgentReach, add_entered, coverage_of, production_agents, reach_of
 from console.pages.access import signed_in, signed_in_user
 from console.pages.reach import query, words
 from console.pages.reach.query import ReachFilters
@@ -38,9 +38,11 @@ def reach(request: HttpRequest) -> HttpResponse:
     """`/reach`: the agents by tab and org, the worst first."""
     me, now, filters = signed_in_user(request), clock.now(), query.reach_filters(request.GET)
     led, orgs = leads(me), orgs_of(request.org_ids)  # type: ignore[attr-defined]
-    everything = reach_of(production_agents())
+    everything = reach_of(production_agents(), rooms=False)
     found = [one for one in everything if filters.org in ("", one.agent.org.external_id)]
     chosen = query.matching_agents(found, filters.tab)
+    shown = query.fitting(chosen, filters.limit)
+    add_entered(shown)
     asked = [person.user.push_tokens_at for one in found for person in one.supervisors]
     context = {
         "page": "reach",
@@ -53,8 +55,8 @@ def reach(request: HttpRequest) -> HttpResponse:
         "nobody": words.nobody_sentence(found),
         "checked": max((at for at in asked if at is not None), default=None),
         "tabs": _tabs(found, filters),
-        "groups": query.groups(chosen[: filters.limit], led, me, _tests(now)),
-        "rest": chosen[filters.limit :],
+        "groups": query.groups(shown, led, me, _tests(now)),
+        "rest": chosen[len(shown) :],
         "more_url": filters.url(limit=filters.limit * 2),
         "all_url": filters.url(tab=""),
         "csv_url": reverse("reach_csv") + filters.url(limit=0).rstrip("?"),

@@ -1,0 +1,189 @@
+"""How long the server takes for each page of a large installation, and whether its past makes them slower.
+
+A real web process on a scratch database with 15 orgs, 500 assignments and 2,000 open alerts. Each page is asked for by
+a specialist, who sees all orgs, and by a lead, who sees one: first with almost no past, then with a million resolved
+alerts and all that hangs on them (bench/history.py). Times are medians, from the request's first byte to the answer's
+last over a kept-open connection. An empty view tells what a request costs before any page begins. Days that are over
+are closed first, as the sweeps do (alerts/figures/closing.py).
+
+    python -m bench.board [--small] [--scale N]
+
+Needs DATABASE_URL (a role that may create databases) and REDIS_URL. Exit code 1: the ratio of a page's limit to its
+time is below half of its floor, a page is over MOST_GROWTH times what it was without a past, or over PAGE_BYTES.
+"""
+
+import argparse
+import gzip
+import http.client
+import os
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import UUID
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.feed_setup import HOST, environment, signed_in, web_process
+from bench.history import Size, age, settle
+
+ROUNDS, ROUNDS_SMALL = 9, 4  # requests of a page, after a first one
+PAGE, SEARCH = 100.0, 150.0  # ms; filter and search look through what is open
+MOST_GROWTH = 2.0  # times; of pages that take longer than SMALLEST
+SMALLEST = 20.0  # ms; below it, what else the machine does decides
+PAGE_BYTES = 250_000  # compressed
+# Limit / figure as measured on two cores, where it is below 1; see docs/benchmarks.md. Half of it is a failure.
+FLOORS = {
+    ("success, 30 days", "specialist"): 0.3,
+    ("success, 90 days", "specialist"): 0.25,
+    ("success, a list", "specialist"): 0.25,
+    ("reach", "specialist"): 0.8,
+    ("board", "specialist"): 0.7,
+    ("board, resolved", "specialist"): 0.8,
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that somebody asks for: who, where, and how many ms it may take."""
+
+    name: str
+    path: str
+    who: str = "specialist"
+    limit: float = PAGE
+
+
+@dataclass
+class Timing:
+    ms: float
+    bytes: int
+
+
+def main() -> int:
+    """Parse, measure on a scratch database, print; the exit code."""
+    parser = argparse.ArgumentParser(prog="bench.board", description=__doc__.partition("\n")[0])
+    parser.add_argument("--small", action="store_true", help="a hundredth of the past, for .ci/run")
+    parser.add_argument("--scale", type=int, default=1, metavar="N", help="N times the past")
+    parser.add_argument("--events-each", type=int, default=3, metavar="N", help="failure events of an alert")
+    options = parser.parse_args()
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        if name not in os.environ:
+            parser.error(f"{name} is not set")
+    os.environ.setdefault("SECRET_KEY", "only-for-this-bench-" + os.urandom(32).hex())
+    os.environ["STATIC_COMPRESS"] = "0"
+    whole = Size(events_each=options.events_each)
+    size = replace(whole, resolved=whole.resolved * options.scale // (100 if options.small else 1))
+    with ExitStack() as stack:
+        environment(stack)
+        call_static()
+        settle(size)
+        cookies = people()
+        _, port = stack.enter_context(web_process())
+        before = measured(port, pages(), cookies)
+        started = time.perf_counter()
+        age(size)
+        print(
+            f"{size.resolved:,} resolved alerts, {size.resolved * size.events_each:,} failure events, made in ", end=""
+        )
+        print(f"{time.perf_counter() - started:.0f} s; {size.open:,} open, {size.people} assignments, {size.orgs} orgs")
+        return show(pages(), before, measured(port, pages(), cookies))
+
+
+def call_static() -> None:
+    """A page names its scripts by what is in them."""
+    from django.core.management import call_command
+
+    call_command("collectstatic", "--noinput", verbosity=0)
+
+
+def people() -> dict[str, str]:
+    """A specialist and a lead: the cookie of each."""
+    from django.conf import settings
+    from django_scopes import scopes_disabled
+
+    from orgs.models import Assignment, Membership, User
+
+    with scopes_disabled():
+        specialist = User.objects.create(sso_id="specialist", name="Specialist", is_specialist=True)
+        held = Assignment.objects.select_related("user").order_by("pk")[0]
+        Membership.objects.create(org_id=held.org_id, user=held.user, role=Membership.Role.LEAD)
+        named = {"specialist": specialist, "lead": held.user}
+    return {name: f"{settings.SESSION_COOKIE_NAME}={signed_in(user)}" for name, user in named.items()}
+
+
+def pages() -> list[Page]:
+    """What is asked for. The alert is an open one, which is there from the start."""
+    from django_scopes import scopes_disabled
+
+    from alerts.models import Alert
+
+    with scopes_disabled():
+        alert: UUID = Alert.objects.filter(org__external_id="org-000", state="open").values_list("pk", flat=True)[0]
+    lists = ("orgs/org", "orgs/agent", "orgs/supervisorrole", "orgs/assignment", "orgs/user", "orgs/source")
+    shared = [
+        ("board", "/", PAGE),
+        ("board, filter", "/?severity=critical&signal=agent_error", SEARCH),
+        ("board, search", "/?q=customer+1", SEARCH),
+        ("board, resolved", "/?tab=resolved", PAGE),
+        ("board, counts", "/?partial=counts&q=customer+1", PAGE),
+        ("alert", f"/alerts/{alert}", PAGE),
+        ("reach", "/reach", PAGE),
+        ("success, 30 days", "/success", PAGE),
+        ("success, 90 days", "/success?days=90", PAGE),
+        ("success, a list", "/success/follow_up_15min_pct?days=7", PAGE),
+        ("sources", "/sources", PAGE),
+        ("pushes", "/pushes", PAGE),
+        ("api, alerts", "/api/alerts", PAGE),
+    ]
+    found = [Page(name, path, who, limit) for who in ("specialist", "lead") for name, path, limit in shared]
+    admin = (*lists, "alerts/alert", "alerts/push")
+    return [Page("empty view", "/livez"), *found, *(Page(f"admin, {one}", f"/admin/{one}/") for one in admin)]
+
+
+def measured(port: int, asked: list[Page], cookies: dict[str, str], rounds: int) -> dict[Page, Timing]:
+    """The median time of each page, and its size; the first request of each is not counted."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=60)
+    found = {}
+    for page in asked:
+        times, body = [], b""
+        for _ in range(1 + rounds):
+            started = time.perf_counter()
+            connection.request("GET", page.path, headers={"Cookie": cookies[page.who]})
+            answer = connection.getresponse()
+            body = answer.read()
+            times.append(1000 * (time.perf_counter() - started))
+            if answer.status != 200:
+                raise SystemExit(f"{page.path}: {answer.status}")
+        found[page] = Timing(statistics.median(times[1:]), len(gzip.compress(body, 6)))
+    return found
+
+
+def show(asked: list[Page], before: dict[Page, Timing], after: dict[Page, Timing]) -> int:
+    """The table, and what must not be; the exit code."""
+    print(f"{'page':36} {'no past':>9} {'figure':>9} {'limit':>7} {'ratio':>6} {'growth':>7} {'kB':>6}")
+    for page in asked:
+        was, now = before[page], after[page]
+        name = f"{page.name} ({page.who})" if page.name != "empty view" else page.name
+        figures = f"{was.ms:6.1f} ms {now.ms:6.1f} ms {page.limit:7.0f} {page.limit / now.ms:6.2f}"
+        print(f"{name:36} {figures} {now.ms / was.ms:7.2f} {now.bytes / 1000:6.1f}")
+    wrong = list(faults(asked, before, after))
+    print(*wrong, sep="\n")
+    return 1 if wrong else 0
+
+
+def faults(asked: list[Page], before: dict[Page, Timing], after: dict[Page, Timing]) -> Iterator[str]:
+    for page in asked:
+        was, now = before[page], after[page]
+        if page.limit / now.ms < FLOORS.get((page.name, page.who), 1.0) / 2:
+            yield f"{page.name} of the {page.who}: {now.ms:.0f} ms"
+        if now.ms > MOST_GROWTH * max(was.ms, SMALLEST) and not page.name.startswith("success"):
+            yield f"{page.name} of the {page.who}: {now.ms / was.ms:.1f} times what it was without a past"
+        if now.bytes > PAGE_BYTES:
+            yield f"{page.name} of the {page.who}: {now.bytes:,} bytes compressed"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""What pages and workers ask the database in a large installation: no table with a past is read from end to end, and
+nothing is asked more often because there is more of it.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django_scopes import scopes_disabled
+
+from alerts import actions
+from alerts.delivery.claim import claim
+from alerts.figures.closing import AT_ONCE, close_days
+from alerts.models import Alert, Push
+from alerts.sources import inbox, watch
+from bench.board import pages
+from bench.history import TABLES, Size, age, settle
+from console.live import hub
+from orgs import clock
+from orgs.auth import EVERY_ORG
+from orgs.models import Assignment, Membership, User
+from tests.factories import UserFactory
+
+LARGE = Size(orgs=4, agents=4, people=24, open=200, resolved=12_000, events_each=2)
+BIG = {*TABLES} - {"alerts_room"}
+
+
+@pytest.fixture
+def installation(db: None) -> Iterator[Callable[[Size], dict[str, Client]]]:
+    """Makes an installation of a size: a specialist's browser, and a lead's."""
+
+    def made(size: Size) -> dict[str, Client]:
+        settle(size)
+        age(size)
+        with scopes_disabled():
+            while close_days(clock.now()) == AT_ONCE:
+                pass
+            held = Assignment.objects.select_related("user").order_by("pk")[0]
+            Membership.objects.create(org_id=held.org_id, user=held.user, role=Membership.Role.LEAD)
+        people: dict[str, User] = {"specialist": UserFactory(is_specialist=True), "lead": held.user}
+        browsers = {name: Client() for name in people}
+        for name, browser in browsers.items():
+            browser.force_login(people[name])
+        return browsers
+
+    yield made
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS history_slot")
+
+
+def asked(act: Callable[[], object]) -> list[str]:
+    """The statements that an act sends, as they are sent."""
+    with CaptureQueriesContext(connection) as captured:
+        act()
+    return [one["sql"] for one in captured.captured_queries]
+
+
+def read_whole(statement: str) -> set[str]:
+    """The big tables that the plan of a statement reads from end to end."""
+    statement = re.sub(r"^SELECT set_config\('pghistory.*?\); ", "", statement, flags=re.DOTALL)
+    if not re.match(r"\s*(SELECT|WITH|UPDATE|DELETE)\b", statement):
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN (FORMAT JSON) " + statement.replace("%", "%%"), [])
+        (answer,) = cursor.fetchone()
+    plan = json.loads(answer) if isinstance(answer, str) else answer
+    return {node["Relation Name"] for node in _nodes(plan[0]["Plan"]) if _is_whole(node)}
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", []):
+        yield from _nodes(child)
+
+
+def _is_whole(node: dict[str, Any]) -> bool:
+    return node["Node Type"] == "Seq Scan" and node["Relation Name"] in BIG
+
+
+def sweeps() -> dict[str, Callable[[], object]]:
+    """What the workers and the hub do every few seconds."""
+    return {
+        "timers": actions.sweep_timers,
+        "pushes": claim,
+        "deliveries": inbox.work,
+        "sources": watch.sweep_sources,
+        "figures": lambda: close_days(clock.now()),
+        "hub, the list": lambda: hub.feed_state(EVERY_ORG),
+        "hub, the sums": lambda: hub.stored_checksums(EVERY_ORG),
+    }
+
+
+def test_no_page_and_no_worker_reads_a_table_with_a_past_from_end_to_end(
+    installation: Callable[[Size], dict[str, Client]],
+) -> None:
+    browsers, found = installation(LARGE), []
+    for page in pages():
+        statements = asked(partial(browsers[page.who].get, page.path))
+        found += [(page.name, page.who, table, said) for said in statements for table in read_whole(said)]
+    with scopes_disabled():
+        for name, sweep in sweeps().items():
+            found += [(name, "worker", table, said) for said in asked(sweep) for table in read_whole(said)]
+    assert not found, "\n\n".join(
+        f"{name} ({who}) reads all of {table}: {said[:300]}" for name, who, table, said in found
+    )
+
+
+def test_a_query_without_an_index_is_found(installation: Callable[[Size], dict[str, Client]]) -> None:
+    installation(LARGE)
+    with scopes_disabled():
+        (statement,) = asked(lambda: list(Push.objects.filter(last_answer="unknown")))
+    assert read_whole(statement) == {"alerts_push"}
+
+
+def test_each_page_asks_as_much_of_a_small_installation_as_of_a_large_one(
+    installation: Callable[[Size], dict[str, Client]],
+) -> None:
+    def counts(size: Size) -> dict[tuple[str, str], int]:
+        with suppress(_Undone), transaction.atomic():
+            browsers = installation(size)
+            found = {
+                (page.name, page.who): len(asked(partial(browsers[page.who].get, page.path)))
+                for _ in range(2)  # the first time, what is kept in the process is read too
+                for page in pages()
+            }
+            with scopes_disabled():
+                assert Alert.objects.count() == size.open + size.resolved
+            raise _Undone
+        return found
+
+    few = Size(orgs=2, agents=2, people=4, open=60, resolved=100, events_each=2)
+    assert counts(Size(orgs=2, agents=6, people=40, open=120, resolved=1000, events_each=3)) == counts(few)
+
+
+class _Undone(Exception):
+    """Takes an installation back."""
