@@ -19,7 +19,7 @@ GROWS = {
         "SourceHeard",
         "SourceMinute",
     ),
-    *("Transition", "WebhookDelivery"),
+    *("KeptFigures", "Transition", "WebhookDelivery"),
 }
 STAYS_SMALL = {
     *(
