@@ -126,7 +126,9 @@ TEMPLATES = [
 DATABASES = {"default": database.read_url(env.str("DATABASE_URL"))}
 DB_POOL_MAX = env.int("DB_POOL_MAX", default=24)
 _pool = {"min_size": 0, "max_size": DB_POOL_MAX, "timeout": 3.0}
-_options = {"connect_timeout": 3} | DATABASES["default"].get("OPTIONS", {}) | {"pool": _pool}
+# A pooler in front that changes connections between transactions knows no prepared statements: 0.
+_prepared = {"prepare_threshold": 1 if env.bool("DB_PREPARED_STATEMENTS", default=True) else None}
+_options = {"connect_timeout": 3} | _prepared | DATABASES["default"].get("OPTIONS", {}) | {"pool": _pool}
 DATABASES["default"] |= {"ENGINE": "django.db.backends.postgresql", "OPTIONS": _options}
 DATABASES["default"] |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": False, "ATOMIC_REQUESTS": False}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
