@@ -22,6 +22,7 @@ from django_scopes import scopes_disabled
 from alerts.items import Accepted, Result
 from alerts.models import Push, Room
 from console.ingest import http, memory, work
+from console.ingest.together import Together
 from orgs.models import Source
 from tests.conftest import Clock
 from tests.factories import AssignmentFactory
@@ -30,6 +31,7 @@ from tests.ingest_server import ACTIVITY, EVENTS, Sender, activities, activity, 
 pytestmark = pytest.mark.faults
 
 MIB = 1024 * 1024
+Batches = list[tuple[Source, list[Accepted]]]
 
 
 def at_once(count: int, step: Callable[[int], Any]) -> list[Any]:
@@ -156,11 +158,11 @@ def recording(monkeypatch: pytest.MonkeyPatch, record: work.Record) -> Iterator[
 def _failing(error: Exception, cause: Exception | None, times: int) -> work.Record:
     left = [times]
 
-    def record(source: Source, accepted: list[Accepted]) -> list[Result]:
+    def record(batches: Batches) -> list[list[Result]]:
         if left[0]:
             left[0] -= 1
             raise error from cause
-        return work.EVENTS.record(source, accepted)
+        return work.EVENTS.record(batches)
 
     return record
 
@@ -199,15 +201,16 @@ def test_10_a_database_that_cuts_the_connections_is_503_and_then_recovers(
 
 
 def test_11_more_requests_than_may_wait_are_503_at_once(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mutation: without the bound in Pool.run every request waits for a thread."""
+    """Mutation: without the bound in Together.run every request waits for its group."""
     go_on, begun = threading.Event(), threading.Event()
 
-    def record(source: Source, accepted: list[Accepted]) -> list[Result]:
+    def record(batches: Batches) -> list[list[Result]]:
         begun.set()
         assert go_on.wait(20)
-        return work.EVENTS.record(source, accepted)
+        return work.EVENTS.record(batches)
 
-    monkeypatch.setattr(http.lane(), "pool", http.Pool(threads=1, waiting=0))
+    narrow = Together("narrow", lambda group: work.write(http.WRITES[EVENTS], group), most=1, waiting=1)
+    monkeypatch.setitem(http.lane().writes, EVENTS, narrow)
     sent = event()
     with recording(monkeypatch, record), ThreadPoolExecutor(1) as other:
         held = other.submit(sender.post, event())

@@ -15,6 +15,7 @@ from orgs.history import tracked
 from orgs.models import Agent, Assignment, Org, Policy, RoleAgent, SupervisorRole, User
 from orgs.routing import Recipient, recipients
 
+LOCK_WAIT = 2000  # ms: whoever holds a room for longer holds up those who want it, not everybody who came with them
 KEPT = 5.0  # seconds: what no history tells of (a person's language), or tells of too late, holds no longer
 
 
@@ -76,9 +77,9 @@ _known = Known()
 
 
 def known_now() -> tuple[datetime, Known]:
-    """The time now, as `orgs.clock.now`, and what is known now."""
+    """The time now, as `orgs.clock.now`, and what is known. From here on the transaction waits LOCK_WAIT for a lock."""
     global _known  # whoever still uses an older one finishes with it
-    ((now, *stamp),) = fetch(_statement())
+    ((now, _, *stamp),) = fetch(_statement())
     known = _known
     if not known.holds(tuple(stamp)):
         known = _known = Known(tuple(stamp))
@@ -90,7 +91,7 @@ def _statement() -> str:
     events = tracked()
     of = (Org, Agent, Policy, SupervisorRole, RoleAgent, Assignment, User)
     newest = [f"(SELECT max(pgh_id) FROM {events[model]._meta.db_table})" for model in of]  # noqa: S608
-    return f"SELECT live_now(), {', '.join(newest)}"
+    return f"SELECT live_now(), set_config('lock_timeout', '{LOCK_WAIT}', true), {', '.join(newest)}"
 
 
 def _find_agents(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Agent]:
