@@ -8,9 +8,10 @@ import gzip
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psutil
@@ -19,6 +20,7 @@ import pytest
 from django.db import OperationalError, connections
 from django_scopes import scopes_disabled
 
+from alerts.actions import known
 from alerts.items import Accepted, Result
 from alerts.models import Push, Room
 from console.ingest import http, memory, work
@@ -27,6 +29,7 @@ from orgs.models import Source
 from tests.conftest import Clock
 from tests.factories import AssignmentFactory
 from tests.ingest_server import ACTIVITY, EVENTS, Sender, activities, activity, ago, alerts, event, events
+from tests.stack import database_url, until
 
 pytestmark = pytest.mark.faults
 
@@ -225,3 +228,103 @@ def test_11_more_requests_than_may_wait_are_503_at_once(sender: Sender, monkeypa
 def test_a_body_that_is_one_item_is_never_judged_as_many(sender: Sender) -> None:
     answer = sender.send(EVENTS, json.dumps({"items": event()}).encode())
     assert (answer.status, answer.error["field"]) == (422, "items")
+
+
+# --- requests that share a transaction -------------------------------------------------------------------------------
+
+
+def with_a_group_of(
+    senders: Sequence[Callable[[], Any]], monkeypatch: pytest.MonkeyPatch, record: work.Record
+) -> list[Any]:
+    """What `senders` answer when the others come while the request of the first is worked: they are one group."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def held(batches: Batches) -> list[list[Result]]:
+        if not begun.is_set():
+            begun.set()
+            assert go_on.wait(20)
+            return work.EVENTS.record(batches)
+        return record(batches)
+
+    together = http.lane().writes[EVENTS]
+    with recording(monkeypatch, held), ThreadPoolExecutor(len(senders) + 1) as pool:
+        first = pool.submit(senders[0])
+        assert begun.wait(10)
+        rest = [pool.submit(send) for send in senders[1:]]
+        until(lambda: together.held == len(senders))
+        go_on.set()
+        return [one.result(30) for one in (first, *rest)]
+
+
+def test_who_poisons_a_group_is_alone_with_it(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: without the second try each by itself, all of the group are 500."""
+    groups: list[int] = []
+
+    def record(batches: Batches) -> list[list[Result]]:
+        groups.append(len(batches))
+        if any(one.item.room_id == "poison" for _, accepted in batches for one in accepted):
+            raise ZeroDivisionError
+        return work.EVENTS.record(batches)
+
+    rooms = ["first", "room-1", "poison", "room-2"]
+    senders = [partial(sender.post, event(room_id=room)) for room in rooms]
+    answers = with_a_group_of(senders, monkeypatch, record)
+    assert [answer.status for answer in answers] == [201, 201, 500, 201]
+    assert groups == [3, 1, 1, 1]
+    assert sorted(stored.room.room_id for stored in events()) == ["first", "room-1", "room-2"]
+
+
+def test_who_wants_a_room_that_is_held_waits_alone(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: without the lock timeout all of the group wait until the room is free."""
+    monkeypatch.setattr(known, "LOCK_WAIT", 200)
+    known._statement.cache_clear()
+    sender.post([event(room_id="held"), event(room_id="free")])
+    senders = [partial(sender.post, event(room_id=room)) for room in ("first", "free", "held", "free")]
+    with psycopg.connect(database_url()) as other:
+        other.execute("SELECT 1 FROM alerts_room WHERE room_id = 'held' FOR UPDATE")
+        answers = with_a_group_of(senders, monkeypatch, work.EVENTS.record)
+    known._statement.cache_clear()
+    assert [answer.status for answer in answers] == [201, 201, 503, 201]
+    assert answers[2].headers["retry-after"] == "2"
+    assert sorted(stored.room.room_id for stored in events()) == ["first", "free", "free", "free", "held"]
+
+
+def test_of_one_group_each_gets_its_own_answer(
+    sender: Sender, platform: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    org = sender.source.org.external_id
+    sent = event(event_id="e-1")
+    senders: list[Callable[[], Any]] = [
+        partial(sender.post, event(room_id="first")),
+        partial(sender.post, sent),
+        partial(platform.post, {**sent, "org_id": org}),
+        partial(sender.post, [event(), event(signal="no such"), event()]),
+        partial(sender.send, EVENTS, b"{"),
+        partial(platform.post, [{**event(), "org_id": org}, {**event(), "org_id": "another"}]),
+    ]
+    answers = with_a_group_of(senders, monkeypatch, work.EVENTS.record)
+    assert [answer.status for answer in answers] == [201, 201, 201, 207, 400, 207]
+    assert answers[3].statuses == ["created", "invalid", "created"]
+    assert answers[5].statuses == ["created", "invalid"]
+    again = [answer.status for answer in (sender.post(sent), sender.post({**sent, "channel": "other"}))]
+    assert again == [200, 409]
+    assert len(events()) == 6
+
+
+def test_a_flood_of_one_source_fills_no_more_than_its_turns(
+    sender: Sender, platform: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mutation: one queue for all puts the other source's request behind the whole flood."""
+    groups: list[list[int]] = []
+
+    def record(batches: Batches) -> list[list[Result]]:
+        groups.append([source.pk for source, _ in batches])
+        return work.EVENTS.record(batches)
+
+    monkeypatch.setattr(http.lane().writes[EVENTS], "_most", 3)
+    quiet = partial(platform.post, {**event(), "org_id": sender.source.org.external_id})
+    senders = [partial(sender.post, event(room_id=f"room-{n}")) for n in range(12)]
+    answers = with_a_group_of([*senders, quiet], monkeypatch, record)
+    assert {answer.status for answer in answers} == {201}
+    assert platform.source.pk in groups[0] + groups[1]
+    assert len(groups) == 4

@@ -41,7 +41,8 @@ class Together(Generic[T, R]):
         self, name: str, step: Callable[[Sequence[T]], Sequence[R | Refusal]], most: int, waiting: int
     ) -> None:
         """`most` items in a group; of more than `waiting` items that are not answered the newest is refused."""
-        self._step, self._most, self._room = step, most, waiting
+        self._step, self._most, self._waiting = step, most, waiting
+        self.held = 0  # requests that are not answered
         self._threads = ThreadPoolExecutor(AT_WORK, thread_name_prefix=name)
         self._alone = ThreadPoolExecutor(ALONE, thread_name_prefix=f"{name}-alone")
         self._queues: OrderedDict[Hashable, deque[Waiting[T, R]]] = OrderedDict()  # by sender, the next one first
@@ -54,9 +55,9 @@ class Together(Generic[T, R]):
 
         `sender`: who takes turns with the others; `size`: bytes.
         """
-        if self._room <= 0:
+        if self.held >= self._waiting:
             raise _overloaded()
-        self._room -= 1
+        self.held += 1
         loop = asyncio.get_running_loop()
         one: Waiting[T, R] = Waiting(item, size, loop.time(), loop.create_future())
         self._queues.setdefault(sender, deque()).append(one)
@@ -112,7 +113,7 @@ class Together(Generic[T, R]):
             self._end(one, result)
 
     def _end(self, one: Waiting[T, R], result: R | Exception) -> None:
-        self._room += 1
+        self.held -= 1
         if one.future.done():  # its sender left
             return
         if isinstance(result, Exception):
