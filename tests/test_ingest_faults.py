@@ -6,6 +6,7 @@ together, while good traffic goes on.
 
 import gzip
 import json
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -328,3 +329,20 @@ def test_a_flood_of_one_source_fills_no_more_than_its_turns(
     assert {answer.status for answer in answers} == {201}
     assert platform.source.pk in groups[0] + groups[1]
     assert len(groups) == 4
+
+
+def test_who_hangs_up_before_the_answer_is_stored_whole(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: a group that ends with its caller is lost, or a part of it is."""
+
+    def hang_up() -> None:
+        body = json.dumps([event(room_id=f"room-{n}") for n in range(3)]).encode()
+        head = f"POST {EVENTS} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {sender.key}\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", sender.port)) as connection:
+            connection.sendall(head.encode() + body)
+            until(lambda: http.lane().writes[EVENTS].held == 3)
+
+    before, after = (partial(sender.post, event(room_id=room)) for room in ("before", "with it"))
+    first, gone, stayed = with_a_group_of([before, hang_up, after], monkeypatch, work.EVENTS.record)
+    assert (first.status, gone, stayed.status) == (201, None, 201)
+    assert sorted(one.room.room_id for one in events()) == ["before", "room-0", "room-1", "room-2", "with it"]

@@ -109,7 +109,7 @@ class Book:
         self.transitions: list[TransitionRow] = []
         self._caused: list[tuple[TransitionRow, EventRow]] = []
         self._tellings: list[Telling] = []  # not planned yet
-        self._outbox = Outbox(now, self.known.people)
+        self.outbox = Outbox(now, self.known.people)
         self._new: set[int] = set()  # pks of the rooms made here
         # By room pk: what this transaction was told, after what it read of those `recalled` from the database.
         self.moments: dict[int, list[Moment]] = {}
@@ -245,7 +245,7 @@ class Book:
     def tell(self) -> None:
         """Plan the pushes of what was decided so far, as it stands now: what comes later does not reword them."""
         if self._tellings:
-            self._outbox.plan(self._tellings, [room.pk for room in self.rooms.values() if room.pk not in self._new])
+            self.outbox.plan(self._tellings, [room.pk for room in self.rooms.values() if room.pk not in self._new])
             self._tellings = []
 
     def close(self) -> None:
@@ -260,12 +260,12 @@ class Book:
         for transition, event in self._caused:
             transition.event_id = event.id
         TRANSITIONS.insert(self.transitions)
-        self._outbox.supersede()
+        self.outbox.supersede()
         failpoint("fan_out")
-        PUSHES.insert(self._outbox.pushes)
+        PUSHES.insert(self.outbox.pushes)
         failpoint("before_commit")
         transaction.on_commit(lambda: failpoint("before_kick"))
-        published, due = frozenset(self._touched), any(p.state == Push.State.PENDING for p in self._outbox.pushes)
+        published, due = frozenset(self._touched), any(p.state == Push.State.PENDING for p in self.outbox.pushes)
         transaction.on_commit(lambda: feed.publish(published), robust=True)
         if due:
             transaction.on_commit(feed.kick, robust=True)

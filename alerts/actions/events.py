@@ -64,7 +64,7 @@ def _record(batches: Sequence[Batch[EventItem]], now: datetime, known: Known) ->
     agents = known.agents({(one.org_id, one.item.agent_name) for some in created for one in some})
     of_agents = {(agent.org_id, agent.pk) for agent in agents.values()}
     policies = known.policies(of_agents)
-    known.people(of_agents)  # of all at once; the book asks for those of one alert after the other
+    book.outbox.expected = of_agents
     versions: dict[int, tuple[Agent, str]] = {}
     for (source, _), some in zip(batches, created, strict=True):
         happened = heard([(one.item.occurred_at, one.received_at or now) for one in some])

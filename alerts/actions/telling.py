@@ -38,6 +38,7 @@ class Outbox:
     def __init__(self, now: datetime, whom: Whom) -> None:
         self.now, self._whom = now, whom
         self.pushes: list[PushRow] = []
+        self.expected: set[tuple[int, int]] = set()  # whose people are read with the first that are asked for
         self._told: dict[tuple[str, int], datetime] | None = None
 
     def plan(self, tellings: Sequence[Telling], rooms: Iterable[int]) -> None:
@@ -56,7 +57,8 @@ class Outbox:
 
     def _people(self, tellings: Sequence[Telling]) -> dict[UUID, list[Recipient]]:
         """Whom to tell of each alert: those who back up the agent, of a source's alert the specialists."""
-        of_agent = self._whom({(t.alert.org_id, t.alert.agent_id) for t in tellings if t.alert.agent_id})
+        agents = {(t.alert.org_id, t.alert.agent_id) for t in tellings if t.alert.agent_id}
+        of_agent = self._whom(agents | self.expected) if agents else {}
         of_source = specialists() if any(t.alert.source_id for t in tellings) else []
         return {
             t.alert.pk: of_agent[(t.alert.org_id, t.alert.agent_id)] if t.alert.agent_id else of_source
