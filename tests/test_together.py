@@ -122,6 +122,20 @@ async def test_senders_take_turns_so_that_a_flood_waits_for_itself() -> None:
     together.close()
 
 
+async def test_a_flood_leaves_places_for_others() -> None:
+    step = Held()
+    together = Together("test", step, most=1, waiting=8)
+    sent = [asyncio.create_task(together.run(f"loud-{n}", sender="loud")) for n in range(20)]
+    await asyncio.to_thread(step.begun.wait, 10)
+    sent.append(asyncio.create_task(together.run("quiet", sender="quiet")))
+    await asyncio.sleep(0)
+    step.go_on.set()
+    answers = await asyncio.gather(*sent, return_exceptions=True)
+    assert answers[-1] == "quiet"
+    assert [isinstance(answer, Refusal) for answer in answers[:20]].count(False) == 6
+    together.close()
+
+
 async def test_a_group_holds_only_so_many_bytes_and_who_is_larger_goes_alone() -> None:
     step = Held()
     together = Together("test", step, most=10, waiting=100)

@@ -30,7 +30,7 @@ WRITES: dict[str, work.Endpoint[Any]] = {endpoint.path: endpoint for endpoint in
 RECEIPTS = "/api/push-receipts"
 PATHS = frozenset({*WRITES, RECEIPTS})
 FLUSH_SECONDS = 1.0
-AT_ONCE = 100  # requests in one transaction
+AT_ONCE = 32  # requests in one transaction
 WEBHOOK_LIMIT = 256 * 1024  # bytes: one message, its room and its contact
 RECEIPT_LIMIT = 64 * 1024  # bytes: some 400 receipts, of a sender who is proven only by the whole body
 

@@ -18,6 +18,7 @@ from console.ingest.decode import Refusal
 HEAVY = 256 * 1024  # bytes of a group; who sends more than that goes alone
 PATIENCE = 10.0  # seconds that a request may wait: senders give up, and what they send again comes on top
 AT_WORK, BULKY = 2, 32 * 1024  # groups at work; the second only where so many bytes wait: small ones are better one
+SHARE = 0.75  # of the places, for one sender: a flood finds no place before others do
 ALONE = 2  # threads for the requests of groups that failed
 
 T = TypeVar("T")
@@ -55,7 +56,8 @@ class Together(Generic[T, R]):
 
         `sender`: who takes turns with the others; `size`: bytes.
         """
-        if self.held >= self._waiting:
+        of_sender = len(self._queues.get(sender, ()))
+        if self.held >= self._waiting or of_sender >= self._waiting * SHARE:
             raise _overloaded()
         self.held += 1
         loop = asyncio.get_running_loop()
