@@ -1,9 +1,10 @@
 """How many failure events a second the lane takes, decided, with alerts and pushes recorded, each 2xx after COMMIT.
 
 A real web process on a scratch database, posted to over keep-alive connections: one event in a request from 16
-connections, then 100 in a request from 4; these bytes are ready and go out raw, so that the service alone is measured.
-Then as many through one Python client, as a chatbot back end would. The limits in the same run, by turns with it: raw
-single-row commits on 4 psycopg connections, binary COPY on 2, and for the client the ready batches.
+connections, one room activity in a request likewise, then 100 events in a request from 4; these bytes are ready and go
+out raw, so that the service alone is measured. Then as many through one Python client, as a chatbot back end would. The
+limits in the same run, by turns with it: raw single-row commits on 4 psycopg connections, binary COPY on 2, what
+Alertmanager accepts where it is installed (in memory; it keeps nothing), and for the client the ready batches.
 
     python -m bench.ingest [--small] [--scale N]
 
@@ -32,6 +33,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "clients" / "pyt
 import psycopg
 
 from agent_live_monitoring import Client
+from bench.alertmanager import alertmanager
+from bench.alertmanager import requests as alerts
 from bench.feed_setup import HOST, environment, web_process
 
 SINGLE, BATCH = 16, 4  # connections
@@ -41,8 +44,15 @@ SINGLES, BATCHES = 1000, 60  # requests of one round, at scale 1
 COMMITS, COPIES, COPIED = 2000, 20, 1000  # of one round: rows committed alone; COPYs and the rows of each
 ROUNDS = 3
 GROWTH = 64  # MB the web process may grow after it is warm
-# Half of what was measured on two idle cores, 2026-11-22; see docs/benchmarks.md.
-FLOORS = {"single / raw commits": 0.003, "batch / COPY": 0.0019, "client / batch": 0.23}
+# Half of the least that was measured on two cores, idle or shared, 2026-11-29; see docs/benchmarks.md.
+FLOORS = {
+    "single / raw commits": 0.03,
+    "activity / raw commits": 0.1,
+    "batch / COPY": 0.005,
+    "client / batch": 0.3,
+    "single / Alertmanager": 0.01,
+    "batch / Alertmanager": 0.018,
+}
 
 numbers = count()
 
@@ -61,8 +71,9 @@ def main() -> int:
         environment(stack)
         key = set_up()
         web, port = stack.enter_context(web_process())
+        peer = stack.enter_context(alertmanager())
         rounds = 1 if options.small else ROUNDS
-        return measure(web.memory_info, port, key, rounds, options.scale * (0.3 if options.small else 1.0))
+        return measure(web.memory_info, port, key, peer, rounds, options.scale * (0.3 if options.small else 1.0))
 
 
 def set_up() -> str:
@@ -81,17 +92,25 @@ def set_up() -> str:
         return ApiKey.objects.create_key(name="bench", source=source, scopes=["ingest"])[1]
 
 
-def measure(memory: Callable[[], Any], port: int, key: str, rounds: int, size: float) -> int:
+def measure(memory: Callable[[], Any], port: int, key: str, peer: int | None, rounds: int, size: float) -> int:
     """Figures and limits by turns, their medians and ratios printed; 1 if something is lost or too slow."""
     steps: dict[str, Callable[[], tuple[int, float]]] = {
         "commits": lambda: commits(int(COMMITS * size)),
-        "single": lambda: asyncio.run(post(port, key, int(SINGLES * size), SINGLE, 1)),
+        "single": lambda: asyncio.run(post(port, events(key, int(SINGLES * size), 1), SINGLE)),
+        "activity": lambda: asyncio.run(post(port, activities(key, int(SINGLES * size)), SINGLE)),
         "copy": lambda: copies(int(COPIES * size)),
-        "batch": lambda: asyncio.run(post(port, key, int(BATCHES * size), BATCH, SIZE)),
+        "batch": lambda: asyncio.run(post(port, events(key, int(BATCHES * size), SIZE), BATCH)),
         "client": lambda: reported(port, key, int(BATCHES * size) * SIZE),
     }
-    warm = [asyncio.run(post(port, key, 100, SINGLE, 1)), asyncio.run(post(port, key, 5, BATCH, SIZE))]
+    if peer is not None:
+        singles, batches = int(SINGLES * size), int(BATCHES * size)
+        steps["peer single"] = lambda: asyncio.run(post(peer, alerts(numbers, singles, 1), SINGLE))
+        steps["peer batch"] = lambda: asyncio.run(post(peer, alerts(numbers, batches, SIZE), BATCH))
+    warm = [asyncio.run(post(port, events(key, 100, 1), SINGLE)), asyncio.run(post(port, events(key, 5, SIZE), BATCH))]
+    asyncio.run(post(port, activities(key, 100), SINGLE))
     stored = sum(done for done, _ in warm)
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute("ANALYZE")  # as autovacuum has, a minute after an installation begins
     before = memory().rss
     rates: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
@@ -103,9 +122,13 @@ def measure(memory: Callable[[], Any], port: int, key: str, rounds: int, size: f
     middle = {name: statistics.median(values) for name, values in rates.items()}
     ratios = {
         "single / raw commits": middle["single"] / middle["commits"],
+        "activity / raw commits": middle["activity"] / middle["commits"],
         "batch / COPY": middle["batch"] / middle["copy"],
         "client / batch": middle["client"] / middle["batch"],
     }
+    if peer is not None:
+        ratios["single / Alertmanager"] = middle["single"] / middle["peer single"]
+        ratios["batch / Alertmanager"] = middle["batch"] / middle["peer batch"]
     show(middle, ratios, before / 2**20, grown)
     return verdict(stored, ratios, grown)
 
@@ -113,10 +136,16 @@ def measure(memory: Callable[[], Any], port: int, key: str, rounds: int, size: f
 def show(middle: dict[str, float], ratios: dict[str, float], before: float, grown: float) -> None:
     """Print the figures, each beside its limit of the same run."""
     print(f"one event a request, {SINGLE} connections     {middle['single']:9,.0f} events/s")
+    print(f"one activity a request, likewise         {middle['activity']:9,.0f} activities/s")
     print(f"  limit: raw commits on 4 connections    {middle['commits']:9,.0f} rows/s")
     print(f"{SIZE} events a request, {BATCH} connections    {middle['batch']:9,.0f} events/s")
     print(f"  limit: binary COPY on 2 connections    {middle['copy']:9,.0f} rows/s")
     print(f"one Python client                        {middle['client']:9,.0f} events/s")
+    if "peer single" in middle:
+        told = f"{middle['peer single']:,.0f} single, {middle['peer batch']:,.0f} in hundreds"
+        print(f"Alertmanager accepts, in memory          {told}")
+    else:
+        print("Alertmanager is not installed (prometheus-alertmanager): not compared")
     for name, ratio in ratios.items():
         print(f"ratio {name:24} {ratio:18.3f}   (floor {FLOORS[name]})")
     print(f"memory of the web process                {before:9.0f} MB before, {grown:+.0f} MB after")
@@ -137,18 +166,30 @@ def verdict(stored: int, ratios: dict[str, float], grown: float) -> int:
     return 0 if whole and fast and grown <= GROWTH else 1
 
 
-def requests(key: str, how_many: int, size: int) -> list[bytes]:
+def events(key: str, how_many: int, size: int) -> list[bytes]:
     """Ready bytes of that many requests of `size` events each; five events go to a room."""
+    many = [[event(next(numbers)) for _ in range(size)] for _ in range(how_many)]
+    return [request("/api/failure-events", key, items[0] if size == 1 else items) for items in many]
+
+
+def activities(key: str, how_many: int) -> list[bytes]:
+    """Ready bytes of that many requests of one customer's or bot's message each, in rooms of their own."""
     made = []
-    for _ in range(how_many):
-        items = [event(next(numbers)) for _ in range(size)]
-        body = json.dumps(items[0] if size == 1 else items).encode()
-        head = (
-            f"POST /api/failure-events HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {key}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        made.append(head.encode() + body)
+    for number in (next(numbers) for _ in range(how_many)):
+        kind = "bot_message" if number % 2 else "customer_message"
+        item = {"activity_id": f"message-{number}", "room_id": f"talk-{number % 500}", "kind": kind}
+        made.append(request("/api/room-activity", key, item | {"at": datetime.now(UTC).isoformat()}))
     return made
+
+
+def request(path: str, key: str, content: Any) -> bytes:
+    """Ready bytes of one request."""
+    body = json.dumps(content).encode()
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 def event(number: int) -> dict[str, Any]:
@@ -169,27 +210,28 @@ def event(number: int) -> dict[str, Any]:
     }
 
 
-async def post(port: int, key: str, how_many: int, connections: int, size: int) -> tuple[int, float]:
-    """Post that many requests over that many connections: the events stored, and the seconds it took."""
-    waiting = iter(requests(key, how_many, size))
+async def post(port: int, requests: list[bytes], connections: int) -> tuple[int, float]:
+    """Post the requests over that many connections: the items taken, and the seconds it took."""
+    waiting = iter(requests)
     started = time.perf_counter()
-    stored = await asyncio.gather(*(sender(port, waiting) for _ in range(connections)))
-    return sum(stored), time.perf_counter() - started
+    taken = await asyncio.gather(*(sender(port, waiting) for _ in range(connections)))
+    return sum(taken), time.perf_counter() - started
 
 
 async def sender(port: int, waiting: Iterator[bytes]) -> int:
-    """One connection that takes the next request as soon as it is answered; the events stored."""
+    """One connection that takes the next request as soon as it is answered; the items taken."""
     reader, writer = await asyncio.open_connection(HOST, port)
-    stored = 0
+    taken = 0
     for request in waiting:
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         body = await reader.readexactly(int(head.partition("content-length:")[2].split("\r\n")[0]))
-        if head.split()[1] not in ("201", "207"):
-            raise SystemExit(f"An event was refused: {head.split()[1]} {body[:300]!r}")
-        stored += body.count(b'"status":"created"')
+        if head.split()[1] not in ("200", "201", "207"):
+            raise SystemExit(f"An item was refused: {head.split()[1]} {body[:300]!r}")
+        # Alertmanager's answer is empty.
+        taken += body.count(b'"status":"created"') if body else request.count(b'"startsAt"')
     writer.close()
-    return stored
+    return taken
 
 
 def reported(port: int, key: str, how_many: int) -> tuple[int, float]:

@@ -124,16 +124,18 @@ TEMPLATES = [
 
 # --- PostgreSQL: the truth -------------------------------------------------------------------------------------
 DB_POOL_MAX = env.int("DB_POOL_MAX", default=24)
+# A pooler in front that changes connections between transactions knows no prepared statements: 0.
+DB_PREPARED_STATEMENTS = env.bool("DB_PREPARED_STATEMENTS", default=True)
 REPLICA_POOL = {"max_size": 8, "timeout": 1.0}  # what does not answer at once is read from the primary
 
 
 def _database(name: str, **pool: float) -> dict[str, object]:
     found = database.read_url(env.str(name), name)
-    _pool = {"min_size": 0, "max_size": DB_POOL_MAX, "timeout": 3.0} | pool
-    options = {"connect_timeout": 3} | found.get("OPTIONS", {}) | {"pool": _pool}
+    own = {"connect_timeout": 3, "prepare_threshold": 1 if DB_PREPARED_STATEMENTS else None}
+    pooled = {"pool": {"min_size": 0, "max_size": DB_POOL_MAX, "timeout": 3.0} | pool}
     return found | {
         "ENGINE": "django.db.backends.postgresql",
-        "OPTIONS": options,
+        "OPTIONS": own | found.get("OPTIONS", {}) | pooled,
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": False,
         "ATOMIC_REQUESTS": False,

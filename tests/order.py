@@ -19,7 +19,7 @@ TOGETHER = [
 LONG = [
     *("test_state_machine", "test_fuzz", "test_figures_recount", "test_scripted_day", "test_clocks", "test_tenancy"),
     *("test_conversation", "test_sessions", "test_openapi", "test_client_trouble", "test_undo", "test_dispatcher"),
-    *("test_figures_kept", "test_plans"),
+    *("test_figures_kept", "test_plans", "test_ingest_groups"),
 ]
 # What nobody waits for while writing, beside the groups: it starts processes, waits for real time, asks every address,
 # or takes very many rows.
@@ -30,8 +30,7 @@ SLOW = {
     *("test_commands", "test_setup", "test_webhooks", "test_import", "test_tally", "test_api_success", "test_backup"),
     *("test_admin", "test_login", "test_api_assignments", "test_figures_recount", "test_pages_success"),
     *("test_names", "test_logs", "test_proxies", "test_together", "test_identifiers", "test_qontak_rooms"),
-    *("test_database", "test_tenancy_sockets", "test_compose"),
-    *("test_figures_kept", "test_plans"),
+    *("test_database", "test_tenancy_sockets", "test_compose", "test_figures_kept", "test_plans", "test_ingest_groups"),
 }
 PLACES = {name: place for place, name in enumerate([*TOGETHER, *LONG])}
 

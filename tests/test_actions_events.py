@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django_scopes import scopes_disabled
 
 from alerts import actions, feed
+from alerts.actions.telling import PUSHES
 from alerts.models import Alert, FailureEvent, Push, Room, Transition
 from orgs import clock as database_clock
 from orgs.models import Agent, Policy
@@ -521,7 +522,7 @@ def test_nothing_is_heard_of_a_duplicate(scene, heard, run_commit_hooks):
 
 
 def test_nothing_is_stored_and_nothing_heard_when_it_rolls_back(scene, heard, run_commit_hooks, monkeypatch):
-    monkeypatch.setattr(Push.objects, "bulk_create", lambda pushes: 1 / 0)
+    monkeypatch.setattr(PUSHES, "insert", lambda pushes: 1 / 0)
     with run_commit_hooks() as callbacks, pytest.raises(ZeroDivisionError):
         scene.fails()
     assert (callbacks, heard) == ([], [])

@@ -5,6 +5,7 @@ import sysconfig
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,36 @@ def test_3_killed_before_the_kick_is_swept_within_5_s(
     running.start("web", failpoint="before_kick")
     running.post(EVENTS, key, failure())
     until(lambda: accepted(standins), seconds=5)
+    until(all_sent)
+    oracle.check(standins)
+
+
+@pytest.mark.parametrize("failpoint", ["fan_out", "before_commit", "ingest_committed", "answered"])
+def test_web_killed_in_the_middle_of_a_flood_loses_nothing_and_doubles_nothing(
+    running: Stack, key: str, standins: Standins, oracle: Oracle, failpoint: str
+) -> None:
+    """Requests that share transactions: each is whole or absent, whoever was answered before the others is stored."""
+    batches = [[failure(f"room-{n % 7}", event_id=f"event-{n}-{i}") for i in range(3)] for n in range(30)]
+    web = running.start("web", failpoint=failpoint)
+    with ThreadPoolExecutor(15) as pool:
+        for status, body in pool.map(lambda batch: running.post(EVENTS, key, batch), batches):
+            assert status in (0, 207)
+            if status:
+                oracle.saw(status, body)
+    assert web.died() == -signal.SIGKILL
+    stored = set(FailureEvent.objects.values_list("event_id", flat=True))
+    assert oracle.acknowledged <= stored
+    for batch in batches:
+        assert len(stored & {event["event_id"] for event in batch}) in (0, 3)
+    running.start("web")
+    running.start("dispatcher")
+    for batch in batches:
+        status, body = running.post(EVENTS, key, batch)
+        oracle.saw(status, body)
+        for result in body["results"]:
+            assert result["status"] == ("duplicate" if result["id"] in stored else "created")
+    assert (FailureEvent.objects.count(), Alert.objects.count(), Push.objects.count()) == (90, 7, 7)
+    arrived(standins, 7)
     until(all_sent)
     oracle.check(standins)
 

@@ -6,11 +6,13 @@ together, while good traffic goes on.
 
 import gzip
 import json
+import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psutil
@@ -19,17 +21,21 @@ import pytest
 from django.db import OperationalError, connections
 from django_scopes import scopes_disabled
 
+from alerts.actions import known
 from alerts.items import Accepted, Result
 from alerts.models import Push, Room
 from console.ingest import http, memory, work
+from console.ingest.together import Together
 from orgs.models import Source
 from tests.conftest import Clock
 from tests.factories import AssignmentFactory
 from tests.ingest_server import ACTIVITY, EVENTS, Sender, activities, activity, ago, alerts, event, events
+from tests.stack import database_url, until
 
 pytestmark = pytest.mark.faults
 
 MIB = 1024 * 1024
+Batches = list[tuple[Source, list[Accepted]]]
 
 
 def at_once(count: int, step: Callable[[int], Any]) -> list[Any]:
@@ -156,11 +162,11 @@ def recording(monkeypatch: pytest.MonkeyPatch, record: work.Record) -> Iterator[
 def _failing(error: Exception, cause: Exception | None, times: int) -> work.Record:
     left = [times]
 
-    def record(source: Source, accepted: list[Accepted]) -> list[Result]:
+    def record(batches: Batches) -> list[list[Result]]:
         if left[0]:
             left[0] -= 1
             raise error from cause
-        return work.EVENTS.record(source, accepted)
+        return work.EVENTS.record(batches)
 
     return record
 
@@ -199,15 +205,16 @@ def test_10_a_database_that_cuts_the_connections_is_503_and_then_recovers(
 
 
 def test_11_more_requests_than_may_wait_are_503_at_once(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mutation: without the bound in Pool.run every request waits for a thread."""
+    """Mutation: without the bound in Together.run every request waits for its group."""
     go_on, begun = threading.Event(), threading.Event()
 
-    def record(source: Source, accepted: list[Accepted]) -> list[Result]:
+    def record(batches: Batches) -> list[list[Result]]:
         begun.set()
         assert go_on.wait(20)
-        return work.EVENTS.record(source, accepted)
+        return work.EVENTS.record(batches)
 
-    monkeypatch.setattr(http.lane(), "pool", http.Pool(threads=1, waiting=0))
+    narrow = Together("narrow", lambda group: work.write(http.WRITES[EVENTS], group), most=1, waiting=1)
+    monkeypatch.setitem(http.lane().writes, EVENTS, narrow)
     sent = event()
     with recording(monkeypatch, record), ThreadPoolExecutor(1) as other:
         held = other.submit(sender.post, event())
@@ -222,3 +229,120 @@ def test_11_more_requests_than_may_wait_are_503_at_once(sender: Sender, monkeypa
 def test_a_body_that_is_one_item_is_never_judged_as_many(sender: Sender) -> None:
     answer = sender.send(EVENTS, json.dumps({"items": event()}).encode())
     assert (answer.status, answer.error["field"]) == (422, "items")
+
+
+# --- requests that share a transaction -------------------------------------------------------------------------------
+
+
+def with_a_group_of(
+    senders: Sequence[Callable[[], Any]], monkeypatch: pytest.MonkeyPatch, record: work.Record
+) -> list[Any]:
+    """What `senders` answer when the others come while the request of the first is worked: they are one group."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def held(batches: Batches) -> list[list[Result]]:
+        if not begun.is_set():
+            begun.set()
+            assert go_on.wait(20)
+            return work.EVENTS.record(batches)
+        return record(batches)
+
+    together = http.lane().writes[EVENTS]
+    with recording(monkeypatch, held), ThreadPoolExecutor(len(senders) + 1) as pool:
+        first = pool.submit(senders[0])
+        assert begun.wait(10)
+        rest = [pool.submit(send) for send in senders[1:]]
+        until(lambda: together.held == len(senders))
+        go_on.set()
+        return [one.result(30) for one in (first, *rest)]
+
+
+def test_who_poisons_a_group_is_alone_with_it(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: without the second try each by itself, all of the group are 500."""
+    groups: list[int] = []
+
+    def record(batches: Batches) -> list[list[Result]]:
+        groups.append(len(batches))
+        if any(one.item.room_id == "poison" for _, accepted in batches for one in accepted):
+            raise ZeroDivisionError
+        return work.EVENTS.record(batches)
+
+    rooms = ["first", "room-1", "poison", "room-2"]
+    senders = [partial(sender.post, event(room_id=room)) for room in rooms]
+    answers = with_a_group_of(senders, monkeypatch, record)
+    assert [answer.status for answer in answers] == [201, 201, 500, 201]
+    assert groups == [3, 1, 1, 1]
+    assert sorted(stored.room.room_id for stored in events()) == ["first", "room-1", "room-2"]
+
+
+def test_who_wants_a_room_that_is_held_waits_alone(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: without the lock timeout all of the group wait until the room is free."""
+    monkeypatch.setattr(known, "LOCK_WAIT", 200)
+    known._statement.cache_clear()
+    sender.post([event(room_id="held"), event(room_id="free")])
+    senders = [partial(sender.post, event(room_id=room)) for room in ("first", "free", "held", "free")]
+    with psycopg.connect(database_url()) as other:
+        other.execute("SELECT 1 FROM alerts_room WHERE room_id = 'held' FOR UPDATE")
+        answers = with_a_group_of(senders, monkeypatch, work.EVENTS.record)
+    known._statement.cache_clear()
+    assert [answer.status for answer in answers] == [201, 201, 503, 201]
+    assert answers[2].headers["retry-after"] == "2"
+    assert sorted(stored.room.room_id for stored in events()) == ["first", "free", "free", "free", "held"]
+
+
+def test_of_one_group_each_gets_its_own_answer(
+    sender: Sender, platform: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    org = sender.source.org.external_id
+    sent = event(event_id="e-1")
+    senders: list[Callable[[], Any]] = [
+        partial(sender.post, event(room_id="first")),
+        partial(sender.post, sent),
+        partial(platform.post, {**sent, "org_id": org}),
+        partial(sender.post, [event(), event(signal="no such"), event()]),
+        partial(sender.send, EVENTS, b"{"),
+        partial(platform.post, [{**event(), "org_id": org}, {**event(), "org_id": "another"}]),
+    ]
+    answers = with_a_group_of(senders, monkeypatch, work.EVENTS.record)
+    assert [answer.status for answer in answers] == [201, 201, 201, 207, 400, 207]
+    assert answers[3].statuses == ["created", "invalid", "created"]
+    assert answers[5].statuses == ["created", "invalid"]
+    again = [answer.status for answer in (sender.post(sent), sender.post({**sent, "channel": "other"}))]
+    assert again == [200, 409]
+    assert len(events()) == 6
+
+
+def test_a_flood_of_one_source_fills_no_more_than_its_turns(
+    sender: Sender, platform: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mutation: one queue for all puts the other source's request behind the whole flood."""
+    groups: list[list[int]] = []
+
+    def record(batches: Batches) -> list[list[Result]]:
+        groups.append([source.pk for source, _ in batches])
+        return work.EVENTS.record(batches)
+
+    monkeypatch.setattr(http.lane().writes[EVENTS], "_most", 3)
+    quiet = partial(platform.post, {**event(), "org_id": sender.source.org.external_id})
+    senders = [partial(sender.post, event(room_id=f"room-{n}")) for n in range(12)]
+    answers = with_a_group_of([*senders, quiet], monkeypatch, record)
+    assert {answer.status for answer in answers} == {201}
+    assert platform.source.pk in groups[0] + groups[1]
+    assert len(groups) == 4
+
+
+def test_who_hangs_up_before_the_answer_is_stored_whole(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: a group that ends with its caller is lost, or a part of it is."""
+
+    def hang_up() -> None:
+        body = json.dumps([event(room_id=f"room-{n}") for n in range(3)]).encode()
+        head = f"POST {EVENTS} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {sender.key}\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", sender.port)) as connection:
+            connection.sendall(head.encode() + body)
+            until(lambda: http.lane().writes[EVENTS].held == 3)
+
+    before, after = (partial(sender.post, event(room_id=room)) for room in ("before", "with it"))
+    first, gone, stayed = with_a_group_of([before, hang_up, after], monkeypatch, work.EVENTS.record)
+    assert (first.status, gone, stayed.status) == (201, None, 201)
+    assert sorted(one.room.room_id for one in events()) == ["before", "room-0", "room-1", "room-2", "with it"]

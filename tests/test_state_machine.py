@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from alerts import actions
-from alerts.actions.book import TELLS
+from alerts.actions.telling import TELLS
 from alerts.decide import THROTTLE, next_timer
 from alerts.items import Accepted, ActivityItem, EventItem
 from alerts.models import Alert, FailureEvent, Push, Room, RoomActivity, Transition

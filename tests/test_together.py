@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from console.ingest import together as module
 from console.ingest.decode import Refusal
-from console.ingest.together import Together
+from console.ingest.together import BULKY, HEAVY, Together
 
 
 async def test_what_comes_while_a_batch_is_worked_goes_into_the_next() -> None:
@@ -89,4 +90,136 @@ async def test_a_sender_that_leaves_holds_up_nobody() -> None:
     leaves.cancel()
     go_on.set()
     assert await stays == 2
+    together.close()
+
+
+class Held:
+    """A step that waits until it may go on, and keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[str]] = []
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, items: Sequence[str]) -> list[str | Refusal]:
+        self.groups.append(list(items))
+        self.begun.set()
+        assert self.go_on.wait(10)
+        return list(items)
+
+
+async def test_senders_take_turns_so_that_a_flood_waits_for_itself() -> None:
+    step = Held()
+    together = Together("test", step, most=4, waiting=100)
+    sent = [asyncio.create_task(together.run("first", sender="loud"))]
+    await asyncio.to_thread(step.begun.wait, 10)
+    sent += [asyncio.create_task(together.run(f"loud-{n}", sender="loud")) for n in range(8)]
+    sent += [asyncio.create_task(together.run(name, sender=name)) for name in ("quiet", "calm")]
+    await asyncio.sleep(0)
+    step.go_on.set()
+    await asyncio.gather(*sent)
+    assert step.groups[1] == ["loud-0", "quiet", "calm", "loud-1"]
+    assert [item for group in step.groups[2:] for item in group] == [f"loud-{n}" for n in range(2, 8)]
+    together.close()
+
+
+async def test_a_flood_leaves_places_for_others() -> None:
+    step = Held()
+    together = Together("test", step, most=1, waiting=8)
+    sent = [asyncio.create_task(together.run(f"loud-{n}", sender="loud")) for n in range(20)]
+    await asyncio.to_thread(step.begun.wait, 10)
+    sent.append(asyncio.create_task(together.run("quiet", sender="quiet")))
+    await asyncio.sleep(0)
+    step.go_on.set()
+    answers = await asyncio.gather(*sent, return_exceptions=True)
+    assert answers[-1] == "quiet"
+    assert [isinstance(answer, Refusal) for answer in answers[:20]].count(False) == 6
+    together.close()
+
+
+async def test_a_group_holds_only_so_many_bytes_and_who_is_larger_goes_alone() -> None:
+    step = Held()
+    together = Together("test", step, most=10, waiting=100)
+    sent = [asyncio.create_task(together.run("first"))]
+    await asyncio.to_thread(step.begun.wait, 10)
+    sizes = {"a": HEAVY // 2, "b": HEAVY // 2, "c": 1, "huge": 2 * HEAVY, "d": 1}
+    sent += [asyncio.create_task(together.run(name, size=size)) for name, size in sizes.items()]
+    await asyncio.sleep(0)
+    step.go_on.set()
+    await asyncio.gather(*sent)
+    assert sorted(step.groups) == [["a", "b"], ["c"], ["d"], ["first"], ["huge"]]
+    together.close()
+
+
+async def test_a_second_group_begins_beside_the_first_only_where_much_waits() -> None:
+    step = Held()
+    together = Together("test", step, most=10, waiting=100)
+    sent = [asyncio.create_task(together.run("first"))]
+    await asyncio.to_thread(step.begun.wait, 10)
+    step.begun.clear()
+    sent.append(asyncio.create_task(together.run("small", size=BULKY - 1)))
+    await asyncio.sleep(0.05)
+    assert step.groups == [["first"]]
+    sent.append(asyncio.create_task(together.run("more", size=1)))
+    assert await asyncio.to_thread(step.begun.wait, 10)
+    assert step.groups == [["first"], ["small", "more"]]
+    step.go_on.set()
+    await asyncio.gather(*sent)
+    together.close()
+
+
+async def test_who_spoils_a_group_costs_the_others_one_try_and_holds_up_nobody_who_comes_later() -> None:
+    calls: list[list[str]] = []
+    go_on = threading.Event()
+
+    def step(items: Sequence[str]) -> list[str | Refusal]:
+        calls.append(list(items))
+        if list(items) == ["bad"]:
+            assert go_on.wait(10)
+        if "bad" in items:
+            raise ValueError("poisoned")
+        return list(items)
+
+    together = Together("test", step, most=10, waiting=10)
+    good, bad, fine = (asyncio.create_task(together.run(name)) for name in ("good", "bad", "fine"))
+    assert await asyncio.gather(good, fine) == ["good", "fine"]
+    assert await together.run("later") == "later"
+    assert not bad.done()
+    go_on.set()
+    with pytest.raises(ValueError, match="poisoned"):
+        await bad
+    assert calls[0] == ["good", "bad", "fine"]
+    assert sorted(calls[1:]) == [["bad"], ["fine"], ["good"], ["later"]]
+    together.close()
+
+
+async def test_who_waited_too_long_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Held()
+    together = Together("test", step, most=10, waiting=10)
+    first = asyncio.create_task(together.run("first"))
+    await asyncio.to_thread(step.begun.wait, 10)
+    late = asyncio.create_task(together.run("late"))
+    await asyncio.sleep(0)
+    monkeypatch.setattr(module, "PATIENCE", -1.0)
+    step.go_on.set()
+    with pytest.raises(Refusal) as refused:
+        await late
+    assert (refused.value.status, refused.value.retry_after, await first) == (503, 1, "first")
+    assert step.groups == [["first"]]
+    together.close()
+
+
+async def test_every_place_is_free_again_whatever_became_of_the_request() -> None:
+    def step(items: Sequence[str]) -> list[str | Refusal]:
+        if "bad" in items:
+            raise ValueError("poisoned")
+        return [Refusal(401, "unauthenticated", "no") if item == "no" else item for item in items]
+
+    together = Together("test", step, most=10, waiting=3)
+    for _ in range(20):
+        sent = [asyncio.create_task(together.run(name)) for name in ("good", "bad", "no")]
+        await asyncio.sleep(0)
+        sent[0].cancel()
+        await asyncio.gather(*sent, return_exceptions=True)
+        while together.held:
+            await asyncio.sleep(0.001)
     together.close()

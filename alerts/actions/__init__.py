@@ -6,6 +6,8 @@ else hangs on them.
 """
 
 from alerts.actions.activity import record_activity as record_activity
+from alerts.actions.activity import record_activity_batches as record_activity_batches
+from alerts.actions.events import record_event_batches as record_event_batches
 from alerts.actions.events import record_events as record_events
 from alerts.actions.people import ActConflict as ActConflict
 from alerts.actions.people import ActInvalid as ActInvalid

@@ -2,85 +2,108 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from django.db.models import Q
 
 from alerts.actions.book import Book
 from alerts.actions.conversation import hear_moment, hear_settled, of_activity, show_wait
-from alerts.actions.events import judge_repeat, known_hashes, retried
+from alerts.actions.events import Batch, judge_repeat, known_hashes, retried
+from alerts.actions.known import Known, known_now
+from alerts.actions.tables import Table
 from alerts.actions.undelivered import undo_message
 from alerts.decide import PRESENCE, human_present
 from alerts.items import Accepted, ActivityItem, Result, RoomNames
 from alerts.models import Alert, Room, RoomActivity
 from alerts.times import heard
-from orgs import clock
 from orgs.models import Assignment, Org, Source, User
+
+COLUMNS = [field.attname for field in RoomActivity._meta.concrete_fields if field.name != "id"]
+ACTIVITY = Table(RoomActivity, COLUMNS)
+Actors = dict[tuple[int, str, str | None], User]  # people by (org pk, kind of id, id)
 
 
 def record_activity(source: Source, accepted: Sequence[Accepted[ActivityItem]]) -> list[Result]:
-    """Store a batch of room activity and let it act on the alerts; one Result for each item, in its order.
+    """Store one batch of room activity and let it act: see `record_activity_batches`."""
+    return record_activity_batches([(source, accepted)])[0]
 
-    Raises OperationalError when the database is away; nothing is stored then.
+
+def record_activity_batches(batches: Sequence[Batch[ActivityItem]]) -> list[list[Result]]:
+    """Store some batches in one transaction, one after the other, and let each item act on the alerts.
+
+    One Result for each item, in its order. Raises OperationalError when the database is away; nothing is stored then.
     """
-    return retried(lambda: _record(source, accepted, clock.now()))
+    return retried(lambda: _record(batches, *known_now()))
 
 
-def _record(source: Source, accepted: Sequence[Accepted[ActivityItem]], now: datetime) -> list[Result]:
-    items = [(a, a.item) for a in accepted]
-    book = Book(now)
-    book.lock((a.org_id, item.room_id) for a, item in items)
-    seen = known_hashes(RoomActivity, "activity_id", source, [(a.org_id, i.activity_id) for a, i in items])
-    actors = _actors(items)
-    orgs = Org.objects.in_bulk({one.org_id for one, _ in items if one.names is not None})
-    happened = heard([(item.at, one.received_at or now) for one, item in items])
-    results: list[Result] = []
+def _record(batches: Sequence[Batch[ActivityItem]], now: datetime, known: Known) -> list[list[Result]]:
+    items = [(source, one, one.item.activity_id) for source, accepted in batches for one in accepted]
+    book = Book(now, known)
+    book.lock((one.org_id, one.item.room_id) for _, one, _ in items)
+    seen = known_hashes(RoomActivity, "activity_id", items)
+    actors = _actors([one for _, one, _ in items])
+    orgs = known.orgs({one.org_id for _, one, _ in items if one.names is not None})
     activities: list[RoomActivity] = []
-    for (one, item), at in zip(items, happened, strict=True):
-        key = (one.org_id, item.activity_id)
-        result = judge_repeat(one, item.activity_id, seen.get(key))
-        results.append(result)
-        if result.status == "duplicate" and one.undelivered:
-            result.status = _take_back(book, source, one, item, activities)
-        if result.status != "created":
-            continue
-        seen[key] = one.payload_hash
-        activity = RoomActivity(
-            org_id=one.org_id,
-            source=source,
-            activity_id=item.activity_id,
-            payload_hash=one.payload_hash,
-            room=book.rooms[(one.org_id, item.room_id)],
-            kind=item.kind,
-            actor=actors.get((one.org_id, "sso", item.actor_sso_id or None))
-            or actors.get((one.org_id, "external", item.actor_external_id or None)),
-            actor_external_id=item.actor_external_id or "",
-            at=at,
-            as_sent=item.at if at != item.at else None,
-            received_at=now,
-            clock_flagged=one.clock_flagged,
-            undelivered=one.undelivered,
-        )
-        activities.append(activity)
-        if one.names is not None:
-            _remember(book, activity.room, orgs[one.org_id], one.names)
-        if not one.undelivered:
-            react(book, activity)
-    RoomActivity.objects.bulk_create(activities)
+    answers: list[list[Result]] = []
+    for source, accepted in batches:
+        happened = heard([(one.item.at, one.received_at or now) for one in accepted])
+        answers.append([])
+        for one, at in zip(accepted, happened, strict=True):
+            result = judge_repeat(seen, source, one, one.item.activity_id)
+            answers[-1].append(result)
+            if result.status == "duplicate" and one.undelivered:
+                result.status = _take_back(book, source, one, activities)
+            if result.status == "created":
+                room = book.rooms[one.org_id, one.item.room_id]
+                activities.append(_activity(source, one, room, actors, at, now))
+                if one.names is not None:
+                    _remember(book, room, orgs[one.org_id], one.names)
+                if not one.undelivered:
+                    react(book, activities[-1])
+            book.tell()
+    ACTIVITY.insert([_row(one) for one in activities])
     book.close()
-    return results
+    return answers
+
+
+def _activity(
+    source: Source, one: Accepted[ActivityItem], room: Room, actors: Actors, at: datetime, now: datetime
+) -> RoomActivity:
+    item = one.item
+    return RoomActivity(
+        org_id=one.org_id,
+        source=source,
+        activity_id=item.activity_id,
+        payload_hash=one.payload_hash,
+        room=room,
+        kind=item.kind,
+        actor=actors.get((one.org_id, "sso", item.actor_sso_id or None))
+        or actors.get((one.org_id, "external", item.actor_external_id or None)),
+        actor_external_id=item.actor_external_id or "",
+        at=at,
+        as_sent=item.at if at != item.at else None,
+        received_at=now,
+        clock_flagged=one.clock_flagged,
+        undelivered=one.undelivered,
+    )
+
+
+def _row(activity: RoomActivity) -> dict[str, Any]:
+    held = activity.__dict__
+    return {name: held[name] for name in COLUMNS} | {"payload_hash": "\\x" + activity.payload_hash.hex()}
 
 
 def _take_back(
-    book: Book, source: Source, one: Accepted, item: ActivityItem, told: Sequence[RoomActivity]
+    book: Book, source: Source, one: Accepted[ActivityItem], told: Sequence[RoomActivity]
 ) -> Literal["updated", "duplicate"]:
     """A message heard of before never reached the customer: it did nothing. Hearing it again changes nothing."""
-    known = [activity for activity in told if (activity.org_id, activity.activity_id) == (one.org_id, item.activity_id)]
-    stored = RoomActivity.objects.filter(org=one.org_id, source=source, activity_id=item.activity_id)
+    key = (source.pk, one.org_id, one.item.activity_id)
+    known = [activity for activity in told if (activity.source_id, activity.org_id, activity.activity_id) == key]
+    stored = RoomActivity.objects.filter(org=one.org_id, source=source, activity_id=one.item.activity_id)
     activity = known[0] if known else stored.select_related("actor").get()
     if activity.undelivered:
         return "duplicate"
-    activity.room = book.rooms[(one.org_id, item.room_id)]
+    activity.room = book.rooms[one.org_id, one.item.room_id]
     activity.undelivered = True
     if not known:
         activity.save(update_fields=["undelivered"])
@@ -97,16 +120,16 @@ def _remember(book: Book, room: Room, org: Org, names: RoomNames) -> None:
         book.touch(alert)
 
 
-def _actors(items: list[tuple[Accepted, ActivityItem]]) -> dict[tuple[int, str, str | None], User]:
+def _actors(items: Sequence[Accepted[ActivityItem]]) -> Actors:
     """People by (org pk, kind of id, id), only those with an assignment in that org."""
-    sso_ids = {item.actor_sso_id for _, item in items if item.actor_sso_id}
-    external_ids = {item.actor_external_id for _, item in items if item.actor_external_id}
+    sso_ids = {one.item.actor_sso_id for one in items if one.item.actor_sso_id}
+    external_ids = {one.item.actor_external_id for one in items if one.item.actor_external_id}
     if not sso_ids | external_ids:
         return {}
     rows = Assignment.objects.filter(
-        Q(user__sso_id__in=sso_ids) | Q(external_user_id__in=external_ids), org__in={one.org_id for one, _ in items}
+        Q(user__sso_id__in=sso_ids) | Q(external_user_id__in=external_ids), org__in={one.org_id for one in items}
     ).select_related("user")
-    found: dict[tuple[int, str, str | None], User] = {}
+    found: Actors = {}
     for row in rows:
         found[row.org_id, "external", row.external_user_id] = found[row.org_id, "sso", row.user.sso_id] = row.user
     return found

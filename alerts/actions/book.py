@@ -12,17 +12,19 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from django.db import connection, transaction
-from django.db.models import BooleanField, ExpressionWrapper, Max, Model, Q, QuerySet
+from django.db import transaction
+from django.db.models import Model
 
 from alerts import feed
-from alerts.decide import THROTTLE, acknowledge_lasts, next_timer, plan, repeats_passed
-from alerts.delivery.message import idempotency_key, push_body
+from alerts.actions.known import Known
+from alerts.actions.tables import Table, as_json
+from alerts.actions.telling import PUSHES, Outbox, Telling
+from alerts.decide import acknowledge_lasts, next_timer, repeats_passed
 from alerts.failpoints import failpoint
 from alerts.items import RoomNames
-from alerts.models import Alert, FailureEvent, Push, Room, Transition, new_id
+from alerts.models import Alert, FailureEvent, Push, Room, Transition
+from alerts.rows import EventRow, TransitionRow
 from orgs.models import Org, PersonalData, User
-from orgs.routing import Recipient, recipients, specialists
 
 ALERT_FIELDS = [f.attname for f in Alert._meta.concrete_fields if f.name not in ("id", "org", "scope", "room")]
 ROOM_FIELDS = [f.attname for f in Room._meta.concrete_fields if f.name not in ("id", "org", "room_id")]
@@ -30,8 +32,28 @@ ROOM_FIELDS = [f.attname for f in Room._meta.concrete_fields if f.name not in ("
 BOOKKEEPING = {
     "version", "updated_at", "due_at", "last_reason", "last_told_at", "occurrence", "timer_failures", "undoable",
 }  # fmt: skip
+ALL_OF_ALERT, ALL_OF_ROOM = ([f.attname for f in model._meta.concrete_fields] for model in (Alert, Room))
+ALERTS, ROOMS = Table(Alert, ALL_OF_ALERT), Table(Room, ALL_OF_ROOM)
+EVENTS = Table(FailureEvent, [name for name in EventRow.__struct_fields__ if name != "id"])
+TRANSITIONS = Table(Transition, TransitionRow.__struct_fields__)
+ROOM_COLUMNS = ", ".join(f"room.{name}" for name in ALL_OF_ROOM)
+WANTED = "json_to_recordset(%b::json) AS wanted (org_id bigint, room_id varchar)"
+LOCK = (
+    f"SELECT {ROOM_COLUMNS} FROM alerts_room room JOIN {WANTED} USING (org_id, room_id)"  # noqa: S608 - our own columns
+    " ORDER BY room.org_id, room.room_id FOR UPDATE OF room"
+)
+# A room that is new is locked by whoever makes it.
+MAKE = (
+    "INSERT INTO alerts_room AS room (org_id, room_id, label, channel, url, last_customer_text, state)"  # noqa: S608
+    f" SELECT org_id, room_id, '', '', '', '', '{Room.State.BOT.value}' FROM {WANTED}"
+    f" ON CONFLICT DO NOTHING RETURNING {ROOM_COLUMNS}"
+)
+# The open alert of each room, else its newest.
+NEWEST = (
+    f"SELECT DISTINCT ON (room_id) {', '.join(ALL_OF_ALERT)} FROM alerts_alert"  # noqa: S608
+    f" WHERE room_id = ANY(%b::bigint[]) ORDER BY room_id, state = '{Alert.State.RESOLVED.value}', opened_at DESC"
+)
 FOLLOWED = {"customer_waiting_since", "human_acted_at"}  # of an alert: follows its room, without a transition
-TELLS = ("pending", "sending", "sent")  # states of a push that count as having told somebody
 
 
 def worsen(alert: Alert, severity: str, now: datetime) -> None:
@@ -52,9 +74,10 @@ def _values(row: Model, fields: Iterable[str]) -> dict[str, Any]:
     return {name: msgspec.json.encode(held[name]) if type(held[name]) is list else held[name] for name in fields}
 
 
-def _subject(room_id: int | None, source_id: int | None) -> str:
-    """What pushes are throttled by: the room, for a source's alert the source, in whichever org it is silent."""
-    return f"room {room_id}" if room_id else f"source {source_id}"
+def _row(row: Model, columns: Iterable[str]) -> dict[str, Any]:
+    """A row of a model as it is written."""
+    held = row.__dict__
+    return {name: held[name] for name in columns}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +96,21 @@ class Moment:
     handoff: bool = False
 
 
-@dataclass
-class Telling:
-    """A decision to tell people; who gets a push is planned when the book is closed."""
-
-    alert: Alert
-    transition: Transition
-    reason: str
-    occurrence: int
-    severity: str
-
-
 class Book:
     """Lock rooms, change their alerts, `close()`. Use inside `transaction.atomic()`; `now` is the decision's time."""
 
-    def __init__(self, now: datetime) -> None:
+    def __init__(self, now: datetime, known: Known | None = None) -> None:
+        """`known`: what is known of orgs, agents and people; None: it is read when it is needed."""
         self.now = now
+        self.known = known or Known()
         self.rooms: dict[tuple[int, str], Room] = {}
         self.alerts: dict[int, Alert] = {}  # by room pk: the open one, else the newest
-        self.transitions: list[Transition] = []
-        self.tellings: list[Telling] = []
+        self.events: list[EventRow] = []
+        self.transitions: list[TransitionRow] = []
+        self._caused: list[tuple[TransitionRow, EventRow]] = []
+        self._tellings: list[Telling] = []  # not planned yet
+        self.outbox = Outbox(now, self.known.people)
+        self._new: set[int] = set()  # pks of the rooms made here
         # By room pk: what this transaction was told, after what it read of those `recalled` from the database.
         self.moments: dict[int, list[Moment]] = {}
         self.recalled: set[int] = set()
@@ -106,18 +124,27 @@ class Book:
     def lock(self, keys: Iterable[tuple[int, str]]) -> None:
         """Lock the rooms (org pk, room id), making those that are new, and load their alerts."""
         wanted = sorted(set(keys))
-        self._lock_existing(wanted)
-        missing = [key for key in wanted if key not in self.rooms]
-        if missing:
-            Room.objects.bulk_create(
-                [Room(org_id=org, room_id=room_id) for org, room_id in missing], ignore_conflicts=True
-            )
-            self._lock_existing(missing)
+        self._keep_rooms(LOCK, wanted)
+        if missing := [key for key in wanted if key not in self.rooms]:
+            self._new = {room.pk for room in self._keep_rooms(MAKE, missing)}
+            if taken := [key for key in missing if key not in self.rooms]:  # made by somebody else just now
+                self._keep_rooms(LOCK, taken)
         self._load_alerts()
+
+    def _keep_rooms(self, statement: str, keys: list[tuple[int, str]]) -> list[Room]:
+        rooms = ROOMS.load(statement, [as_json([{"org_id": org, "room_id": room} for org, room in keys])])
+        return [self._keep_room(room) for room in rooms]
+
+    def _keep_room(self, room: Room) -> Room:
+        self.rooms[room.org_id, room.room_id] = room
+        self._loaded[room.pk] = _values(room, ROOM_FIELDS)
+        return room
 
     def lock_rooms(self, pks: Iterable[int], *, skip_locked: bool = False) -> None:
         """Lock existing rooms by primary key; with `skip_locked` leave out those somebody else works on."""
-        self._lock_in_order(Room.objects.filter(pk__in=set(pks)), skip_locked=skip_locked)
+        rows = Room.objects.filter(pk__in=set(pks)).order_by("org_id", "room_id")
+        for room in rows.select_for_update(of=("self",), skip_locked=skip_locked):
+            self._keep_room(room)
         self._load_alerts()
 
     def lock_alert(self, alert_id: UUID) -> Alert:
@@ -132,36 +159,22 @@ class Book:
         self._keep_alert(alert)
         return alert
 
-    def _lock_existing(self, keys: list[tuple[int, str]]) -> None:
-        rows = Room.objects.filter(org_id__in={org for org, _ in keys}, room_id__in={room for _, room in keys})
-        self._lock_in_order(rows, set(keys))
-
-    def _lock_in_order(
-        self, rows: QuerySet[Room], wanted: set[tuple[int, str]] | None = None, skip_locked: bool = False
-    ) -> None:
-        """Lock the rows; keep those that are wanted, of None all."""
-        for room in rows.order_by("org_id", "room_id").select_for_update(of=("self",), skip_locked=skip_locked):
-            key = (room.org_id, room.room_id)
-            if wanted is None or key in wanted:
-                self.rooms[key] = room
-                self._loaded[room.pk] = _values(room, ROOM_FIELDS)
-
     def _keep_alert(self, alert: Alert) -> None:
         self._alerts[alert.pk] = alert
         self._loaded[alert.pk] = _values(alert, ALERT_FIELDS)
 
     def _load_alerts(self) -> None:
-        rooms = {room.pk: room for room in self.rooms.values()}
-        rows = (
-            Alert.objects.filter(room__in=rooms)
-            .select_related("org", "agent")
-            .annotate(is_closed=ExpressionWrapper(Q(state="resolved"), output_field=BooleanField()))
-            .order_by("room_id", "is_closed", "-opened_at")
-            .distinct("room_id")
-        )
-        for alert in rows:
-            alert.room = rooms[alert.room_id]  # type: ignore[index]
-            self.alerts[alert.room_id] = alert  # type: ignore[index]
+        rooms = {room.pk: room for room in self.rooms.values() if room.pk not in self._new}
+        if not rooms:
+            return
+        alerts = ALERTS.load(NEWEST, [list(rooms)])
+        orgs = self.known.orgs({alert.org_id for alert in alerts})
+        agents = self.known.agents_by_pk({alert.agent_id for alert in alerts if alert.agent_id})
+        for alert in alerts:
+            assert alert.room_id is not None
+            alert.org, alert.room = orgs[alert.org_id], rooms[alert.room_id]
+            alert.agent = agents[alert.agent_id] if alert.agent_id else None
+            self.alerts[alert.room_id] = alert
             self._keep_alert(alert)
 
     # --- changing ----------------------------------------------------------------------------------------------------
@@ -194,31 +207,32 @@ class Book:
         *,
         at: datetime | None = None,
         actor: User | None = None,
-        event: FailureEvent | None = None,
+        event: EventRow | None = None,
         detail: dict[str, Any] | None = None,
         notify: bool = False,
     ) -> None:
         """One change of an alert with its reason; with `notify` people are told."""
         self.touch(alert)
-        transition = Transition(
+        alert.occurrence += notify
+        transition = TransitionRow(
             org_id=alert.org_id,
-            alert=alert,
+            alert_id=alert.pk,
             at=at or self.now,
             change=change,
             reason=reason,
             episode=alert.episode,
-            actor=actor,
-            event=event,
+            actor_id=actor.pk if actor else None,
             detail=detail or {},
+            occurrence=alert.occurrence if notify else 0,
         )
         self.transitions.append(transition)
         self._recorded.add(alert.pk)
+        if event is not None:
+            self._caused.append((transition, event))
         if reason:
             alert.last_reason = reason
         if notify:
-            alert.occurrence += 1
-            transition.occurrence = alert.occurrence
-            self.tellings.append(Telling(alert, transition, reason, alert.occurrence, alert.severity))
+            self._tellings.append(Telling(alert, transition, event, reason, alert.occurrence, alert.severity))
 
     def expire(self, alert: Alert, notify: bool, *, actor: User | None = None, detail: dict[str, Any]) -> None:
         """The alert is open again; with `notify` people are told, the repeats that lie in the past at once."""
@@ -228,21 +242,30 @@ class Book:
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def close(self, events: list[FailureEvent] | None = None) -> None:
-        """Plan the pushes and write everything; after commit publish the alerts and kick the sweep."""
-        pushes = self._plan()
+    def tell(self) -> None:
+        """Plan the pushes of what was decided so far, as it stands now: what comes later does not reword them."""
+        if self._tellings:
+            self.outbox.plan(self._tellings, [room.pk for room in self.rooms.values() if room.pk not in self._new])
+            self._tellings = []
+
+    def close(self) -> None:
+        """Plan what is not planned yet and write everything; after commit publish the alerts and kick the sweep.
+
+        Raises IntegrityError.
+        """
+        self.tell()
         self._write_changed()
-        if events:
-            FailureEvent.objects.bulk_create(events)
-        for transition in self.transitions:
-            transition.event = transition.event  # takes the pk that bulk_create just gave
-        Transition.objects.bulk_create(self.transitions)
-        self._supersede(pushes)
+        for event, (pk,) in zip(self.events, EVENTS.insert(self.events, returning="id"), strict=True):
+            event.id = pk
+        for transition, event in self._caused:
+            transition.event_id = event.id
+        TRANSITIONS.insert(self.transitions)
+        self.outbox.supersede()
         failpoint("fan_out")
-        Push.objects.bulk_create(pushes)
+        PUSHES.insert(self.outbox.pushes)
         failpoint("before_commit")
         transaction.on_commit(lambda: failpoint("before_kick"))
-        published, due = frozenset(self._touched), any(p.state == Push.State.PENDING for p in pushes)
+        published, due = frozenset(self._touched), any(p.state == Push.State.PENDING for p in self.outbox.pushes)
         transaction.on_commit(lambda: feed.publish(published), robust=True)
         if due:
             transaction.on_commit(feed.kick, robust=True)
@@ -257,12 +280,8 @@ class Book:
                 timer = next_timer(alert.facts, alert.room.facts) if alert.room else None
                 before, alert.due_at = alert.due_at, timer[0] if timer else None
                 alerts += [alert] if changed or alert.due_at != before else []
-        if rooms:
-            Room.objects.bulk_create(
-                rooms.values(), update_conflicts=True, unique_fields=["id"], update_fields=ROOM_FIELDS
-            )
-        if alerts:
-            Alert.objects.bulk_create(alerts, update_conflicts=True, unique_fields=["id"], update_fields=ALERT_FIELDS)
+        ROOMS.put([_row(room, ALL_OF_ROOM) for room in rooms.values()])
+        ALERTS.put([_row(alert, ALL_OF_ALERT) for alert in alerts])
 
     def _changed(self, row: Room | Alert, fields: list[str]) -> set[str]:
         """The fields that differ from what was loaded; of a new row all."""
@@ -278,101 +297,3 @@ class Book:
         if seen and alert.pk not in self._touched:
             self.touch(alert)
         return changed
-
-    def _plan(self) -> list[Push]:
-        if not self.tellings:
-            return []
-        people = self._people()
-        told = self._told()
-        pushes: list[Push] = []
-        for telling in self.tellings:
-            alert = telling.alert
-            found = people[alert.pk]
-            if not found:
-                telling.transition.reason = alert.last_reason = "unroutable"
-                telling.transition.detail["wanted"] = telling.reason
-                if telling.transition.event is not None:
-                    telling.transition.event.reason = "unroutable"
-                continue
-            planned = [self._push(telling, person, told) for person in found]
-            if any(push.state == Push.State.PENDING for push in planned):
-                alert.last_told_at = self.now
-            pushes += planned
-        return pushes
-
-    def _people(self) -> dict[UUID, list[Recipient]]:
-        """Whom to tell of each alert: those who back up the agent, of a source's alert the specialists."""
-        of_agent = recipients({(t.alert.org_id, t.alert.agent_id) for t in self.tellings if t.alert.agent_id})
-        of_source = specialists() if any(t.alert.source_id for t in self.tellings) else []
-        return {
-            t.alert.pk: of_agent[(t.alert.org_id, t.alert.agent_id)] if t.alert.agent_id else of_source
-            for t in self.tellings
-        }
-
-    def _told(self) -> dict[tuple[str, int], datetime]:
-        """When each supervisor was last told of each subject within the throttle, by (subject, user pk)."""
-        rows = (
-            Push.objects.filter(
-                Q(room__in={t.alert.room_id for t in self.tellings if t.alert.room_id})
-                | Q(alert__source__in={t.alert.source_id for t in self.tellings if t.alert.source_id}),
-                state__in=TELLS,
-                kind=Push.Kind.ALERT,
-                planned_at__gt=self.now - THROTTLE,
-            )
-            .values_list("room_id", "alert__source_id", "supervisor_id")
-            .annotate(last=Max("planned_at"))
-        )
-        return {(_subject(room, source), supervisor): last for room, source, supervisor, last in rows}
-
-    def _push(self, telling: Telling, person: Recipient, told: dict[tuple[str, int], datetime]) -> Push:
-        alert, room = telling.alert, telling.alert.room
-        about = (_subject(alert.room_id, alert.source_id), person.user_id)
-        verdict = plan(telling.reason, told.get(about), self.now)
-        push_id = new_id()
-        push = Push(
-            id=push_id,
-            org_id=alert.org_id,
-            alert=alert,
-            room=room,
-            supervisor_id=person.user_id,
-            occurrence=telling.occurrence,
-            tier=person.tier,
-            reason=telling.reason,
-            severity=telling.severity,
-            idempotency_key=idempotency_key(push_id),
-            planned_at=self.now,
-        )
-        if not verdict.send:
-            push.state, push.ended_reason, push.ended_at = Push.State.SKIPPED, verdict.reason, self.now
-            return push
-        told[about] = self.now
-        push.next_attempt_at = self.now
-        push.body = push_body(
-            push=push, alert=alert, org=alert.org, room=room, subject=str(alert.agent or alert.source), recipient=person
-        )
-        return push
-
-    def _supersede(self, pushes: list[Push]) -> None:
-        """A newer occurrence for the same supervisor and alert cancels what still waits to be sent."""
-        newest = {(p.alert_id, p.supervisor_id): p for p in pushes if p.state == Push.State.PENDING}
-        for push in pushes:
-            newer = newest.get((push.alert_id, push.supervisor_id))
-            if newer is not None and newer is not push and push.state == Push.State.PENDING:
-                push.state, push.ended_reason, push.ended_at = Push.State.CANCELLED, "superseded", self.now
-        again = [p for p in newest.values() if p.occurrence > 1]
-        if not again:
-            return
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE alerts_push p SET state = 'cancelled', ended_reason = 'superseded', ended_at = %s,"
-                " next_attempt_at = NULL"
-                " FROM unnest(%s::uuid[], %s::bigint[], %s::int[]) AS n(alert_id, supervisor_id, occurrence)"
-                " WHERE p.alert_id = n.alert_id AND p.supervisor_id = n.supervisor_id"
-                " AND p.occurrence < n.occurrence AND p.state = 'pending'",
-                [
-                    self.now,
-                    [p.alert_id for p in again],
-                    [p.supervisor_id for p in again],
-                    [p.occurrence for p in again],
-                ],
-            )

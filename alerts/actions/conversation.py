@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from alerts.actions.book import Book, Moment
 from alerts.decide import RETURN_AFTER, EventFacts, human_present, waiting_since
 from alerts.models import Alert, FailureEvent, Room, RoomActivity
+from alerts.rows import EventRow
 from orgs.signals.unexpected_handoff import UNEXPECTED_HANDOFF
 
 FAILED = "failed"
@@ -20,7 +21,7 @@ READ_AT_MOST = 300  # moments, the newest
 Kind = RoomActivity.Kind
 
 
-def of_event(event: FailureEvent) -> Moment:
+def of_event(event: FailureEvent | EventRow) -> Moment:
     """The moment the agent failed."""
     facts = EventFacts(event.signal, event.occurred_at, customer_waiting_since=event.customer_waiting_since)
     handoff = event.signal == UNEXPECTED_HANDOFF.name

@@ -1,6 +1,6 @@
 """Failure events in: stored, decided and planned in one transaction."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -8,12 +8,14 @@ from django.db import IntegrityError, transaction
 
 from alerts.actions.book import Book, worsen
 from alerts.actions.conversation import hear_moment, of_event
+from alerts.actions.known import Known, known_now
+from alerts.actions.tables import as_json, fetch
 from alerts.decide import Decision, EventFacts, PolicyFacts, decide, severity_of, threshold_of
-from alerts.items import Accepted, EventItem, Result, RoomNames
-from alerts.models import Alert, FailureEvent, Room
+from alerts.items import Accepted, EventItem, ItemT, Result, RoomNames
+from alerts.models import Alert, FailureEvent, Room, RoomActivity
+from alerts.rows import EventRow
 from alerts.times import heard
-from orgs import clock
-from orgs.models import Agent, Org, Policy, Source
+from orgs.models import Agent, Org, Source
 from orgs.signals.low_confidence import LOW_CONFIDENCE
 
 ATTEMPTS = 3
@@ -21,18 +23,26 @@ CONFLICT = {
     "code": "id_conflict",
     "message": "This id was used before with other content. The first one is kept; send a new id.",
 }
+Batch = tuple[Source, Sequence[Accepted[ItemT]]]  # the items of one request, and whose it is
+Hashes = dict[tuple[int, int, str], bytes]  # payload hashes by (source pk, org pk, id)
 
 
 def record_events(source: Source, accepted: Sequence[Accepted[EventItem]]) -> list[Result]:
-    """Store and decide a batch; one Result for each item, in its order: created, duplicate or conflict.
+    """Store and decide one batch: see `record_event_batches`."""
+    return record_event_batches([(source, accepted)])[0]
 
-    Raises OperationalError when the database is away; nothing is stored then. Two batches with the same id for
-    two different rooms meet in the unique constraint: the loser starts again and finds a duplicate.
+
+def record_event_batches(batches: Sequence[Batch[EventItem]]) -> list[list[Result]]:
+    """Store and decide some batches in one transaction, one after the other, as if each had come alone.
+
+    One Result for each item, in its order: created, duplicate or conflict. Raises OperationalError when the database is
+    away; nothing is stored then. Two transactions with the same id for two different rooms meet in the unique
+    constraint: the loser starts again and finds a duplicate.
     """
-    return retried(lambda: _record(source, accepted, clock.now()))
+    return retried(lambda: _record(batches, *known_now()))
 
 
-def retried(record: Callable[[], list[Result]]) -> list[Result]:
+def retried(record: Callable[[], list[list[Result]]]) -> list[list[Result]]:
     """What `record` answers, in a transaction of its own; tried again if another one took one of its ids."""
     for _ in range(ATTEMPTS - 1):
         with suppress(IntegrityError), transaction.atomic():
@@ -41,115 +51,87 @@ def retried(record: Callable[[], list[Result]]) -> list[Result]:
         return record()
 
 
-def _record(source: Source, accepted: Sequence[Accepted[EventItem]], now: datetime) -> list[Result]:
-    items = [(a, a.item) for a in accepted]
-    orgs = Org.objects.in_bulk({a.org_id for a in accepted})
-    book = Book(now)
-    book.lock((a.org_id, item.room_id) for a, item in items)
-    results = _judge_repeats(source, items)
-    created = [pair for pair, result in zip(items, results, strict=True) if result.status == "created"]
-    agents = _agents({(one.org_id, item.agent_name) for one, item in created})
-    policies = _policies(orgs)
-    events = []
-    happened = heard([(item.occurred_at, one.received_at or now) for one, item in created])
-    for (one, item), at in zip(created, happened, strict=True):
-        agent = agents[(one.org_id, item.agent_name)]
-        event = _event(source, one, item, agent, book.rooms[(one.org_id, item.room_id)], now)
-        event.occurred_at, event.as_sent = at, item.occurred_at if at != item.occurred_at else None
-        policy = policies.get((one.org_id, agent.pk)) or policies.get((one.org_id, None)) or PolicyFacts()
-        events.append(event)
-        _apply(book, event, item, orgs[one.org_id], policy)
-    _follow_versions(events)
-    book.close(events)
-    return results
-
-
-def _judge_repeats(source: Source, items: Sequence[tuple[Accepted, EventItem]]) -> list[Result]:
-    """One Result for each item; what repeats an earlier item of the batch is a repeat too."""
-    seen = known_hashes(FailureEvent, "event_id", source, [(one.org_id, item.event_id) for one, item in items])
-    results = []
-    for one, item in items:
-        result = judge_repeat(one, item.event_id, seen.get((one.org_id, item.event_id)))
-        if result.status == "created":
-            seen[(one.org_id, item.event_id)] = one.payload_hash
-        results.append(result)
-    return results
+def _record(batches: Sequence[Batch[EventItem]], now: datetime, known: Known) -> list[list[Result]]:
+    book = Book(now, known)
+    book.lock((one.org_id, one.item.room_id) for _, accepted in batches for one in accepted)
+    seen = known_hashes(FailureEvent, "event_id", [(s, one, one.item.event_id) for s, some in batches for one in some])
+    orgs = known.orgs({one.org_id for _, accepted in batches for one in accepted})
+    answers, created = [], []
+    for source, accepted in batches:
+        results = [judge_repeat(seen, source, one, one.item.event_id) for one in accepted]
+        answers.append(results)
+        created.append([one for one, result in zip(accepted, results, strict=True) if result.status == "created"])
+    agents = known.agents({(one.org_id, one.item.agent_name) for some in created for one in some})
+    of_agents = {(agent.org_id, agent.pk) for agent in agents.values()}
+    policies = known.policies(of_agents)
+    book.outbox.expected = of_agents
+    versions: dict[int, tuple[Agent, str]] = {}
+    for (source, _), some in zip(batches, created, strict=True):
+        happened = heard([(one.item.occurred_at, one.received_at or now) for one in some])
+        for one, at in zip(some, happened, strict=True):
+            agent = agents[one.org_id, one.item.agent_name]
+            room = book.rooms[one.org_id, one.item.room_id]
+            event = _event(source, one, agent, room, at, now)
+            _apply(book, event, one.item, room, agent, orgs[one.org_id], policies[one.org_id, agent.pk])
+            book.events.append(event)
+            if event.agent_version and event.reason != "late":
+                versions[agent.pk] = agent, event.agent_version
+    _follow_versions(versions)
+    book.close()
+    return answers
 
 
 def known_hashes(
-    model: type, field: str, source: Source | None, keys: Sequence[tuple[int, str]]
-) -> dict[tuple[int, str], bytes]:
-    """The payload hashes of what is stored already, by (org pk, id)."""
-    rows = model.objects.filter(  # type: ignore[attr-defined]
-        source=source, org__in={org for org, _ in keys}, **{f"{field}__in": {key for _, key in keys}}
-    ).values_list("org_id", field, "payload_hash")
-    return {(org, key): bytes(payload_hash) for org, key, payload_hash in rows}
+    model: type[FailureEvent | RoomActivity], field: str, keys: Sequence[tuple[Source, Accepted, str]]
+) -> Hashes:
+    """The payload hashes of what is stored already, of these ids (and of whoever else used one of them)."""
+    rows = fetch(
+        f"SELECT source_id, org_id, {field}, payload_hash FROM {model._meta.db_table}"  # noqa: S608
+        f" WHERE org_id = ANY(%b::bigint[]) AND source_id = ANY(%b::bigint[]) AND {field} = ANY(%b::varchar[])",
+        [list({one.org_id for _, one, _ in keys}), list({s.pk for s, _, _ in keys}), [key for _, _, key in keys]],
+    )
+    return {(source, org, item_id): bytes(payload_hash) for source, org, item_id, payload_hash in rows}
 
 
-def judge_repeat(one: Accepted, item_id: str, stored: bytes | None) -> Result:
-    """created for a new id; duplicate for the same content again; conflict for the same id with other content."""
+def judge_repeat(seen: Hashes, source: Source, one: Accepted, item_id: str) -> Result:
+    """created for a new id, which is `seen` from then on; duplicate for the same content again, else conflict."""
+    key = (source.pk, one.org_id, item_id)
+    stored = seen.get(key)
     if stored is None:
+        seen[key] = one.payload_hash
         return Result(one.index, item_id, "created")
     if stored == one.payload_hash:
         return Result(one.index, item_id, "duplicate")
     return Result(one.index, item_id, "conflict", CONFLICT)
 
 
-def _agents(wanted: set[tuple[int, str]]) -> dict[tuple[int, str], Agent]:
-    """The agents by (org pk, name). One that is new is made, unconfirmed; in order, so that nobody deadlocks."""
-    found = _find_agents(wanted)
-    missing = sorted(wanted - found.keys())
-    if missing:
-        made = [Agent(org_id=org, name=name, confirmed=False) for org, name in missing]
-        Agent.objects.bulk_create(made, ignore_conflicts=True)
-        found |= _find_agents(missing)
-    return found
-
-
-def _follow_versions(events: Sequence[FailureEvent]) -> None:
-    """Keep the newest version that each agent reported; that of a late event is old news."""
-    changed = {}
-    for event in events:
-        if event.agent_version and event.reason != "late" and event.agent.version != event.agent_version:
-            event.agent.version = event.agent_version
-            changed[event.agent_id] = event.agent
+def _follow_versions(versions: dict[int, tuple[Agent, str]]) -> None:
+    """Keep the newest version that each agent reported, by its pk; that of a late event is old news."""
+    changed = [{"id": pk, "version": new} for pk, (agent, new) in sorted(versions.items()) if agent.version != new]
     if changed:
-        Agent.objects.bulk_update([changed[pk] for pk in sorted(changed)], ["version"])
+        fetch(
+            "UPDATE orgs_agent agent SET version = given.version"
+            " FROM json_to_recordset(%b::json) AS given (id bigint, version varchar) WHERE agent.id = given.id",
+            [as_json(changed)],
+        )
 
 
-def _find_agents(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Agent]:
-    keys = list(keys)
-    rows = Agent.objects.filter(org__in={org for org, _ in keys}, name__in={name for _, name in keys})
-    return {(agent.org_id, agent.name): agent for agent in rows}
-
-
-def _policies(orgs: Iterable[int]) -> dict[tuple[int, int | None], PolicyFacts]:
-    found: dict[tuple[int, int | None], PolicyFacts] = {}
-    general: dict[int, PolicyFacts] = {}
-    rows = Policy.objects.filter(org__in=list(orgs)).order_by("org_id", "-agent_id")  # nulls first
-    for row in rows:
-        base = general.get(row.org_id, PolicyFacts())
-        threshold = base.confidence_threshold if row.confidence_threshold is None else row.confidence_threshold
-        facts = PolicyFacts({**base.severities, **row.severities}, threshold)
-        found[(row.org_id, row.agent_id)] = facts
-        if row.agent_id is None:
-            general[row.org_id] = facts
-    return found
-
-
-def _event(source: Source, one: Accepted, item: EventItem, agent: Agent, room: Room, now: datetime) -> FailureEvent:
-    return FailureEvent(
+def _event(source: Source, one: Accepted[EventItem], agent: Agent, room: Room, at: datetime, now: datetime) -> EventRow:
+    item = one.item
+    return EventRow(
         org_id=one.org_id,
-        source=source,
+        source_id=source.pk,
         event_id=item.event_id,
-        payload_hash=one.payload_hash,
-        room=room,
-        agent=agent,
+        payload_hash="\\x" + one.payload_hash.hex(),
+        room_id=room.pk,
+        agent_id=agent.pk,
         signal=item.signal,
+        occurred_at=at,
+        as_sent=item.occurred_at if at != item.occurred_at else None,
         received_at=now,
         clock_flagged=one.clock_flagged,
-        agent_version=item.agent_version or "",
         flags=one.flags,
+        agent_version=item.agent_version or "",
         run_id=str(item.run_id or ""),
         channel=item.channel or "",
         confidence=item.confidence,
@@ -165,9 +147,10 @@ def _event(source: Source, one: Accepted, item: EventItem, agent: Agent, room: R
     )
 
 
-def _apply(book: Book, event: FailureEvent, item: EventItem, org: Org, policy: PolicyFacts) -> None:
+def _apply(
+    book: Book, event: EventRow, item: EventItem, room: Room, agent: Agent, org: Org, policy: PolicyFacts
+) -> None:
     """Decide one event and change its room's alert accordingly."""
-    room = event.room
     facts = EventFacts(
         event.signal,
         event.occurred_at,
@@ -189,18 +172,19 @@ def _apply(book: Book, event: FailureEvent, item: EventItem, org: Org, policy: P
         _hear(book, event, room, newest)
     alert = newest
     if decision.change == "opened" or alert is None:
-        alert = Alert(org=org, room=room, agent=event.agent, version=0)
+        alert = Alert(org=org, room=room, agent=agent, version=0)
         book.alerts[room.pk] = alert
     previous = alert.severity
     if decision.change in ("opened", "rearmed"):
-        _start_episode(alert, event, decision, room, book.now)
+        _start_episode(alert, event, agent, decision, room, book.now)
     _attach(alert, event, decision, room, book.now)
-    event.alert = alert
+    event.alert_id = alert.pk
     detail = {"from": previous, "to": alert.severity} if decision.change == "worsened" else {}
     book.record(alert, decision.change, decision.reason, event=event, detail=detail, notify=decision.notify)
+    book.tell()
 
 
-def _hear(book: Book, event: FailureEvent, room: Room, alert: Alert | None) -> None:
+def _hear(book: Book, event: EventRow, room: Room, alert: Alert | None) -> None:
     """Let the failure change its room; if the bot had recovered, the ladder goes on from where it stopped."""
     stopped = room.recovered_at if room.facts.recovered else None
     hear_moment(book, room, of_event(event))
@@ -208,7 +192,7 @@ def _hear(book: Book, event: FailureEvent, room: Room, alert: Alert | None) -> N
         alert.ladder_from += max(book.now - max(stopped, alert.ladder_from), timedelta(0))
 
 
-def _start_episode(alert: Alert, event: FailureEvent, decision: Decision, room: Room, now: datetime) -> None:
+def _start_episode(alert: Alert, event: EventRow, agent: Agent, decision: Decision, room: Room, now: datetime) -> None:
     """A new stretch of trouble: the alert's times and people start anew; its events and history stay."""
     alert.episode = alert.episode + 1 if decision.change == "rearmed" else 1
     alert.state = Alert.State.OPEN
@@ -219,13 +203,13 @@ def _start_episode(alert: Alert, event: FailureEvent, decision: Decision, room: 
     alert.acknowledged_by = alert.intervened_by = alert.resolved_by = alert.assigned_to = None
     alert.human_acted_at = alert.snoozed_until = alert.revived_at = alert.waited_since = None
     alert.resolved_kind, alert.undoable = "", []
-    alert.agent = event.agent
+    alert.agent = agent
     if decision.reason == "human_present":
         alert.state = Alert.State.INTERVENED
         alert.intervened_at, alert.intervened_by_id = room.human_since or room.human_last_at, room.human_id
 
 
-def _attach(alert: Alert, event: FailureEvent, decision: Decision, room: Room, now: datetime) -> None:
+def _attach(alert: Alert, event: EventRow, decision: Decision, room: Room, now: datetime) -> None:
     if decision.change == "worsened":
         worsen(alert, decision.severity, now)
     alert.severity = decision.severity

@@ -15,6 +15,7 @@ from django.utils.translation import override
 
 from alerts.decide import RANK
 from alerts.models import Alert, Push, Room
+from alerts.rows import PushRow
 from orgs.clock import rfc3339, time_mark
 from orgs.models import Org, Severity
 from orgs.routing import Recipient
@@ -32,7 +33,7 @@ def idempotency_key(push_id: UUID) -> UUID:
 
 
 def push_body(
-    *, push: Push, alert: Alert | None, org: Org, room: Room | None, subject: str, recipient: Recipient
+    *, push: Push | PushRow, alert: Alert | None, org: Org, room: Room | None, subject: str, recipient: Recipient
 ) -> str:
     """The JSON body of `POST /v1/notifications`, frozen when the push is planned; unsaved objects will do.
 
@@ -69,7 +70,7 @@ def _test_words(org: Org) -> tuple[str, str]:
     return _("Test push"), _("If you can read this, alerts of %(org)s reach you.") % {"org": org.name}
 
 
-def _words(push: Push, alert: Alert, org: Org, room: Room | None, subject: str) -> tuple[str, str]:
+def _words(push: Push | PushRow, alert: Alert, org: Org, room: Room | None, subject: str) -> tuple[str, str]:
     signal = _leading_signal(alert)
     title = _("%(severity)s: %(signal)s, %(agent)s") % {
         "severity": Severity(push.severity).label,

@@ -1,14 +1,14 @@
 """The ingest lane: the machine-facing writes, one small ASGI app in front of Django.
 
-A request is authenticated, its body is capped while it is read, and one ordinary synchronous function in a
-bounded thread pool decodes it, checks each item alone and calls `alerts.actions` once, in one transaction. A 2xx
-is sent after COMMIT only.
+A request is authenticated, and its body is capped while it is read. What comes together is then worked together: one
+ordinary synchronous function in a thread decodes it, checks each item alone and calls `alerts.actions` once, in one
+transaction. A 2xx is sent after COMMIT only.
 
     http.py    the ASGI app                                        request.py  headers, the body
     decode.py  bytes -> items, or one error for the whole request  keys.py     who calls, how often
     memory.py  keys and addresses that were found just now         bodies.py   what is being sent, within budgets
     check.py   one item -> accepted, or its error                  fields.py   ids spelled, texts cleaned and masked
-    work.py    the synchronous function                            together.py  many small requests, one transaction
+    work.py    the synchronous function                            together.py  many requests, one transaction
     receipts.py  the signed endpoint                               webhooks.py  what chat products post
     tally.py   what passed, counted by the minute
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ import prometheus_client
 import structlog
 from django.conf import settings
 
+from alerts.failpoints import failpoint
 from console.ingest import keys, receipts, webhooks, work
 from console.ingest.bodies import AsgiScope, Budget, Disconnected, Receive, Send, site
 from console.ingest.decode import BODY_LIMIT, MIB, Refusal
@@ -29,7 +30,7 @@ WRITES: dict[str, work.Endpoint[Any]] = {endpoint.path: endpoint for endpoint in
 RECEIPTS = "/api/push-receipts"
 PATHS = frozenset({*WRITES, RECEIPTS})
 FLUSH_SECONDS = 1.0
-DELIVERIES_AT_ONCE = 100
+AT_ONCE = 32  # requests in one transaction
 WEBHOOK_LIMIT = 256 * 1024  # bytes: one message, its room and its contact
 RECEIPT_LIMIT = 64 * 1024  # bytes: some 400 receipts, of a sender who is proven only by the whole body
 
@@ -76,17 +77,25 @@ class Lane:
         self._keys = ShortMemory(keys.find_caller)
         self._rates = keys.Rates()
         self._endpoints = ShortMemory(webhooks.find_endpoint)
-        self._deliveries = Together("webhooks", webhooks.receive, DELIVERIES_AT_ONCE, settings.INGEST_WAITING)
+        self.writes = {path: self._together(path, partial(_write, path)) for path in WRITES}
+        self._deliveries = self._together("webhooks", webhooks.receive)
         # A body counts from its first byte to its answer; nobody's bodies take what another kind of sender needs.
         self.of_keys = Budget(BODY_LIMIT, 30.0, each=24 * MIB, at_once=500, total=64 * MIB)
         self.of_webhooks = Budget(WEBHOOK_LIMIT, 10.0, each=4 * MIB, at_once=500, total=32 * MIB)
         self.of_strangers = Budget(RECEIPT_LIMIT, 10.0, each=MIB, at_once=64, total=16 * MIB)
         self._flushing: asyncio.Task[None] | None = None
 
+    @staticmethod
+    def _together(
+        name: str, step: Callable[[Sequence[T]], Sequence[work.Answer | Refusal]]
+    ) -> Together[T, work.Answer]:
+        return Together(name, step, AT_ONCE, settings.INGEST_WAITING)
+
     def close(self) -> None:
         """Let what runs end, and write the last second's figures."""
         self.pool.close()
-        self._deliveries.close()
+        for together in (*self.writes.values(), self._deliveries):
+            together.close()
         if tally:
             work.in_database(tally.flush)
 
@@ -117,6 +126,7 @@ class Lane:
         keep = await request.discard()
         _account(request, status)
         await _send(send, request, status, body, retry_after, keep)
+        failpoint("answered")
         if tally and self._flushing is None:
             self._flushing = asyncio.create_task(self._flush_soon())
 
@@ -143,7 +153,8 @@ class Lane:
         self._rates.take(caller, time.monotonic())
         packed = is_packed(request)
         content = await request.read(self.of_keys, caller.prefix)
-        return await self.pool.run(partial(work.write, WRITES[request.path], caller.source, content, packed=packed))
+        sent = work.Sent(caller.source, content, packed)
+        return await self.writes[request.path].run(sent, caller.source.pk, len(content))
 
     async def _known(self, memory: ShortMemory[T], secret: str) -> T:
         """What is behind a key or an address. Raises Refusal (401, 503)."""
@@ -158,7 +169,8 @@ class Lane:
         packed = request.headers.get("content-encoding", "").strip().lower() == "gzip"
         allowed = may_post(endpoint, request.client)
         content = await request.read(self.of_webhooks, endpoint.public_id) if allowed else b""
-        return await self._deliveries.run(webhooks.Posted(endpoint, request.client, content, packed))
+        posted = webhooks.Posted(endpoint, request.client, content, packed)
+        return await self._deliveries.run(posted, endpoint.pk, len(content))
 
     async def _receipts(self, request: Request) -> work.Answer:
         if is_packed(request):
@@ -168,6 +180,10 @@ class Lane:
         receipts.verify(content, request.headers)
         request.caller = "notification-service"
         return await self.pool.run(partial(work.write_receipts, content))
+
+
+def _write(path: str, group: Sequence[work.Sent]) -> Sequence[work.Answer | Refusal]:
+    return work.write(WRITES[path], group)
 
 
 def _account(request: Request, status: int) -> None:

@@ -1,18 +1,38 @@
-"""One batch at a time: what comes while a batch is worked goes into the next, in one thread of its own.
+"""The group committer: what comes while a group is worked goes into the next, one transaction for all of it.
 
-A flood of small requests then costs one transaction for many of them and one thread, not every thread of the pool:
-eight threads that each wait for the interpreter between two statements would hold up everybody else's requests.
+A flood of small requests then costs one transaction for many of them and one thread, not every thread of a pool: eight
+threads that each wait for the interpreter between two statements would hold up everybody else's requests. Senders take
+turns, so that one who sends much waits for himself. A group that fails is worked again, each request alone and beside
+the next groups: who is at fault, or waits for a lock, holds up the others once.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import OrderedDict, deque
+from collections.abc import Callable, Coroutine, Hashable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from console.ingest.decode import Refusal
 
+HEAVY = 256 * 1024  # bytes of a group; who sends more than that goes alone
+PATIENCE = 10.0  # seconds that a request may wait: senders give up, and what they send again comes on top
+AT_WORK, BULKY = 2, 32 * 1024  # groups at work; the second only where so many bytes wait: small ones are better one
+SHARE = 0.75  # of the places, for one sender: a flood finds no place before others do
+ALONE = 2  # threads for the requests of groups that failed
+
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting(Generic[T, R]):
+    """One request: its size in bytes, when it came on the loop's clock, and who waits for its result."""
+
+    item: T
+    size: int
+    since: float
+    future: "asyncio.Future[R]"
 
 
 class Together(Generic[T, R]):
@@ -21,45 +41,93 @@ class Together(Generic[T, R]):
     def __init__(
         self, name: str, step: Callable[[Sequence[T]], Sequence[R | Refusal]], most: int, waiting: int
     ) -> None:
-        """`most` items in a batch; of more than `waiting` items the newest is refused."""
-        self._step, self._most, self._room = step, most, waiting
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self._waiting: list[tuple[T, asyncio.Future[R]]] = []
-        self._working: asyncio.Task[None] | None = None
+        """`most` items in a group; of more than `waiting` items that are not answered the newest is refused."""
+        self._step, self._most, self._waiting = step, most, waiting
+        self.held = 0  # requests that are not answered
+        self._threads = ThreadPoolExecutor(AT_WORK, thread_name_prefix=name)
+        self._alone = ThreadPoolExecutor(ALONE, thread_name_prefix=f"{name}-alone")
+        self._queues: OrderedDict[Hashable, deque[Waiting[T, R]]] = OrderedDict()  # by sender, the next one first
+        self._bytes = 0  # that wait
+        self._working = 0  # groups at work
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, item: T) -> R:
-        """The item's result, once its batch is through, even if the caller leaves. Raises Refusal."""
-        if len(self._waiting) >= self._room:
-            raise Refusal(503, "overloaded", "Too many requests wait. Send this one again.", retry_after=1)
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
-        if self._working is None:
-            self._working = asyncio.create_task(self._work())
-        return await future
+    async def run(self, item: T, sender: Hashable = None, size: int = 0) -> R:
+        """The item's result, once its group is through, even if the caller leaves. Raises Refusal, or what it raised.
+
+        `sender`: who takes turns with the others; `size`: bytes.
+        """
+        of_sender = len(self._queues.get(sender, ()))
+        if self.held >= self._waiting or of_sender >= self._waiting * SHARE:
+            raise _overloaded()
+        self.held += 1
+        loop = asyncio.get_running_loop()
+        one: Waiting[T, R] = Waiting(item, size, loop.time(), loop.create_future())
+        self._queues.setdefault(sender, deque()).append(one)
+        self._bytes += size
+        if not self._working or (self._working < AT_WORK and self._bytes >= BULKY):
+            self._working += 1
+            self._begin(self._work())
+        return await one.future
 
     async def _work(self) -> None:
         try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-                await self._batch(batch)
+            while (self._working == 1 or self._bytes >= BULKY) and (group := self._next()):
+                await self._run(group, self._threads)
         finally:
-            self._working = None
+            self._working -= 1
 
-    async def _batch(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
-        loop = asyncio.get_running_loop()
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        self._tasks.add(task := asyncio.create_task(work))  # a task that nobody holds may vanish
+        task.add_done_callback(self._tasks.discard)
+
+    def _next(self) -> list[Waiting[T, R]]:
+        """The next group: of each sender in turn the oldest, as long as there is room. Who waited too long is told."""
+        group: list[Waiting[T, R]] = []
+        size, latest = 0, asyncio.get_running_loop().time() - PATIENCE
+        while self._queues and len(group) < self._most:
+            sender, queue = next(iter(self._queues.items()))
+            if group and size + queue[0].size > HEAVY:
+                break
+            one = queue.popleft()
+            self._bytes -= one.size
+            self._queues.move_to_end(sender)
+            if not queue:
+                del self._queues[sender]
+            if one.since < latest:
+                self._end(one, _overloaded())
+                continue
+            group.append(one)
+            size += one.size
+        return group
+
+    async def _run(self, group: list[Waiting[T, R]], threads: Executor) -> None:
         results: Sequence[R | Exception]
         try:
-            results = await loop.run_in_executor(self._thread, self._step, [item for item, _ in batch])
+            loop = asyncio.get_running_loop()
+            results = await loop.run_in_executor(threads, self._step, [one.item for one in group])
         except Exception as error:  # noqa: BLE001 - whoever waits is told, each of them
-            results = [error] * len(batch)
-        for (_, future), result in zip(batch, results, strict=True):
-            if future.done():  # its sender left
-                continue
-            if isinstance(result, Exception):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
+            if len(group) > 1 and not isinstance(error, Refusal):
+                for one in group:
+                    self._begin(self._run([one], self._alone))
+                return
+            results = [error] * len(group)
+        for one, result in zip(group, results, strict=True):
+            self._end(one, result)
+
+    def _end(self, one: Waiting[T, R], result: R | Exception) -> None:
+        self.held -= 1
+        if one.future.done():  # its sender left
+            return
+        if isinstance(result, Exception):
+            one.future.set_exception(result)
+        else:
+            one.future.set_result(result)
 
     def close(self) -> None:
-        """Let the batch that runs end."""
-        self._thread.shutdown(wait=True)
+        """Let what runs end."""
+        for threads in (self._threads, self._alone):
+            threads.shutdown(wait=True)
+
+
+def _overloaded() -> Refusal:
+    return Refusal(503, "overloaded", "Too many requests wait. Send this one again.", retry_after=1)

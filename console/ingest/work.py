@@ -1,12 +1,12 @@
-"""The synchronous function of a request: decode, check each item, one call of actions, one answer for each item.
+"""The synchronous function of some requests: decode, check each item, one call of actions, one answer for each item.
 
-Runs in a thread of the lane's pool. A plain executor carries no context variables: the scope is entered here.
+Runs in a thread of the lane. A plain executor carries no context variables: the scope is entered here.
 """
 
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -53,12 +53,12 @@ class Answer:
 
 
 T = TypeVar("T")
-Record = Callable[[Source, list[Accepted[ItemT]]], list[Result]]
+Record = Callable[[list[tuple[Source, list[Accepted[ItemT]]]]], list[list[Result]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint(Generic[ItemT]):
-    """One path of the lane: the kind of its items, and the action that stores them."""
+    """One path of the lane: the kind of its items, and the action that stores those of several requests at once."""
 
     path: str
     kind: ItemKind[ItemT]
@@ -84,21 +84,81 @@ def in_database(step: Callable[[], T]) -> T:
         return step()
 
 
-def write(endpoint: Endpoint[ItemT], source: Source, content: bytes, *, packed: bool) -> Answer:
-    """Store the items of one request from a source. Raises Refusal."""
-    body = decode(unpack(content) if packed else content)
-    with database():
-        now = clock.now()
-        sender = _sender(source, body)
-        accepted, results = _judge_each(
-            body, endpoint.kind, lambda raw, index: check.check(raw, index, endpoint.kind, sender, now)
-        )
-        results += _in_tries(lambda: endpoint.record(source, accepted)) if accepted else []
-        failpoint("ingest_committed")
-        note_heard(source, {one.org_id for one in accepted}, now)
-    passed = Passed(source, endpoint.path, endpoint.kind, body, accepted, results, dict(sender.orgs), now)
-    tally.request(passed)
-    return answer(body, results)
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One request from a source; `packed`: its content is gzip."""
+
+    source: Source
+    content: bytes
+    packed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judged(Generic[ItemT]):
+    """One request, read and judged: what is accepted, and the answers to what is not."""
+
+    source: Source
+    body: ItemsBody
+    sender: ItemSender
+    accepted: list[Accepted[ItemT]]
+    refused: list[Result]
+
+
+def write(endpoint: Endpoint[ItemT], group: Sequence[Sent]) -> list[Answer | Refusal]:
+    """Store the items of some requests in one transaction; each one's answer, or its Refusal.
+
+    Raises Refusal (503) for all of them, or whatever may be the fault of one: then each is to be written alone.
+    """
+    bodies = [_decoded(sent) for sent in group]
+    try:
+        with database():
+            now = clock.now()
+            judged = [
+                body if isinstance(body, Refusal) else _judge(endpoint.kind, sent.source, body, now)
+                for sent, body in zip(group, bodies, strict=True)
+            ]
+            asked = [one for one in judged if isinstance(one, Judged) and one.accepted]
+            stored = _in_tries(lambda: endpoint.record([(one.source, one.accepted) for one in asked])) if asked else []
+            failpoint("ingest_committed")
+            for source, orgs in _heard_of(asked).items():
+                note_heard(source, orgs, now)
+    except Refusal as refusal:
+        if len(group) > 1 and isinstance(refusal.__cause__, IntegrityError | HeldUp):
+            raise refusal.__cause__ from None
+        raise
+    results = dict(zip(map(id, asked), stored, strict=True))
+    return [
+        one if isinstance(one, Refusal) else _answered(endpoint, one, one.refused + results.get(id(one), []), now)
+        for one in judged
+    ]
+
+
+def _decoded(sent: Sent) -> ItemsBody | Refusal:
+    try:
+        return decode(unpack(sent.content) if sent.packed else sent.content)
+    except Refusal as refusal:
+        return refusal
+
+
+def _judge(kind: ItemKind[ItemT], source: Source, body: ItemsBody, now: datetime) -> Judged[ItemT]:
+    sender = _sender(source, body)
+    accepted, refused = _judge_each(body, kind, lambda raw, index: check.check(raw, index, kind, sender, now))
+    return Judged(source, body, sender, accepted, refused)
+
+
+def _heard_of(asked: Sequence[Judged[Any]]) -> dict[Source, set[int]]:
+    """The orgs that each source was heard for."""
+    found: dict[Source, set[int]] = {}
+    for one in asked:
+        found.setdefault(one.source, set()).update(accepted.org_id for accepted in one.accepted)
+    return found
+
+
+def _answered(endpoint: Endpoint[ItemT], one: Judged[ItemT], results: list[Result], now: datetime) -> Answer:
+    tally.request(
+        Passed(one.source, endpoint.path, endpoint.kind, one.body, one.accepted, results, dict(one.sender.orgs), now)
+    )
+    return answer(one.body, results)
 
 
 def write_receipts(content: bytes) -> Answer:
@@ -147,12 +207,21 @@ def _judge_each(body: ItemsBody, kind: ItemKind[Any], judge: Callable[[Any, int]
     return accepted, refused
 
 
-def _in_tries(step: Callable[[], list[Result]]) -> list[Result]:
-    """A deadlock or serialization failure rolled everything back: try again, a little later each time."""
+class HeldUp(OperationalError):
+    """Somebody holds a room for longer than a request may wait for it."""
+
+
+def _in_tries(step: Callable[[], list[T]]) -> list[T]:
+    """A deadlock or serialization failure rolled everything back: try again, a little later each time.
+
+    Raises HeldUp.
+    """
     for attempt in range(1, TRIES + 1):
         try:
             return step()
         except OperationalError as error:
+            if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+                raise HeldUp(*error.args) from error
             if attempt == TRIES or not isinstance(error.__cause__, ROLLED_BACK):
                 raise
             time.sleep(random.uniform(0.005, 0.02) * attempt)  # noqa: S311 - jitter, not a secret
@@ -176,5 +245,5 @@ def note_heard(source: Source, orgs: Iterable[int], now: datetime) -> None:
     _heard.update({(org, source.pk): now for org in due})
 
 
-EVENTS = Endpoint("/api/failure-events", check.EVENTS, actions.record_events)
-ACTIVITY = Endpoint("/api/room-activity", check.ACTIVITY, actions.record_activity)
+EVENTS = Endpoint("/api/failure-events", check.EVENTS, actions.record_event_batches)
+ACTIVITY = Endpoint("/api/room-activity", check.ACTIVITY, actions.record_activity_batches)
