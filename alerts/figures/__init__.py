@@ -1,4 +1,5 @@
-"""Success figures: what the product is for, counted from events, transitions and room activity. Reads only.
+"""Success figures: what the product is for, counted from events, transitions and room activity. Reads only, but for
+the days that are over, which `closing.py` keeps.
 
 `measure` counts everything for a page; `items` lists what is behind a number. docs/success.md has the definitions.
 """
