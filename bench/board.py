@@ -38,7 +38,7 @@ PAGE_BYTES = 250_000  # compressed
 FLOORS = {
     ("success, 30 days", "specialist"): 0.28,
     ("success, 90 days", "specialist"): 0.24,
-    ("success, a list", "specialist"): 0.32,
+    ("success, a list", "specialist"): 0.7,
     ("reach", "specialist"): 0.5,
     ("board", "specialist"): 0.4,
     ("board, resolved", "specialist"): 0.5,
