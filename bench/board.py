@@ -2,9 +2,9 @@
 
 A real web process on a scratch database with 15 orgs, 500 assignments and 2,000 open alerts. Each page is asked for by
 a specialist, who sees all orgs, and by a lead, who sees one: first with almost no past, then with a million resolved
-alerts and all that hangs on them (bench/history.py). Times are medians, from the request's first byte to the answer's
-last over a kept-open connection. An empty view tells what a request costs before any page begins. Days that are over
-are closed first, as the sweeps do (alerts/figures/closing.py).
+alerts and all that hangs on them (bench/history.py), the days that are over closed as the sweeps do it. A time is the
+shortest of several, so that what else the machine does counts little, from the request's first byte to the answer's
+last over a kept-open connection. An empty view tells what a request costs before any page begins.
 
     python -m bench.board [--small] [--scale N]
 
@@ -16,7 +16,6 @@ import argparse
 import gzip
 import http.client
 import os
-import statistics
 import sys
 import time
 from collections.abc import Iterator
@@ -30,19 +29,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.feed_setup import HOST, environment, signed_in, web_process
 from bench.history import Size, age, settle
 
-ROUNDS, ROUNDS_SMALL = 9, 4  # requests of a page, after a first one
+ROUNDS, ROUNDS_SMALL = 9, 3  # requests of a page, after a first one
 PAGE, SEARCH = 100.0, 150.0  # ms; filter and search look through what is open
-MOST_GROWTH = 2.0  # times; of pages that take longer than SMALLEST
+MOST_GROWTH = 4.0  # times; a page without rows fills up, and one that reads all of its past is far beyond
 SMALLEST = 20.0  # ms; below it, what else the machine does decides
 PAGE_BYTES = 250_000  # compressed
 # Limit / figure as measured on two cores, where it is below 1; see docs/benchmarks.md. Half of it is a failure.
 FLOORS = {
-    ("success, 30 days", "specialist"): 0.3,
-    ("success, 90 days", "specialist"): 0.25,
-    ("success, a list", "specialist"): 0.25,
-    ("reach", "specialist"): 0.8,
-    ("board", "specialist"): 0.7,
-    ("board, resolved", "specialist"): 0.8,
+    ("success, 30 days", "specialist"): 0.28,
+    ("success, 90 days", "specialist"): 0.24,
+    ("success, a list", "specialist"): 0.7,
+    ("reach", "specialist"): 0.5,
+    ("board", "specialist"): 0.4,
+    ("board, resolved", "specialist"): 0.5,
 }
 
 
@@ -78,21 +77,37 @@ def main() -> int:
     size = replace(whole, resolved=whole.resolved * options.scale // (100 if options.small else 1))
     with ExitStack() as stack:
         environment(stack)
-        call_static()
+        collect_static()
         settle(size)
         cookies = people()
         _, port = stack.enter_context(web_process())
-        before = measured(port, pages(), cookies)
+        rounds = ROUNDS_SMALL if options.small else ROUNDS
+        before = measured(port, pages(), cookies, rounds)
         started = time.perf_counter()
         age(size)
-        print(
-            f"{size.resolved:,} resolved alerts, {size.resolved * size.events_each:,} failure events, made in ", end=""
-        )
-        print(f"{time.perf_counter() - started:.0f} s; {size.open:,} open, {size.people} assignments, {size.orgs} orgs")
-        return show(pages(), before, measured(port, pages(), cookies))
+        made = time.perf_counter()
+        days = close()
+        print(f"{size.open:,} open alerts, {size.people} assignments, {size.orgs} orgs; {size.resolved:,} resolved and")
+        print(f"{size.resolved * size.events_each:,} failure events made in {made - started:.0f} s, ", end="")
+        print(f"{days:,} days closed in {time.perf_counter() - made:.0f} s")
+        return show(pages(), before, measured(port, pages(), cookies, rounds))
 
 
-def call_static() -> None:
+def close() -> int:
+    """Close the days that are over: how many."""
+    from django_scopes import scopes_disabled
+
+    from alerts.figures.closing import AT_ONCE, close_days
+    from orgs import clock
+
+    with scopes_disabled():
+        counted = [AT_ONCE]
+        while counted[-1] == AT_ONCE:
+            counted.append(close_days(clock.now()))
+    return sum(counted[1:])
+
+
+def collect_static() -> None:
     """A page names its scripts by what is in them."""
     from django.core.management import call_command
 
@@ -144,20 +159,20 @@ def pages() -> list[Page]:
 
 
 def measured(port: int, asked: list[Page], cookies: dict[str, str], rounds: int) -> dict[Page, Timing]:
-    """The median time of each page, and its size; the first request of each is not counted."""
+    """The shortest time of each page, and its size. By turns, so that a busy moment falls on one request of each."""
     connection = http.client.HTTPConnection(HOST, port, timeout=60)
-    found = {}
-    for page in asked:
-        times, body = [], b""
-        for _ in range(1 + rounds):
+    found: dict[Page, Timing] = {}
+    for _ in range(1 + rounds):
+        for page in asked:
             started = time.perf_counter()
             connection.request("GET", page.path, headers={"Cookie": cookies[page.who]})
             answer = connection.getresponse()
             body = answer.read()
-            times.append(1000 * (time.perf_counter() - started))
+            ms = 1000 * (time.perf_counter() - started)
             if answer.status != 200:
                 raise SystemExit(f"{page.path}: {answer.status}")
-        found[page] = Timing(statistics.median(times[1:]), len(gzip.compress(body, 6)))
+            if page not in found or ms < found[page].ms:
+                found[page] = Timing(ms, len(gzip.compress(body, 6)))
     return found
 
 

@@ -147,3 +147,27 @@ def test_a_sweep_without_news_leaves_the_days_as_they_are(scene: Scene) -> None:
     closed(START + 2 * DAY + timedelta(minutes=10))
     assert set(KeptFigures.objects.values_list("pk", flat=True)) == before
     assert row.pk in before
+
+
+# --- a page of a list ------------------------------------------------------------------------------------------------
+
+
+def test_a_page_is_the_whole_lists_wherever_it_begins_and_whichever_way(scene: Scene) -> None:
+    """Things on many days, two of them at one moment; every place, both ways, every size."""
+    for day in (0, 1, 1, 2, 9, 9, 30):
+        freeze(START + timedelta(days=day))
+        scene.fails("agent_error", room=f"room-{FailureEvent.objects.count()}")
+    now = START + 31 * DAY
+    freeze(now)
+    metric = figures.BY_NAME["with_confidence_pct"]
+    span = figures.span_of([scene.org], figures.period(START - 40 * DAY, now, now), now)
+    whole = figures.items(metric, span)
+    assert len(whole) == 7
+    for at, thing in enumerate(whole):
+        for limit in (1, 2, 10):
+            after = figures.THINGS.place(figures.THINGS.cursor(thing))
+            before = figures.THINGS.place(figures.THINGS.cursor(thing, backward=True))
+            assert figures.nearest(metric, span, "", after, limit) == whole[at + 1 :][:limit]
+            assert figures.nearest(metric, span, "", before, limit) == whole[:at][::-1][:limit]
+    assert figures.nearest(metric, span, "", None, 3) == whole[:3]
+    assert figures.nearest(metric, span, "with") == []

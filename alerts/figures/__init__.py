@@ -1,6 +1,8 @@
-"""Success figures: what the product is for, counted from events, transitions and room activity. Reads only.
+"""Success figures: what the product is for, counted from events, transitions and room activity. Reads only, but for
+the days that are over, which `closing.py` keeps.
 
-`measure` counts everything for a page; `items` lists what is behind a number. docs/success.md has the definitions.
+`measure` counts everything for a page; `items` lists what is behind a number, `nearest` a page of it.
+docs/success.md has the definitions.
 """
 
 from alerts.figures.counting import Figure as Figure
@@ -16,6 +18,7 @@ from alerts.figures.listing import THINGS as THINGS
 from alerts.figures.listing import ListedThing as ListedThing
 from alerts.figures.listing import days as days
 from alerts.figures.listing import items as items
+from alerts.figures.listing import nearest as nearest
 from alerts.figures.metrics import BY_NAME as BY_NAME
 from alerts.figures.metrics import COVERAGE as COVERAGE
 from alerts.figures.metrics import METRICS as METRICS

@@ -65,6 +65,11 @@ class Span:
         limits = {"earliest": min(starts), "latest": max(ends), "now": self.now}
         return arrays | limits | {"follow_up_within": FOLLOW_UP_WITHIN, "around": self.around} | more
 
+    def between(self, starts: datetime, ends: datetime) -> "Span":
+        """What of it lies between these moments."""
+        rows = [(org, max(a, starts), min(b, ends), zone) for org, a, b, zone in self.rows]
+        return replace(self, rows=[row for row in rows if row[1] < row[2]])
+
     @property
     def first_days(self) -> dict[int, date]:
         """The day of each org on which its span begins."""

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
 
 SpanRow = tuple[int, datetime, datetime, str]  # org, from, to, zone
+
+SHORTEST_DAY = timedelta(hours=23)  # on which clocks are put forward
 
 # Days inside the span, and the row of exactly this span, which stands for all its days.
 KEPT = """
@@ -36,7 +38,9 @@ class Kept:
 
 
 def split(rows: Sequence[SpanRow], parameters: Mapping[str, Any]) -> tuple[list[Kept], list[SpanRow]]:
-    """What is kept of these stretches, which do not overlap, and the gaps between. One query."""
+    """What is kept of these stretches, which do not overlap, and the gaps between. One query, none for today alone."""
+    if parameters["earliest"] + SHORTEST_DAY > parameters["now"]:
+        return [], list(rows)
     with connection.cursor() as cursor:
         cursor.execute(KEPT, parameters)
         found = [

@@ -209,7 +209,7 @@ def _list(request: HttpRequest, asked: Asked, metric: Metric) -> dict[str, Any]:
     tabs: list[tuple[str, Promise | str, int]] = [("", _("All"), sum(outcomes.values()))]
     tabs += [(code, one.name, outcomes[code]) for code, one in words.items() if code in outcomes]
     place = figures.THINGS.place(request.GET.get("cursor", ""))
-    found = cut_page(figures.THINGS, place, PAGE, partial(figures.items, metric, span, outcome))
+    found = cut_page(figures.THINGS, place, PAGE, partial(figures.nearest, metric, span, outcome))
     return {
         "tabs": [
             {"title": title, "n": n, "url": asked.query(outcome=code), "current": code == outcome}
