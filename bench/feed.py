@@ -2,7 +2,8 @@
 
 Real failure events are POSTed to a real web process on a scratch database; signed-in sockets of two orgs in two
 languages listen in another process. The limit in the same run: the `websockets` library broadcasting the very frames
-the hub sent, at the same moments, to as many sockets.
+the hub sent, at the same moments, to as many sockets. Beside it: how long an event takes beside a hub that is quiet, of
+which the POST's own answer is the limit, and how fast so many sockets come (back), 100 a second being the target.
 
     python -m bench.feed [--small] [--sockets N] [--rate R] [--seconds S] [--scale N]
 
@@ -35,7 +36,9 @@ GROUPS = len(ORGS) * len(LANGUAGES)
 WIRES = 8  # connections that post
 PATIENCE = 15.0  # seconds for the last rows
 # Limit / figure (1.0 or more is on target): typical of 2026-11-22 on two busy cores; see docs/benchmarks.md.
-FLOORS = {"p99": 0.4, "cpu": 1.0}
+FLOORS = {"p99": 0.5, "cpu": 0.8, "quiet": 0.5, "storm": 1.5}
+QUIET_RATE = 2.0  # events a second, by turns for two orgs
+STORM_RATE = 100.0  # sockets a second: 1,000 within 10 s
 
 
 @dataclass
@@ -181,21 +184,21 @@ class Bench:
         self.poster = Poster(self.port, key)
         self.open = 0
 
-    def connect(self, until: int) -> float:
-        """Open sockets until there are so many; how many bytes each took in the web process."""
+    def connect(self, until: int) -> tuple[float, float]:
+        """Open sockets until there are so many; how many bytes each took in the web process, how many came a second."""
         more = self.wanted[self.open : until]
         before = self.web.memory_info().rss
-        self.hub_listeners.ask("connect", host=HOST, port=self.port, greets=True, sockets=more)
+        came = self.hub_listeners.ask("connect", host=HOST, port=self.port, greets=True, sockets=more)["seconds"]
         taken = (self.web.memory_info().rss - before) / len(more)
         plain = [one | {"path": f"/{one['group']}", "cookie": "none=1"} for one in more]
         self.bare_listeners.ask("connect", host=HOST, port=self.bare_port, greets=False, sockets=plain)
         self.open = until
-        return taken
+        return taken, len(more) / came
 
-    def hub_round(self, seconds: float) -> Round:
-        """Events through the whole service."""
+    def hub_round(self, seconds: float, rate: float) -> Round:
+        """Events through the whole service, so many a second."""
         before, started = spent(self.web), time.monotonic()
-        sent = self.poster.run(self.rate, seconds)
+        sent = self.poster.run(rate, seconds)
         watching = Counter(one["org"] for one in self.wanted[: self.open])
         expected = sum(watching[one.org] for one in sent.values())
         finish(self.hub_listeners, expected)
@@ -217,7 +220,7 @@ class Bench:
         """The hub and the limit, by turns."""
         pairs = []
         for _ in range(count):
-            hub = self.hub_round(self.seconds)
+            hub = self.hub_round(self.seconds, self.rate)
             if not hub.waits:
                 raise SystemExit("No row arrived at all.")
             pairs.append((hub, self.bare_round(hub)))
@@ -230,8 +233,10 @@ class Result:
 
     sockets: int
     pairs: list[tuple[Round, Round]]
-    quiet: Round  # the same events with a socket per group
+    few: Round  # the same events with a socket per group
+    quiet: Round  # a few events with all sockets
     memory: float
+    came: float  # sockets a second
 
     def middle(self, figure: Callable[[Round, Round], float]) -> float:
         return statistics.median(figure(hub, bare) for hub, bare in self.pairs)
@@ -239,8 +244,8 @@ class Result:
     @property
     def fan_out(self) -> float:
         """CPU of the event loop that the sockets caused, per delivery."""
-        quiet = self.quiet
-        return self.middle(lambda hub, _: (hub.loop_cpu - quiet.loop_cpu) / (len(hub.waits) - len(quiet.waits)))
+        few = self.few
+        return self.middle(lambda hub, _: (hub.loop_cpu - few.loop_cpu) / (len(hub.waits) - len(few.waits)))
 
     @property
     def bare_cpu(self) -> float:
@@ -253,13 +258,15 @@ class Result:
         return {
             "p99": allowed / self.middle(lambda hub, _: hub.percentile(0.99)),
             "cpu": self.bare_cpu / max(self.fan_out, 1e-7),
+            "quiet": statistics.median(self.quiet.answers) / self.quiet.percentile(0.5),
+            "storm": self.came / STORM_RATE,
         }
 
     @property
     def faults(self) -> list[str]:
         """What must not be: deliveries lost, chains broken, a ratio below half of what was measured."""
-        lost = sum(hub.lost for hub, _ in self.pairs)
-        breaks = sum(hub.report["breaks"] for hub, _ in self.pairs)
+        hubs = [self.quiet, *(hub for hub, _ in self.pairs)]
+        lost, breaks = sum(hub.lost for hub in hubs), sum(hub.report["breaks"] for hub in hubs)
         found = [f"{count} {what}" for count, what in ((lost, "deliveries lost"), (breaks, "chains broken")) if count]
         ratios = self.ratios
         return found + [
@@ -289,6 +296,12 @@ class Result:
         yield f"  bare websockets  p50 {bare_p50:7.1f} ms   p99 {bare_p99:7.1f} ms   {allowed}"
         cpu, bare_cpu = self.fan_out * 1e6, self.bare_cpu * 1e6
         yield f"  CPU a delivery   {cpu:.1f} us, bare {bare_cpu:.1f} us   bare / hub = {ratios['cpu']:.2f}"
+        quiet, answer = self.quiet.percentile(0.5) * ms, statistics.median(self.quiet.answers) * ms
+        yield (
+            f"  quiet hub, {QUIET_RATE:g}/s: POST to frame p50 {quiet:.1f} ms (target 30), the POST {answer:.1f} ms   "
+            f"POST / frame = {ratios['quiet']:.2f}"
+        )
+        yield f"  sockets came     {self.came:,.0f}/s   of {STORM_RATE:g}/s = {ratios['storm']:.2f}"
         yield f"  whole web process (ingest, decisions, rendering too): {whole * 1e6:.1f} us a delivery"
         yield f"  {'; '.join(self.faults) or 'nothing lost'}"
 
@@ -300,7 +313,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=10.0, help="failure events a second")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each round")
     parser.add_argument(
-        "--scale", type=int, default=1, help="again with 4 and 16 times the sockets, up to so many times"
+        "--scale", type=int, default=1, help="again with 4, 5 and 16 times the sockets, up to so many times"
     )
     parsed = parser.parse_args()
     if parsed.small:
@@ -312,17 +325,18 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
-    sizes = [options.sockets * factor for factor in (1, 4, 16) if factor <= options.scale]
+    sizes = [options.sockets * factor for factor in (1, 4, 5, 16) if factor <= options.scale]
     faults = []
     with ExitStack() as stack:
         environment(stack)
         bench = Bench(stack, sizes[-1], options.rate, options.seconds)
         bench.connect(GROUPS)
-        bench.hub_round(1.0)  # warm: imports, plans, connections
-        quiet = bench.hub_round(options.seconds)
+        bench.hub_round(1.0, bench.rate)  # warm: imports, plans, connections
+        few = bench.hub_round(options.seconds, bench.rate)
         for size in sizes:
-            memory = bench.connect(size)
-            result = Result(size, bench.rounds(1 if options.small else 3), quiet, memory)
+            memory, came = bench.connect(size)
+            quiet = bench.hub_round(options.seconds, QUIET_RATE)
+            result = Result(size, bench.rounds(1 if options.small else 3), few, quiet, memory, came)
             print("\n".join(result.lines()), flush=True)
             faults += result.faults
     sys.exit(1 if faults else 0)

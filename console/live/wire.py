@@ -52,6 +52,7 @@ class Wire(WebSocketsSansIOProtocol):
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
+        event.headers.clear()  # the scope has them; a socket lives for hours, and so would these 2.5 kB
         if self.response.status_code == 101:
             extensions: dict[str, Any] = cast(Any, self.scope["extensions"])
             extensions[EXTENSION] = self
