@@ -4,7 +4,8 @@ A real web process on a scratch database, posted to over keep-alive connections:
 connections, one room activity in a request likewise, then 100 events in a request from 4; these bytes are ready and go
 out raw, so that the service alone is measured. Then as many through one Python client, as a chatbot back end would. The
 limits in the same run, by turns with it: raw single-row commits on 4 psycopg connections, binary COPY on 2, what
-Alertmanager accepts where it is installed (in memory; it keeps nothing), and for the client the ready batches.
+Alertmanager accepts where it is installed (in memory; it keeps nothing), what a serializer of Django REST framework and
+bulk_create store, and for the client the ready batches.
 
     python -m bench.ingest [--small] [--scale N]
 
@@ -23,6 +24,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -33,9 +35,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "clients" / "pyt
 import psycopg
 
 from agent_live_monitoring import Client
-from bench.alertmanager import alertmanager
-from bench.alertmanager import requests as alerts
 from bench.feed_setup import HOST, environment, web_process
+from bench.peer import alertmanager
+from bench.table import Measured, tell
 
 SINGLE, BATCH = 16, 4  # connections
 SIZE = 100  # events in a batch
@@ -46,12 +48,31 @@ ROUNDS = 3
 GROWTH = 64  # MB the web process may grow after it is warm
 # Half of the least that was measured on two cores, idle or shared, 2026-11-29; see docs/benchmarks.md.
 FLOORS = {
-    "single / raw commits": 0.03,
-    "activity / raw commits": 0.1,
-    "batch / COPY": 0.005,
+    "single / commits": 0.03,
+    "activity / commits": 0.1,
+    "batch / copy": 0.005,
     "client / batch": 0.3,
-    "single / Alertmanager": 0.01,
-    "batch / Alertmanager": 0.018,
+    "single / alertmanager single": 0.01,
+    "batch / alertmanager batch": 0.018,
+    "single / drf single": 1.0,
+    "batch / drf batch": 0.4,
+}
+TARGETS = {
+    "activity / commits": 1.0,
+    "single / alertmanager single": 0.7,
+    "batch / alertmanager batch": 1.0,
+}
+SAID = {
+    "single": "failure events/s, one a request",
+    "activity": "room activities/s, one a request",
+    "batch": f"failure events/s, {SIZE} a request",
+    "client": "failure events/s, one Python client",
+    "commits": "raw commits on 4 connections",
+    "copy": "binary COPY on 2 connections",
+    "alertmanager single": "Alertmanager, in memory",
+    "alertmanager batch": "Alertmanager, in memory",
+    "drf single": "DRF + bulk_create, nothing decided",
+    "drf batch": "DRF + bulk_create, nothing decided",
 }
 
 numbers = count()
@@ -71,9 +92,10 @@ def main() -> int:
         environment(stack)
         key = set_up()
         web, port = stack.enter_context(web_process())
-        peer = stack.enter_context(alertmanager())
-        rounds = 1 if options.small else ROUNDS
-        return measure(web.memory_info, port, key, peer, rounds, options.scale * (0.3 if options.small else 1.0))
+        rounds, size = 1 if options.small else ROUNDS, options.scale * (0.3 if options.small else 1.0)
+        stored = warm(port, key)
+        steps = ours(port, key, size) | peers(stack, size)
+        return measure(web.memory_info, steps, stored, rounds)
 
 
 def set_up() -> str:
@@ -92,9 +114,12 @@ def set_up() -> str:
         return ApiKey.objects.create_key(name="bench", source=source, scopes=["ingest"])[1]
 
 
-def measure(memory: Callable[[], Any], port: int, key: str, peer: int | None, rounds: int, size: float) -> int:
-    """Figures and limits by turns, their medians and ratios printed; 1 if something is lost or too slow."""
-    steps: dict[str, Callable[[], tuple[int, float]]] = {
+Steps = dict[str, Callable[[], tuple[int, float]]]  # each gives what it took, and the seconds
+
+
+def ours(port: int, key: str, size: float) -> Steps:
+    """What is measured, and the limits that need nobody else."""
+    return {
         "commits": lambda: commits(int(COMMITS * size)),
         "single": lambda: asyncio.run(post(port, events(key, int(SINGLES * size), 1), SINGLE)),
         "activity": lambda: asyncio.run(post(port, activities(key, int(SINGLES * size)), SINGLE)),
@@ -102,15 +127,41 @@ def measure(memory: Callable[[], Any], port: int, key: str, peer: int | None, ro
         "batch": lambda: asyncio.run(post(port, events(key, int(BATCHES * size), SIZE), BATCH)),
         "client": lambda: reported(port, key, int(BATCHES * size) * SIZE),
     }
-    if peer is not None:
-        singles, batches = int(SINGLES * size), int(BATCHES * size)
-        steps["peer single"] = lambda: asyncio.run(post(peer, alerts(numbers, singles, 1), SINGLE))
-        steps["peer batch"] = lambda: asyncio.run(post(peer, alerts(numbers, batches, SIZE), BATCH))
-    warm = [asyncio.run(post(port, events(key, 100, 1), SINGLE)), asyncio.run(post(port, events(key, 5, SIZE), BATCH))]
+
+
+def peers(stack: ExitStack, size: float) -> Steps:
+    """The same posted to others."""
+    from bench.peer import drf  # needs Django set up
+
+    singles, batches = int(SINGLES * size), int(BATCHES * size)
+    other, ports = count(), {"drf": (drf, stack.enter_context(drf.served()))}
+    port = stack.enter_context(alertmanager.alertmanager())
+    if port is None:
+        print(alertmanager.MISSING)
+    else:
+        ports["alertmanager"] = (alertmanager, port)
+    steps: Steps = {}
+    for name, (peer, at) in ports.items():
+        steps[f"{name} single"] = partial(_run, at, partial(peer.requests, other, singles, 1), SINGLE)
+        steps[f"{name} batch"] = partial(_run, at, partial(peer.requests, other, batches, SIZE), BATCH)
+    return steps
+
+
+def _run(port: int, made: Callable[[], list[bytes]], connections: int) -> tuple[int, float]:
+    return asyncio.run(post(port, made(), connections))
+
+
+def warm(port: int, key: str) -> int:
+    """The first requests of all: how many events they stored."""
+    done = [asyncio.run(post(port, events(key, 100, 1), SINGLE)), asyncio.run(post(port, events(key, 5, SIZE), BATCH))]
     asyncio.run(post(port, activities(key, 100), SINGLE))
-    stored = sum(done for done, _ in warm)
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
         connection.execute("ANALYZE")  # as autovacuum has, a minute after an installation begins
+    return sum(stored for stored, _ in done)
+
+
+def measure(memory: Callable[[], Any], steps: Steps, stored: int, rounds: int) -> int:
+    """Figures and limits by turns, their medians told; 1 if something is lost or too slow."""
     before = memory().rss
     rates: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
@@ -120,50 +171,28 @@ def measure(memory: Callable[[], Any], port: int, key: str, peer: int | None, ro
             stored += done if name in ("single", "batch", "client") else 0
     grown = (memory().rss - before) / 2**20
     middle = {name: statistics.median(values) for name, values in rates.items()}
-    ratios = {
-        "single / raw commits": middle["single"] / middle["commits"],
-        "activity / raw commits": middle["activity"] / middle["commits"],
-        "batch / COPY": middle["batch"] / middle["copy"],
-        "client / batch": middle["client"] / middle["batch"],
-    }
-    if peer is not None:
-        ratios["single / Alertmanager"] = middle["single"] / middle["peer single"]
-        ratios["batch / Alertmanager"] = middle["batch"] / middle["peer batch"]
-    show(middle, ratios, before / 2**20, grown)
-    return verdict(stored, ratios, grown)
+    rows = []
+    for name, floor in FLOORS.items():
+        ours, _, limit = name.partition(" / ")
+        if limit in middle:
+            value, held = f"{middle[ours]:,.0f}", f"{middle[limit]:,.0f} {SAID[limit]}"
+            rows.append(Measured(SAID[ours], value, held, middle[ours] / middle[limit], TARGETS.get(name), floor))
+    rows.append(Measured("memory of the web process", f"{before / 2**20:.0f} MB, {grown:+.0f} MB", f"{GROWTH} MB more"))
+    fast = tell(rows)
+    return 0 if whole(stored) and fast and grown <= GROWTH else 1
 
 
-def show(middle: dict[str, float], ratios: dict[str, float], before: float, grown: float) -> None:
-    """Print the figures, each beside its limit of the same run."""
-    print(f"one event a request, {SINGLE} connections     {middle['single']:9,.0f} events/s")
-    print(f"one activity a request, likewise         {middle['activity']:9,.0f} activities/s")
-    print(f"  limit: raw commits on 4 connections    {middle['commits']:9,.0f} rows/s")
-    print(f"{SIZE} events a request, {BATCH} connections    {middle['batch']:9,.0f} events/s")
-    print(f"  limit: binary COPY on 2 connections    {middle['copy']:9,.0f} rows/s")
-    print(f"one Python client                        {middle['client']:9,.0f} events/s")
-    if "peer single" in middle:
-        told = f"{middle['peer single']:,.0f} single, {middle['peer batch']:,.0f} in hundreds"
-        print(f"Alertmanager accepts, in memory          {told}")
-    else:
-        print("Alertmanager is not installed (prometheus-alertmanager): not compared")
-    for name, ratio in ratios.items():
-        print(f"ratio {name:24} {ratio:18.3f}   (floor {FLOORS[name]})")
-    print(f"memory of the web process                {before:9.0f} MB before, {grown:+.0f} MB after")
-
-
-def verdict(stored: int, ratios: dict[str, float], grown: float) -> int:
-    """0 if every event that was answered with 2xx is stored and decided, and nothing is too slow or too large."""
+def whole(stored: int) -> bool:
+    """Whether every event that was answered with 2xx is stored and decided."""
     with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
         row = connection.execute(
             "SELECT count(*), count(alert_id), count(DISTINCT room_id), (SELECT count(*) FROM alerts_alert), "
-            "(SELECT count(*) FROM alerts_push) FROM alerts_failureevent"
+            "(SELECT count(*) FROM alerts_push) FROM alerts_failureevent WHERE event_id LIKE 'event-%'"
         ).fetchone()
     assert row is not None
     events, attached, rooms, alerts, pushes = row
     print(f"stored {events:,} of {stored:,} events; {alerts:,} alerts, {pushes:,} pushes planned")
-    whole = events == attached == stored and rooms == alerts == pushes
-    fast = all(ratio >= FLOORS[name] for name, ratio in ratios.items())
-    return 0 if whole and fast and grown <= GROWTH else 1
+    return bool(events == attached == stored and rooms == alerts == pushes)
 
 
 def events(key: str, how_many: int, size: int) -> list[bytes]:

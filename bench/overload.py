@@ -55,8 +55,8 @@ def main() -> int:
 
 async def measure(memory: Callable[[], Any], port: int, key: str, seconds: float) -> int:
     """Capacity, then the flood; the exit code."""
-    await ingest.post(port, key, 200, ingest.SINGLE, 1)
-    stored, took = await ingest.post(port, key, 1000, ingest.SINGLE, 1)
+    await ingest.post(port, ingest.events(key, 200, 1), ingest.SINGLE)
+    stored, took = await ingest.post(port, ingest.events(key, 1000, 1), ingest.SINGLE)
     capacity, before = stored / took, memory().rss
     flood = Flood(port, key, time.monotonic() + seconds)
     peak = asyncio.create_task(flood.watch(lambda: memory().rss))
@@ -98,7 +98,7 @@ class Flood:
         """One connection, opened anew when the service closes it."""
         reader, writer = await asyncio.open_connection(HOST, self.port)
         while time.monotonic() < self.ends:
-            writer.write(ingest.requests(self.key, 1, 1)[0])
+            writer.write(ingest.events(self.key, 1, 1)[0])
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
             await reader.readexactly(int(head.partition("content-length:")[2].split("\r\n")[0]))
             status = head.split()[1]

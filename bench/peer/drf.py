@@ -3,12 +3,14 @@
 No key and no rules: each event is checked and stored with the first org, source, room and agent there are.
 """
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 from django.urls import path
 from django_scopes import scopes_disabled
@@ -48,10 +50,34 @@ class Events(APIView):
             FailureEvent.objects.bulk_create(
                 FailureEvent(**same, received_at=datetime.now(UTC), **item) for item in checked.validated_data
             )
-        return Response({"stored": len(checked.validated_data)}, status=201)
+        return Response([{"status": "created"} for _ in checked.validated_data], status=201)
 
 
 urlpatterns = [path("events", Events.as_view())]
+
+
+def requests(numbers: Iterator[int], how_many: int, size: int) -> list[bytes]:
+    """Ready bytes of that many requests of `size` events each."""
+    return [_request([_event(next(numbers)) for _ in range(size)]) for _ in range(how_many)]
+
+
+def _request(events: list[dict[str, Any]]) -> bytes:
+    body = json.dumps(events).encode()
+    head = f"POST /events HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def _event(number: int) -> dict[str, Any]:
+    return {
+        "event_id": f"peer-{number}",
+        "signal": "agent_error",
+        "occurred_at": datetime.now(UTC).isoformat(),
+        "run_id": f"00000000-0000-4000-8000-{number:012d}",
+        "channel": "whatsapp",
+        "error_type": "timeout",
+        "error_message": "The model gave no answer within 30 s",
+        "metadata": {"attempt": number % 3, "region": "jakarta"},
+    }
 
 
 @contextmanager

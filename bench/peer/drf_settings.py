@@ -4,4 +4,4 @@ from console.settings import *  # noqa: F403
 from console.settings import MIDDLEWARE
 
 ROOT_URLCONF = "bench.peer.drf"
-MIDDLEWARE[:] = ["allauth.account.middleware.AccountMiddleware"]
+MIDDLEWARE[:] = ["django.middleware.common.CommonMiddleware", "allauth.account.middleware.AccountMiddleware"]
