@@ -18,20 +18,25 @@ from tests.outbox import fresh, set_gate
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("system", "gate", "standins")]
 LIMIT = 200
-# Copies of the pushes there are, each a second older than the one before.
+# Copies of the pushes that are of alerts, each a second older than the one before.
 COPIES = """
 INSERT INTO alerts_push (id, org_id, supervisor_id, kind, occurrence, tier, reason, severity, state, ended_reason, body,
                          idempotency_key, planned_at, next_attempt_at, attempts, last_answer, notification_id, push,
                          failed_reason)
 SELECT gen_random_uuid(), org_id, supervisor_id, 'test', 0, 1, 'test', severity, state, '', body, gen_random_uuid(),
        planned_at - n * interval '10 milliseconds', next_attempt_at, 0, '', '', '', ''
-FROM alerts_push, generate_series(1, %s) AS n
+FROM alerts_push, generate_series(1, %s) AS n WHERE alert_id IS NOT NULL
 """
 
 
 def copy(times: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(COPIES, [times])
+
+
+def analyze() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE alerts_push")
 
 
 def facts(now: datetime) -> dict[str, Any]:
@@ -55,14 +60,18 @@ def test_of_100000_due_pushes_it_reads_what_it_takes() -> None:
     for severity in ("critical", "warning"):
         for _ in range(5):
             PushFactory(alert=AlertFactory(severity=severity))
+    Push.objects.update(state="sent")
+    copy(500)
+    analyze()
+    Push.objects.filter(alert__isnull=False).update(state="pending")
     copy(10_000)
-    plans = plan_of_the_claim()  # as a planner has it that knows nothing of the storm
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE alerts_push")
+    plans = plan_of_the_claim()  # as the planner has it whose figures are of before the storm
+    analyze()
     for node in plans + plan_of_the_claim():
-        read = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-        assert read <= 3 * LIMIT, str({k: v for k, v in node.items() if k != "Plans"})
-        assert (node["Node Type"], node.get("Relation Name")) != ("Seq Scan", "alerts_push")
+        if "push" in node.get("Relation Name", "") + node.get("Index Name", ""):
+            read = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+            assert read <= 3 * LIMIT, {name: said for name, said in node.items() if name != "Plans"}
+            assert node["Node Type"] != "Seq Scan"
 
 
 def test_an_expired_push_holds_up_no_other_and_is_ended(clock: Any) -> None:

@@ -64,14 +64,14 @@ def test_one_sweep_after_another_uses_the_same_connection(lines: list[int]) -> N
 
 
 def test_the_trace_has_the_kick_that_brought_a_push(lines: list[int]) -> None:
-    push = PushFactory(planned_at=datetime.now(UTC) - timedelta(seconds=0.1))
+    push = PushFactory(planned_at=datetime.now(UTC) - timedelta(seconds=0.9))
     planned = push.planned_at.timestamp()
-    outbox.sweep_outbox(kick=Kick(planned + 0.003, planned + 0.005))
+    outbox.sweep_outbox(kick=Kick(planned + 0.3, planned + 0.6))
     trace = fresh(push).trace
     passed = [trace.pop(name) for name in ("committed", "kicked", "claimed", "sent", "answered")]
     assert passed == sorted(passed)
     assert not trace
-    assert passed[:2] == [pytest.approx(3, abs=2), pytest.approx(5, abs=2)]
+    assert passed[:2] == [pytest.approx(300, abs=100), pytest.approx(600, abs=100)]
 
 
 @pytest.mark.parametrize("seconds", [None, -5.0, 5.0])

@@ -23,6 +23,7 @@ from orgs.routing import recipients
 LEASE = timedelta(seconds=60)  # longer than the task limit of 30 s, which is longer than a deadline of 10 s
 Hops = Callable[[datetime], dict[str, float]]
 KICKED_WITHIN = 1.0  # seconds after its plan; a later kick was for another push
+CLOCKS_AGREE = 0.05  # seconds by which a web process's clock may be behind
 SPARE = 50  # rows looked at while few or none may be sent, so that expired pushes still end
 
 
@@ -276,6 +277,6 @@ def _hops(kick: Kick | None, ahead: float, planned_at: datetime) -> dict[str, fl
     """
     planned = planned_at.timestamp() - ahead
     hops = {"claimed": time.time() - planned}
-    if kick is None or not 0 <= kick.asked - planned < KICKED_WITHIN:
+    if kick is None or not -CLOCKS_AGREE <= kick.asked - planned < KICKED_WITHIN:
         return hops
-    return {"committed": kick.asked - planned, "kicked": kick.sent - planned} | hops
+    return {"committed": max(kick.asked - planned, 0.0), "kicked": max(kick.sent - planned, 0.0)} | hops
