@@ -65,16 +65,16 @@ class DuePush(NamedTuple):
 
 # The orgs with something pending, found by skipping from one to the next in the index; then their pushes, turn by turn,
 # the next one of each. PostgreSQL goes on until `limit` rows are read: it costs as many steps as there are orgs and
-# rows wanted, however many are due. Each step asks for a range and sorts as the index does, or the planner, whose
-# figures are of before the storm, would take another index.
+# rows wanted, however many are due. Each step asks for a range and sorts as the index does, and the index is of
+# `org_id + 0`: else the planner, whose figures are of before the storm, would take one that other pages need.
 # An expired push holds up nobody: it is looked at beside the others, to be ended.
 TURNS = """
 {name}_org (org_id) AS (
-    (SELECT org_id FROM alerts_push WHERE {ours} ORDER BY org_id, planned_at, id LIMIT 1)
+    (SELECT org_id FROM alerts_push WHERE {ours} ORDER BY org_id + 0, planned_at, id LIMIT 1)
     UNION ALL
     SELECT (
-        SELECT push.org_id FROM alerts_push push WHERE {ours} AND push.org_id > org.org_id
-        ORDER BY org_id, planned_at, id LIMIT 1
+        SELECT push.org_id FROM alerts_push push WHERE {ours} AND push.org_id + 0 > org.org_id
+        ORDER BY org_id + 0, planned_at, id LIMIT 1
     )
     FROM {name}_org org
     WHERE org.org_id IS NOT NULL
@@ -83,27 +83,27 @@ TURNS = """
     (SELECT head.*, 1
      FROM {name}_org org CROSS JOIN LATERAL (
          SELECT id, org_id, planned_at FROM alerts_push
-         WHERE {ours} AND (org_id, planned_at, id) >= (org.org_id, %(alive)s, {first}) AND org_id <= org.org_id
+         WHERE {ours} AND (org_id + 0, planned_at, id) >= (org.org_id, %(alive)s, {first}) AND org_id + 0 <= org.org_id
            AND next_attempt_at <= %(due_by)s
-         ORDER BY org_id, planned_at, id LIMIT 1
+         ORDER BY org_id + 0, planned_at, id LIMIT 1
      ) head
      ORDER BY head.planned_at, head.id)
     UNION ALL
     SELECT following.*, turn.turn + 1
     FROM {name}_turn turn CROSS JOIN LATERAL (
         SELECT id, org_id, planned_at FROM alerts_push
-        WHERE {ours} AND (org_id, planned_at, id) > (turn.org_id, turn.planned_at, turn.id) AND org_id <= turn.org_id
+        WHERE {ours} AND (org_id + 0, planned_at, id) > (turn.org_id, turn.planned_at, turn.id) AND org_id + 0 <= turn.org_id
           AND next_attempt_at <= %(due_by)s
-        ORDER BY org_id, planned_at, id LIMIT 1
+        ORDER BY org_id + 0, planned_at, id LIMIT 1
     ) following
 ),
 {name}_expired (id) AS (
     SELECT old.id
     FROM {name}_org org CROSS JOIN LATERAL (
         SELECT id FROM alerts_push
-        WHERE {ours} AND (org_id, planned_at, id) < (org.org_id, %(alive)s, {first}) AND org_id >= org.org_id
+        WHERE {ours} AND (org_id + 0, planned_at, id) < (org.org_id, %(alive)s, {first}) AND org_id + 0 >= org.org_id
           AND next_attempt_at <= %(due_by)s
-        ORDER BY org_id, planned_at, id LIMIT %(limit)s
+        ORDER BY org_id + 0, planned_at, id LIMIT %(limit)s
     ) old
     LIMIT %(limit)s
 )"""

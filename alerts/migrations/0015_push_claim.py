@@ -58,16 +58,20 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="push",
             index=models.Index(
+                models.F("org") + 0,
+                models.F("planned_at"),
+                models.F("id"),
                 condition=models.Q(("severity", "critical"), ("state", "pending")),
-                fields=["org", "planned_at", "id"],
                 name="push_pending_critical",
             ),
         ),
         migrations.AddIndex(
             model_name="push",
             index=models.Index(
+                models.F("org") + 0,
+                models.F("planned_at"),
+                models.F("id"),
                 condition=models.Q(("state", "pending"), models.Q(("severity", "critical"), _negated=True)),
-                fields=["org", "planned_at", "id"],
                 name="push_pending_other",
             ),
         ),

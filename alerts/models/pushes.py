@@ -2,13 +2,15 @@
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 from django_scopes import ScopedManager
 
 from alerts.models.alerts import Alert, new_id
 from alerts.models.rooms import Room
 from orgs.models import NAME, Org, Severity
+
+OF_ORG_ALONE = (F("org") + 0, F("planned_at"), F("id"))  # for the claim: no other query is served by such an index
 
 
 class Push(models.Model):
@@ -80,12 +82,12 @@ class Push(models.Model):
         indexes = [
             # the claim: of each org the oldest that is pending, critical ones first; and rows whose lease ran out
             models.Index(
-                fields=["org", "planned_at", "id"],
+                *OF_ORG_ALONE,
                 condition=Q(state="pending", severity=Severity.CRITICAL),
                 name="push_pending_critical",
             ),
             models.Index(
-                fields=["org", "planned_at", "id"],
+                *OF_ORG_ALONE,
                 condition=Q(state="pending") & ~Q(severity=Severity.CRITICAL),
                 name="push_pending_other",
             ),
