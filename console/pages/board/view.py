@@ -2,7 +2,6 @@
 
 import json
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,7 +13,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from alerts.figures import Estimate, Period, time_to_intervene
+from alerts.figures import Period, time_to_intervene
 from alerts.models import Alert
 from console.live.hub import feed_state
 from console.live.rows import views
@@ -27,7 +26,6 @@ from orgs.auth import OrgIds, orgs_of
 from orgs.models import Agent, Org, Severity, SourceHeard
 from orgs.signals import signal_choices
 
-KEPT = 5  # seconds for which the median of today stands
 PARTIALS = {"feed": "pages/board/_feed.html", "head": "pages/board/_head.html"}
 
 
@@ -163,12 +161,6 @@ def _empty(
     }
 
 
-@lru_cache(maxsize=256)
-def _median(orgs: tuple[Org, ...], today: Period, moment: float) -> Estimate:
-    """Today's time to intervene: the dearest of the head's figures, which each change makes many people ask for."""
-    return time_to_intervene(orgs, today, clock.now())
-
-
 def _head(request: HttpRequest, now: datetime, orgs: list[Org]) -> dict[str, Any]:
     zone = ZoneInfo(timezone.get_current_timezone_name())
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -177,7 +169,7 @@ def _head(request: HttpRequest, now: datetime, orgs: list[Org]) -> dict[str, Any
         "tiles": tiles[: strip.SHOWN],
         "healthy": sum(tile.tone == "ok" for tile in tiles),
         "more_tiles": max(0, len(tiles) - strip.SHOWN),
-        "intervention": _median(tuple(orgs), Period(midnight, midnight + timedelta(days=1)), now.timestamp() // KEPT),
+        "intervention": time_to_intervene(orgs, Period(midnight, midnight + timedelta(days=1)), now),
         "severities": Severity.choices,
         "signals": signal_choices(),
         "agents": sorted(set(Agent.objects.values_list("name", flat=True))),
