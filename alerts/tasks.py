@@ -39,7 +39,7 @@ def watch_sources() -> None:
 
 
 @shared_task(ignore_result=True, acks_late=True)
-def close_days() -> None:
+def sweep_figures() -> None:
     """Count the days that are over for the success figures, and those again in which something changed."""
     with scopes_disabled():
         closing.close_days(clock.now())

@@ -187,7 +187,7 @@ _every = {
     "run_timers": 5,
     "work_deliveries": 5,
     "watch_sources": 60,
-    "close_days": 60,
+    "sweep_figures": 60,
     "ask_push_tokens": 600,
 }
 CELERY_BEAT_SCHEDULE = {

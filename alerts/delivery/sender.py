@@ -64,7 +64,7 @@ class Finished:
         return {name: round(1000 * seconds) for name, seconds in hops.items()}
 
 
-class Line:
+class SendingLoop:
     """The thread, its loop and its session, which keeps what connections it has to notification-service."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Line:
             asyncio.run_coroutine_threadsafe(self.session.close(), self.loop).result()
 
 
-_line = lru_cache(maxsize=1)(Line)
+_line = lru_cache(maxsize=1)(SendingLoop)
 
 
 class PushSender:

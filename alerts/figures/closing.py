@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 
 from django.db import connection, transaction
 
-from alerts.figures.counting import BASELINE, Counted, Span, count_rows, count_span, day_of, first_failures
+from alerts.figures.counting import BASELINE, Counted, Span, count_rows, count_span, local_day, first_failures
 from alerts.figures.kept import SpanRow
 from alerts.figures.metrics import METRICS, TIME_TO_INTERVENE
 from alerts.figures.periods import instant
@@ -102,8 +102,8 @@ def _kept() -> set[tuple[int, datetime, datetime]]:
 
 def _days_over(org: Org, begun: datetime, now: datetime) -> Iterator[SpanRow]:
     """The days of this org that are over, since its first failure; the newest first."""
-    first = day_of(begun, org.zone)
-    day = day_of(now - CLOSES_AFTER, org.zone) - DAY
+    first = local_day(begun, org.zone)
+    day = local_day(now - CLOSES_AFTER, org.zone) - DAY
     while day >= first:
         yield (org.pk, instant(day, org.zone), instant(day + DAY, org.zone), org.zone)
         day -= DAY
@@ -114,7 +114,7 @@ def _counted(days: list[SpanRow], now: datetime) -> list[KeptFigures]:
     found: dict[date, list[Counted]] = defaultdict(list)
     for one in count_rows(METRICS, Span(_runs(days), now)):
         found[one.day].append(one)
-    return [_row(row, found[day_of(row[1], row[3])]) for row in days]
+    return [_row(row, found[local_day(row[1], row[3])]) for row in days]
 
 
 def _runs(days: list[SpanRow]) -> list[SpanRow]:
@@ -129,7 +129,7 @@ def _runs(days: list[SpanRow]) -> list[SpanRow]:
 
 
 def _baseline(row: SpanRow, now: datetime) -> KeptFigures:
-    org, day = row[0], day_of(row[1], row[3])
+    org, day = row[0], local_day(row[1], row[3])
     found = [(name, one.of[org]) for name, one in count_span(METRICS, Span([row], now)).items()]
     counted = [
         Counted(name, org, day, outcome, n, one.seconds if outcome == TIME_TO_INTERVENE.yes else ())

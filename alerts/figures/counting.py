@@ -73,7 +73,7 @@ class Span:
     @property
     def first_days(self) -> dict[int, date]:
         """The day of each org on which its span begins."""
-        return {org: day_of(starts, zone) for org, starts, _, zone in self.rows}
+        return {org: local_day(starts, zone) for org, starts, _, zone in self.rows}
 
 
 def measure(orgs: Sequence[Org], period: Period, zone: str, now: datetime) -> SuccessFigures:
@@ -159,7 +159,7 @@ def count_span(metrics: Sequence[Metric], span: Span, width: int = 1) -> dict[st
         return found
     kept, rest = split(span.rows, span.parameters())
     for stretch in kept:
-        day = day_of(stretch.starts, zones[stretch.org_id])
+        day = local_day(stretch.starts, zones[stretch.org_id])
         for metric in metrics:
             for outcome, n in stretch.counts.get(metric.name, {}).items():
                 timed = metric is TIME_TO_INTERVENE and outcome == metric.yes
@@ -191,7 +191,7 @@ def count_rows(metrics: Sequence[Metric], span: Span) -> Iterator[Counted]:
             yield Counted(together[at].name, org, day, outcome, n, seconds or ())
 
 
-def day_of(at: datetime, zone: str) -> date:
+def local_day(at: datetime, zone: str) -> date:
     """The day of this zone in which the moment lies."""
     return at.astimezone(ZoneInfo(zone)).date()
 
