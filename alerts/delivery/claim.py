@@ -92,8 +92,8 @@ TURNS = """
     SELECT following.*, turn.turn + 1
     FROM {name}_turn turn CROSS JOIN LATERAL (
         SELECT id, org_id, planned_at FROM alerts_push
-        WHERE {ours} AND (org_id + 0, planned_at, id) > (turn.org_id, turn.planned_at, turn.id) AND org_id + 0 <= turn.org_id
-          AND next_attempt_at <= %(due_by)s
+        WHERE {ours} AND (org_id + 0, planned_at, id) > (turn.org_id, turn.planned_at, turn.id)
+          AND org_id + 0 <= turn.org_id AND next_attempt_at <= %(due_by)s
         ORDER BY org_id + 0, planned_at, id LIMIT 1
     ) following
 ),

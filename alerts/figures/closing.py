@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 
 from django.db import connection, transaction
 
-from alerts.figures.counting import BASELINE, Counted, Span, count_rows, count_span, local_day, first_failures
+from alerts.figures.counting import BASELINE, Counted, Span, count_rows, count_span, first_failures, local_day
 from alerts.figures.kept import SpanRow
 from alerts.figures.metrics import METRICS, TIME_TO_INTERVENE
 from alerts.figures.periods import instant
