@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from bench.feed_setup import HOST, LANGUAGES, ORGS, ROOT, environment, make_people, web_process
+from bench.table import Measured, tell
 
 FLUSH_SECONDS = 0.1  # the hub may hold a change this long: allowed on top of the limit
 GROUPS = len(ORGS) * len(LANGUAGES)
@@ -169,18 +170,38 @@ def finish(listeners: Helper, expected: int) -> None:
         time.sleep(0.05)
 
 
+class Peer:
+    """A server beside us that broadcasts the hub's frames at the same moments, and its listeners."""
+
+    def __init__(self, stack: ExitStack, role: str) -> None:
+        self.server, self.listeners = stack.enter_context(Helper(role)), stack.enter_context(Helper("listeners"))
+        self.port = self.server.ask("listen", host=HOST)["port"]
+        self.process = psutil.Process(self.server.process.pid)
+
+    def connect(self, more: list[dict[str, str]]) -> None:
+        """As many sockets as the hub gets."""
+        plain = [one | {"path": f"/{one['group']}", "cookie": "none=1"} for one in more]
+        self.listeners.ask("connect", host=HOST, port=self.port, greets=False, sockets=plain)
+
+    def round(self, like: Round) -> Round:
+        """The frames of a round of the hub, sent by this peer."""
+        before, started = spent(self.process), time.monotonic()
+        sent = self.server.ask("replay", frames=like.frames)["sent"]
+        finish(self.listeners, like.expected)
+        after, took = spent(self.process), time.monotonic() - started
+        report = self.listeners.ask("report", sent=sent)
+        return Round(report, like.expected, took, after[0] - before[0], after[1] - before[1])
+
+
 class Bench:
-    """The web process, the bare server, and listeners to each of them."""
+    """The web process, those beside it, and listeners to each of them."""
 
     def __init__(self, stack: ExitStack, sockets: int, rate: float, seconds: float) -> None:
         self.rate, self.seconds = rate, seconds
         key, self.wanted = make_people(sockets)
         self.web, self.port = stack.enter_context(web_process())
-        self.bare, self.hub_listeners, self.bare_listeners = (
-            stack.enter_context(Helper(role)) for role in ("bare", "listeners", "listeners")
-        )
-        self.bare_port = self.bare.ask("listen", host=HOST)["port"]
-        self.bare_process = psutil.Process(self.bare.process.pid)
+        self.hub_listeners = stack.enter_context(Helper("listeners"))
+        self.bare, self.stock = (Peer(stack, role) for role in ("bare", "stock"))
         self.poster = Poster(self.port, key)
         self.open = 0
 
@@ -190,8 +211,8 @@ class Bench:
         before = self.web.memory_info().rss
         came = self.hub_listeners.ask("connect", host=HOST, port=self.port, greets=True, sockets=more)["seconds"]
         taken = (self.web.memory_info().rss - before) / len(more)
-        plain = [one | {"path": f"/{one['group']}", "cookie": "none=1"} for one in more]
-        self.bare_listeners.ask("connect", host=HOST, port=self.bare_port, greets=False, sockets=plain)
+        for peer in (self.bare, self.stock):
+            peer.connect(more)
         self.open = until
         return taken, len(more) / came
 
@@ -207,15 +228,6 @@ class Bench:
         answers = sorted(one.answered - one.at for one in sent.values())
         return Round(report, expected, took, after[0] - before[0], after[1] - before[1], answers)
 
-    def bare_round(self, like: Round) -> Round:
-        """The frames of a round of the hub, broadcast by `websockets`."""
-        before, started = spent(self.bare_process), time.monotonic()
-        sent = self.bare.ask("replay", frames=like.frames)["sent"]
-        finish(self.bare_listeners, like.expected)
-        after, took = spent(self.bare_process), time.monotonic() - started
-        report = self.bare_listeners.ask("report", sent=sent)
-        return Round(report, like.expected, took, after[0] - before[0], after[1] - before[1])
-
     def rounds(self, count: int) -> list[tuple[Round, Round]]:
         """The hub and the limit, by turns."""
         pairs = []
@@ -223,7 +235,7 @@ class Bench:
             hub = self.hub_round(self.seconds, self.rate)
             if not hub.waits:
                 raise SystemExit("No row arrived at all.")
-            pairs.append((hub, self.bare_round(hub)))
+            pairs.append((hub, self.bare.round(hub)))
         return pairs
 
 
@@ -235,6 +247,7 @@ class Result:
     pairs: list[tuple[Round, Round]]
     few: Round  # the same events with a socket per group
     quiet: Round  # a few events with all sockets
+    stock: Round  # these few from a stock Channels consumer
     memory: float
     came: float  # sockets a second
 
@@ -273,9 +286,9 @@ class Result:
             f"{name} ratio below {floor / 2:.2f}" for name, floor in FLOORS.items() if ratios[name] < floor / 2
         ]
 
-    def lines(self) -> Iterator[str]:
+    def rows(self) -> list[Measured]:
         """The result for people."""
-        ms = 1e3
+        ms, of = 1e3, f"{self.sockets:,} sockets"
         p50, p99, bare_p50, bare_p99 = (
             self.middle(figure) * ms
             for figure in (
@@ -285,25 +298,26 @@ class Result:
                 lambda _, bare: bare.percentile(0.99),
             )
         )
-        rate = self.middle(lambda hub, _: len(hub.waits) / hub.seconds)
-        whole = self.middle(lambda hub, _: hub.cpu / len(hub.waits))
-        ratios = self.ratios
-        yield f"{self.sockets} sockets, {rate:,.0f} deliveries/s, {self.memory / 1024:.1f} kB a socket"
-        yield f"  POST to frame    p50 {p50:7.1f} ms   p99 {p99:7.1f} ms"
         answered = self.middle(lambda hub, _: statistics.median(hub.answers)) * ms
-        yield f"  of that the POST p50 {answered:7.1f} ms"
-        allowed = f"(2x + 100 ms) / p99 = {ratios['p99']:.2f}"
-        yield f"  bare websockets  p50 {bare_p50:7.1f} ms   p99 {bare_p99:7.1f} ms   {allowed}"
-        cpu, bare_cpu = self.fan_out * 1e6, self.bare_cpu * 1e6
-        yield f"  CPU a delivery   {cpu:.1f} us, bare {bare_cpu:.1f} us   bare / hub = {ratios['cpu']:.2f}"
         quiet, answer = self.quiet.percentile(0.5) * ms, statistics.median(self.quiet.answers) * ms
-        yield (
-            f"  quiet hub, {QUIET_RATE:g}/s: POST to frame p50 {quiet:.1f} ms (target 30), the POST {answer:.1f} ms   "
-            f"POST / frame = {ratios['quiet']:.2f}"
-        )
-        yield f"  sockets came     {self.came:,.0f}/s   of {STORM_RATE:g}/s = {ratios['storm']:.2f}"
-        yield f"  whole web process (ingest, decisions, rendering too): {whole * 1e6:.1f} us a delivery"
-        yield f"  {'; '.join(self.faults) or 'nothing lost'}"
+        whole = self.middle(lambda hub, _: hub.cpu / len(hub.waits)) * 1e6
+        bare, stock = f"{bare_p50:.0f} / {bare_p99:.0f} ms bare websockets", self.stock
+        stock_cpu = f"{stock.cpu / max(len(stock.waits), 1) * 1e6:.0f} us"
+        cpu, quiet_said = f"{self.fan_out * 1e6:.1f} us", f"{quiet:.1f} ms"
+        return [
+            self._row("p99", f"POST to frame, p50 / p99, {of}", f"{p50:.0f} / {p99:.0f} ms", bare, 1.0),
+            Measured(f"of that the POST's answer, {of}", f"{answered:.0f} ms", "-"),
+            self._row("quiet", f"POST to frame, quiet hub, {of}", quiet_said, f"{answer:.1f} ms the POST alone", None),
+            Measured(f"POST to frame, quiet hub, {of}", quiet_said, "30 ms wanted", 30 / quiet, 1.0),
+            self._row("cpu", f"CPU a delivery, {of}", cpu, f"{self.bare_cpu * 1e6:.1f} us bare websockets", 1.0),
+            Measured(f"CPU a delivery, {of}", cpu, f"{stock_cpu} a stock Channels consumer"),
+            Measured(f"whole web process a delivery, {of}", f"{whole:.0f} us", "30 us wanted", 30 / whole, 1.0),
+            self._row("storm", f"sockets that come, {of}", f"{self.came:,.0f}/s", f"{STORM_RATE:g}/s wanted", 1.0),
+            Measured(f"memory a socket, {of}", f"{self.memory / 1024:.1f} kB", "30 kB wanted"),
+        ]
+
+    def _row(self, name: str, figure: str, value: str, limit: str, target: float | None) -> Measured:
+        return Measured(figure, value, limit, self.ratios[name], target, FLOORS[name] / 2)
 
 
 def arguments() -> argparse.Namespace:
@@ -336,8 +350,10 @@ def main() -> None:
         for size in sizes:
             memory, came = bench.connect(size)
             quiet = bench.hub_round(options.seconds, QUIET_RATE)
-            result = Result(size, bench.rounds(1 if options.small else 3), few, quiet, memory, came)
-            print("\n".join(result.lines()), flush=True)
+            stock = bench.stock.round(quiet)
+            result = Result(size, bench.rounds(1 if options.small else 3), few, quiet, stock, memory, came)
+            tell(result.rows())
+            print("; ".join(result.faults) or "nothing lost", flush=True)
             faults += result.faults
     sys.exit(1 if faults else 0)
 

@@ -1,4 +1,4 @@
-"""The two helpers of bench/feed.py, each a process of its own: many sockets that listen, and the bare server.
+"""The helpers of bench/feed.py, each a process of its own: many sockets that listen, and the servers beside us.
 
 Both are told what to do by JSON lines on stdin and answer with JSON lines on stdout. Times are CLOCK_MONOTONIC, which
 all processes of one machine share.
@@ -234,6 +234,11 @@ async def main(role: str) -> None:
     if role == "bare":
         bare = Bare()
         await obey({"listen": bare.listen, "replay": bare.replay})
+    elif role == "stock":
+        from bench.peer.stock_channels import Stock  # needs Django, which the others do without
+
+        stock = Stock()
+        await obey({"listen": stock.listen, "replay": stock.replay})
     else:
         listeners = Listeners()
         await obey({"connect": listeners.connect, "report": listeners.report, "count": listeners.count})

@@ -34,6 +34,9 @@ import aiohttp  # noqa: E402
 import psycopg  # noqa: E402
 from psycopg import sql  # noqa: E402
 
+from bench.peer import alertmanager  # noqa: E402
+from bench.table import Measured, tell  # noqa: E402
+
 PUSHES = 2000  # swept in one round, at scale 1
 ROUNDS = 3
 SECONDS = 15.0
@@ -121,12 +124,12 @@ def measure(pushes: int, seconds: float, url: str) -> int:
         settings.NOTIFICATION_SERVICE_URL = standins.url
         settings.NOTIFICATION_SERVICE_CLIENT_ID, settings.NOTIFICATION_SERVICE_CLIENT_SECRET = CLIENT_ID, CLIENT_SECRET
         try:
-            ok = throughput(pushes)
+            rows = [throughput(pushes)]
             with stack(standins, url) as running:
                 key = start(running)
                 for pace in PACES:
-                    ok &= latency(running, pace, seconds, url, key)
-                return 0 if ok else 1
+                    rows += latency(running, pace, seconds, url, key)
+            return 0 if tell(rows) else 1
         finally:
             standins.stop()
 
@@ -134,17 +137,17 @@ def measure(pushes: int, seconds: float, url: str) -> int:
 # --- pushes a second -----------------------------------------------------------------------------------------------
 
 
-def throughput(pushes: int) -> bool:
-    """Rounds of bare loop and outbox, in turns; prints the medians."""
+def throughput(pushes: int) -> Measured:
+    """Rounds of bare loop and outbox, in turns; the medians."""
     bodies = plan(pushes)
     raw, swept = [], []
     for _ in range(1 + ROUNDS):  # the first warms up and is dropped
         raw.append(pushes / asyncio.run(post_all(bodies)))
         swept.append(pushes / sweep_all(pushes))
     limit, figure = statistics.median(raw[1:]), statistics.median(swept[1:])
-    print(f"pushes/s, {pushes} due, {IN_FLIGHT} in flight")
-    print(f"  outbox {figure:,.0f}   bare aiohttp loop {limit:,.0f}   ratio {figure / limit:.2f} (target 0.80)")
-    return held("throughput", figure / limit)
+    said = f"{limit:,.0f} bare aiohttp loop"
+    figure_said = f"pushes/s out of the outbox, {pushes:,} due"
+    return Measured(figure_said, f"{figure:,.0f}", said, figure / limit, 0.8, FLOORS["throughput"])
 
 
 def plan(count: int) -> list[str]:
@@ -245,27 +248,33 @@ def start(running: Any) -> str:
     return key
 
 
-def latency(running: Any, pace: Pace, seconds: float, url: str, key: str) -> bool:
-    """The whole chain against the bare one, at the same rate; prints both."""
+def latency(running: Any, pace: Pace, seconds: float, url: str, key: str) -> list[Measured]:
+    """The whole chain against the bare one, and against Alertmanager's, at the same rate."""
     posts = int(pace.posts * seconds)
     bare_started, _ = asyncio.run(bare_chain(pace, posts, url))
     bare = arrivals(running.standins, bare_started)
     started, answered = asyncio.run(whole_chain(pace, posts, running.url, key))
     whole = arrivals(running.standins, started)
-    print(f"event -> notification-service, {pace.name} ({pace.events} a post), {len(whole)} events")
-    print(f"  of that the lane's answer p50 {percentile(answered, 0.5) * 1000:.1f} ms")
+    peer = asyncio.run(alertmanager.delivered(posts, pace.posts))
     with psycopg.connect(url) as connection:
         hops = connection.execute(HOPS, [min(started.values())]).fetchall()
-    print("  p50 of each hop, in ms from the plan: " + ", ".join(f"{name} {after:g}" for name, after in hops))
-    ok = True
+    print(f"event -> push, {pace.name}: p50 of each hop, in ms from the plan: ", end="")
+    print(", ".join(f"{name} {after:g}" for name, after in hops))
+    print(
+        f"  the lane's answer p50 {percentile(answered, 0.5) * 1000:.1f} ms"
+        + (f"; {alertmanager.MISSING}" * (not peer))
+    )
+    rows = []
     for name, share, times, most in (("p50", 0.5, 5, pace.p50), ("p99", 0.99, 10, pace.p99)):
         limit, figure = percentile(bare, share), percentile(whole, share)
-        print(
-            f"  {name} {figure * 1000:.1f} ms (target {most:g})   bare commit + POST {limit * 1000:.1f} ms   "
-            f"{figure / limit:.1f}x (target {times}x)"
-        )
-        ok &= held(f"{pace.name} {name}", limit / figure)
-    return ok
+        said = f"{limit * 1000:.1f} ms a raw commit and a POST"
+        where = f"event -> push, {pace.name}, {name}"
+        value = f"{figure * 1000:.1f} ms"
+        rows.append(Measured(where, value, said, limit / figure, 1 / times, FLOORS[f"{pace.name} {name}"]))
+        rows.append(Measured(where, value, f"{most:g} ms wanted", most / figure / 1000, 1.0))
+        if peer:
+            rows.append(Measured(where, value, f"{percentile(peer, share) * 1000:.1f} ms Alertmanager"))
+    return rows
 
 
 def make_source() -> str:
@@ -362,14 +371,6 @@ def arrivals(standins: Any, started: dict[str, float]) -> list[float]:
 
 def percentile(waits: list[float], share: float) -> float:
     return waits[min(len(waits) - 1, int(len(waits) * share))]
-
-
-def held(name: str, ratio: float) -> bool:
-    """Whether the ratio is at least its floor; says so if it is not."""
-    if ratio >= FLOORS[name]:
-        return True
-    print(f"  {name}: ratio {ratio:.3f} is below the floor {FLOORS[name]}")
-    return False
 
 
 if __name__ == "__main__":

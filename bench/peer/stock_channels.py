@@ -1,6 +1,7 @@
 """The peer of the live feed: a Channels consumer as its tutorial has it, in a group of a Redis channel layer."""
 
 import asyncio
+import json
 import socket
 import time
 from typing import Any
@@ -14,6 +15,8 @@ from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402 - ne
 from channels.layers import get_channel_layer  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path  # noqa: E402
+
+from bench.feed_clients import TOKEN  # noqa: E402
 
 
 class StockConsumer(AsyncWebsocketConsumer):
@@ -48,12 +51,12 @@ class Stock:
         return {"port": listening.getsockname()[1]}
 
     async def replay(self, command: dict[str, Any]) -> dict[str, Any]:
-        """{frames: [{group, at, text, tokens}]}: when each row was sent."""
+        """{frames: [{group, at, text}]} as the listeners reported them: when each row was sent."""
         layer, frames, sent = get_channel_layer(), command["frames"], dict[str, float]()
         offset = time.monotonic() - frames[0]["at"]
         for frame in frames:
             await asyncio.sleep(max(0.0, frame["at"] + offset - time.monotonic()))
-            for token in frame["tokens"]:
+            for token in TOKEN.findall(json.loads(frame["text"])["rows"][0]["html"]):
                 sent.setdefault(token, time.monotonic())
             await layer.group_send(frame["group"], {"type": "frame", "text": frame["text"]})
         return {"sent": sent}
