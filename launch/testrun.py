@@ -31,7 +31,7 @@ IN_GROUPS = ["--dist", "loadgroup", "--no-loadscope-reorder"]  # the groups and 
 SLOW = ["browser", "faults", "launcher", "ruby", "slow"]
 HELP = """usage: bin/test [--fast] [--no-browser] [pytest arguments ...]
 
-Runs the whole test suite on a PostgreSQL and a Valkey of its own, in two processes for each processor.
+Runs the whole test suite on a PostgreSQL and a Valkey of its own, in three processes for two processors.
 --fast is for while one writes: it leaves out browsers, killed processes, the launcher, ruby and whatever else is
 slow, and tries the fewest generated examples. --no-browser leaves out the tests that need chromium; without ruby
 those of clients/ruby are left out. Everything else goes to pytest."""
@@ -87,8 +87,8 @@ def find_browser() -> str:
 
 
 def processes() -> int:
-    """How many test processes: every second one waits for something."""
-    return max(2, len(os.sched_getaffinity(0)) * 2)
+    """How many test processes: every third one waits for something."""
+    return max(2, len(os.sched_getaffinity(0)) * 3 // 2)
 
 
 def pytest_arguments(wanted: Sequence[str], left_out: Sequence[str]) -> list[str]:

@@ -128,7 +128,7 @@ def test_3_killed_before_the_kick_is_swept_within_5_s(
     oracle.check(standins)
 
 
-@pytest.mark.parametrize("failpoint", ["fan_out", "before_commit", "ingest_committed", "answered"])
+@pytest.mark.parametrize("failpoint", ["before_commit", "ingest_committed", "answered"])
 def test_web_killed_in_the_middle_of_a_flood_loses_nothing_and_doubles_nothing(
     running: Stack, key: str, standins: Standins, oracle: Oracle, failpoint: str
 ) -> None:

@@ -28,7 +28,7 @@ from orgs.auth import EVERY_ORG
 from orgs.models import Assignment, Membership, User
 from tests.factories import UserFactory
 
-LARGE = Size(orgs=4, agents=4, people=24, open=200, resolved=12_000, events_each=2)
+LARGE = Size(orgs=4, agents=4, people=24, open=100, resolved=12_000, events_each=2)
 BIG = {*TABLES} - {"alerts_room"}
 
 
@@ -135,8 +135,8 @@ def test_each_page_asks_as_much_of_a_small_installation_as_of_a_large_one(
             raise _Undone
         return found
 
-    few = Size(orgs=2, agents=2, people=4, open=60, resolved=100, events_each=2)
-    assert counts(Size(orgs=2, agents=6, people=40, open=120, resolved=1000, events_each=3)) == counts(few)
+    few = Size(orgs=2, agents=2, people=4, open=55, resolved=100, events_each=2)
+    assert counts(Size(orgs=2, agents=6, people=40, open=90, resolved=1000, events_each=3)) == counts(few)
 
 
 class _Undone(Exception):

@@ -1,5 +1,6 @@
 """A real standby of the test database: figures are read from it while it is good for that, else from the primary."""
 
+import os
 import shutil
 import subprocess
 import sysconfig
@@ -26,6 +27,7 @@ from tests.stack import Process, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 STATEMENT = "SELECT count(*) FROM orgs_org"
+IDLE = "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND NOT active"
 
 
 @dataclass
@@ -63,13 +65,18 @@ def standby(django_db_setup: None) -> Iterator[postgres.Cluster]:
     cluster = postgres.prepare(folder / "server", folder / "server", postgres.find(Path(sysconfig.get_path("purelib"))))
     shutil.rmtree(cluster.data)
     primary = str(connection.get_connection_params()["host"])
+    slot = f"standby_{os.getpid()}"  # the primary keeps what the standby has not read yet
     copy = [str(cluster.binaries.folder / "pg_basebackup"), "-D", str(cluster.data), "-R", "-h", primary, "-U", "live"]
-    subprocess.run([*copy, "--checkpoint=fast", "--no-sync"], check=True, cwd="/", preexec_fn=cluster.identity.become)
+    copy += ["--checkpoint=fast", "--no-sync", "--create-slot", f"--slot={slot}"]
+    subprocess.run(copy, check=True, cwd="/", preexec_fn=cluster.identity.become)
     program = cluster.program(durable=False)
     process = Process("standby", program.argv, dict(program.env or {}), folder, program.become)
     until(cluster.is_ready)
     yield cluster
     process.kill()
+    with psycopg.connect(host=primary, user="live", dbname="live", autocommit=True) as direct:
+        until(lambda: direct.execute(IDLE, [slot]).fetchone())
+        direct.execute("SELECT pg_drop_replication_slot(%s)", [slot])
     shutil.rmtree(folder)
 
 
@@ -118,7 +125,7 @@ def test_without_a_replica_the_primary_is_read(org: Org) -> None:
 
 def test_figures_are_read_from_a_replica_that_is_up_to_date(second: Second, org: Org) -> None:
     second.catch_up()
-    assert ReplicaWatch().reading() == ReadFrom(ALIAS, timedelta(0))
+    until(lambda: ReplicaWatch().reading() == ReadFrom(ALIAS, timedelta(0)))  # other tests write in between
     assert orgs_counted(ReplicaWatch()) == 1
 
 
