@@ -202,6 +202,8 @@ def test_10_a_database_that_cuts_the_connections_is_503_and_then_recovers(
 
     wait_for(stored, seconds=10)
     assert set(statuses) <= {201, 503}
+    connections["default"].close()
+    connections["default"].close_pool()  # else the next tests get the connections that were cut
 
 
 def test_11_more_requests_than_may_wait_are_503_at_once(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
