@@ -1,6 +1,6 @@
 """Every bench after the other, and one table of what they found, in bench/RESULTS.md too.
 
-    python -m bench.all [options for each of them]
+    python -m bench.all [NAME ...] [options for each of them]
 
 Needs what they need. Exit code 1: one of them missed a floor or lost something.
 """
@@ -23,11 +23,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main(options: list[str]) -> int:
     """Run them one by one; the exit code."""
-    failed = []
+    failed, known = [], benchmarks()
+    wanted = [option for option in options if option in known] or known
+    options = [option for option in options if option not in known]
     with tempfile.TemporaryDirectory(prefix="live-bench-") as folder:
         found = Path(folder, "table")
         found.touch()
-        for name in benchmarks():
+        for name in wanted:
             print(f"\n--- {name}", flush=True)
             argv = [sys.executable, "-m", f"bench.{name}", *options]
             done = subprocess.run(argv, cwd=ROOT, env=os.environ | {"BENCH_TABLE": str(found)}, check=False)
