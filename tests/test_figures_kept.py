@@ -31,7 +31,7 @@ def closed(now: datetime) -> int:
 
 @given(stories=st.lists(PARTS, min_size=2, max_size=2), ahead=st.sampled_from([0, 1, 3, 40]))
 @settings(
-    max_examples=at_most(40),
+    max_examples=at_most(25),
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],

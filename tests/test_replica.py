@@ -65,9 +65,11 @@ def standby(django_db_setup: None) -> Iterator[postgres.Cluster]:
     cluster = postgres.prepare(folder / "server", folder / "server", postgres.find(Path(sysconfig.get_path("purelib"))))
     shutil.rmtree(cluster.data)
     primary = str(connection.get_connection_params()["host"])
-    slot = f"standby_{os.getpid()}"  # the primary keeps what the standby has not read yet
+    slot = f"standby_{os.getpid()}"  # from here on the primary keeps what the standby has not read yet
+    with psycopg.connect(host=primary, user="live", dbname="live", autocommit=True) as direct:
+        direct.execute("SELECT pg_create_physical_replication_slot(%s, true)", [slot])
     copy = [str(cluster.binaries.folder / "pg_basebackup"), "-D", str(cluster.data), "-R", "-h", primary, "-U", "live"]
-    copy += ["--checkpoint=fast", "--no-sync", "--create-slot", f"--slot={slot}"]
+    copy += ["--checkpoint=fast", "--no-sync", f"--slot={slot}"]
     subprocess.run(copy, check=True, cwd="/", preexec_fn=cluster.identity.become)
     program = cluster.program(durable=False)
     process = Process("standby", program.argv, dict(program.env or {}), folder, program.become)
