@@ -41,14 +41,12 @@ class Push(models.Model):
     kind = models.CharField(_("kind"), max_length=8, choices=Kind, default=Kind.ALERT)
     occurrence = models.PositiveIntegerField(default=0)
     tier = models.PositiveSmallIntegerField(default=1)
-    reason = models.CharField(
-        _("reason"), max_length=32
-    )  # why it was planned: first, worsened, repeat_due, rearmed, test
+    # why it was planned: first, worsened, repeat_due, rearmed, test
+    reason = models.CharField(_("reason"), max_length=32)
     severity = models.CharField(max_length=8, choices=Severity)
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.PENDING)
-    ended_reason = models.CharField(
-        _("why it ended"), max_length=32, blank=True
-    )  # why it was skipped, cancelled or is dead
+    # why it was skipped, cancelled or is dead
+    ended_reason = models.CharField(_("why it ended"), max_length=32, blank=True)
     body = models.TextField(blank=True)  # the request body, frozen: identical bytes on every attempt
     idempotency_key = models.UUIDField()
     planned_at = models.DateTimeField(_("planned"))

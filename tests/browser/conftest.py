@@ -109,6 +109,7 @@ class Site:
             "unexpected_handoff": {"handoff": {"completed": False}},
             "message_cap": {"message_count": 20, "message_cap": 20},
             "low_confidence": {"confidence": 0.2},
+            "help_requested": {},
         }[signal]
         item = {
             "event_id": f"b-{next(numbers)}",
