@@ -85,7 +85,7 @@ class Maker:
 
     def simulator(self) -> Program:
         """Calm traffic that fails now and then: `manage.py simulate` without waiting for Django."""
-        calm = ("--rate", "0.5", "--rooms", "60", "--agents", "6", "--scenario", "calm")
+        calm = ("--rate", "0.2", "--runs", "2", "--rooms", "60", "--agents", "6", "--scenario", "calm")
         return self._program("simulator", "-m", "demo.simulator", *calm)
 
     def _manage(self, name: str, *arguments: str) -> Program:

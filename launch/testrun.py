@@ -28,13 +28,13 @@ NOT_INHERITED = (
     "DEBUG",
 )
 IN_GROUPS = ["--dist", "loadgroup", "--no-loadscope-reorder"]  # the groups and their order: tests/order.py
-SLOW = ["browser", "faults", "launcher", "ruby", "slow"]
+SLOW = ["browser", "faults", "launcher", "ruby", "node", "slow"]
 HELP = """usage: bin/test [--fast] [--no-browser] [pytest arguments ...]
 
 Runs the whole test suite on a PostgreSQL and a Valkey of its own, in three processes for two processors.
---fast is for while one writes: it leaves out browsers, killed processes, the launcher, ruby and whatever else is
-slow, and tries the fewest generated examples. --no-browser leaves out the tests that need chromium; without ruby
-those of clients/ruby are left out. Everything else goes to pytest."""
+--fast is for while one writes: it leaves out browsers, killed processes, the launcher, ruby, node and whatever else
+is slow, and tries the fewest generated examples. --no-browser leaves out the tests that need chromium; without ruby or
+node those of clients/ruby and clients/typescript are left out. Everything else goes to pytest."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -48,9 +48,8 @@ def main(arguments: Sequence[str]) -> int:
     left_out = [] if browser else ["browser"]
     if fast:
         wanted, left_out = ["--hypothesis-profile=fast", *wanted], SLOW
-    elif not shutil.which("ruby"):
-        say("No ruby found: the tests of clients/ruby are left out (Debian: apt-get install ruby).")
-        left_out.append("ruby")
+    else:
+        left_out += without_clients()
     pytest = ["-m", "pytest", *pytest_arguments(wanted, left_out)]
     return run_on_own_engines("pytest", pytest, {"CHROMIUM": browser} if browser else {}, durable=False)
 
@@ -72,6 +71,19 @@ def run_on_own_engines(name: str, arguments: Sequence[str], extra: Mapping[str, 
         argv = [str(venv.python), *arguments]
         return supervisor.pass_through(Program(name, argv, env, stop=signal.SIGINT, patience=60.0))
     return 130
+
+
+def without_clients() -> list[str]:
+    """The markers of clients whose language is not installed; says what is left out and how to get it."""
+    missing = []
+    for marker, program, folder, packages in (
+        ("ruby", "ruby", "ruby", "ruby"),
+        ("node", "npm", "typescript", "nodejs npm, version 20 or newer"),
+    ):
+        if not shutil.which(program):
+            say(f"No {program} found: the tests of clients/{folder} are left out (Debian: apt-get install {packages}).")
+            missing.append(marker)
+    return missing
 
 
 def find_browser() -> str:
