@@ -126,6 +126,9 @@ class AssignmentPart(Shape):
     agents: Annotated[list[str] | None, about("Null: all agents of the org.")]
     external_user_id: str | None
     provenance: Provenance
+    fallback: Annotated[bool, about("The role belongs to no tier: it is told when nobody of any tier is on duty.")]
+    duty: Annotated[list[dict[str, Any]], about("Weekly hours by the org's wall clock, as sent; empty: always.")]
+    away_until: UtcTime | None
 
 
 class SupervisorShape(Shape):
@@ -189,7 +192,8 @@ def _supervisors(people: list[User], assigned: QuerySet[Assignment]) -> list[Any
     for row in rows:
         role, only = row.role, sorted(agent.name for agent in row.role.agents.all()) or None
         external = row.external_user_id or None
-        assignment = AssignmentPart(row.org.external_id, role.name, role.tier, only, external, row.provenance)
+        whose, when = (row.org.external_id, role.name, role.tier, only), (role.fallback, row.duty, row.away_until)
+        assignment = AssignmentPart(*whose, external, row.provenance, *when)
         of_person[row.user_id].append(assignment)
     return [
         SupervisorShape(

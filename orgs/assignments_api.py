@@ -12,8 +12,9 @@ from rest_framework.response import Response
 
 from orgs.api import Provenance, ScopedAPIView, one_or_404
 from orgs.auth import EVERY_ORG, KeyCaller, leads
+from orgs.duty_api import read_weekly
 from orgs.errors import Refused, Unavailable
-from orgs.incoming import Field, Query, check_fields, read_body, read_list
+from orgs.incoming import Field, Query, check_fields, check_value, read_body, read_list
 from orgs.models import Assignment, Org
 from orgs.others import confirm
 from orgs.plan import ADDED, CHANGED, MOST_ROWS, REFUSED, UNCHANGED, Line
@@ -21,6 +22,20 @@ from orgs.shapes import ErrorPart, Shape, Whole, about, one_of
 from orgs.sync import Busy, SyncOutcome, sync
 
 NAME = "assignments"
+
+
+def read_duty(name: str, value: Any) -> list[dict[str, Any]]:
+    """Weekly hours of an assignment, as they are stored; an empty list: always on duty. Raises Refused (422)."""
+    return read_weekly(name, value, holidays=True)
+
+
+def read_names(name: str, value: Any) -> tuple[str, ...]:
+    """A list of names, each once. Raises Refused (422)."""
+    if not isinstance(value, list):
+        raise Refused(422, "invalid_field", f"{name} must be an array of names.", name)
+    return tuple(dict.fromkeys(check_value(f"{name}[{place}]", one, Field()) for place, one in enumerate(value)))
+
+
 FIELDS: Mapping[str, Field] = {
     "role": Field(required=True),
     "tier": Field(required=True, number=True),
@@ -28,6 +43,10 @@ FIELDS: Mapping[str, Field] = {
     "external_user_id": Field(),
     "name": Field(),
     "locale": Field(),
+    "duty": Field(read=read_duty),
+    "away_until": Field(time=True, null=True),
+    "fallback": Field(flag=True),
+    "agents": Field(read=read_names),
 }
 ERRORS_SHOWN = 100
 Pending = Annotated[
@@ -79,7 +98,11 @@ class ChangedPart(Shape):
     sso_id: str
     role: str
     changes: Annotated[
-        dict[str, ChangePart], about("By field: `tier`, `name`, `locale`, `external_user_id`, `pending`.")
+        dict[str, ChangePart],
+        about(
+            "By field: `tier`, `fallback`, `agents`, `name`, `locale`, `external_user_id`, `duty`, `away_until`, "
+            "`pending`."
+        ),
     ]
     pending: Pending | UnsetType = UNSET
 

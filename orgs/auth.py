@@ -13,6 +13,10 @@ from django_scopes import scope, scopes_disabled
 from rest_framework import authentication, exceptions, permissions
 from rest_framework.request import Request
 
+from orgs import clock
+from orgs.client_tokens import find_token, is_client_token
+from orgs.errors import Refused
+from orgs.keys import InvalidKey, find_key
 from orgs.models import ApiKey, Assignment, Membership, Org, Scope, Source, User
 
 ACTING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -55,22 +59,6 @@ def of_orgs(rows: QuerySet[Any], org_ids: OrgIds | None, field: str = "org") -> 
 def orgs_of(org_ids: OrgIds | None) -> list[Org]:
     """These orgs, by name."""
     return list(of_orgs(Org.objects.order_by("name"), org_ids, "pk"))
-
-
-class InvalidKey(Exception):
-    """No such key, or it is revoked or has expired."""
-
-
-def find_key(raw: str) -> ApiKey:
-    """The live key for the secret text `prefix.secret`; found by prefix, hash compared in constant time.
-
-    Raises InvalidKey.
-    """
-    prefix, dot, _ = raw.partition(".")
-    key = ApiKey.objects.select_related("source__org").filter(prefix=prefix, revoked=False).first()
-    if not dot or key is None or not key.is_valid(raw) or key.has_expired:
-        raise InvalidKey
-    return key
 
 
 def visible_orgs(user: User | AnonymousUser) -> OrgIds:
@@ -158,8 +146,12 @@ class KeyAuthentication(authentication.BaseAuthentication):
         kind, _, raw = request.headers.get("Authorization", "").partition(" ")
         if kind.lower() != "bearer":
             return None
+        raw = raw.strip()
         try:
-            key = find_key(raw.strip())
+            if is_client_token(raw):
+                find_token(raw, clock.now())
+                raise Refused(403, "missing_scope", "A client token opens the four ingest endpoints and nothing else.")
+            key = find_key(raw)
         except InvalidKey:
             raise exceptions.AuthenticationFailed("This key is unknown, revoked or expired.") from None
         return KeyCaller(key), key

@@ -12,11 +12,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from orgs.duty.hours import hours_text
 from orgs.models import ApiKey, Org, RoleAgent, Severity, Source, SupervisorRole, User
 from orgs.signals import SIGNALS, signal_name
 
 NOTHING = "–"  # how no value is written
-OWN = ("pgh_id", "pgh_created_at", "pgh_label", "pgh_obj", "pgh_context", "id", "created_at", "created")
+OWN = ("pgh_id", "pgh_created_at", "pgh_label", "pgh_obj", "pgh_context", "id", "created_at", "created", "revision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def _how(before: str, after: str) -> str:
 def tracked() -> dict[type[Model], type[Model]]:
     """Each model whose changes are kept, and its event table."""
     found = {}
-    for events in apps.get_app_config("orgs").get_models():
+    for events in apps.get_models():
         model = getattr(events, "pgh_tracked_model", None)
         if model is not None:
             found[model] = events
@@ -135,9 +136,11 @@ def _change(event: Any, before: Any, names: "_Names") -> Change:
             continue
         old = getattr(before, field.attname) if before else None
         new = getattr(event, field.attname)
-        if isinstance(new, dict):
+        if field.name == "limits":
+            fields += _limits(old or {}, new)
+        elif isinstance(new, dict):
             fields += _severities(old, new)
-        elif old != new and (before or new not in ("", None, [], False)):
+        elif old != new and (before or new not in ("", None, [], False) or (field.null and new is False)):
             title = str(model._meta.get_field(field.name).verbose_name)
             fields.append((title, names.value(field, old) if before else "", names.value(field, new)))
     return Change(
@@ -156,6 +159,18 @@ def _severities(old: dict[str, str] | None, new: dict[str, str]) -> list[tuple[s
     changed = [name for name in SIGNALS if (old or {}).get(name) != new.get(name)]
     before = {name: "" if old is None else words.get(old.get(name, ""), NOTHING) for name in changed}
     return [(signal_name(name), before[name], words.get(new.get(name, ""), NOTHING)) for name in changed]
+
+
+def _limits(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """What changed of a policy's limits, a line for each part that it names."""
+    changed = [name for name in sorted(old | new) if old.get(name) != new.get(name)]
+    return [(name, _limit(old.get(name)), _limit(new.get(name))) for name in changed]
+
+
+def _limit(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {number}" for key, number in value.items()) or NOTHING
+    return NOTHING if value is None else str(value)
 
 
 class _Names:
@@ -189,7 +204,7 @@ class _Names:
         if isinstance(value, bool):
             return _("yes") if value else _("no")
         if isinstance(value, list):
-            return ", ".join(value)
+            return hours_text(value) if isinstance(value[0], dict) else ", ".join(value)
         return str(dict(field.flatchoices).get(value, value))
 
     def who(self, metadata: dict[str, Any]) -> str:
@@ -209,5 +224,6 @@ class _Names:
             return str(event.name) or str(event.pgh_obj_id)
         fields = {field.name: field for field in event._meta.concrete_fields}
         about = [fields[name] for name in ("user", "supervisorrole", "role", "agent") if name in fields]
+        about = about or [fields["org"]]
         parts = [self.value(field, getattr(event, field.attname)) for field in about]
         return " → ".join(part for part in parts if part != NOTHING) or _("all agents")

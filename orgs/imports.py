@@ -15,6 +15,8 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from orgs import spreadsheet
+from orgs.clock import rfc3339
+from orgs.duty.written import written_hours
 from orgs.models import Assignment
 from orgs.plan import ADDED, CHANGED, COLUMNS, MOST_ROWS, REFUSED, REQUIRED, UNCHANGED, AssignmentPlan, Line, PlannedRow
 
@@ -158,4 +160,6 @@ def export_assignments(assignments: Iterable[Assignment]) -> Iterator[str]:
     yield spreadsheet.line(COLUMNS)
     for one in assignments:
         cells = (one.org.external_id, one.role.name, one.role.tier, one.user.sso_id)
-        yield spreadsheet.line((*cells, one.external_user_id, one.user.name, one.user.locale))
+        away = one.away_until and rfc3339(one.away_until)
+        person = (one.external_user_id, one.user.name, one.user.locale)
+        yield spreadsheet.line((*cells, *person, written_hours(one.duty), away))

@@ -1,7 +1,7 @@
 """What a caller of the API sent, read strictly: the JSON body and the query. Each error names what is wrong."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -29,12 +29,18 @@ PLUS_LOST = re.compile(r" (\d\d:\d\d)$")  # an offset whose + was not percent-en
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a body: text of at most `longest` characters, a time, or a whole number."""
+    """One field of a body: text of at most `longest` characters, a time, a whole number, or true and false (`flag`).
+
+    Or what `read(name, value)` makes of it, which raises Refused. `null`: null says something, and is kept.
+    """
 
     required: bool = False
     time: bool = False
     number: bool = False
+    flag: bool = False
     longest: int = NAME_LENGTH
+    null: bool = False
+    read: Callable[[str, Any], Any] | None = None
 
 
 def read_body(request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:
@@ -42,10 +48,15 @@ def read_body(request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:
 
     No body at all is an empty object. Raises Refused: 400, 413, 415, 422.
     """
+    return check_fields(read_object(request), fields)
+
+
+def read_object(request: Request) -> dict[str, Any]:
+    """The body, as it was sent, for whoever judges its fields. Raises Refused: 400, 413, 415, 422."""
     sent = _read(request, OBJECT_LIMIT)
     if not isinstance(sent, dict):
         raise Refused(422, "invalid_body", "The body is one JSON object.")
-    return check_fields(sent, fields)
+    return sent
 
 
 def read_list(request: Request, name: str, most: int) -> list[Any]:
@@ -92,11 +103,11 @@ def check_fields(sent: Any, fields: Mapping[str, Field]) -> dict[str, Any]:
     if not isinstance(sent, dict):
         raise Refused(422, "invalid_item", "An item is a JSON object.")
     _refuse_unknown(sent, fields)
-    given = {name: value for name, value in sent.items() if value is not None}
+    given = {name: value for name, value in sent.items() if value is not None or fields[name].null}
     for name, field in fields.items():
         if field.required and name not in given:
             raise Refused(422, "missing_field", f"{name} is required.", name)
-    return {name: _value(name, value, fields[name]) for name, value in given.items()}
+    return {name: None if value is None else check_value(name, value, fields[name]) for name, value in given.items()}
 
 
 def _refuse_unknown(sent: Iterable[str], known: Collection[str], what: str = "field") -> None:
@@ -106,7 +117,14 @@ def _refuse_unknown(sent: Iterable[str], known: Collection[str], what: str = "fi
             raise Refused(422, f"unknown_{what}", f"There is no {what} {shown} here.", shown)
 
 
-def _value(name: str, value: Any, field: Field) -> Any:
+def check_value(name: str, value: Any, field: Field) -> Any:
+    """A value as `field` says. Raises Refused (422), which names it."""
+    if field.read is not None:
+        return field.read(name, value)
+    if field.flag:
+        if not isinstance(value, bool):
+            raise Refused(422, "invalid_field", f"{name} must be true or false.", name)
+        return value
     if field.number:
         if type(value) is not int:
             raise Refused(422, "invalid_field", f"{name} must be a whole number.", name)

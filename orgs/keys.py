@@ -1,4 +1,4 @@
-"""API keys of a source: issue, rotate, revoke. The secret text exists once, in the answer of `issue`."""
+"""API keys of a source: issue, find, rotate, revoke. The secret text exists once, in the answer of `issue`."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
@@ -13,6 +13,10 @@ from orgs.models import ApiKey, Scope, Source
 
 class TooManyKeys(Exception):
     """The source has two live keys already: one of them has to be revoked first."""
+
+
+class InvalidKey(Exception):
+    """No such key, or it is revoked or has expired."""
 
 
 class UnknownScope(Exception):
@@ -60,3 +64,21 @@ def revoke(key: ApiKey) -> None:
     """End a key for good; requests with it are refused within 5 s (the lane remembers a key that long)."""
     key.revoked = True
     key.save(update_fields=["revoked"])
+
+
+def live_key(prefix: str) -> ApiKey | None:
+    """The key that begins so, with its source and org, unless it is revoked or has expired."""
+    key = ApiKey.objects.select_related("source__org").filter(prefix=prefix, revoked=False).first()
+    return None if key is None or key.has_expired else key
+
+
+def find_key(raw: str) -> ApiKey:
+    """The live key for the secret text `prefix.secret`; found by prefix, hash compared in constant time.
+
+    Raises InvalidKey.
+    """
+    prefix, dot, _ = raw.partition(".")
+    key = live_key(prefix)
+    if not dot or key is None or not key.is_valid(raw):
+        raise InvalidKey
+    return key

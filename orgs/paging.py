@@ -57,7 +57,11 @@ class Order:
         return [sign + name for name, _ in self.fields]
 
     def fetch(self, rows: QuerySet[M], place: Place | None, limit: int) -> list[M]:
-        """The rows next to `place`, the nearest first. The first field alone lets PostgreSQL start within the index."""
+        """The rows next to `place`, the nearest first."""
+        return list(self.nearest(rows, place)[:limit])
+
+    def nearest(self, rows: QuerySet[M], place: Place | None) -> QuerySet[M]:
+        """The rows from `place` on, the nearest first. The first field alone lets PostgreSQL start within the index."""
         values, backward = place or ([], False)
         step = "lt" if self.descending != backward else "gt"
         names = [name for name, _ in self.fields]
@@ -66,7 +70,7 @@ class Order:
             beyond |= Q(**dict(zip(names[:index], values, strict=False)), **{f"{names[index]}__{step}": value})
         if values:
             rows = rows.filter(beyond & Q(**{f"{names[0]}__{step}e": values[0]}))
-        return list(rows.order_by(*self.names(backward))[:limit])
+        return rows.order_by(*self.names(backward))
 
     def cursor(self, row: object, backward: bool = False) -> str:
         """The place of a row, for the address of another page."""

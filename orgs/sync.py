@@ -8,9 +8,11 @@ from typing import Any, Literal
 import pghistory
 from django.db import IntegrityError, transaction
 
+from orgs.clock import rfc3339
+from orgs.duty.written import written_hours
 from orgs.models import Assignment, Org, User
 from orgs.others import others_of
-from orgs.plan import CHANGED, REFUSED, AssignmentPlan, Line, PlannedRow
+from orgs.plan import CHANGED, NOT_AWAY, REFUSED, AssignmentPlan, Line, PlannedRow
 
 ATTEMPTS = 3
 SYNC = Assignment.Provenance.SYNC
@@ -46,13 +48,13 @@ class SyncOutcome:
 def sync(org: Org, items: Sequence[Mapping[str, Any]], *, dry_run: bool, trusted: bool) -> SyncOutcome:
     """Make the assignments of the org what the items say; unless it is a dry run, or an item is refused.
 
-    An item has `role`, `tier`, `sso_id`, and may have `external_user_id`, `name`, `locale`. One transaction; the lock
+    An item has `role`, `tier`, `sso_id`, and may have `external_user_id`, `name`, `locale`, `duty`, `away_until` (None:
+    not away), `fallback`, `agents`. One transaction; the lock
     is the org's row, so that two lists of an org come one after the other. Not `trusted`: a caller that speaks for
     this org alone cannot rename people of others; those it names wait until somebody agrees. Raises Busy.
     """
-    texts = [{column: str(value) for column, value in item.items()} for item in items]
     # The org as it is stored: an old spelling stays its own.
-    rows = [replace(PlannedRow.of(number, cells), org=org.external_id) for number, cells in enumerate(texts)]
+    rows = [replace(_row(number, item), org=org.external_id) for number, item in enumerate(items)]
     for _attempt in range(ATTEMPTS):
         try:
             with pghistory.context(sync=True), transaction.atomic():  # `conflicts` looks for it
@@ -60,6 +62,16 @@ def sync(org: Org, items: Sequence[Mapping[str, Any]], *, dry_run: bool, trusted
         except IntegrityError:  # the same new person or assignment, made elsewhere meanwhile: judge anew
             continue
     raise Busy
+
+
+def _row(number: int, item: Mapping[str, Any]) -> PlannedRow:
+    said = dict(item)
+    made: dict[str, Any] = {name: said.pop(name) for name in ("fallback", "agents") if name in said}
+    if "duty" in said:
+        said["duty"] = written_hours(said["duty"])
+    if "away_until" in said:
+        said["away_until"] = rfc3339(at) if (at := said["away_until"]) else NOT_AWAY
+    return replace(PlannedRow.of(number, {column: str(value) for column, value in said.items()}), **made)
 
 
 def _sync(org: Org, rows: list[PlannedRow], dry_run: bool, trusted: bool) -> SyncOutcome:

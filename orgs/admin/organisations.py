@@ -10,28 +10,29 @@ from django.core.exceptions import BadRequest
 from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from orgs import conflicts, history, imports, spreadsheet
 from orgs.admin.base import SHOWN, OfOrg, Rows, TrackedAdmin
 from orgs.admin.importing import import_page
+from orgs.hours_form import HoursField
 from orgs.identifiers import Twins
 from orgs.models import (
     Agent,
     Assignment,
     Membership,
     Org,
-    Policy,
-    Severity,
+    Retention,
     Source,
     SourceHeard,
     SupervisorRole,
 )
 from orgs.others import confirm
-from orgs.signals import ROOM_SIGNALS
-from orgs.signals.kinds import RoomSignal
 from orgs.twin_form import TwinForm
 
 MOST_INLINE = 100  # assignments shown on the page of an org; beyond it the list and the import are the better tool
@@ -77,7 +78,7 @@ class AgentInline(Rows):
 
 class RoleInline(OfOrg, Rows):
     model = SupervisorRole
-    fields = ("name", "tier")
+    fields = ("name", "tier", "fallback")
     show_change_link = True
 
 
@@ -101,29 +102,11 @@ class MembershipInline(Rows):
     autocomplete_fields = ("user",)
 
 
-def severity_field(signal: RoomSignal) -> forms.ChoiceField:
-    """Empty: the signal's own severity."""
-    label: Any = signal.in_policy or signal.label
-    return forms.ChoiceField(label=label, choices=[("", "---------"), *Severity.choices], required=False)
+class RetentionInline(Rows):
+    """One row. That of an org without one shows the defaults, and is made when one of them is changed."""
 
-
-class SeveritiesForm(forms.ModelForm):
-    """Takes a policy's severities from a field for each signal. No Meta, as above."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.initial = self.instance.severities | self.initial
-
-    def clean(self) -> None:
-        super().clean()
-        named = {name: self.cleaned_data.get(name) for name in ROOM_SIGNALS}
-        self.instance.severities = {name: severity for name, severity in named.items() if severity}
-
-
-class PolicyInline(OfOrg, Rows):
-    model = Policy
-    form = type("PolicyForm", (SeveritiesForm,), {name: severity_field(one) for name, one in ROOM_SIGNALS.items()})
-    fields = ("agent", "confidence_threshold", *ROOM_SIGNALS)
+    model = Retention
+    extra = max_num = 1
 
 
 class SourceInline(Rows):
@@ -141,7 +124,18 @@ class OrgAdmin(TrackedAdmin):
     actions = None  # an org is removed from its own page only, which lists what goes with it
     save_on_top = True
     fieldsets = (
-        (None, {"fields": (("name", "external_id"), ("zone", "locale"), "room_url_template", "allowed_hosts")}),
+        (
+            None,
+            {
+                "fields": (
+                    ("name", "external_id"),
+                    ("zone", "locale"),
+                    "room_url_template",
+                    "allowed_hosts",
+                    "alert_policy",
+                )
+            },
+        ),
         (
             gettext_lazy("Plan and display"),
             {
@@ -163,7 +157,8 @@ class OrgAdmin(TrackedAdmin):
         return super().get_queryset(request).annotate(people=people, machines=Count("agents", distinct=True))
 
     def get_inlines(self, request: HttpRequest, obj: Org | None) -> list[Any]:
-        inlines = [AgentInline, RoleInline, AssignmentInline, MembershipInline, PolicyInline, SourceInline]
+        people = [RoleInline, AssignmentInline, MembershipInline]
+        inlines = [AgentInline, *people, RetentionInline, SourceInline]
         if Assignment.every.filter(org=obj).count() > MOST_INLINE:
             inlines.remove(AssignmentInline)
         return inlines
@@ -174,7 +169,13 @@ class OrgAdmin(TrackedAdmin):
         return super().has_delete_permission(request, obj) and not heard
 
     def get_readonly_fields(self, request: HttpRequest, obj: Org | None = None) -> tuple[str, ...]:
-        return ("external_id",) if obj else ()  # senders know the org by it
+        return ("external_id", "alert_policy") if obj else ()  # senders know the org by it
+
+    @admin.display(description=gettext_lazy("alert policy"))
+    def alert_policy(self, obj: Org) -> SafeString:
+        """Where it is changed: on its page alone."""
+        address = f"{reverse('policy')}?{urlencode({'org': obj.external_id})}"
+        return format_html('<a href="{}">{}</a>', address, _("Who is told, when and how often"))
 
     @admin.display(description=gettext_lazy("agents"), ordering="machines")
     def agents_count(self, obj: Any) -> int:
@@ -252,7 +253,7 @@ class SupervisorRoleAdmin(OfOrg, TrackedAdmin):
         return super().get_queryset(request).annotate(people=Count("assignments", distinct=True))
 
     def get_fields(self, request: HttpRequest, obj: SupervisorRole | None = None) -> tuple[str, ...]:
-        return ("org", "name", "tier", "agents") if obj else ("org", "name", "tier")
+        return ("org", "name", "tier", "fallback", "agents") if obj else ("org", "name", "tier", "fallback")
 
     def get_readonly_fields(self, request: HttpRequest, obj: SupervisorRole | None = None) -> tuple[str, ...]:
         return ("org",) if obj else ()
@@ -288,10 +289,15 @@ class AssignmentAdmin(TrackedAdmin):
     list_filter = ("pending", "provenance", ConflictFilter, "org", "role__tier", "user__is_active")
     list_select_related = ("org", "role", "user")
     search_fields = ("user__name", "user__sso_id", "user__email", "role__name", "org__name", "external_user_id")
-    fields = ("role", "user", "external_user_id", "provenance", "pending")
+    fields = ("role", "user", "external_user_id", "duty", "away_until", "provenance", "pending")
     autocomplete_fields = ("role", "user")
     readonly_fields = ("provenance", "pending")
     actions = ("confirm_selected",)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **more: Any) -> Any:
+        if db_field.name == "duty":
+            return HoursField(label=db_field.verbose_name)
+        return super().formfield_for_dbfield(db_field, request, **more)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Assignment]:
         return conflicts.with_conflicts(super().get_queryset(request))

@@ -16,6 +16,7 @@ from django.views.decorators.cache import never_cache
 from orgs import clock, keys
 from orgs.admin.base import TrackedAdmin, pk_of
 from orgs.models import ApiKey, Scope, Source, SourceHeard
+from orgs.origins import check_origin
 
 
 class KeyForm(forms.Form):
@@ -52,7 +53,7 @@ class SourceAdmin(TrackedAdmin):
     list_select_related = ("org",)
     search_fields = ("name", "org__name", "org__external_id", "api_keys__prefix")
     autocomplete_fields = ("org",)
-    fields = ("name", "org")
+    fields = ("name", "org", "allowed_origins")
     actions = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Source]:
@@ -62,6 +63,12 @@ class SourceAdmin(TrackedAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Source | None = None) -> tuple[str, ...]:
         return ("org",) if obj else ()  # its keys open the door of that org
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "allowed_origins":  # where the model alone judges, Django shows nothing of what it said
+            field.base_field.validators.append(check_origin)
+        return field
 
     def has_delete_permission(self, request: HttpRequest, obj: Source | None = None) -> bool:
         """Failure events hang on one that was ever heard: it stays, its keys are revoked."""

@@ -1,5 +1,17 @@
 """Who may, and whom to tell."""
 
+from orgs.models.duty import BusinessHours as BusinessHours
+from orgs.models.duty import DutyMark as DutyMark
+from orgs.models.duty import DutyReminder as DutyReminder
+from orgs.models.duty import Handover as Handover
+from orgs.models.duty import Holiday as Holiday
+from orgs.models.duty import QuietHours as QuietHours
+from orgs.models.duty import TemporaryDuty as TemporaryDuty
+from orgs.models.duty import TemporarySchedule as TemporarySchedule
+from orgs.models.duty import check_hours as check_hours
+from orgs.models.feeds import DutyFeed as DutyFeed
+from orgs.models.people import ERASED as ERASED
+from orgs.models.people import FORMER as FORMER
 from orgs.models.people import THEMES as THEMES
 from orgs.models.people import Assignment as Assignment
 from orgs.models.people import Membership as Membership
@@ -7,6 +19,9 @@ from orgs.models.people import RoleAgent as RoleAgent
 from orgs.models.people import SupervisorRole as SupervisorRole
 from orgs.models.people import User as User
 from orgs.models.people import UserManager as UserManager
+from orgs.models.people import check_duty as check_duty
+from orgs.models.retention import Retention as Retention
+from orgs.models.retention import retention_of as retention_of
 from orgs.models.sources import ApiKey as ApiKey
 from orgs.models.sources import ApiKeyManager as ApiKeyManager
 from orgs.models.sources import Scope as Scope

@@ -1,6 +1,6 @@
 """People, the roles they hold in an org, and where each assignment came from."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pghistory
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -11,9 +11,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_scopes import ScopedManager
 
+from orgs.duty.hours import HoursInvalid, normal_hours
 from orgs.identifiers import IdentifierField
 from orgs.models.tenants import LOCALES, NAME, Agent, Org, check_zone
 
+ERASED = "erased-"  # how the sso_id begins of somebody who was forgotten, and still did what they did
+FORMER = _("a former supervisor")
 THEMES = [("auto", _("As the device")), ("light", _("Light")), ("dark", _("Dark"))]
 
 
@@ -58,7 +61,8 @@ class User(AbstractBaseUser):
         ordering = ["name"]
 
     def __str__(self) -> str:
-        return self.name or self.sso_id
+        called = self.name or self.sso_id
+        return str(FORMER) if called.startswith(ERASED) else called
 
     @property
     def is_staff(self) -> bool:
@@ -107,6 +111,12 @@ class SupervisorRole(models.Model):
     agents = models.ManyToManyField(
         Agent, blank=True, verbose_name=_("only these agents"), help_text=_("None selected: all agents.")
     )
+    fallback = models.BooleanField(
+        _("fallback"),
+        default=False,
+        db_default=False,
+        help_text=_("Belongs to no tier; told when nobody of any tier is on duty, at whatever hour."),
+    )
 
     objects = ScopedManager(org="org")
 
@@ -131,6 +141,14 @@ class RoleAgent(SupervisorRole.agents.through):  # type: ignore[name-defined]
     class Meta:
         proxy = True
         verbose_name = _("only these agents")
+
+
+def check_duty(value: Any) -> None:
+    """Raise ValidationError unless it is a list of weekly hours, each of which may be off on holidays."""
+    try:
+        normal_hours(value, holidays=True)
+    except HoursInvalid as wrong:
+        raise ValidationError(f"{wrong.field} {wrong}".strip()) from None
 
 
 class ConfirmedManager(models.Manager["Assignment"]):
@@ -174,6 +192,11 @@ class Assignment(models.Model):
         editable=False,
         help_text=_("An org named somebody of others: it waits for their word or a specialist's."),
     )
+    # [{"days": [1..7], "from": "22:00", "to": "06:00", "holidays": "off"?}] by the org's wall clock: orgs/duty/hours.py
+    duty = models.JSONField(
+        _("duty"), default=list, db_default=[], blank=True, validators=[check_duty], help_text=_("Empty: always.")
+    )
+    away_until = models.DateTimeField(_("away until"), null=True, blank=True)
 
     objects = ScopedManager(_manager_class=ConfirmedManager, org="org")
     every = ScopedManager(org="org")

@@ -15,6 +15,7 @@ from rest_framework_api_key.models import AbstractAPIKey, APIKeyManager
 
 from orgs.identifiers import IdentifierField
 from orgs.models.tenants import NAME, Org
+from orgs.origins import ORIGIN_LENGTH, check_origin
 
 
 @pghistory.track()
@@ -31,6 +32,14 @@ class Source(models.Model):
         help_text=_("Empty: a platform source, which names the org in every item."),
     )
     name = IdentifierField(_("name"), max_length=NAME)
+    allowed_origins = ArrayField(
+        models.CharField(max_length=ORIGIN_LENGTH, validators=[check_origin]),
+        verbose_name=_("allowed origins"),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text=_("Of web pages that may send with a client token, such as https://shop.example. Empty: none."),
+    )
 
     class Meta:
         verbose_name = _("source")

@@ -6,6 +6,7 @@ import zoneinfo
 from typing import Any
 
 import pghistory
+import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -15,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django_scopes import ScopedManager
 
 from orgs.identifiers import IdentifierField
+from orgs.policy_fields import POLICY_FIELDS, BadPolicy, check_policy, refuse_names
 from orgs.signals import ROOM_SIGNALS
 from orgs.texts import NAME_LENGTH
 
@@ -145,9 +147,24 @@ def check_severities(value: Any) -> None:
         raise ValidationError(_("Severities name signals, and a severity for each."))
 
 
+OWN_COLUMNS = ("confidence_threshold", "detect_from_runs", "severities")  # of a policy; all else is in its limits
+
+
+def check_limits(value: Any) -> None:
+    """Raise ValidationError unless it holds fields of a policy (`orgs.policy_fields`) that have no own column."""
+    try:
+        check_policy(value, whole=False)
+        refuse_names(value, set(POLICY_FIELDS) - set(OWN_COLUMNS))
+    except BadPolicy as bad:
+        raise ValidationError(f"{bad.field}: {bad.message}") from None
+
+
 @pghistory.track()
 class Policy(models.Model):
-    """Severity per signal and the confidence threshold, for an org or one of its agents. Empty = default."""
+    """Severity per signal, the confidence threshold, and whether failures are found in runs; for an org or one agent.
+
+    Empty = default.
+    """
 
     org = models.ForeignKey(Org, models.CASCADE, related_name="policies", verbose_name=_("org"))
     agent = models.ForeignKey(
@@ -164,13 +181,31 @@ class Policy(models.Model):
         blank=True,
         validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
     )
+    detect_from_runs = models.BooleanField(
+        _("find failures in runs"), null=True, blank=True, help_text=_("Empty: as the org; for the org, yes.")
+    )
     severities = models.JSONField(_("severities"), default=dict, blank=True, validators=[check_severities])
+    # What it says besides: {"throttle_minutes": 5, "budget": {"pushes": 6, "minutes": 10}, ...}; absent: inherited.
+    limits = models.JSONField(
+        _("limits"), default=dict, db_default={}, blank=True, editable=False, validators=[check_limits]
+    )
+    # Its version. The database counts, so that whoever writes makes a new one; each is kept in the history.
+    revision = models.PositiveIntegerField(default=1, db_default=1, editable=False)
 
     objects = ScopedManager(org="org")
 
     class Meta:
         verbose_name = _("policy")
         verbose_name_plural = _("policies")
+        triggers = [
+            pgtrigger.Trigger(
+                name="count_revision",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange(),
+                func="NEW.revision = OLD.revision + 1; RETURN NEW;",
+            )
+        ]
         constraints = [
             models.UniqueConstraint(fields=["org", "agent"], name="policy_org_agent", nulls_distinct=False),
             models.CheckConstraint(

@@ -24,6 +24,8 @@ class RoomSignal(Signal):
     `waits`: the customer got no answer and waits for one. `sent`: a source may send it. `needs`: the fields its item
     must have, each with an example. `icon`: one of templates/_sprite.html. `note`: what the timeline says of a stored
     failure event, in our words; `quotes`: its columns that hold the sender's. `in_policy`: its label there, if another.
+    `to_holder`: it is about a room that a human has, who is told first; it changes nothing of who has it. `because`:
+    why they were told; follows "Pushed to Rina: ".
     """
 
     icon: str
@@ -33,6 +35,8 @@ class RoomSignal(Signal):
     note: Callable[[Any], str | Promise] = lambda event: ""
     quotes: tuple[str, ...] = ()
     in_policy: str | Promise = ""
+    to_holder: bool = False
+    because: str | Promise = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +48,20 @@ class SourceSignal(Signal):
 
     because: str | Promise
     alarm: str | Promise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSignal(Signal):
+    """What is wrong with an agent as a whole; found here, never sent, and an alert of the agent, not of a room.
+
+    `because`: why people were told; follows "Pushed to Rina: ". `recovered`: how the timeline says that it is over.
+    """
+
+    icon: str
+    because: str | Promise
+    recovered: str | Promise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrgSignal(AgentSignal):
+    """What is wrong with an org as a whole; the same is said of it."""

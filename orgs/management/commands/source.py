@@ -18,6 +18,13 @@ class Command(ShellCommand):
         kind = parser.add_mutually_exclusive_group(required=True)
         kind.add_argument("--org", metavar="ID", help="it writes for this org only")
         kind.add_argument("--platform", action="store_true", help="it names the org in every item")
+        parser.add_argument(
+            "--origin",
+            action="append",
+            default=[],
+            metavar="URL",
+            help="a web page's origin that may send with a client token, such as https://shop.example; repeatable",
+        )
 
     def work(self, options: dict[str, Any]) -> None:
         """Make the source. Raises CommandRefused if the org is unknown or has a source of this name."""
@@ -26,8 +33,8 @@ class Command(ShellCommand):
         taken = CommandRefused(f"There is a source {options['name']!r} {place} already.")
         if Source.objects.filter(org=org, name=options["name"]).exists():
             raise taken
-        source = Source(org=org, name=options["name"])
-        checked(source, {"name": "--name"})
+        source = Source(org=org, name=options["name"], allowed_origins=list(dict.fromkeys(options["origin"])))
+        checked(source, {"name": "--name", "allowed_origins": "--origin"})
         try:
             source.save()
         except IntegrityError:
