@@ -1,0 +1,35 @@
+"""How long runs and what hangs on them are kept; their roll-ups stay. Registered when the app is ready."""
+
+from alerts.retention.registry import AboutRoom, Retained, keep, knows_room
+from alerts.retention.texts import people_write
+from runs.containment import LOCK
+
+# Of a run that was told late the roll-ups are corrected within a minute: a day is enough.
+COUNTED = "kept.updated_at < live_now() - interval '1 day'"
+RUNS = Retained(
+    "runs_agentrun",
+    "started_at",
+    "runs_days",
+    where=COUNTED,
+    hanging=(("runs_agentqc", "run_id", "run_id"),),
+    held=("run_id", "kept.run_id"),
+)
+# Reviews whose run never came.
+REVIEWS = Retained(
+    "runs_agentqc",
+    "at",
+    "runs_days",
+    where="NOT EXISTS (SELECT FROM runs_agentrun run WHERE run.org_id = kept.org_id AND run.run_id = kept.run_id)",
+    held=("run_id", "kept.run_id"),
+)
+# A day of sessions is counted from all of them: they are kept as long as anybody can ask for the day.
+SESSIONS = Retained("runs_roomsession", "began_at", "failure_events_days", where="kept.due_at IS NULL")
+
+
+def register() -> None:
+    """Again changes nothing."""
+    for entry in (SESSIONS, REVIEWS, RUNS):
+        keep(entry)
+    knows_room(AboutRoom("runs_agentrun", "room", hanging=(("runs_agentqc", "run_id", "run_id"),), held="run_id"))
+    knows_room(AboutRoom("runs_roomsession", "room", written_under=LOCK))
+    people_write("runs_agentqc", "notes")

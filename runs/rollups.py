@@ -1,0 +1,364 @@
+"""What the runs of any window add up to, read from days, hours and single runs. Reads only.
+
+Sums are exact at every moment, since they are written with their runs. How long runs took is folded into the roll-ups
+a little later: hours that wait for it are read from the runs themselves, unless there are too many of those.
+Statements take the orgs that they read as a parameter: give them orgs that the caller may see.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import cache
+from typing import Any, Literal, get_args
+
+import msgspec
+from django.db.models import Sum
+
+from alerts.figures import Period
+from orgs.models import Org
+from orgs.replica import replica
+from runs.durations import Histogram
+from runs.models import DayKpi, HourKpi
+from runs.recount import ENDED, RUN_BUCKET, RUN_SUMS
+from runs.sessions import SessionCounts
+from runs.sums import NAMES, Amounts, total
+from runs.windows import HOUR, BucketLabel, BucketName, DayPiece, OrgWindow, TimePiece
+
+GroupName = Literal["agent", "version", "channel", "input_kind"]
+GROUP_NAMES: tuple[GroupName, ...] = get_args(GroupName)
+COLUMNS: Mapping[str, str] = {
+    "": "''",
+    "agent": "agent_id",
+    "version": "agent_version",
+    "channel": "channel",
+    "input_kind": "input_kind",
+}
+MOST_UNFOLDED = 300_000  # runs that are read one by one for their durations; beyond it the folded ones stand
+FARTHEST = timedelta(days=2)  # the same instant has days at most so far apart
+
+Grouping = GroupName | Literal[""]  # "": everything together
+KpiKey = tuple[int, str, BucketLabel]  # org, group, bucket
+
+
+@dataclass(frozen=True, slots=True)
+class KpiFilters:
+    """Which runs count. Empty: all. `agent` is a name, of whichever org."""
+
+    agent: str = ""
+    version: str = ""
+    channel: str = ""
+    input_kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KpiScope:
+    """What is asked: which runs, and of what stretch of time for each org."""
+
+    windows: Mapping[int, OrgWindow]
+    filters: KpiFilters = field(default_factory=KpiFilters)
+
+    @classmethod
+    def of(cls, orgs: Iterable[Org], asked: Period, now: datetime, filters: KpiFilters) -> "KpiScope":
+        """A period of some orgs, each in its own zone."""
+        return cls({org.pk: OrgWindow.of(asked, org.zone, now) for org in orgs}, filters)
+
+
+# --- sums ------------------------------------------------------------------------------------------------------------
+
+
+def kpi_sums(scope: KpiScope, group: Grouping, bucket: BucketName) -> dict[KpiKey, Amounts]:
+    """What the runs of each group and bucket add up to; only those with a run."""
+    pieces = _pieces(scope, bucket, _of_other_zones(scope))
+    found: dict[KpiKey, Amounts] = {}
+    for source in _sources(pieces, bucket, group, scope.filters):
+        amounts = RUN_SUMS if source.table == "runs_agentrun" else KEPT_SUMS
+        for org_id, key, label, *row in source.rows(f"SELECT {source.keys}, {amounts} {source.body} GROUP BY 1, 2, 3"):
+            at = (org_id, str(key), label)
+            known = exact(row)
+            found[at] = total((found[at], known)) if at in found else known
+    return {at: amounts for at, amounts in found.items() if amounts[0]}
+
+
+NUMERIC = ("duration_us", "cost_usd", "tokens_input", "tokens_output", "quality")  # of any size, or with decimals
+KEPT_SUMS = ", ".join(f"sum({name})" if name in NUMERIC else f"sum({name})::bigint" for name in NAMES)
+_WHOLE = [NAMES.index(name) for name in ("duration_us", "tokens_input", "tokens_output")]
+
+
+def exact(row: list[Any]) -> Amounts:
+    """What was summed in SQL as amounts: what is whole as whole numbers."""
+    for place in _WHOLE:
+        row[place] = int(row[place])
+    return tuple(row)
+
+
+def kpi_durations(scope: KpiScope, group: Grouping, bucket: BucketName) -> Mapping[KpiKey, Histogram]:
+    """How long the ended runs of each group and bucket took."""
+    split = _of_other_zones(scope)
+    for org_id, days in _unfolded_days(scope).items():
+        split[org_id] |= days
+    pieces = _from_runs(_pieces(scope, bucket, split), hourly=bucket == "hour")
+    found: dict[KpiKey, dict[int, int]] = defaultdict(dict)
+    for source in _sources(pieces, bucket, group, scope.filters):
+        of_runs = source.table == "runs_agentrun"
+        for org_id, key, label, read in source.rows(_of_runs(source) if of_runs else _of_sums(source)):
+            _add(found[org_id, str(key), label], [dict(read)] if of_runs else HISTOGRAMS.decode(f"[{read}]"))
+    return found
+
+
+HISTOGRAMS = msgspec.json.Decoder(list[dict[int, int]])
+
+
+def _add(whole: dict[int, int], histograms: Iterable[Histogram]) -> None:
+    for histogram in histograms:
+        for place, n in histogram.items():
+            whole[place] = whole.get(place, 0) + n
+
+
+def _of_sums(source: "_Source") -> str:
+    """The histograms of each group and bucket as they are kept: put together here, PostgreSQL takes longer for it."""
+    return f"SELECT {source.keys}, string_agg(run.durations::text, ',') {source.body} GROUP BY 1, 2, 3"
+
+
+def _of_runs(source: "_Source") -> str:
+    bins = f"SELECT {source.keys}, {RUN_BUCKET} AS place, count(*) AS n {source.body} AND {ENDED} GROUP BY 1, 2, 3, 4"
+    named = f"({bins}) AS bins(org, key, label, place, n)"
+    return f"SELECT org, key, label, array_agg(ARRAY[place, n]) FROM {named} GROUP BY 1, 2, 3"  # noqa: S608
+
+
+def kpi_sessions(scope: KpiScope, group: Grouping, bucket: BucketName) -> dict[KpiKey, SessionCounts]:
+    """How the sessions went that began in each bucket; those of no known agent are of no agent's group."""
+    pieces = _pieces(scope, bucket, {})
+    found: dict[KpiKey, SessionCounts] = defaultdict(SessionCounts)
+    for source in _session_sources(pieces, bucket, group, scope.filters):
+        counts = ROOM_COUNTS if source.table == "runs_roomsession" else DAY_COUNTS
+        for org_id, key, label, *row in source.rows(f"SELECT {source.keys}, {counts} {source.body} GROUP BY 1, 2, 3"):
+            if key is not None:
+                found[org_id, str(key), label] += SessionCounts(*map(int, row))
+    return found
+
+
+DAY_COUNTS = ", ".join(f"sum({name})" for name in SessionCounts.__slots__)
+ROOM_COUNTS = (
+    "count(*), count(*) FILTER (WHERE contained), count(*) FILTER (WHERE settled), count(*) FILTER (WHERE abandoned),"
+    " count(*) FILTER (WHERE durable IS NOT NULL), count(*) FILTER (WHERE durable)"
+)
+
+
+# --- from which rows -------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _OrgPieces:
+    """The pieces of an org's window."""
+
+    zone: str
+    days: list[DayPiece]
+    times: list[TimePiece]
+
+
+def _pieces(scope: KpiScope, bucket: BucketName, split: Mapping[int, Collection[date]]) -> dict[int, _OrgPieces]:
+    cut = cache(OrgWindow.pieces)  # orgs of one zone have the same window
+    return {
+        org_id: _OrgPieces(window.zone, *cut(window, bucket, frozenset(split.get(org_id, ()))))
+        for org_id, window in scope.windows.items()
+    }
+
+
+# Few orgs have days of a zone that is not theirs: an index tells which, by the first and the last zone of each.
+OTHER_ZONES = """
+SELECT DISTINCT kept.org_id, kept.day
+  FROM (SELECT asked.org_id, asked.zone
+          FROM unnest(%(orgs)s::bigint[], %(zones)s::text[]) AS asked (org_id, zone),
+       LATERAL (SELECT min(zone) AS one, max(zone) AS other FROM runs_daykpi WHERE org_id = asked.org_id) zones
+         WHERE zones.one <> asked.zone OR zones.other <> asked.zone
+        OFFSET 0) AS moved
+  JOIN runs_daykpi kept ON kept.org_id = moved.org_id AND kept.zone <> moved.zone
+ WHERE kept.day >= %(first)s AND kept.day < %(last)s
+"""
+
+
+def _of_other_zones(scope: KpiScope) -> dict[int, set[date]]:
+    """Days near those that are kept in a zone which is not the org's any more: they are put together from hours."""
+    if not scope.windows:
+        return {}
+    first, last = _days_of(scope)
+    asked = {
+        "orgs": list(scope.windows),
+        "zones": [window.zone for window in scope.windows.values()],
+        "first": first - FARTHEST,
+        "last": last + FARTHEST,
+    }
+    found: dict[int, set[date]] = defaultdict(set)
+    for org_id, day in replica.rows(OTHER_ZONES, asked):
+        found[org_id] |= {day + timedelta(days=n) for n in range(-FARTHEST.days, FARTHEST.days + 1)}
+    return found
+
+
+def _unfolded_days(scope: KpiScope) -> dict[int, set[date]]:
+    """Days of which some durations wait to be folded."""
+    found: dict[int, set[date]] = defaultdict(set)
+    if scope.windows:
+        first, last = _days_of(scope)
+        asked = DayKpi.objects.filter(stale=True, org__in=list(scope.windows), day__gte=first, day__lt=last)
+        for org_id, day in asked.order_by().values_list("org_id", "day").distinct():
+            found[org_id].add(day)
+    return found
+
+
+def _days_of(scope: KpiScope) -> tuple[date, date]:
+    """The first day that any of the windows touches, and the day after the last one."""
+    firsts, lasts = zip(*(window.days for window in scope.windows.values()), strict=True)
+    return min(firsts), max(lasts)
+
+
+def _from_runs(pieces: dict[int, _OrgPieces], hourly: bool) -> dict[int, _OrgPieces]:
+    """The pieces, with the hours whose durations wait to be folded as stretches of single runs."""
+    hours = [piece for found in pieces.values() for piece in found.times if piece.whole]
+    if not hours:
+        return pieces
+    asked = HourKpi.objects.filter(stale=True).filter(org__in=[org for org, one in pieces.items() if one.times])
+    span = {"hour__gte": min(piece.starts for piece in hours), "hour__lt": max(piece.ends for piece in hours)}
+    found = asked.filter(**span).values("org_id", "hour").annotate(n=Sum("ended")).order_by()
+    unfolded: dict[int, set[datetime]] = defaultdict(set)
+    n = 0
+    for row in found:
+        unfolded[row["org_id"]].add(row["hour"])
+        n += row["n"]
+    if n > MOST_UNFOLDED:
+        return pieces
+    return {
+        org_id: _OrgPieces(
+            one.zone, one.days, [cut for piece in one.times for cut in _apart(piece, unfolded[org_id], hourly)]
+        )
+        for org_id, one in pieces.items()
+    }
+
+
+def _apart(piece: TimePiece, hours: Collection[datetime], hourly: bool) -> list[TimePiece]:
+    """A stretch, these hours of which are to be read from the runs."""
+    inside = sorted(hour for hour in hours if piece.whole and piece.starts <= hour < piece.ends)
+    made, at = [], piece.starts
+    for hour in inside:
+        if at < hour:
+            made.append(TimePiece(at, hour, piece.label, whole=True))
+        made.append(TimePiece(hour, hour + HOUR, hour if hourly else piece.label, whole=False))
+        at = hour + HOUR
+    return [*made, TimePiece(at, piece.ends, piece.label, piece.whole)] if at < piece.ends else made
+
+
+# --- the statements --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One table and the pieces to read of it. `keys`: the columns org, group, bucket; `body`: from FROM on."""
+
+    table: str
+    keys: str
+    body: str
+    parameters: Mapping[str, Any]
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return replica.rows(sql, self.parameters)
+
+
+def _sources(
+    pieces: Mapping[int, _OrgPieces], bucket: BucketName, group: Grouping, filters: KpiFilters
+) -> list[_Source]:
+    """A statement for each table of which there are pieces."""
+    days = [(org, one.starts, one.ends, None, of.zone) for org, of in pieces.items() for one in of.days]
+    times = [(org, one) for org, of in pieces.items() for one in of.times]
+    hours = [(org, one.starts, one.ends, one.label, "") for org, one in times if one.whole]
+    runs = [(org, one.starts, one.ends, one.label, "") for org, one in times if not one.whole]
+    label = "timestamptz" if bucket == "hour" else "date"
+    made = [
+        _source("runs_daykpi", "day", "date", days, _day_label(bucket), "date", group, filters),
+        _source(
+            "runs_hourkpi",
+            "hour",
+            "timestamptz",
+            hours,
+            "run.hour" if bucket == "hour" else "piece.label",
+            label,
+            group,
+            filters,
+        ),
+        _source("runs_agentrun", "started_at", "timestamptz", runs, "piece.label", label, group, filters),
+    ]
+    return [source for source in made if source.parameters["orgs"]]
+
+
+def _session_sources(
+    pieces: Mapping[int, _OrgPieces], bucket: BucketName, group: Grouping, filters: KpiFilters
+) -> list[_Source]:
+    """As `_sources`, of sessions: whole days, and what is left one by one."""
+    days = [(org, one.starts, one.ends, None, of.zone) for org, of in pieces.items() for one in of.days]
+    times = [(org, one.starts, one.ends, one.label, "") for org, of in pieces.items() for one in of.times]
+    label, at = (
+        ("timestamptz", "date_trunc('hour', run.began_at, 'UTC')") if bucket == "hour" else ("date", "piece.label")
+    )
+    made = [
+        _source("runs_daysessions", "day", "date", days, _day_label(bucket), "date", group, filters),
+        _source("runs_roomsession", "began_at", "timestamptz", times, at, label, group, filters),
+    ]
+    return [source for source in made if source.parameters["orgs"]]
+
+
+def _day_label(bucket: BucketName) -> str:
+    if bucket == "day":
+        return "run.day"
+    return "NULL::date" if bucket == "total" else f"date_trunc('{bucket}', run.day::timestamp)::date"
+
+
+def _source(
+    table: str,
+    time: str,
+    kind: str,
+    pieces: Sequence[tuple[int, Any, Any, BucketLabel, str]],
+    bucket: str,
+    label: str,
+    group: str,
+    filters: KpiFilters,
+) -> _Source:
+    column = COLUMNS[group]
+    key = column if group == "" else f"run.{column}"
+    conditions = [
+        f"run.org_id = piece.org_id AND run.{time} >= piece.starts AND run.{time} < piece.ends",
+        # The same once more in numbers that the planner knows: it cannot guess what a piece is.
+        f"run.org_id = ANY(%(orgs)s) AND run.{time} >= %(first)s AND run.{time} < %(last)s",
+    ]
+    if kind == "date":
+        conditions.append("run.zone = piece.zone")
+    if table == "runs_roomsession":
+        conditions.append("run.touched")
+    if filters.agent:
+        conditions.append(
+            "run.agent_id IN (SELECT id FROM orgs_agent WHERE name = %(agent)s AND org_id = ANY(%(orgs)s))"
+        )
+    conditions += [
+        f"run.{name} = %({parameter})s"
+        for name, parameter in (("agent_version", "version"), ("channel", "channel"), ("input_kind", "input_kind"))
+        if getattr(filters, parameter)
+    ]
+    orgs, starts, ends, labels, zones = (list(values) for values in zip(*pieces, strict=True)) if pieces else ([],) * 5
+    return _Source(
+        table,
+        f"run.org_id, {key}, {bucket}",
+        f"FROM unnest(%(orgs)s::bigint[], %(starts)s::{kind}[], %(ends)s::{kind}[], %(labels)s::{label}[],"
+        f" %(zones)s::text[]) AS piece(org_id, starts, ends, label, zone), {table} AS run"
+        f" WHERE {' AND '.join(conditions)}",
+        {
+            "orgs": orgs,
+            "starts": starts,
+            "ends": ends,
+            "labels": labels,
+            "zones": zones,
+            "first": min(starts, default=None),
+            "last": max(ends, default=None),
+            "agent": filters.agent,
+            "version": filters.version,
+            "channel": filters.channel,
+            "input_kind": filters.input_kind,
+        },
+    )
