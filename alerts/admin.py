@@ -2,12 +2,17 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
-from alerts.models import Alert, Push
+from alerts import actions
+from alerts.models import Alert, LegalHold, Push
 
 PAGED = 2_000  # rows of a list that can be turned to; beyond them a filter finds more
 
@@ -51,3 +56,48 @@ class PushAdmin(ReadOnlyAdmin):
     search_fields = ("=id", "=alert__id", "=supervisor__sso_id")
     ordering = ("-planned_at",)
     exclude = ("body", "lease_token")
+
+
+class RunHoldForm(forms.ModelForm):
+    """A run is named by its id, which we may not know yet. No Meta: the admin makes the form within a request."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "run_id" in self.fields:
+            self.fields["run_id"].required = True
+
+
+@admin.register(LegalHold)
+class LegalHoldAdmin(ReadOnlyAdmin):
+    """Alerts are held on their own page, runs here; both are lifted here too."""
+
+    form = RunHoldForm
+    fields = ("org", "run_id", "reason")
+    list_display = ("__str__", "org", "reason", "by", "at", "ended_at", "ended_by")
+    list_filter = (("ended_at", admin.EmptyFieldListFilter), "org")
+    list_select_related = ("org", "by", "ended_by")
+    search_fields = ("=run_id", "=alert__id", "reason")
+    autocomplete_fields = ("org",)
+    ordering = ("-at",)
+    actions = ("lift_selected",)  # type: ignore[assignment]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("alerts.add_legalhold")
+
+    def save_model(self, request: HttpRequest, obj: LegalHold, form: Any, change: bool) -> None:
+        assert obj.run_id is not None
+        made = actions.hold_run(obj.org, obj.run_id, request.user, obj.reason)  # type: ignore[arg-type]
+        obj.pk = made.pk
+
+    @admin.action(description=_("Lift: what is old may be deleted again"))
+    def lift_selected(self, request: HttpRequest, queryset: QuerySet[LegalHold]) -> None:
+        me: Any = request.user
+        done = 0
+        for one in queryset.filter(ended_at=None).select_related("org"):
+            if one.run_id is not None:
+                done += actions.lift_run_hold(one.org, one.run_id, me)
+            elif one.alert_id is not None:
+                actions.lift_hold(one.alert_id, me)
+                done += 1
+        said = ngettext("{n} legal hold lifted.", "{n} legal holds lifted.", done)
+        self.message_user(request, said.format(n=done))

@@ -1,41 +1,38 @@
 """What a failure event, a timer or an attempt to tell somebody means. Pure: plain data in, verdict and reason out."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+import msgspec
+
+from alerts.limits import NO_BUDGET, OutageRule, PushBudget
+from alerts.policy import PolicyFacts
 from orgs.signals import ROOM_SIGNALS
 
 INFO, WARNING, CRITICAL = "info", "warning", "critical"
 RANK: Mapping[str, int] = {INFO: 0, WARNING: 1, CRITICAL: 2}
 
 LATE_AFTER = timedelta(minutes=10)
+OPENS_LATE_WITHIN = timedelta(minutes=60)  # an event told too late opens its alert, named in a digest
 REARM_WITHIN = timedelta(minutes=60)
-PRESENCE = timedelta(minutes=15)  # after the last human act; also the grace after somebody entered the room
-RETURN_AFTER = timedelta(minutes=5)  # of human silence; then a bot message means that the bot has the room back
-THROTTLE = timedelta(minutes=5)
-REPEATS = tuple(timedelta(minutes=m) for m in (5, 15, 35, 75))
-ACKNOWLEDGE_LASTS = {CRITICAL: timedelta(minutes=5)}
-ACKNOWLEDGE_LASTS_DEFAULT = timedelta(minutes=10)
-HANDOFF_CLOCK = timedelta(minutes=3)
-QUIET = timedelta(minutes=30)
-ABANDONED = timedelta(hours=24)
+FLAPS_FROM, FLAPS_WITHIN = 4, timedelta(minutes=60)  # from the 4th episode within the hour it is flapping
+BREAKS_THROTTLE = ("worsened", "escalated", "window_closing")
+DOUBLES_AFTER = timedelta(hours=1)
+DIGEST_WAITS = timedelta(seconds=30)  # for company
+DIGEST_WAITS_UNCORROBORATED = timedelta(minutes=10)
+YOUNG_ORG = timedelta(days=30)  # low confidence is pushed, so that people see what it is like
+DIGEST_EVERY = timedelta(minutes=10)  # one for each person of an org, at most
+DIGEST_EVERY_CRITICAL = timedelta(minutes=5)  # if it carries a new critical one
 PUSH_EXPIRES = timedelta(minutes=30)
 DEFAULT_THRESHOLD = 0.5
 WAITING_SIGNALS = frozenset(name for name, signal in ROOM_SIGNALS.items() if signal.waits)
+TO_HOLDER = frozenset(name for name, signal in ROOM_SIGNALS.items() if signal.to_holder)
+TALKS_OVER_AGAIN = timedelta(minutes=10)  # the second time within it is a warning
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyFacts:
-    """Severity per signal (missing = default) and the confidence threshold of an org or agent."""
-
-    severities: Mapping[str, str] = field(default_factory=dict)
-    confidence_threshold: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EventFacts:
+class EventFacts(msgspec.Struct, frozen=True):
     """A failure event. Times are aware; `confidence` and `threshold` are 0..1."""
 
     signal: str
@@ -44,10 +41,12 @@ class EventFacts:
     threshold: float | None = None
     handoff_completed: bool | None = None
     customer_waiting_since: datetime | None = None
+    to_agent: bool = False  # it handed the room to another agent
+    again: bool = False  # of a talk-over: there was one shortly before
+    unseen: bool = False  # it occurred while we were down
 
 
-@dataclass(frozen=True, slots=True)
-class RoomFacts:
+class RoomFacts(msgspec.Struct, frozen=True):
     """What is known of the room at the time of the decision."""
 
     human_since: datetime | None = None
@@ -55,11 +54,11 @@ class RoomFacts:
     handed_off_at: datetime | None = None
     settled_at: datetime | None = None
     returned_at: datetime | None = None  # the bot wrote after a human had been silent; until then they held it
+    answered_at: datetime | None = None  # the last answer to the customer
     recovered: bool = False  # the bot answered whom it had left waiting, and has not failed since
 
 
-@dataclass(frozen=True, slots=True)
-class AlertFacts:
+class AlertFacts(msgspec.Struct, frozen=True):
     """The newest alert of the room."""
 
     state: Literal["open", "acknowledged", "intervened", "resolved"]
@@ -72,6 +71,16 @@ class AlertFacts:
     acknowledge_expires_at: datetime | None = None
     customer_waiting_since: datetime | None = None
     revived_at: datetime | None = None
+    ends_not_before: datetime | None = None  # a source that tells of its room is silent
+    window_closing_at: datetime | None = None  # when people are told that they may soon not answer freely any more
+    window_ends_at: datetime | None = None  # when they may not; None once it is noted
+    escalate_at: datetime | None = None  # when the next tier is told
+    held_until: datetime | None = None  # under an outage nobody is told again before
+    silenced_until: datetime | None = None  # nobody is told again while a silence covers it; then it is looked at
+    episodes_at: Sequence[datetime] = ()  # when the last ones began
+    ends_at: datetime | None = None  # of an outage, if no other room fails
+    duty_waits: bool = False  # nobody could be told yet, and whoever comes on duty is
+    hours_until: datetime | None = None  # everybody on duty is in quiet hours: the first of them is told then
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +97,8 @@ def severity_of(event: EventFacts, policy: PolicyFacts) -> str:
     """Severity by org policy, never by text the agent wrote. A handoff nobody took is critical."""
     if event.signal == "unexpected_handoff" and event.handoff_completed is False:
         return CRITICAL
-    return policy.severities.get(event.signal) or ROOM_SIGNALS[event.signal].severity
+    severity = policy.severities.get(event.signal) or ROOM_SIGNALS[event.signal].severity
+    return WARNING if event.again and severity == INFO else severity
 
 
 def threshold_of(event: EventFacts, policy: PolicyFacts) -> float:
@@ -99,14 +109,14 @@ def threshold_of(event: EventFacts, policy: PolicyFacts) -> float:
     return DEFAULT_THRESHOLD
 
 
-def human_present(room: RoomFacts, now: datetime) -> bool:
-    """A human holds the room: from message, assignment or takeover until 15 min after their last act."""
-    return room.human_since is not None and now < (room.human_last_at or room.human_since) + PRESENCE
+def human_present(room: RoomFacts, policy: PolicyFacts, now: datetime) -> bool:
+    """A human holds the room: from message, assignment or takeover until some time after their last act, by policy."""
+    return room.human_since is not None and now < (room.human_last_at or room.human_since) + policy.presence
 
 
-def _was_held(event: EventFacts, room: RoomFacts, now: datetime) -> bool:
+def _was_held(event: EventFacts, room: RoomFacts, policy: PolicyFacts, now: datetime) -> bool:
     """A human has the room, or had it when the agent failed."""
-    return human_present(room, now) or (room.returned_at is not None and event.occurred_at < room.returned_at)
+    return human_present(room, policy, now) or (room.returned_at is not None and event.occurred_at < room.returned_at)
 
 
 def is_late(event: EventFacts, room: RoomFacts, now: datetime) -> bool:
@@ -114,6 +124,15 @@ def is_late(event: EventFacts, room: RoomFacts, now: datetime) -> bool:
     if now - event.occurred_at > LATE_AFTER:
         return True
     return room.settled_at is not None and event.occurred_at < room.settled_at
+
+
+def _still_matters(alert: AlertFacts | None, room: RoomFacts, event: EventFacts, now: datetime) -> bool:
+    """Told too late, but not by much, or of while we were down, and nothing was heard of its room since."""
+    if event.signal in TO_HOLDER or not (event.unseen or now - event.occurred_at <= OPENS_LATE_WITHIN):
+        return False
+    resolved_at = alert.resolved_at if alert is not None else None
+    heard = (room.human_last_at, room.answered_at, room.settled_at, room.returned_at, resolved_at)
+    return all(at is None or at < event.occurred_at for at in heard)
 
 
 def waiting_since(event: EventFacts) -> datetime | None:
@@ -130,20 +149,39 @@ def decide(
     severity = severity_of(event, policy)
     if event.signal == "low_confidence" and (event.confidence or 0.0) >= threshold_of(event, policy):
         return Decision(None, severity, False, "above_threshold")
+    if event.to_agent:
+        return Decision(None, severity, False, "to_agent")
     is_open = alert is not None and alert.state != "resolved"
     if is_late(event, room, now):
+        if not is_open and _still_matters(alert, room, event, now):
+            rearms = alert is not None and alert.resolved_at is not None and now - alert.resolved_at <= REARM_WITHIN
+            return Decision("rearmed" if rearms else "opened", severity, False, "late")
         return Decision(
             "attached" if is_open else None, alert.severity if alert and is_open else severity, False, "late"
         )
+    if event.signal in TO_HOLDER:
+        return _decide_held(alert if is_open else None, alert, event.signal, severity, now)
     if alert is None or not is_open:
-        return _decide_closed(alert, _was_held(event, room, now), severity, now)
-    return _decide_open(alert, _was_held(event, room, now), severity, now)
+        return _decide_closed(alert, _was_held(event, room, policy, now), severity, now)
+    return _decide_open(alert, _was_held(event, room, policy, now), severity, now)
 
 
 def _decide_closed(alert: AlertFacts | None, present: bool, severity: str, now: datetime) -> Decision:
     if alert is not None and alert.resolved_at is not None and now - alert.resolved_at <= REARM_WITHIN:
-        return Decision("rearmed", severity, not present, "human_present" if present else "rearmed")
+        return _rearm(alert, severity, now) if not present else Decision("rearmed", severity, False, "human_present")
     return Decision("opened", severity, not present, "human_present" if present else "first")
+
+
+def is_flapping(episodes_at: Sequence[datetime], now: datetime) -> bool:
+    """Whether an episode that begins now is one of too many within the hour."""
+    return sum(at > now - FLAPS_WITHIN for at in episodes_at) >= FLAPS_FROM - 1
+
+
+def _rearm(alert: AlertFacts, severity: str, now: datetime) -> Decision:
+    """It fails again: people are told, unless it flaps and is no worse; then ladder and clocks run on."""
+    if is_flapping(alert.episodes_at, now) and RANK[severity] <= RANK[alert.severity]:
+        return Decision("rearmed", severity, False, "flapping")
+    return Decision("rearmed", severity, True, "rearmed")
 
 
 def _decide_open(alert: AlertFacts, present: bool, severity: str, now: datetime) -> Decision:
@@ -152,7 +190,7 @@ def _decide_open(alert: AlertFacts, present: bool, severity: str, now: datetime)
     if present:
         return Decision("worsened" if worse else "attached", highest, False, "human_present")
     if alert.state == "intervened":  # the human left, and it failed again
-        return Decision("rearmed", severity, True, "rearmed")
+        return _rearm(alert, severity, now)
     if worse:
         return Decision("worsened", highest, True, "worsened")
     if alert.state == "acknowledged":
@@ -162,25 +200,108 @@ def _decide_open(alert: AlertFacts, present: bool, severity: str, now: datetime)
     return Decision("attached", highest, False, "attached")
 
 
+def _decide_held(
+    alert: AlertFacts | None, newest: AlertFacts | None, signal: str, severity: str, now: datetime
+) -> Decision:
+    """About the human who has the room, whom no presence of theirs keeps from being told; one who stalled has left it.
+
+    `alert`: the open one. What silences an alert silences this too.
+    """
+    if alert is None:
+        found = _decide_closed(newest, False, severity, now)
+    elif alert.state == "intervened" and signal != "human_stalled":
+        worse = RANK[severity] > RANK[alert.severity]
+        found = Decision("worsened" if worse else "attached", severity if worse else alert.severity, True, signal)
+    else:
+        found = _decide_open(alert, False, severity, now)
+    told = found.reason in ("first", "rearmed", "worsened", "attached", signal)
+    return replace(found, notify=True, reason=signal) if told else found
+
+
 # --- who is told ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+def escalates_after(severity: str, policy: PolicyFacts) -> timedelta | None:
+    """How long a tier has to act before the next one is told; None: an info alert is told to nobody else."""
+    minutes = policy.escalate_minutes.get(severity)
+    return None if minutes is None else timedelta(minutes=minutes)
+
+
+class Plan(msgspec.Struct, frozen=True):
     """`send`, or not with the reason of a skipped or cancelled push."""
 
     send: bool
     reason: str = ""
 
 
-def plan(reason: str, last_told_at: datetime | None, now: datetime) -> Plan:
-    """Whether to tell one recipient: one push per supervisor and room in 5 min, unless it worsened.
+def plan(
+    reason: str,
+    last_told_at: datetime | None,
+    now: datetime,
+    *,
+    throttle: timedelta,
+    absent: str = "",
+    worse: bool = False,
+    spent: int = 0,
+    budget: PushBudget = NO_BUDGET,
+    silenced: bool = False,
+    held: bool = False,
+    uncorroborated: bool = False,
+) -> Plan:
+    """Whether to tell one recipient: one push per supervisor and room in `throttle`, unless it worsened or escalated.
 
-    `last_told_at` is the planned time of their newest push about this room that was not cancelled or skipped.
+    `absent`: they are away, off_duty or in quiet_hours, which goes before all else.
+    `last_told_at` is the planned time of their newest push about this room that was not cancelled or skipped. `spent`:
+    how many pushes they got within the budget's window; what goes over it waits for their digest. `silenced`: a silence
+    covers the alert. `held`: the room is under an outage of its agent. `uncorroborated`: low confidence alone, which
+    policy has wait.
     """
-    if reason in ("worsened", "escalated") or last_told_at is None or now - last_told_at >= THROTTLE:
-        return Plan(True)
-    return Plan(False, "throttled")
+    if absent:
+        return Plan(False, absent)
+    if silenced:
+        return Plan(False, "silenced")
+    if held:
+        return Plan(False, "held_by_agent_outage")
+    if uncorroborated:
+        return Plan(False, "uncorroborated")
+    breaks = worse or reason in BREAKS_THROTTLE
+    if not breaks and last_told_at is not None and now - last_told_at < throttle:
+        return Plan(False, "throttled")
+    if budget.pushes and spent >= budget.pushes:
+        return Plan(False, "over_budget")
+    return Plan(True)
+
+
+def is_outage(rooms: int, rule: OutageRule) -> bool:
+    """Whether so many different rooms of an agent, each with a critical failure of late, are one outage."""
+    return 0 < rule.rooms <= rooms
+
+
+def is_outage_of_source(rooms: Collection[int], rule: OutageRule) -> bool:
+    """The same of rooms that one source tells of, by agent, none of which is out by itself: as many together, and at
+    least two beside those of the agent that fails most. One room of another agent is chance.
+    """
+    return is_outage(sum(rooms), rule) and sum(rooms) - max(rooms) > 1
+
+
+def has_doubled(rooms: int, told: int, told_at: datetime, now: datetime) -> bool:
+    """Whether people are told again of an outage: twice the rooms they were told of, and not within the hour."""
+    return rooms >= 2 * told and now - told_at >= DOUBLES_AFTER
+
+
+def waits_for_digest(signals: Sequence[str], policy: PolicyFacts, org_since: datetime, now: datetime) -> bool:
+    """Whether an alert with these signals is low confidence alone, and waits for a digest: by policy, else by age."""
+    mode = policy.low_confidence or ("push" if now - org_since < YOUNG_ORG else "digest")
+    return mode == "digest" and set(signals) == {"low_confidence"}
+
+
+def digest_due(now: datetime, last_at: datetime | None, critical: bool, *, hurries: bool = True) -> datetime:
+    """When a digest goes that something joins now: it waits for company, and for a while since the last one.
+
+    `critical`: it carries a new critical alert; then that while is shorter. `hurries`: not all of it is uncorroborated.
+    """
+    due = now + (DIGEST_WAITS if hurries else DIGEST_WAITS_UNCORROBORATED)
+    return due if last_at is None else max(due, last_at + (DIGEST_EVERY_CRITICAL if critical else DIGEST_EVERY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,84 +315,56 @@ class PushFacts:
     alert_state: str
     acknowledged_at: datetime | None
     snoozed_until: datetime | None
+    held: bool = False  # the room is under an outage of its agent, whose own push says it
+    absent: str = ""  # away or off_duty: they went meanwhile
+    silenced: bool = False
 
 
 def recheck(push: PushFacts, now: datetime) -> Plan:
     """Whether a planned push still makes sense when it is claimed."""
     if not push.still_recipient:
         return Plan(False, "removed")
-    if push.newer_planned:
+    if push.absent:
+        return Plan(False, push.absent)
+    if push.newer_planned or push.held:
         return Plan(False, "superseded")
-    if push.alert_state in ("resolved", "intervened"):
+    if push.alert_state == "resolved" or (push.alert_state == "intervened" and push.reason not in TO_HOLDER):
         return Plan(False, "no_longer_needed")
     if push.alert_state == "acknowledged" and (push.acknowledged_at or now) >= push.planned_at:
         return Plan(False, "no_longer_needed")
-    if push.reason != "worsened" and push.snoozed_until is not None and push.snoozed_until > now:
+    if (
+        push.reason not in ("worsened", "window_closing")
+        and push.snoozed_until is not None
+        and push.snoozed_until > now
+    ):
         return Plan(False, "no_longer_needed")
+    if push.silenced:
+        return Plan(False, "silenced")
     if now - push.planned_at > PUSH_EXPIRES:
         return Plan(False, "expired")
     return Plan(True)
 
 
-# --- timers --------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class RevocationFacts:
+    """A revocation at the moment it would be sent, with the push that it takes back and its alert as they are now."""
 
-Timer = Literal["expired", "handed_off", "repeat", "quiet", "abandoned"]
-
-
-def acknowledge_lasts(severity: str) -> timedelta:
-    """How long an acknowledge holds without a human act in the room."""
-    return ACKNOWLEDGE_LASTS.get(severity, ACKNOWLEDGE_LASTS_DEFAULT)
-
-
-def next_timer(alert: AlertFacts, room: RoomFacts) -> tuple[datetime, Timer] | None:
-    """The next thing time alone will do to this alert, and when; None for a resolved one."""
-    if alert.state == "resolved":
-        return None
-    timers: list[tuple[datetime, Timer]] = [_end_timer(alert, room)]
-    if alert.state == "acknowledged" and alert.acknowledge_expires_at is not None:
-        timers.append((alert.acknowledge_expires_at, "expired"))
-    if room.handed_off_at is not None and alert.severity != CRITICAL:
-        timers.append((room.handed_off_at + HANDOFF_CLOCK, "handed_off"))
-    if alert.state == "intervened" and (left := _left_at(alert, room)) is not None:
-        timers.append((left, "expired"))
-    if alert.state == "open" and alert.severity != INFO and alert.repeats_done < len(REPEATS) and not room.recovered:
-        repeat = alert.ladder_from + REPEATS[alert.repeats_done]
-        timers.append((max(repeat, alert.snoozed_until or repeat), "repeat"))
-    return min(timers)
+    planned_at: datetime
+    active: bool
+    newer_planned: bool  # the same person was pushed the alert since
+    alert_state: str | None
+    on_phone: bool
+    supported: bool  # as far as we know
 
 
-def due_timer(alert: AlertFacts, room: RoomFacts, now: datetime) -> Timer | None:
-    """What time has done by `now`: its end before all else, so that a late sweep tells nobody of what is over."""
-    if alert.state == "resolved":
-        return None
-    at, timer = _end_timer(alert, room)
-    if at > now:
-        at, timer = next_timer(alert, room) or (at, timer)
-    return timer if at <= now else None
-
-
-def _left_at(alert: AlertFacts, room: RoomFacts) -> datetime | None:
-    """When the human who holds the room is taken to have left it without an answer to the failure; None: answered.
-
-    A handoff that is critical already cannot be raised, but its clock runs all the same, anew for each human.
-    """
-    if room.human_last_at is None:
-        return None
-    if room.handed_off_at is not None:
-        return max(room.handed_off_at, room.human_last_at) + HANDOFF_CLOCK if alert.severity == CRITICAL else None
-    if alert.customer_waiting_since is not None and alert.customer_waiting_since <= alert.last_event_at:
-        return room.human_last_at + PRESENCE
-    return None
-
-
-def _end_timer(alert: AlertFacts, room: RoomFacts) -> tuple[datetime, Timer]:
-    """Counted from the latest of event, human act, and what opened it again, so that an act survives the next sweep."""
-    quiet_since = max(filter(None, (alert.last_event_at, room.human_last_at, alert.revived_at)))
-    if alert.customer_waiting_since is None and room.handed_off_at is None:
-        return quiet_since + QUIET, "quiet"
-    return quiet_since + ABANDONED, "abandoned"
-
-
-def repeats_passed(alert: AlertFacts, now: datetime) -> int:
-    """Steps of the repeat ladder that lie in the past: after a pause they are told once, not one by one."""
-    return max(alert.repeats_done, sum(alert.ladder_from + step <= now for step in REPEATS))
+def recheck_revocation(one: RevocationFacts, now: datetime) -> Plan:
+    """Whether a revocation still makes sense when it is claimed."""
+    if not one.active:
+        return Plan(False, "removed")
+    if not one.supported:
+        return Plan(False, "not_supported")
+    if one.newer_planned:
+        return Plan(False, "superseded")
+    if not one.on_phone or one.alert_state in (None, "open"):
+        return Plan(False, "no_longer_needed")
+    return Plan(False, "expired") if now - one.planned_at > PUSH_EXPIRES else Plan(True)

@@ -59,6 +59,8 @@ class ErrorInfo(msgspec.Struct, forbid_unknown_fields=True):
 class Handoff(msgspec.Struct, forbid_unknown_fields=True):
     completed: bool
     reason: Prose | None = None
+    source: str | None = None  # who handed the room over, and to whom: `agent`, `human`, or an agent by its name
+    target: str | None = None
 
 
 class EventItem(msgspec.Struct, forbid_unknown_fields=True):
@@ -107,7 +109,7 @@ class ReceiptItem(msgspec.Struct, forbid_unknown_fields=True):
     reason: str | None = None
 
 
-ItemT = TypeVar("ItemT", bound=EventItem | ActivityItem | ReceiptItem)
+ItemT = TypeVar("ItemT", bound=msgspec.Struct)
 
 
 class RoomNames(msgspec.Struct, frozen=True):
@@ -125,7 +127,8 @@ class Accepted(msgspec.Struct, Generic[ItemT]):
     `flags`: what was done to its texts, some of `truncated` (cut, or cleaned), `masked`, `secret`.
     `names`: what else was said of its room; a failure event carries them itself. `received_at`: None for just now.
     `undelivered`: of an activity, a message that never reached the customer; the same message may have been told before
-    as one that might.
+    as one that might. `asks`: of a customer's message, it asks something. `altered`: of a run, by field (or
+    `metadata.KEY`) that is not kept as it was sent, the mark of what was sent.
     """
 
     index: int
@@ -137,6 +140,8 @@ class Accepted(msgspec.Struct, Generic[ItemT]):
     flags: list[str] = []
     received_at: datetime | None = None
     undelivered: bool = False
+    asks: bool = False
+    altered: dict[str, str] = {}
 
 
 class Result(msgspec.Struct, omit_defaults=True):

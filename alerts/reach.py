@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from django.conf import settings
@@ -72,9 +73,9 @@ class Supervisor:
         return self.state == "reachable"
 
 
-@dataclass(slots=True)
+@dataclass
 class AgentReach:
-    """An agent with everybody who backs it up, tier 1 first."""
+    """An agent with everybody who backs it up, tier 1 first; who of them is reached is asked often, and found once."""
 
     agent: Agent
     supervisors: list[Supervisor] = field(default_factory=list)
@@ -83,7 +84,7 @@ class AgentReach:
     def told(self) -> list[User]:
         return [one.user for one in self.supervisors]
 
-    @property
+    @cached_property
     def reached(self) -> list[User]:
         return [one.user for one in self.supervisors if one.reachable]
 
@@ -97,7 +98,7 @@ class AgentReach:
         """As what it counts in the figure of coverage."""
         return "reachable" if self.reached else "unreachable"
 
-    @property
+    @cached_property
     def unproven(self) -> bool:
         """Nobody is proven to be reached, but somebody may be."""
         return not self.reachable and any(one.state == "unproven" for one in self.supervisors)
@@ -154,13 +155,8 @@ def reach_of(agents: Iterable[Agent], *, rooms: bool = True) -> list[AgentReach]
     backing = _Backing([_held(row) for row in rows])
     found = []
     for agent in agents:
-        one = AgentReach(agent)
-        for user, tier in backing.of(agent.pk, agent.org_id):
-            state, reason = backing.judged[agent.org_id, user]
-            times = backing.times[agent.org_id, user]
-            phone = (times.delivered, times.opened, times.refused)
-            one.supervisors.append(Supervisor(users[user], tier, state, reason, *phone))
-        found.append(one)
+        backs = backing.of(agent.pk, agent.org_id)
+        found.append(AgentReach(agent, [Supervisor(users[one.user_id], *one[1:]) for one in backs]))
     if rooms:
         add_entered(found)
     return found
@@ -182,7 +178,7 @@ def coverage_now(agents: QuerySet[Agent]) -> dict[int, Coverage]:
     backing = _Backing([_Held(*row) for row in rows])
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     for agent, org in listed:
-        states = {backing.judged[org, user][0] for user, _ in backing.of(agent, org)}
+        states = {one.state for one in backing.of(agent, org)}
         counts[org][next((one for one in ("reachable", "unproven") if one in states), "")] += 1
     return {org: Coverage(found["reachable"], found["unproven"], found[""]) for org, found in counts.items()}
 
@@ -216,27 +212,46 @@ def _assignments(orgs: Collection[int]) -> QuerySet[Assignment]:
     return Assignment.objects.filter(org__in=orgs).order_by("role__tier", "user__name", "user_id")
 
 
+class _Backs(NamedTuple):
+    """Somebody who backs up an agent, as in `Supervisor`."""
+
+    user_id: int
+    tier: int
+    state: ReachState
+    reason: ReachReason
+    delivered_at: datetime | None
+    opened_at: datetime | None
+    refused_at: datetime | None
+
+
 class _Backing:
     """Who backs up the agents of some orgs, and whether they are reached. Two queries."""
 
     def __init__(self, held: list[_Held]) -> None:
-        self.times = _newest_pushes({(one.org_id, one.user_id) for one in held})
-        self.judged = {(one.org_id, one.user_id): _judge(one, self.times[one.org_id, one.user_id]) for one in held}
-        self._of_org: dict[int, list[_Held]] = defaultdict(list)
+        times = _newest_pushes({(one.org_id, one.user_id) for one in held})
+        self._of_org: dict[int, list[tuple[int, _Backs]]] = defaultdict(list)  # (role, one who has it)
         for one in held:
-            self._of_org[one.org_id].append(one)
+            newest = times[one.org_id, one.user_id]
+            facts = (*_judge(one, newest), newest.delivered, newest.opened, newest.refused)
+            self._of_org[one.org_id].append((one.role_id, _Backs(one.user_id, one.tier, *facts)))
         self._only: dict[int, set[int]] = defaultdict(set)  # role -> the agents that it lists
         listed = SupervisorRole.agents.through.objects.filter(supervisorrole__in={one.role_id for one in held})
         for role, agent in listed.values_list("supervisorrole_id", "agent_id"):
             self._only[role].add(agent)
+        self._of_all: dict[int, list[_Backs]] = {}  # of the orgs in which every role backs up all agents
 
-    def of(self, agent: int, org: int) -> list[tuple[int, int]]:
-        """People and tiers; somebody with two roles stands once, at the lower tier."""
-        people: dict[int, int] = {}
-        for one in self._of_org[org]:
-            if one.role_id not in self._only or agent in self._only[one.role_id]:
-                people.setdefault(one.user_id, one.tier)
-        return list(people.items())
+    def of(self, agent: int, org: int) -> list[_Backs]:
+        """Somebody with two roles stands once, at the lower tier."""
+        if org in self._of_all:
+            return self._of_all[org]
+        people: dict[int, _Backs] = {}
+        for role, one in self._of_org[org]:
+            if role not in self._only or agent in self._only[role]:
+                people.setdefault(one.user_id, one)
+        found = list(people.values())
+        if not any(role in self._only for role, _ in self._of_org[org]):
+            self._of_all[org] = found
+        return found
 
 
 def _judge(held: _Held, times: "_Times") -> tuple[ReachState, ReachReason]:

@@ -15,7 +15,7 @@ class EventRow(msgspec.Struct):
     event_id: str
     payload_hash: str
     room_id: int
-    agent_id: int
+    agent_id: int | None
     signal: str
     occurred_at: datetime
     as_sent: datetime | None
@@ -39,6 +39,27 @@ class EventRow(msgspec.Struct):
     alert_id: UUID | None = None
     severity: str = ""
     reason: str = ""
+    handoff_source: str = ""
+    handoff_target: str = ""
+
+
+class ActivityRow(msgspec.Struct):
+    """One row of RoomActivity. `payload_hash`: hex, as PostgreSQL reads it."""
+
+    org_id: int
+    source_id: int
+    activity_id: str
+    payload_hash: str
+    room_id: int
+    kind: str
+    actor_id: int | None
+    actor_external_id: str
+    at: datetime
+    as_sent: datetime | None
+    received_at: datetime
+    clock_flagged: bool
+    undelivered: bool
+    asks: bool = False
 
 
 class TransitionRow(msgspec.Struct):
@@ -54,6 +75,7 @@ class TransitionRow(msgspec.Struct):
     detail: dict[str, Any]
     occurrence: int = 0
     event_id: int | None = None
+    swept_at: datetime | None = None
 
 
 class PushRow(msgspec.Struct):
@@ -61,7 +83,7 @@ class PushRow(msgspec.Struct):
 
     id: UUID
     org_id: int
-    alert_id: UUID
+    alert_id: UUID | None
     room_id: int | None
     supervisor_id: int
     kind: str
@@ -81,7 +103,17 @@ class PushRow(msgspec.Struct):
     notification_id: str = ""
     push: str = ""
     failed_reason: str = ""
+    revokes: UUID | None = None
 
     def end(self, state: str, reason: str, now: datetime) -> None:
         """It is not sent, or no more."""
         self.state, self.ended_reason, self.ended_at, self.next_attempt_at = state, reason, now, None
+
+
+class DigestAlertRow(msgspec.Struct):
+    """One row of DigestAlert as it is planned."""
+
+    org_id: int
+    push_id: UUID
+    alert_id: UUID
+    joined_at: datetime

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 FUTURE_KEPT = timedelta(minutes=5)
 FUTURE_LIMIT = timedelta(hours=24)
 PAST_LIMIT = timedelta(days=30)
+FIRST_YEAR = datetime(2000, 1, 1, tzinfo=UTC)  # of what is a record and no alarm
 
 
 class BadTime(Exception):
@@ -18,20 +19,25 @@ class BadTime(Exception):
         self.message = message
 
 
-def judge_time(value: datetime, now: datetime) -> tuple[datetime, bool]:
+def judge_time(value: datetime, now: datetime, *, record: bool = False) -> tuple[datetime, bool]:
     """The time in UTC, and whether the sender's clock is ahead: over 5 min in the future is clamped to `now`.
 
-    Raises BadTime: without an offset, over 24 h in the future, over 30 days old.
+    Raises BadTime: without an offset, over 24 h in the future, over 30 days old; of a `record` before the year 2000.
     """
     if value.tzinfo is None:
         raise BadTime("naive", "must carry its offset, such as Z or +07:00.")
     if value > now + FUTURE_LIMIT:
         raise BadTime("in_the_future", "is more than 24 hours in the future. Check the clock.")
-    if value < now - PAST_LIMIT:
-        raise BadTime("too_old", "is older than 30 days.")
+    if value < (FIRST_YEAR if record else now - PAST_LIMIT):
+        raise BadTime("too_old", "lies before the year 2000." if record else "is older than 30 days.")
     if value > now + FUTURE_KEPT:
         return now, True
     return value.astimezone(UTC), False
+
+
+def clamped(value: datetime, now: datetime) -> datetime:
+    """A time that was judged, as it counts: over 5 min in the future is `now`."""
+    return now if value > now + FUTURE_KEPT else value
 
 
 def heard(sent: Sequence[tuple[datetime, datetime]]) -> list[datetime]:

@@ -2,13 +2,32 @@
 
 Everybody else imports from here alone; import-linter checks it. Callers have entered a scope; system work enters
 `scopes_disabled()` explicitly. Lock order: the Room rows of a transaction first, sorted by (org, room id); everything
-else hangs on them.
+else hangs on them. What runs/ writes its own tables with is exported too: `Table`, `known_now`, `retried`.
 """
 
 from alerts.actions.activity import record_activity as record_activity
 from alerts.actions.activity import record_activity_batches as record_activity_batches
+from alerts.actions.agents import AgentSilence as AgentSilence
+from alerts.actions.agents import judge_silence as judge_silence
+from alerts.actions.duty_gaps import ForeseenGap as ForeseenGap
+from alerts.actions.duty_gaps import judge_gaps as judge_gaps
+from alerts.actions.events import CONFLICT as CONFLICT
+from alerts.actions.events import Batch as Batch
 from alerts.actions.events import record_event_batches as record_event_batches
 from alerts.actions.events import record_events as record_events
+from alerts.actions.events import retried as retried
+from alerts.actions.events import rooms_of as rooms_of
+from alerts.actions.holds import hold as hold
+from alerts.actions.holds import hold_run as hold_run
+from alerts.actions.holds import lift_hold as lift_hold
+from alerts.actions.holds import lift_run_hold as lift_run_hold
+from alerts.actions.holds import restore_hold as restore_hold
+from alerts.actions.known import Known as Known
+from alerts.actions.known import known_now as known_now
+from alerts.actions.known import policy_for as policy_for
+from alerts.actions.outage_acts import TakenAlert as TakenAlert
+from alerts.actions.outage_rows import rooms_of_outage as rooms_of_outage
+from alerts.actions.outage_rows import rooms_under as rooms_under
 from alerts.actions.people import ActConflict as ActConflict
 from alerts.actions.people import ActInvalid as ActInvalid
 from alerts.actions.people import acknowledge as acknowledge
@@ -20,10 +39,29 @@ from alerts.actions.people import reopen as reopen
 from alerts.actions.people import resolve as resolve
 from alerts.actions.people import snooze as snooze
 from alerts.actions.people import take as take
+from alerts.actions.people import take_with_rooms as take_with_rooms
 from alerts.actions.people import undo as undo
 from alerts.actions.people import verdict as verdict
 from alerts.actions.people import wake as wake
+from alerts.actions.resolved_runs import ResolvedRun as ResolvedRun
+from alerts.actions.resolved_runs import record_run_outcomes as record_run_outcomes
+from alerts.actions.resolved_runs import waiting_rooms as waiting_rooms
+from alerts.actions.retime import retime as retime
+from alerts.actions.silences import SILENCEABLE as SILENCEABLE
+from alerts.actions.silences import AskedSilence as AskedSilence
+from alerts.actions.silences import TooManySilences as TooManySilences
+from alerts.actions.silences import checked_silence as checked_silence
+from alerts.actions.silences import end_silence as end_silence
+from alerts.actions.silences import make_silence as make_silence
+from alerts.actions.silences import may_end_silence as may_end_silence
+from alerts.actions.silences import may_restore_silence as may_restore_silence
+from alerts.actions.silences import may_silence as may_silence
+from alerts.actions.silences import open_matches as open_matches
+from alerts.actions.silences import restore_silence as restore_silence
 from alerts.actions.sources import SourceTrouble as SourceTrouble
 from alerts.actions.sources import judge_source as judge_source
+from alerts.actions.tables import Table as Table
+from alerts.actions.tables import as_json as as_json
+from alerts.actions.tables import fetch as fetch
 from alerts.actions.timers import sweep_timers as sweep_timers
 from alerts.actions.undo import mark_of as mark_of

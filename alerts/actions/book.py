@@ -5,24 +5,31 @@ nobody can forget it. An alert that changed needs a `record()`, so that its time
 raises UnrecordedChange and the transaction stores nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from django.db import transaction
 from django.db.models import Model
 
-from alerts import feed
 from alerts.actions.known import Known
-from alerts.actions.tables import Table, as_json
-from alerts.actions.telling import PUSHES, Outbox, Telling
-from alerts.decide import acknowledge_lasts, next_timer, repeats_passed
+from alerts.actions.outages import Outages, is_under
+from alerts.actions.reply_window import follow_window
+from alerts.actions.revoking import TakenFromPhones
+from alerts.actions.silenced import SilencedAlerts
+from alerts.actions.stored import stored
+from alerts.actions.telling import Outbox, Telling
+from alerts.actions.tiers import judge_tier_clock, shift_tier_clock, start_tier_clock
+from alerts.blind import Downtimes
+from alerts.decide import RoomFacts
+from alerts.due import acknowledge_lasts, next_timer, repeats_passed
 from alerts.failpoints import failpoint
+from alerts.holding import stall_due
 from alerts.items import RoomNames
-from alerts.models import Alert, FailureEvent, Push, Room, Transition
+from alerts.models import Alert, Push, Room
+from alerts.policy import PolicyFacts
 from alerts.rows import EventRow, TransitionRow
 from orgs.models import Org, PersonalData, User
 
@@ -31,37 +38,11 @@ ROOM_FIELDS = [f.attname for f in Room._meta.concrete_fields if f.name not in ("
 # Of an alert: what the book and the acts keep for themselves. Nobody sees it change.
 BOOKKEEPING = {
     "version", "updated_at", "due_at", "last_reason", "last_told_at", "occurrence", "timer_failures", "undoable",
+    "held_until", "released_at", "silence_id", "silenced_from", "silenced_until",
+    "ends_not_before", "window_closing_at", "window_told", "duty_waits", "hours_until",
 }  # fmt: skip
-ALL_OF_ALERT, ALL_OF_ROOM = ([f.attname for f in model._meta.concrete_fields] for model in (Alert, Room))
-ALERTS, ROOMS = Table(Alert, ALL_OF_ALERT), Table(Room, ALL_OF_ROOM)
-EVENTS = Table(FailureEvent, [name for name in EventRow.__struct_fields__ if name != "id"])
-TRANSITIONS = Table(Transition, TransitionRow.__struct_fields__)
-ROOM_COLUMNS = ", ".join(f"room.{name}" for name in ALL_OF_ROOM)
-WANTED = "json_to_recordset(%b::json) AS wanted (org_id bigint, room_id varchar)"
-LOCK = (
-    f"SELECT {ROOM_COLUMNS} FROM alerts_room room JOIN {WANTED} USING (org_id, room_id)"  # noqa: S608 - our own columns
-    " ORDER BY room.org_id, room.room_id FOR UPDATE OF room"
-)
-# A room that is new is locked by whoever makes it.
-MAKE = (
-    "INSERT INTO alerts_room AS room (org_id, room_id, label, channel, url, last_customer_text, state)"  # noqa: S608
-    f" SELECT org_id, room_id, '', '', '', '', '{Room.State.BOT.value}' FROM {WANTED}"
-    f" ON CONFLICT DO NOTHING RETURNING {ROOM_COLUMNS}"
-)
-# The open alert of each room, else its newest.
-NEWEST = (
-    f"SELECT DISTINCT ON (room_id) {', '.join(ALL_OF_ALERT)} FROM alerts_alert"  # noqa: S608
-    f" WHERE room_id = ANY(%b::bigint[]) ORDER BY room_id, state = '{Alert.State.RESOLVED.value}', opened_at DESC"
-)
-FOLLOWED = {"customer_waiting_since", "human_acted_at"}  # of an alert: follows its room, without a transition
-
-
-def worsen(alert: Alert, severity: str, now: datetime) -> None:
-    """A higher severity: repeats start anew, no snooze holds them, and an acknowledge lasts no longer than for it."""
-    alert.severity = severity
-    alert.ladder_from, alert.repeats_done, alert.snoozed_until = now, 0, None
-    if alert.acknowledge_expires_at is not None:
-        alert.acknowledge_expires_at = min(alert.acknowledge_expires_at, now + acknowledge_lasts(severity))
+# Of an alert: follows its room, without a transition.
+FOLLOWED = {"customer_waiting_since", "human_acted_at", "window_ends_at", "window_over_at"}
 
 
 class UnrecordedChange(Exception):
@@ -74,17 +55,13 @@ def _values(row: Model, fields: Iterable[str]) -> dict[str, Any]:
     return {name: msgspec.json.encode(held[name]) if type(held[name]) is list else held[name] for name in fields}
 
 
-def _row(row: Model, columns: Iterable[str]) -> dict[str, Any]:
-    """A row of a model as it is written."""
-    held = row.__dict__
-    return {name: held[name] for name in columns}
-
-
 @dataclass(frozen=True, slots=True)
 class Moment:
     """Something that happened in a room: a kind of activity, or a failure. `key`: its id; `who`: pk of a user.
 
-    Of a failure: since when the customer waits because of it (None: nobody does), and whether it handed the room over.
+    Of a failure: since when the customer waits because of it (None: nobody does), whether it handed the room over, and
+    the run and signal it is one with (empty: it names no run); `again`: that one was told before. Of a run that ended
+    well: when it had begun.
     """
 
     at: datetime
@@ -94,6 +71,11 @@ class Moment:
     who: int | None = None
     waits_since: datetime | None = None
     handoff: bool = False
+    failure: str = ""
+    again: bool = False
+    began: datetime | None = None
+    asks: bool = False  # of a customer's message
+    unheard: bool = False  # of the bot's: who holds the room may have spoken, and we would not know
 
 
 class Book:
@@ -102,14 +84,22 @@ class Book:
     def __init__(self, now: datetime, known: Known | None = None) -> None:
         """`known`: what is known of orgs, agents and people; None: it is read when it is needed."""
         self.now = now
-        self.known = known or Known()
+        self.swept_at: datetime | None = None  # time alone is at work, and decides as of when each thing was due
+        self._begun_at = now
+        self.blind = False  # what is due now fell due while we were down: a digest names it
+        self.downs = Downtimes()  # of when the events to decide occurred, if that is long ago
+        self.late_seconds = 0  # by which a timer runs late, if it is decided as of now and not of when it was due
+        self.stored = stored()
+        self.known = known or self.stored.known()
         self.rooms: dict[tuple[int, str], Room] = {}
         self.alerts: dict[int, Alert] = {}  # by room pk: the open one, else the newest
         self.events: list[EventRow] = []
         self.transitions: list[TransitionRow] = []
         self._caused: list[tuple[TransitionRow, EventRow]] = []
         self._tellings: list[Telling] = []  # not planned yet
-        self.outbox = Outbox(now, self.known.people)
+        self.outages = Outages(self)
+        self.silenced = SilencedAlerts(self)
+        self.outbox = Outbox(now, self.known, self.outages, self.silenced)
         self._new: set[int] = set()  # pks of the rooms made here
         # By room pk: what this transaction was told, after what it read of those `recalled` from the database.
         self.moments: dict[int, list[Moment]] = {}
@@ -117,72 +107,88 @@ class Book:
         self._loaded: dict[int | UUID, dict[str, Any]] = {}  # the locked rows as they were, by pk
         self._alerts: dict[UUID, Alert] = {}  # all that were loaded or touched
         self._touched: set[UUID] = set()
+        self._moved: set[UUID] = set()  # alerts that did not change and stand elsewhere on the board now
         self._recorded: set[UUID] = set()
+
+    def as_of(self, at: datetime) -> None:
+        """What is decided from here on is decided at that time."""
+        self.tell()
+        self.now = at
+        self.outbox.as_of(at)
 
     # --- locking -----------------------------------------------------------------------------------------------------
 
     def lock(self, keys: Iterable[tuple[int, str]]) -> None:
         """Lock the rooms (org pk, room id), making those that are new, and load their alerts."""
-        wanted = sorted(set(keys))
-        self._keep_rooms(LOCK, wanted)
-        if missing := [key for key in wanted if key not in self.rooms]:
-            self._new = {room.pk for room in self._keep_rooms(MAKE, missing)}
-            if taken := [key for key in missing if key not in self.rooms]:  # made by somebody else just now
-                self._keep_rooms(LOCK, taken)
+        rooms, self._new = self.stored.lock_rooms(sorted(set(keys)))
+        for room in rooms:
+            self._keep_room(room)
         self._load_alerts()
 
-    def _keep_rooms(self, statement: str, keys: list[tuple[int, str]]) -> list[Room]:
-        rooms = ROOMS.load(statement, [as_json([{"org_id": org, "room_id": room} for org, room in keys])])
-        return [self._keep_room(room) for room in rooms]
-
-    def _keep_room(self, room: Room) -> Room:
+    def _keep_room(self, room: Room) -> None:
         self.rooms[room.org_id, room.room_id] = room
-        self._loaded[room.pk] = _values(room, ROOM_FIELDS)
-        return room
+        if self.stored.compares:
+            self._loaded[room.id] = _values(room, ROOM_FIELDS)
 
     def lock_rooms(self, pks: Iterable[int], *, skip_locked: bool = False) -> None:
         """Lock existing rooms by primary key; with `skip_locked` leave out those somebody else works on."""
-        rows = Room.objects.filter(pk__in=set(pks)).order_by("org_id", "room_id")
-        for room in rows.select_for_update(of=("self",), skip_locked=skip_locked):
+        for room in self.stored.lock_rooms_by_pk(pks, skip_locked=skip_locked):
             self._keep_room(room)
         self._load_alerts()
 
     def lock_alert(self, alert_id: UUID) -> Alert:
         """Lock an alert itself, after its room if it has one. Raises Alert.DoesNotExist outside the scope."""
-        rows = Alert.objects.select_related("org", "agent", "source")
-        alert = rows.select_for_update(of=("self",)).get(pk=alert_id)
+        alert = self.stored.lock_alert(alert_id)
         if alert.room_id is not None:
             current = self.alerts.get(alert.room_id)
             if current == alert:
                 return current
-            alert.room = next(room for room in self.rooms.values() if room.pk == alert.room_id)
-        self._keep_alert(alert)
+            alert.room = next(room for room in self.rooms.values() if room.id == alert.room_id)
+        self.keep_alert(alert)
         return alert
 
-    def _keep_alert(self, alert: Alert) -> None:
-        self._alerts[alert.pk] = alert
-        self._loaded[alert.pk] = _values(alert, ALERT_FIELDS)
+    def keep_alert(self, alert: Alert) -> Alert:
+        """This alert was loaded under its lock: what changes of it is written."""
+        self._alerts[alert.id] = alert
+        if self.stored.compares:
+            self._loaded[alert.id] = _values(alert, ALERT_FIELDS)
+        return alert
 
     def _load_alerts(self) -> None:
-        rooms = {room.pk: room for room in self.rooms.values() if room.pk not in self._new}
+        rooms = {room.id: room for room in self.rooms.values() if room.id not in self._new}
         if not rooms:
             return
-        alerts = ALERTS.load(NEWEST, [list(rooms)])
-        orgs = self.known.orgs({alert.org_id for alert in alerts})
-        agents = self.known.agents_by_pk({alert.agent_id for alert in alerts if alert.agent_id})
+        alerts = self.stored.newest_alerts(list(rooms))
+        self._furnish([alert for alert in alerts if "room" not in alert._state.fields_cache], rooms)
         for alert in alerts:
             assert alert.room_id is not None
-            alert.org, alert.room = orgs[alert.org_id], rooms[alert.room_id]
+            self.alerts[alert.room_id] = self.keep_alert(alert)
+
+    def _furnish(self, alerts: Sequence[Alert], rooms: Mapping[int, Room]) -> None:
+        """Alerts just read have their rooms, orgs and agents with them from now on."""
+        orgs = self.known.orgs({alert.org_id for alert in alerts}) if alerts else {}
+        agents = self.known.agents_by_pk({alert.agent_id for alert in alerts if alert.agent_id}) if alerts else {}
+        for alert in alerts:
+            alert.org, alert.room = orgs[alert.org_id], rooms[alert.room_id or 0]
             alert.agent = agents[alert.agent_id] if alert.agent_id else None
-            self.alerts[alert.room_id] = alert
-            self._keep_alert(alert)
 
     # --- changing ----------------------------------------------------------------------------------------------------
 
     def open_alert(self, room: Room) -> Alert | None:
         """The alert of this room that is not resolved."""
-        alert = self.alerts.get(room.pk)
+        alert = self.alerts.get(room.id)
         return alert if alert is not None and alert.state != Alert.State.RESOLVED else None
+
+    def policy_of(self, alert: Alert) -> PolicyFacts:
+        """What applies to this alert: its agent's policy."""
+        key = (alert.org_id, alert.agent_id or 0)
+        return self.known.policies([key])[key]
+
+    def policy_in(self, room: Room) -> PolicyFacts:
+        """What applies in this room: the policy of the agent whose alert it has or had last, else of its org."""
+        alert = self.alerts.get(room.id)
+        key = (room.org_id, (alert.agent_id if alert else None) or 0)
+        return self.known.policies([key])[key]
 
     def remember(self, room: Room, org: Org, names: RoomNames) -> None:
         """Keep what is said of the room, of a customer's name and words only where the org keeps them."""
@@ -195,9 +201,9 @@ class Book:
     def touch(self, alert: Alert) -> None:
         """The alert looks different now, without a transition (somebody waits, or no longer): a new version."""
         alert.version += 1
-        alert.updated_at = self.now
-        self._alerts[alert.pk] = alert
-        self._touched.add(alert.pk)
+        alert.updated_at = self._begun_at
+        self._alerts[alert.id] = alert
+        self._touched.add(alert.id)
 
     def record(
         self,
@@ -206,47 +212,101 @@ class Book:
         reason: str = "",
         *,
         at: datetime | None = None,
-        actor: User | None = None,
+        actor: User | int | None = None,
         event: EventRow | None = None,
         detail: dict[str, Any] | None = None,
         notify: bool = False,
+        digest: bool = False,
+        holder: int | None = None,
     ) -> None:
-        """One change of an alert with its reason; with `notify` people are told."""
+        """One change of an alert with its reason; with `notify` people are told, with `digest` by their next digest.
+
+        `actor`: a person, or their pk. `holder`: the pk of whom to tell alone, if they back up the agent.
+        """
         self.touch(alert)
+        if self.blind and notify:
+            detail = (detail or {}) | {"wanted": reason}
+            reason, notify, digest = "blind", False, True
+        if self.late_seconds:
+            detail = (detail or {}) | {"late_seconds": self.late_seconds}
         alert.occurrence += notify
         transition = TransitionRow(
             org_id=alert.org_id,
-            alert_id=alert.pk,
+            alert_id=alert.id,
             at=at or self.now,
             change=change,
             reason=reason,
             episode=alert.episode,
-            actor_id=actor.pk if actor else None,
+            actor_id=actor.pk if isinstance(actor, User) else actor,
             detail=detail or {},
             occurrence=alert.occurrence if notify else 0,
+            swept_at=self.swept_at,
         )
         self.transitions.append(transition)
-        self._recorded.add(alert.pk)
+        self._recorded.add(alert.id)
+        if change == "intervened" or (change == "acknowledged" and transition.detail.get("assigned")):
+            self.outbox.taken[alert.id] = TakenFromPhones(alert, transition.actor_id or alert.assigned_to_id)
+        elif change in ("acknowledged", "opened_room") and alert.acknowledged_by_id == transition.actor_id is not None:
+            seen = TakenFromPhones(alert, transition.actor_id, only_corrects=True)
+            self.outbox.taken.setdefault(alert.id, seen)  # who has it goes first
         if event is not None:
             self._caused.append((transition, event))
         if reason:
             alert.last_reason = reason
-        if notify:
-            self._tellings.append(Telling(alert, transition, event, reason, alert.occurrence, alert.severity))
+        if notify or digest:
+            self._tellings.append(
+                Telling(alert, transition, event, reason, transition.occurrence, alert.severity, alert.tier, holder)
+            )
 
-    def expire(self, alert: Alert, notify: bool, *, actor: User | None = None, detail: dict[str, Any]) -> None:
-        """The alert is open again; with `notify` people are told, the repeats that lie in the past at once."""
+    def worsen(self, alert: Alert, severity: str) -> None:
+        """A higher severity: repeats start anew, no snooze holds them, an acknowledge lasts no longer than for it, and
+        the next tier is due as if it had been so severe from the start. The caller records why.
+        """
+        alert.severity = severity
+        if alert.snoozed_until is not None and alert.snoozed_until > self.now:
+            shift_tier_clock(alert, self.now - alert.snoozed_until)
+        alert.ladder_from, alert.repeats_done, alert.snoozed_until = self.now, 0, None
+        if alert.acknowledge_expires_at is not None:
+            lasts = acknowledge_lasts(severity, self.policy_of(alert))
+            alert.acknowledge_expires_at = min(alert.acknowledge_expires_at, self.now + lasts)
+        judge_tier_clock(alert, alert.silenced_from or self.now, self.known)
+
+    def expire(self, alert: Alert, notify: bool, *, actor: int | None = None, detail: dict[str, Any]) -> None:
+        """The alert is open again; with `notify` people are told, the repeats that lie in the past at once.
+
+        The tier's clock starts anew; when acknowledges expire again and again the next tier is due at once.
+        """
+        alert.held_until = None
+        start_tier_clock(alert, self.now, self.known)
+        if alert.expiries > 1 and alert.escalate_at is not None:
+            alert.escalate_at = self.now
         if notify:
-            alert.repeats_done = repeats_passed(alert.facts, self.now)
+            alert.repeats_done = repeats_passed(alert.facts, self.policy_of(alert), self.now)
         self.record(alert, "expired", "repeat_due" if notify else "", actor=actor, detail=detail, notify=notify)
 
+    def fold(self, outage: Alert) -> None:
+        """An outage begins: nobody is told any more of the rooms under it, and the board shows them under it."""
+        loaded = {one.id: one for one in (*self._alerts.values(), *self.alerts.values())}
+        self.outbox.hold({pk for pk, alert in loaded.items() if is_under(alert, outage)})
+        self._moved.update(pk for pk, _ in self.stored.rooms_under(outage))
+
     # --- writing -----------------------------------------------------------------------------------------------------
+
+    def expect_tellings(self) -> None:
+        """Any of the alerts that were loaded may be told of, one after the other: the people of all of them are locked
+        with the first, in their order.
+        """
+        self.outbox.expected |= {(one.org_id, one.agent_id or 0) for one in self.alerts.values()}
 
     def tell(self) -> None:
         """Plan the pushes of what was decided so far, as it stands now: what comes later does not reword them."""
         if self._tellings:
-            self.outbox.plan(self._tellings, [room.pk for room in self.rooms.values() if room.pk not in self._new])
-            self._tellings = []
+            self.outbox.plan(self._tellings, self._known_rooms)
+            self.transitions += self.outbox.whom.passed
+            self._tellings, self.outbox.whom.passed = [], []
+
+    def _known_rooms(self) -> set[int]:
+        return {room.id for room in self.rooms.values()} - self._new
 
     def close(self) -> None:
         """Plan what is not planned yet and write everything; after commit publish the alerts and kick the sweep.
@@ -254,34 +314,68 @@ class Book:
         Raises IntegrityError.
         """
         self.tell()
+        self.silenced.judge_changed([alert for alert in self._alerts.values() if alert.id in self._touched])
+        self._move_outages()
         self._write_changed()
-        for event, (pk,) in zip(self.events, EVENTS.insert(self.events, returning="id"), strict=True):
-            event.id = pk
+        self.stored.write_events(self.events)
         for transition, event in self._caused:
             transition.event_id = event.id
-        TRANSITIONS.insert(self.transitions)
-        self.outbox.supersede()
-        failpoint("fan_out")
-        PUSHES.insert(self.outbox.pushes)
+        self.stored.write_transitions(self.transitions)
+        self.outbox.write()
+        self.silenced.write()
         failpoint("before_commit")
-        transaction.on_commit(lambda: failpoint("before_kick"))
-        published, due = frozenset(self._touched), any(p.state == Push.State.PENDING for p in self.outbox.pushes)
-        transaction.on_commit(lambda: feed.publish(published), robust=True)
-        if due:
-            transaction.on_commit(feed.kick, robust=True)
+        due = any(push.state == Push.State.PENDING for push in self.outbox.pushes)
+        self.stored.after_commit(self._touched | self._moved, due=due)
+
+    def _move_outages(self) -> None:
+        """The row of an outage says how many rooms wait under it: it is shown anew when one of them changed."""
+        changed = [alert for alert in self._alerts.values() if alert.id in self._touched and alert.room_id]
+        if changed:
+            self.outages.load({(alert.org_id, alert.agent_id or 0) for alert in changed}, lasting=False)
+            self._moved.update(outage.id for outage in self.outages.of(changed))
 
     def _write_changed(self) -> None:
         """Write the rooms and alerts that differ from what was loaded, each alert with its next timer."""
-        rooms = {room.pk: room for room in self.rooms.values() if self._changed(room, ROOM_FIELDS)}
+        for held in self.rooms.values():
+            held.due_at = self._stall_due(held)
+        if not self.stored.compares:
+            self._write_all()
+            return
+        rooms = {room.id: room for room in self.rooms.values() if self._changed(room, ROOM_FIELDS)}
         alerts = []
-        for alert in list((self._alerts | {one.pk: one for one in self.alerts.values()}).values()):
+        for alert in list((self._alerts | {one.id: one for one in self.alerts.values()}).values()):
+            policy = self.policy_of(alert)
+            follow_window(alert, policy, self.now)
             changed = self._notice(alert)
             if changed or alert.room_id in rooms:
-                timer = next_timer(alert.facts, alert.room.facts) if alert.room else None
-                before, alert.due_at = alert.due_at, timer[0] if timer else None
+                before, alert.due_at = alert.due_at, self._next_at(alert, policy)
                 alerts += [alert] if changed or alert.due_at != before else []
-        ROOMS.put([_row(room, ALL_OF_ROOM) for room in rooms.values()])
-        ALERTS.put([_row(alert, ALL_OF_ALERT) for alert in alerts])
+        self.stored.write_rooms(rooms.values())
+        self.stored.write_alerts(alerts)
+
+    def _write_all(self) -> None:
+        """Each alert with its next timer, into a place that keeps what it is given."""
+        alerts = (self._alerts | {one.id: one for one in self.alerts.values()}).values()
+        for alert in alerts:
+            policy = self.policy_of(alert)
+            follow_window(alert, policy, self.now)
+            alert.due_at = self._next_at(alert, policy)
+        self.stored.write_rooms(self.rooms.values())
+        self.stored.write_alerts(alerts)
+
+    def _next_at(self, alert: Alert, policy: PolicyFacts) -> datetime | None:
+        """When time does something to this alert next."""
+        room = alert.room
+        if room is None and not alert.is_outage:
+            return None
+        timer = next_timer(alert.facts, room.facts if room else RoomFacts(), policy)
+        return timer[0] if timer else None
+
+    def _stall_due(self, room: Room) -> datetime | None:
+        """When the human who holds this room will have stalled."""
+        if room.human_since is None or room.insists_at is None:
+            return None
+        return stall_due(room.hold_facts, self.policy_in(room).stalled_after)
 
     def _changed(self, row: Room | Alert, fields: list[str]) -> set[str]:
         """The fields that differ from what was loaded; of a new row all."""
@@ -292,8 +386,8 @@ class Book:
         """What changed of the alert, which looks different then. Raises UnrecordedChange if nothing says why."""
         changed = self._changed(alert, ALERT_FIELDS)
         seen = changed - BOOKKEEPING
-        if seen - FOLLOWED and alert.pk not in self._recorded:
-            raise UnrecordedChange(f"alert {alert.pk}: {', '.join(sorted(seen - FOLLOWED))}")
-        if seen and alert.pk not in self._touched:
+        if seen - FOLLOWED and alert.id not in self._recorded:
+            raise UnrecordedChange(f"alert {alert.id}: {', '.join(sorted(seen - FOLLOWED))}")
+        if seen and alert.id not in self._touched:
             self.touch(alert)
         return changed

@@ -2,21 +2,27 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from django.db import IntegrityError, transaction
 
-from alerts.actions.book import Book, worsen
-from alerts.actions.conversation import hear_moment, of_event
+from alerts.actions.book import Book
+from alerts.actions.failures import apply_event
 from alerts.actions.known import Known, known_now
+from alerts.actions.same_run import SameRuns
 from alerts.actions.tables import as_json, fetch
-from alerts.decide import Decision, EventFacts, PolicyFacts, decide, severity_of, threshold_of
+from alerts.decide import (
+    CRITICAL,
+    OPENS_LATE_WITHIN,
+    EventFacts,
+    severity_of,
+)
 from alerts.items import Accepted, EventItem, ItemT, Result, RoomNames
-from alerts.models import Alert, FailureEvent, Room, RoomActivity
+from alerts.models import FailureEvent, Room, RoomActivity
+from alerts.policy import PolicyFacts
 from alerts.rows import EventRow
 from alerts.times import heard
-from orgs.models import Agent, Org, Source
-from orgs.signals.low_confidence import LOW_CONFIDENCE
+from orgs.models import Agent, Source
 
 ATTEMPTS = 3
 CONFLICT = {
@@ -53,7 +59,20 @@ def retried(record: Callable[[], list[list[Result]]]) -> list[list[Result]]:
 
 def _record(batches: Sequence[Batch[EventItem]], now: datetime, known: Known) -> list[list[Result]]:
     book = Book(now, known)
-    book.lock((one.org_id, one.item.room_id) for _, accepted in batches for one in accepted)
+    book.lock(rooms_of(batches))
+    answers = decide_batches(book, batches)
+    book.close()
+    return answers
+
+
+def rooms_of(batches: Sequence[Batch[EventItem]]) -> set[tuple[int, str]]:
+    """The rooms that these failures happened in, as (org pk, room id)."""
+    return {(one.org_id, one.item.room_id) for _, accepted in batches for one in accepted}
+
+
+def decide_batches(book: Book, batches: Sequence[Batch[EventItem]]) -> list[list[Result]]:
+    """Decide some batches in a book that has locked their rooms, and closes when all is decided."""
+    now, known = book.now, book.known
     seen = known_hashes(FailureEvent, "event_id", [(s, one, one.item.event_id) for s, some in batches for one in some])
     orgs = known.orgs({one.org_id for _, accepted in batches for one in accepted})
     answers, created = [], []
@@ -64,21 +83,70 @@ def _record(batches: Sequence[Batch[EventItem]], now: datetime, known: Known) ->
     agents = known.agents({(one.org_id, one.item.agent_name) for some in created for one in some})
     of_agents = {(agent.org_id, agent.pk) for agent in agents.values()}
     policies = known.policies(of_agents)
-    book.outbox.expected = of_agents
+    book.expect_tellings()
+    book.outbox.expected |= of_agents
+    book.outages.watch(*_failing_critically(batches, created, agents, policies), policies)
+    book.outages.load(of_agents)
+    old = [one.item.occurred_at for some in created for one in some if now - one.item.occurred_at > OPENS_LATE_WITHIN]
+    book.downs = book.stored.downtimes(min(old)) if old else book.downs
     versions: dict[int, tuple[Agent, str]] = {}
+    named = ((one.org_id, str(one.item.run_id or ""), one.item.signal) for some in created for one in some)
+    runs = SameRuns(list(named))
     for (source, _), some in zip(batches, created, strict=True):
         happened = heard([(one.item.occurred_at, one.received_at or now) for one in some])
         for one, at in zip(some, happened, strict=True):
             agent = agents[one.org_id, one.item.agent_name]
             room = book.rooms[one.org_id, one.item.room_id]
             event = _event(source, one, agent, room, at, now)
-            _apply(book, event, one.item, room, agent, orgs[one.org_id], policies[one.org_id, agent.pk])
-            book.events.append(event)
+            names = RoomNames(*[text or "" for text in _names(one.item)])
+            apply_event(book, event, room, agent, orgs[one.org_id], policies[one.org_id, agent.pk], runs, names)
             if event.agent_version and event.reason != "late":
                 versions[agent.pk] = agent, event.agent_version
     _follow_versions(versions)
-    book.close()
     return answers
+
+
+def decide_again(book: Book, events: Sequence[EventRow]) -> None:
+    """Decide failure events that were heard in one transaction, in a book that has locked their rooms: a replay."""
+    known, rooms = book.known, {room.pk: room for room in book.rooms.values()}
+    agents = known.agents_by_pk({event.agent_id for event in events if event.agent_id})
+    orgs = known.orgs({event.org_id for event in events})
+    pairs = [((event.org_id, event.agent_id or 0), event) for event in events]
+    keys = {key for key, _ in pairs}
+    policies = known.policies(keys)
+    critical = [(key, event) for key, event in pairs if severity_of(_severe(event), policies[key]) == CRITICAL]
+    book.expect_tellings()
+    book.outbox.expected |= keys
+    book.outages.watch({key for key, _ in critical}, {(e.org_id, e.source_id) for _, e in critical}, policies)
+    book.outages.load(keys)
+    old = [event.occurred_at for event in events if book.now - event.occurred_at > OPENS_LATE_WITHIN]
+    book.downs = book.stored.downtimes(min(old)) if old else book.downs
+    runs = SameRuns([(event.org_id, event.run_id, event.signal) for event in events if event.run_id])
+    for key, event in pairs:
+        agent, names = agents.get(key[1]), RoomNames(channel=event.channel)
+        apply_event(book, event, rooms[event.room_id], agent, orgs[event.org_id], policies[key], runs, names)
+
+
+def _severe(event: EventRow) -> EventFacts:
+    return EventFacts(event.signal, event.occurred_at, handoff_completed=event.handoff_completed)
+
+
+def _failing_critically(
+    batches: Sequence[Batch[EventItem]],
+    created: Sequence[Sequence[Accepted[EventItem]]],
+    agents: dict[tuple[int, str], Agent],
+    policies: dict[tuple[int, int], PolicyFacts],
+) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
+    """The agents of which a failure is critical, as (org pk, agent pk), and who tells of it, as (org pk, source pk)."""
+    failing, telling = set(), set()
+    for source, one in ((source, one) for (source, _), some in zip(batches, created, strict=True) for one in some):
+        key = one.org_id, agents[one.org_id, one.item.agent_name].pk
+        completed = one.item.handoff.completed if one.item.handoff else None
+        facts = EventFacts(one.item.signal, one.item.occurred_at, handoff_completed=completed)
+        if severity_of(facts, policies[key]) == CRITICAL:
+            failing.add(key)
+            telling.add((one.org_id, source.pk))
+    return failing, telling
 
 
 def known_hashes(
@@ -144,87 +212,10 @@ def _event(source: Source, one: Accepted[EventItem], agent: Agent, room: Room, a
         handoff_completed=item.handoff.completed if item.handoff else None,
         customer_waiting_since=item.customer_waiting_since and item.customer_waiting_since.astimezone(UTC),
         metadata=item.metadata or {},
+        handoff_source=(item.handoff.source or "") if item.handoff else "",
+        handoff_target=(item.handoff.target or "") if item.handoff else "",
     )
 
 
-def _apply(
-    book: Book, event: EventRow, item: EventItem, room: Room, agent: Agent, org: Org, policy: PolicyFacts
-) -> None:
-    """Decide one event and change its room's alert accordingly."""
-    facts = EventFacts(
-        event.signal,
-        event.occurred_at,
-        event.confidence,
-        event.threshold,
-        event.handoff_completed,
-        event.customer_waiting_since,
-    )
-    newest = book.alerts.get(room.pk)
-    decision = decide(newest.facts if newest else None, room.facts, facts, policy, book.now)
-    event.reason, event.severity = decision.reason, severity_of(facts, policy)
-    if event.signal == LOW_CONFIDENCE.name:
-        event.threshold = threshold_of(facts, policy)
-    texts = (item.room_label, item.channel, item.room_url, item.last_customer_text)
-    book.remember(room, org, RoomNames(*[text or "" for text in texts]))
-    if decision.change is None:
-        return
-    if decision.reason != "late":
-        _hear(book, event, room, newest)
-    alert = newest
-    if decision.change == "opened" or alert is None:
-        alert = Alert(org=org, room=room, agent=agent, version=0)
-        book.alerts[room.pk] = alert
-    previous = alert.severity
-    if decision.change in ("opened", "rearmed"):
-        _start_episode(alert, event, agent, decision, room, book.now)
-    _attach(alert, event, decision, room, book.now)
-    event.alert_id = alert.pk
-    detail = {"from": previous, "to": alert.severity} if decision.change == "worsened" else {}
-    book.record(alert, decision.change, decision.reason, event=event, detail=detail, notify=decision.notify)
-    book.tell()
-
-
-def _hear(book: Book, event: EventRow, room: Room, alert: Alert | None) -> None:
-    """Let the failure change its room; if the bot had recovered, the ladder goes on from where it stopped."""
-    stopped = room.recovered_at if room.facts.recovered else None
-    hear_moment(book, room, of_event(event))
-    if alert is not None and stopped is not None and not room.facts.recovered:
-        alert.ladder_from += max(book.now - max(stopped, alert.ladder_from), timedelta(0))
-
-
-def _start_episode(alert: Alert, event: EventRow, agent: Agent, decision: Decision, room: Room, now: datetime) -> None:
-    """A new stretch of trouble: the alert's times and people start anew; its events and history stay."""
-    alert.episode = alert.episode + 1 if decision.change == "rearmed" else 1
-    alert.state = Alert.State.OPEN
-    alert.opened_at = alert.ladder_from = now
-    alert.first_failure_at = alert.last_event_at = event.occurred_at
-    alert.repeats_done = 0
-    alert.acknowledged_at = alert.acknowledge_expires_at = alert.intervened_at = alert.resolved_at = None
-    alert.acknowledged_by = alert.intervened_by = alert.resolved_by = alert.assigned_to = None
-    alert.human_acted_at = alert.snoozed_until = alert.revived_at = alert.waited_since = None
-    alert.resolved_kind, alert.undoable = "", []
-    alert.agent = agent
-    if decision.reason == "human_present":
-        alert.state = Alert.State.INTERVENED
-        alert.intervened_at, alert.intervened_by_id = room.human_since or room.human_last_at, room.human_id
-
-
-def _attach(alert: Alert, event: EventRow, decision: Decision, room: Room, now: datetime) -> None:
-    if decision.change == "worsened":
-        worsen(alert, decision.severity, now)
-    alert.severity = decision.severity
-    alert.event_count += 1
-    alert.agent_version = event.agent_version or alert.agent_version
-    alert.last_event_at = max(alert.last_event_at, event.occurred_at)
-    if decision.reason != "late":
-        alert.first_failure_at = min(alert.first_failure_at, event.occurred_at)
-    alert.customer_waiting_since = room.customer_waiting_since
-    at = event.occurred_at.isoformat()
-    for entry in alert.signals:
-        if entry["signal"] == event.signal and entry["episode"] == alert.episode:
-            entry["count"] += 1
-            entry["first_at"], entry["last_at"] = min(entry["first_at"], at), max(entry["last_at"], at)
-            entry["severity"] = event.severity
-            return
-    entry = {"signal": event.signal, "count": 1, "first_at": at, "last_at": at, "severity": event.severity}
-    alert.signals = [*alert.signals, {**entry, "episode": alert.episode}]
+def _names(item: EventItem) -> tuple[str | None, ...]:
+    return item.room_label, item.channel, item.room_url, item.last_customer_text

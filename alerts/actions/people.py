@@ -10,12 +10,22 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
 from django.utils.translation import gettext as _
 
 from alerts.actions.activity import end, react
 from alerts.actions.book import Book
 from alerts.actions.conversation import settle
+from alerts.actions.outage_acts import (
+    TakenAlert,
+    give_rooms_back,
+    hold_alert,
+    other_outage,
+    rooms_to_lock,
+    take_under,
+)
+from alerts.actions.outages import is_under
+from alerts.actions.stored import stored
+from alerts.actions.tiers import shift_tier_clock, start_tier_clock
 from alerts.actions.undo import (
     HELD_BY,
     UndoableAct,
@@ -28,11 +38,9 @@ from alerts.actions.undo import (
     undoable,
     undoable_by,
 )
-from alerts.decide import acknowledge_lasts, due_timer
+from alerts.due import due_timer
 from alerts.masking import mask_cut
 from alerts.models import Alert, Comment, Room, RoomActivity, new_id
-from orgs import clock
-from orgs.auth import visible_orgs
 from orgs.errors import BadValue
 from orgs.models import User
 from orgs.texts import TEXT_LENGTH
@@ -56,10 +64,11 @@ class ActInvalid(BadValue):
 @contextmanager
 def _locked(alert_id: UUID) -> Iterator[tuple[Book, Alert]]:
     """The alert under its room's lock; written on leaving. Raises Alert.DoesNotExist outside the scope."""
-    with transaction.atomic():
-        room_pk = Alert.objects.values_list("room_id", flat=True).get(pk=alert_id)
-        book = Book(clock.now())
-        book.lock_rooms([room_pk] if room_pk else [])
+    place = stored()
+    with place.atomic():
+        found = place.alert(alert_id)
+        book = Book(place.now())
+        book.lock_rooms([found.room_id] if found.room_id else rooms_to_lock(found))
         yield book, book.lock_alert(alert_id)
         book.close()
 
@@ -77,19 +86,13 @@ def _refuse_taken(alert: Alert, by: User) -> None:
         raise ActConflict("already_taken", alert)
 
 
-def _acknowledge(alert: Alert, by: User, now: datetime) -> None:
-    alert.state = Alert.State.ACKNOWLEDGED
-    alert.acknowledged_at, alert.acknowledged_by = now, by
-    alert.acknowledge_expires_at = now + acknowledge_lasts(alert.severity)
-
-
 def acknowledge(alert_id: UUID, by: User) -> Alert:
     """I have seen it: repeats stop until the acknowledge expires. Again by the same person changes nothing."""
     with _locked(alert_id) as (book, alert):
         _refuse_taken(alert, by)
         if alert.state == Alert.State.OPEN:
             with undoable(book, alert, "acknowledge", by):
-                _acknowledge(alert, by, book.now)
+                hold_alert(book, alert, by)
             book.record(alert, "acknowledged", actor=by)
         return alert
 
@@ -99,16 +102,33 @@ def take(alert_id: UUID, by: User) -> Alert:
 
     An open alert assigned to somebody who has not reacted can be taken: who is here comes first.
     """
+    return take_with_rooms(alert_id, by).alert
+
+
+def take_with_rooms(alert_id: UUID, by: User) -> TakenAlert:
+    """The same; of an outage also every room under it that nobody has, and what became of each."""
+    place = stored()
+    wanted = {pk for pk, _ in place.rooms_under(found)} if (found := place.alert(alert_id)).is_outage else set()
     with _locked(alert_id) as (book, alert):
         _refuse_taken(alert, by)
         waits = alert.state == Alert.State.OPEN
         if waits or alert.assigned_to_id != by.pk:
             with undoable(book, alert, "take", by):
                 if waits:
-                    _acknowledge(alert, by, book.now)
+                    hold_alert(book, alert, by)
                 alert.assigned_to = by
             book.record(alert, "acknowledged", actor=by, detail={"assigned": True})
-        return alert
+        taken = TakenAlert(alert)
+        for room_alert in list(book.alerts.values()) if alert.is_outage else []:
+            if is_under(room_alert, alert):
+                take_under(book, room_alert, alert, by)
+                taken.rooms_done.append(room_alert.pk)
+            elif room_alert.pk in wanted:
+                resolved = room_alert.state == Alert.State.RESOLVED
+                taken.rooms_refused.append((room_alert.pk, "already_resolved" if resolved else "already_taken"))
+        if waits and taken.rooms_done:  # else this act changed nothing of the outage that its undo could take back
+            alert.undoable[-1]["rooms"] = [str(pk) for pk in taken.rooms_done]
+        return taken
 
 
 def release(alert_id: UUID, by: User) -> Alert:
@@ -128,7 +148,7 @@ def release(alert_id: UUID, by: User) -> Alert:
             if alert.state == Alert.State.ACKNOWLEDGED:
                 alert.state = Alert.State.OPEN
         if not undone:
-            _start_clocks_anew(alert, book.now)
+            _start_clocks_anew(book, alert)
         as_before = undone and alert.state != Alert.State.OPEN
         detail = {"undo": True} if as_before else {}
         book.record(alert, "released", missed, actor=by, detail=detail, notify=bool(missed))
@@ -140,13 +160,15 @@ def _let_go(book: Book, alert: Alert, by: User) -> datetime | None:
     undone = None
     while (held := undoable_by(alert, by, book.now, HELD_BY)) is not None:
         undone = acted_at(held) if take_back(alert, held) else undone
+        give_rooms_back(book, held, by)
         if alert.state == Alert.State.OPEN:
             break
     return undone
 
 
-def _start_clocks_anew(alert: Alert, now: datetime) -> None:
-    alert.ladder_from, alert.repeats_done, alert.revived_at = now, 0, now
+def _start_clocks_anew(book: Book, alert: Alert) -> None:
+    alert.ladder_from, alert.repeats_done, alert.revived_at = book.now, 0, book.now
+    start_tier_clock(alert, book.now, book.known)
 
 
 def resolve(alert_id: UUID, by: User) -> Alert:
@@ -156,7 +178,7 @@ def resolve(alert_id: UUID, by: User) -> Alert:
             return alert
         _refuse_resolved(alert)
         with undoable(book, alert, "resolve", by):
-            end(alert, Alert.By.HUMAN, book.now, by)
+            end(alert, Alert.By.HUMAN, book.now, by.pk)
             if alert.room is not None:
                 settle(alert.room, Room.State.RESOLVED, book.now)
                 alert.room.customer_waiting_since = None
@@ -174,7 +196,7 @@ def reopen(alert_id: UUID, by: User) -> Alert:
 
 
 def _reopen(book: Book, alert: Alert, by: User) -> None:
-    other = book.open_alert(alert.room) if alert.room else None
+    other = book.open_alert(alert.room) if alert.room else other_outage(alert)
     if other is not None:
         raise ActConflict("other_open", other)
     mine = undoable_by(alert, by, book.now, ("resolve",))
@@ -184,6 +206,9 @@ def _reopen(book: Book, alert: Alert, by: User) -> None:
         missed = lost_telling(alert, acted_at(mine), book.now)
     else:
         _revive(book, alert)
+    if alert.is_outage:
+        rule = book.known.policies([(alert.org_id, alert.agent_id or 0)])[alert.org_id, alert.agent_id or 0].outage
+        alert.ends_at, alert.released_at = book.now + timedelta(minutes=rule.clean_minutes), None
     book.record(alert, "reopened", missed, actor=by, notify=bool(missed))
 
 
@@ -200,7 +225,7 @@ def _unresolve(book: Book, alert: Alert, resolution: UndoableAct) -> None:
     if alert.room is None:
         return
     catch_up(book, alert, resolved_at)
-    if due_timer(alert.facts, alert.room.facts, book.now) in ("quiet", "abandoned"):
+    if due_timer(alert.facts, alert.room.facts, book.policy_of(alert), book.now) in ("quiet", "abandoned"):
         alert.revived_at = book.now
 
 
@@ -215,7 +240,7 @@ def _revive(book: Book, alert: Alert) -> None:
     alert.state = Alert.State.OPEN
     alert.resolved_at = alert.resolved_by = alert.acknowledged_at = alert.acknowledged_by = None
     alert.resolved_kind = ""
-    _start_clocks_anew(alert, book.now)
+    _start_clocks_anew(book, alert)
 
 
 def _wait_again(alert: Alert, room: Room) -> None:
@@ -238,6 +263,8 @@ def snooze(alert_id: UUID, by: User, until: datetime) -> Alert:
         if not book.now < until <= book.now + SNOOZE_AT_MOST:
             raise ActInvalid("until", _("Choose a time in the next 24 hours."))
         with undoable(book, alert, "snooze", by):
+            held_until = alert.snoozed_until if alert.snoozed_until and alert.snoozed_until > book.now else book.now
+            shift_tier_clock(alert, until - held_until)
             alert.snoozed_until = until
         book.record(alert, "snoozed", actor=by, detail={"until": until.isoformat()})
         return alert
@@ -249,6 +276,8 @@ def wake(alert_id: UUID, by: User) -> Alert:
         _refuse_resolved(alert)
         if alert.is_snoozed(book.now):
             with undoable(book, alert, "wake", by):
+                assert alert.snoozed_until is not None
+                shift_tier_clock(alert, book.now - alert.snoozed_until)
                 alert.snoozed_until = None
             book.record(alert, "snoozed", actor=by, detail={"until": None})
         return alert
@@ -258,7 +287,7 @@ def assign(alert_id: UUID, by: User | None, to: User) -> Alert:
     """Give it to somebody who may see it (`by` None: a machine did). Raises Invalid for anybody else."""
     with _locked(alert_id) as (book, alert):
         _refuse_resolved(alert)
-        if alert.org_id not in visible_orgs(to):
+        if not book.stored.may_see(to, alert.org_id):
             raise ActInvalid("sso_id", _("This person does not back up the agents of this org."))
         if alert.assigned_to_id != to.pk:
             with undoable(book, alert, "assign", by):
@@ -285,9 +314,10 @@ def undo(alert_id: UUID, by: User, mark: str = "") -> Alert:
         _refuse_resolved(alert)
         if not take_back(alert, mine):
             raise nothing
+        give_rooms_back(book, mine, by)
         change = "snoozed" if mine["act"] in ("snooze", "wake") else "released"
         missed = lost_telling(alert, acted_at(mine), book.now)
-        book.record(alert, change, missed, actor=by, detail={"undo": True}, notify=bool(missed))
+        book.record(alert, change, missed, actor=by, detail={"undo": True, "mark": mine["at"]}, notify=bool(missed))
         return alert
 
 
@@ -329,5 +359,6 @@ def open_room(alert_id: UUID, by: User) -> Alert:
             received_at=book.now,
         )
         activity.save(force_insert=True)
-        react(book, activity)
+        assert alert.room is not None
+        react(book, activity, alert.room)
         return alert

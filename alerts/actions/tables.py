@@ -13,18 +13,31 @@ import psycopg
 from django.db import connection
 from django.db.models import JSONField, Model
 
+from alerts.actions.copying import binary_rows
+
+SHORT_NAMES = {
+    "bigint": "int8",
+    "integer": "int4",
+    "boolean": "bool",
+    "double precision": "float8",
+    "timestamp with time zone": "timestamptz",
+}
 M = TypeVar("M", bound=Model)
 Row = msgspec.Struct | Mapping[str, Any]
 
 
-def fetch(statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """The rows a statement answers with. The server prepares it once: Django's own cursor binds here, each time."""
+def fetch(statement: str, parameters: Sequence[Any] = (), *, binary: bool = False) -> list[tuple[Any, ...]]:
+    """The rows a statement answers with. The server prepares it once: Django's own cursor binds here, each time.
+
+    `binary`: times come as numbers, read in a fifth of the time; JSON is to be cast to text.
+    """
     connection.ensure_connection()
-    if connection.queries_logged:
-        connection.queries_log.append({"sql": statement, "time": "0"})
     raw = cast("psycopg.Connection[Any]", connection.connection)
+    if connection.queries_logged:  # as it can be asked again, for its plan
+        sent = psycopg.ClientCursor(raw).mogrify(statement.replace("%b", "%s"), parameters)
+        connection.queries_log.append({"sql": sent, "time": "0"})
     with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
-        cursor.execute(statement.encode(), parameters, prepare=True)
+        cursor.execute(statement.encode(), parameters, prepare=True, binary=binary)
         return cursor.fetchall() if cursor.description else []
 
 
@@ -52,6 +65,29 @@ class Table(Generic[M]):
         """New rows; of each the column `returning`, in their order. Raises IntegrityError."""
         statement = self._insert + (f" RETURNING {returning}" if returning else "")
         return fetch(statement, [as_json(rows)]) if rows else []
+
+    def copy(self, rows: Sequence[msgspec.Struct]) -> None:
+        """Many new rows, of structs: half the server's work, more of this process's. Raises IntegrityError."""
+        connection.ensure_connection()
+        raw = cast("psycopg.Connection[Any]", connection.connection)
+        with (
+            connection.wrap_database_errors,
+            psycopg.Cursor(raw) as cursor,
+            cursor.copy(self._copy.encode()) as into,
+        ):
+            for some in binary_rows(rows, self._types):
+                into.write(some)
+
+    @cached_property
+    def _copy(self) -> str:
+        return f"COPY {self._model._meta.db_table} ({', '.join(self._columns)}) FROM STDIN (FORMAT BINARY)"
+
+    @cached_property
+    def _types(self) -> dict[str, str]:
+        """PostgreSQL's short names of the columns' types, as its clients have them."""
+        fields = {field.column: field for field in self._model._meta.concrete_fields}
+        types = {name: _type(str(fields[name].db_type(connection))) for name in self._columns}
+        return {name: SHORT_NAMES.get(kind, kind) for name, kind in types.items()}
 
     def put(self, rows: Sequence[Row]) -> None:
         """Rows as they are now, by `id`: those that are new are made."""

@@ -2,27 +2,38 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import connection
-from django.db.models import Max, Q
-
-from alerts.actions.tables import Table
-from alerts.decide import THROTTLE, plan
-from alerts.delivery.message import idempotency_key, push_body
-from alerts.models import Alert, Push, new_id
+from alerts.actions.budget import Spending
+from alerts.actions.digests import Joining, join_digests, name_in_digests
+from alerts.actions.known import Known
+from alerts.actions.outages import Outages
+from alerts.actions.revoking import TakenFromPhones, revocations
+from alerts.actions.silenced import SilencedAlerts
+from alerts.actions.stored import stored
+from alerts.actions.stored_tellings import PUSHES as PUSHES
+from alerts.actions.stored_tellings import TELLS as TELLS
+from alerts.actions.whom import UNROUTABLE, Whom, is_of_rooms, may_watch, reason_for, say_why
+from alerts.decide import Plan, plan, waits_for_digest
+from alerts.failpoints import failpoint
+from alerts.models import Alert, Push
+from alerts.policy import PolicyFacts
 from alerts.rows import EventRow, PushRow, TransitionRow
-from orgs.routing import Recipient, specialists
+from orgs.routing import Recipient
+from orgs.signals.low_confidence import LOW_CONFIDENCE
 
-TELLS = ("pending", "sending", "sent")  # states of a push that count as having told somebody
-PUSHES = Table(Push, PushRow.__struct_fields__)
-Whom = Callable[[Iterable[tuple[int, int]]], dict[tuple[int, int], list[Recipient]]]
+DIGESTED = ("over_budget", "uncorroborated")  # reasons of skipped pushes whose alert joins a digest
+HELD = {Alert.Scope.AGENT.value: "held_by_agent_outage", Alert.Scope.SOURCE.value: "held_by_source_outage"}
+IN_A_DIGEST = ("outage_ended", "blind", "late", "on_duty")  # reasons to tell people that are no push of their own
 
 
 @dataclass
 class Telling:
-    """A decision to tell people of an alert, and what caused it."""
+    """A decision to tell people of an alert, and what caused it. `tier`: the highest told or passed by then.
+
+    `holder`: the pk of the person who has the room, told alone if they back up its agent.
+    """
 
     alert: Alert
     transition: TransitionRow
@@ -30,122 +41,203 @@ class Telling:
     reason: str
     occurrence: int
     severity: str
+    tier: int = 0
+    holder: int | None = None
 
 
 class Outbox:
-    """The pushes of one transaction. `whom` gives the people of each (org pk, agent pk)."""
+    """The pushes of one transaction, and what joins a digest instead."""
 
-    def __init__(self, now: datetime, whom: Whom) -> None:
-        self.now, self._whom = now, whom
+    def __init__(self, now: datetime, known: Known, outages: Outages, silenced: SilencedAlerts) -> None:
+        self.now, self._known, self._outages, self._stored = now, known, outages, stored()
+        self._silenced = silenced
         self.pushes: list[PushRow] = []
+        self.joining: list[Joining] = []
+        self.whom = Whom(now, known, outages)
         self.expected: set[tuple[int, int]] = set()  # whose people are read with the first that are asked for
-        self._told: dict[tuple[str, int], datetime] | None = None
+        self._told: dict[tuple[str, int], datetime] = {}
+        self._told_within = timedelta(-1)  # how far back that was read
+        self._spending = Spending(now)
+        self.taken: dict[UUID, TakenFromPhones] = {}  # by alert: what somebody has now, and others' phones still show
 
-    def plan(self, tellings: Sequence[Telling], rooms: Iterable[int]) -> None:
-        """Plan a push for everybody to tell. `rooms`: pks of those of this transaction that may have had any before."""
-        people = self._people(tellings)
-        if self._told is None:
-            self._told = self._told_before(set(rooms), {t.alert.source_id for t in tellings if t.alert.source_id})
+    def as_of(self, at: datetime) -> None:
+        """What is planned from here on is planned at that time."""
+        self.now = self._spending.now = at
+
+    def move(self, now: datetime) -> None:
+        """What is told from here on is told as of `now`."""
+        self.now = self._spending.now = now
+
+    def plan(self, tellings: Sequence[Telling], rooms: Callable[[], set[int]]) -> None:
+        """Plan a push for everybody to tell. `rooms`: pks of those of this transaction that may have had any before,
+        which are asked for with the first.
+        """
+        self._outages.load(_agent(telling.alert) for telling in tellings)  # outages are locked before people
+        watching = self._people(tellings)
+        self._read_told(tellings, rooms)
         for telling in tellings:
-            found = people[telling.alert.pk]
-            if not found:
-                _nobody(telling)
-            planned = [self._push(telling, person, self._told) for person in found]
+            silenced = self._silenced.is_held(telling.alert)
+            covering = self._outages.covering(telling.alert)
+            held = "" if covering is None else HELD[covering.scope]
+            found = self.whom.find(telling, watching, bool(held) or silenced, self.now)
+            if telling.transition.reason == UNROUTABLE:
+                self._silenced.spare(telling.alert)
+                silenced = False
+            elif silenced:
+                say_why(telling, "silenced")
+            elif held:
+                say_why(telling, held)
+            if telling.reason in IN_A_DIGEST:
+                present = [] if held or silenced else [person for person in found if not person.absent]
+                self.joining += [_joining_now(telling, person, self.now) for person in present]
+                continue
+            planned = self._pushes(telling, found, held, silenced)
             if any(push.state == Push.State.PENDING for push in planned):
                 telling.alert.last_told_at = self.now
             self.pushes += planned
 
-    def _people(self, tellings: Sequence[Telling]) -> dict[UUID, list[Recipient]]:
-        """Whom to tell of each alert: those who back up the agent, of a source's alert the specialists."""
-        agents = {(t.alert.org_id, t.alert.agent_id) for t in tellings if t.alert.agent_id}
-        of_agent = self._whom(agents | self.expected) if agents else {}
-        of_source = specialists() if any(t.alert.source_id for t in tellings) else []
-        return {
-            t.alert.pk: of_agent[(t.alert.org_id, t.alert.agent_id)] if t.alert.agent_id else of_source
-            for t in tellings
-        }
+    def _people(self, tellings: Sequence[Telling]) -> list[Recipient]:
+        """Read and lock everybody whom these may tell; gives the specialists if any may be for them."""
+        keys = {t.alert.id: self._outages.agent_keys(t.alert) for t in tellings if is_of_rooms(t.alert)}
+        agents = {key for some in keys.values() for key in some}
+        standing = self._known.standing(agents | self.expected, self.now) if agents else {}
+        self._known.tiers(standing)
+        asked = [(telling, [standing[key] for key in keys.get(telling.alert.id, ())]) for telling in tellings]
+        watching = self._known.specialists() if any(may_watch(*one) for one in asked) else []
+        wanted = {(org, one.user_id) for (org, _), found in standing.items() for one in found.everybody}
+        wanted |= {(t.alert.org_id, one.user_id) for t in tellings for one in watching}
+        policies = self._known.policies_of_orgs({org for org, _ in wanted})
+        self._spending.know(wanted, {org: policy.budget for org, policy in policies.items()})
+        return watching
 
-    def _told_before(self, rooms: set[int], sources: set[int]) -> dict[tuple[str, int], datetime]:
-        """When each supervisor was last told of each subject within the throttle, by (subject, user pk)."""
+    def _read_told(self, tellings: Sequence[Telling], rooms: Callable[[], set[int]]) -> None:
+        """Know who was told of what within the longest throttle of these orgs."""
+        orgs = {telling.alert.org_id for telling in tellings} | {org for org, _ in self.expected}
+        within = self._known.longest_throttle(orgs)
+        if within > self._told_within:
+            sources = {t.alert.source_id for t in tellings if t.alert.source_id and not t.alert.is_outage}
+            self._told = self._told_before(rooms(), sources, within) | self._told
+            self._told_within = within
+
+    def _told_before(self, rooms: set[int], sources: set[int], within: timedelta) -> dict[tuple[str, int], datetime]:
+        """When each supervisor was last told of each subject in so long a time, by (subject, user pk)."""
         if not rooms | sources:
             return {}
-        rows = (
-            Push.objects.filter(
-                Q(room__in=rooms) | Q(alert__source__in=sources) if sources else Q(room__in=rooms),
-                state__in=TELLS,
-                kind=Push.Kind.ALERT,
-                planned_at__gt=self.now - THROTTLE,
-            )
-            .values_list("room_id", "alert__source_id", "supervisor_id")
-            .annotate(last=Max("planned_at"))
-        )
+        rows = self._stored.told_before(rooms, sources, self.now - within)
         return {(_subject(room, source), supervisor): last for room, source, supervisor, last in rows}
 
-    def _push(self, telling: Telling, person: Recipient, told: dict[tuple[str, int], datetime]) -> PushRow:
-        alert, room = telling.alert, telling.alert.room
-        about = (_subject(alert.room_id, alert.source_id), person.user_id)
-        verdict = plan(telling.reason, told.get(about), self.now)
-        push_id = new_id()
+    def _pushes(self, telling: Telling, people: Iterable[Recipient], held: str, silenced: bool) -> list[PushRow]:
+        """One for each of these people, sent or not."""
+        alert, planned = telling.alert, []
+        subject = _subject(alert.room_id, alert.id if alert.is_outage else alert.source_id or alert.id)
+        throttle, uncorroborated = self._policy(alert).throttle, self.is_uncorroborated(alert)
+        for person in people:
+            about, whose = (subject, person.user_id), (alert.org_id, person.user_id)
+            verdict = plan(
+                telling.reason,
+                self._told.get(about),
+                self.now,
+                throttle=throttle,
+                absent=person.absent,
+                worse=telling.transition.change == "worsened",
+                spent=self._spending.spent(whose, alert.id),
+                budget=self._spending.budget(whose),
+                silenced=silenced,
+                held=bool(held),
+                uncorroborated=uncorroborated,
+            )
+            planned.append(self._push(telling, person, verdict, held))
+            if verdict.send:
+                self._told[about] = self.now
+        return planned
+
+    def _push(self, telling: Telling, person: Recipient, verdict: Plan, held: str) -> PushRow:
+        alert = telling.alert
+        push_id, key = self._stored.new_push()
         push = PushRow(
             id=push_id,
             org_id=alert.org_id,
-            alert_id=alert.pk,
+            alert_id=alert.id,
             room_id=alert.room_id,
             supervisor_id=person.user_id,
             kind=Push.Kind.ALERT,
             occurrence=telling.occurrence,
             tier=person.tier,
-            reason=telling.reason,
+            reason=reason_for(telling, person),
             severity=telling.severity,
-            idempotency_key=idempotency_key(push_id),
+            idempotency_key=key,
             planned_at=self.now,
             state=Push.State.PENDING,
             next_attempt_at=self.now,
         )
         if not verdict.send:
-            push.end(Push.State.SKIPPED, verdict.reason, self.now)
+            why = held if verdict.reason in HELD.values() else verdict.reason
+            push.end(Push.State.SKIPPED, why, self.now)
+            if verdict.reason in DIGESTED:
+                self.joining.append(_joining(push, alert.id))
             return push
-        told[about] = self.now
-        push.body = push_body(
-            push=push, alert=alert, org=alert.org, room=room, subject=str(alert.agent or alert.source), recipient=person
-        )
+        self._spending.spend(push)
+        push.body = self._stored.body(push, alert, person)
         return push
 
-    def supersede(self) -> None:
+    def is_uncorroborated(self, alert: Alert) -> bool:
+        """The agent is not sure, nothing else says so, and that waits for a digest."""
+        signals = [entry["signal"] for entry in alert.signals_now]
+        if set(signals) != {LOW_CONFIDENCE.name}:
+            return False
+        policy = self._policy(alert)
+        return waits_for_digest(signals, policy, alert.org.created_at, self.now)
+
+    def _policy(self, alert: Alert) -> PolicyFacts:
+        return self._known.policies([_agent(alert)])[_agent(alert)]
+
+    def hold(self, alerts: set[UUID]) -> None:
+        """Of these nobody is told after all: something else says it."""
+        for push in self.pushes:
+            if push.alert_id in alerts and push.state == Push.State.PENDING:
+                push.end(Push.State.CANCELLED, "superseded", self.now)
+                self._spending.give_back(push)
+        self.joining = [one for one in self.joining if one.alert_id not in alerts]
+
+    def write(self) -> None:
+        """Write the pushes, and what joins a digest; the alerts are written."""
+        if self.pushes:
+            self._supersede()
+        if self.taken:
+            self.pushes += revocations(self.taken, self.now)
+        failpoint("fan_out")
+        begun = join_digests(self.joining, self.now)
+        self._stored.write_pushes([*self.pushes, *begun])
+        name_in_digests(self.joining, begun, self.now)
+
+    def _supersede(self) -> None:
         """A newer occurrence for the same supervisor and alert cancels what still waits to be sent."""
         newest = {(p.alert_id, p.supervisor_id): p for p in self.pushes if p.state == Push.State.PENDING}
         for push in self.pushes:
             newer = newest.get((push.alert_id, push.supervisor_id))
             if newer is not None and newer is not push and push.state == Push.State.PENDING:
-                push.end(Push.State.CANCELLED, "superseded", self.now)
+                push.end(Push.State.CANCELLED, "superseded", newer.planned_at)
         again = [p for p in newest.values() if p.occurrence > 1]
-        if not again:
-            return
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE alerts_push p SET state = 'cancelled', ended_reason = 'superseded', ended_at = %s,"
-                " next_attempt_at = NULL"
-                " FROM unnest(%s::uuid[], %s::bigint[], %s::int[]) AS n(alert_id, supervisor_id, occurrence)"
-                " WHERE p.alert_id = n.alert_id AND p.supervisor_id = n.supervisor_id"
-                " AND p.occurrence < n.occurrence AND p.state = 'pending'",
-                [
-                    self.now,
-                    [p.alert_id for p in again],
-                    [p.supervisor_id for p in again],
-                    [p.occurrence for p in again],
-                ],
-            )
+        if again:
+            self._stored.supersede(again, self.now)
 
 
-def _subject(room_id: int | None, source_id: int | None) -> str:
-    """What pushes are throttled by: the room, for a source's alert the source, in whichever org it is silent."""
-    return f"room {room_id}" if room_id else f"source {source_id}"
+def _agent(alert: Alert) -> tuple[int, int]:
+    return alert.org_id, alert.agent_id or 0
 
 
-def _nobody(telling: Telling) -> None:
-    """Nobody backs up the agent: the decision says so, and what it would have been told for."""
+def _joining(push: PushRow, alert: UUID) -> Joining:
+    why = push.ended_reason
+    about = push.reason
+    return Joining(push.org_id, push.supervisor_id, push.tier, alert, push.severity, why, about, push.planned_at)
+
+
+def _joining_now(telling: Telling, person: Recipient, now: datetime) -> Joining:
     alert = telling.alert
-    telling.transition.reason = alert.last_reason = "unroutable"
-    telling.transition.detail["wanted"] = telling.reason
-    if telling.event is not None:
-        telling.event.reason = "unroutable"
+    why = telling.reason
+    return Joining(alert.org_id, person.user_id, person.tier, alert.id, telling.severity, why, why, now)
+
+
+def _subject(room_id: int | None, other: int | UUID | None) -> str:
+    """What pushes are throttled by: the room, for a source's alert the source, in whichever org it is silent."""
+    return f"room {room_id}" if room_id else f"source {other}"

@@ -3,23 +3,25 @@
 from collections.abc import Sequence
 
 from alerts.actions.book import Book
-from alerts.actions.conversation import show_wait, unsay
-from alerts.decide import INFO, PRESENCE, acknowledge_lasts
+from alerts.actions.conversation import Activity, show_wait, unsay
+from alerts.actions.stored import stored
+from alerts.decide import INFO
+from alerts.due import acknowledge_lasts
 from alerts.models import Alert, Room, RoomActivity
+from alerts.rows import ActivityRow
 
 HOLDS = (RoomActivity.Kind.HUMAN_MESSAGE, RoomActivity.Kind.ASSIGNED)
 ACTS = (RoomActivity.Kind.HUMAN_OPENED, *HOLDS)
 
 
-def undo_message(book: Book, activity: RoomActivity, told: Sequence[RoomActivity]) -> None:
+def undo_message(book: Book, activity: Activity, room: Room, told: Sequence[ActivityRow]) -> None:
     """The wait goes on; if it was a human's and no other came, so does the alarm. `told`: not stored yet."""
-    room = activity.room
-    unsay(book, activity)
+    unsay(book, activity, room)
     alert = book.open_alert(room)
     show_wait(book, room, alert)
     if alert is None or activity.kind != RoomActivity.Kind.HUMAN_MESSAGE:
         return
-    acts = _acts(room, alert, told)
+    acts = _acts(book, room, alert, told)
     first = max(acts[0].at, alert.first_failure_at) if acts else None  # for the time to intervene
     if alert.human_acted_at != first:
         alert.human_acted_at = first
@@ -27,26 +29,26 @@ def undo_message(book: Book, activity: RoomActivity, told: Sequence[RoomActivity
     if alert.state == Alert.State.INTERVENED:
         holding = [act for act in acts if act.kind in HOLDS]
         if holding:
-            alert.intervened_at, alert.intervened_by = holding[0].at, holding[0].actor
+            alert.intervened_at, alert.intervened_by_id = holding[0].at, holding[0].actor_id
         else:
             _open_again(book, alert, activity)
 
 
-def _acts(room: Room, alert: Alert, told: Sequence[RoomActivity]) -> list[RoomActivity]:
+def _acts(book: Book, room: Room, alert: Alert, told: Sequence[ActivityRow]) -> list[Activity]:
     """What else humans did in the room in this episode, or just before it, oldest first."""
-    begin = alert.first_failure_at - PRESENCE
+    begin = alert.first_failure_at - book.policy_in(room).presence
     begin = max(begin, room.settled_at or begin)
-    stored = RoomActivity.objects.filter(room=room, kind__in=ACTS, undelivered=False, at__gt=begin)
     new = [
         act for act in told if act.room_id == room.pk and act.kind in ACTS and not act.undelivered and act.at > begin
     ]
-    return sorted([*stored.select_related("actor").order_by("at", "id"), *new], key=lambda act: act.at)
+    return sorted([*stored().activities_since(room, ACTS, begin), *new], key=lambda act: act.at)
 
 
-def _open_again(book: Book, alert: Alert, activity: RoomActivity) -> None:
+def _open_again(book: Book, alert: Alert, activity: Activity) -> None:
     """Nobody reached the customer: people are told, unless somebody still has it on an acknowledge."""
     alert.intervened_at = alert.intervened_by = None
-    until = alert.acknowledged_at + acknowledge_lasts(alert.severity) if alert.acknowledged_at else book.now
+    lasts = acknowledge_lasts(alert.severity, book.policy_of(alert))
+    until = alert.acknowledged_at + lasts if alert.acknowledged_at else book.now
     notify = False
     if until > book.now:
         alert.state, alert.acknowledge_expires_at = Alert.State.ACKNOWLEDGED, until
@@ -54,4 +56,4 @@ def _open_again(book: Book, alert: Alert, activity: RoomActivity) -> None:
         alert.state = Alert.State.OPEN
         alert.acknowledged_at = alert.acknowledged_by = None
         notify = alert.severity != INFO and not alert.is_snoozed(book.now)
-    book.expire(alert, notify, actor=activity.actor, detail={"cause": "undelivered"})
+    book.expire(alert, notify, actor=activity.actor_id, detail={"cause": "undelivered"})

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Model, Q
+from django.db.models import Model
 
 from alerts.actions.activity import react
 from alerts.actions.book import ALERT_FIELDS, BOOKKEEPING, ROOM_FIELDS, Book
 from alerts.actions.conversation import read_anew
-from alerts.models import Alert, Push, Room, RoomActivity
+from alerts.actions.stored import stored
+from alerts.models import Alert, Room, RoomActivity
 from orgs.models import User
 
 UNDO_WITHIN = timedelta(minutes=10)
@@ -111,13 +112,9 @@ def _hold_before(alert: Alert, kept: UndoableAct) -> dict[str, Any]:
         return before
     if _plain(alert.acknowledged_at) != kept["alert"]["acknowledged_at"][1]:
         return {}
-    came = RoomActivity.objects.filter(
-        Q(source=None) | Q(at__gte=alert.first_failure_at),
-        room=alert.room_id,
-        kind__in=WAYS_IN,
-        received_at__gte=acted_at(kept),
-    )
-    first = came.order_by("id").first()
+    came = stored().activities_heard(alert.room_id, acted_at(kept), WAYS_IN) if alert.room_id else []
+    counts = (one for one in came if one.source_id is None or one.at >= alert.first_failure_at)
+    first = next(counts, None)
     if first is not None and first.kind == RoomActivity.Kind.HUMAN_OPENED:
         return {"acknowledged_at": _plain(first.at), "acknowledged_by_id": first.actor_id}
     if alert.state != Alert.State.ACKNOWLEDGED:
@@ -129,7 +126,7 @@ def _give(row: Alert | Room, values: dict[str, Any]) -> None:
     """Set these fields; somebody who is no longer known is nobody."""
     fields = {field.attname: field for field in row._meta.concrete_fields if field.attname in values}
     people = {values[name] for name, field in fields.items() if field.related_model is User}
-    known = set(User.objects.filter(pk__in=people - {None}).values_list("pk", flat=True)) if people - {None} else set()
+    known = stored().known_people(people - {None})
     for name, field in fields.items():
         gone = field.related_model is User and values[name] not in known
         setattr(row, name, None if gone else field.to_python(values[name]))
@@ -139,19 +136,16 @@ def catch_up(book: Book, alert: Alert, since: datetime) -> None:
     """Let what happened in the room while the alert was resolved act on it after all."""
     assert alert.room is not None
     book.alerts[alert.room.pk] = alert
-    happened = RoomActivity.objects.filter(room=alert.room, received_at__gte=since, undelivered=False)
-    for number, activity in enumerate(happened.exclude(kind__in=SETTLING).select_related("actor").order_by("id")):
-        if number == 0:  # while it was resolved nobody waited, so each of them meant something else
-            read_anew(book, alert.room)
-        activity.room = alert.room
-        react(book, activity)
+    kinds = [kind for kind in RoomActivity.Kind.values if kind not in SETTLING]
+    happened = [one for one in stored().activities_heard(alert.room.pk, since, kinds) if not one.undelivered]
+    if happened:  # while it was resolved nobody waited, so each of them meant something else
+        read_anew(book, alert.room, happened)
+    for activity in happened:
+        react(book, activity, alert.room)
 
 
 def lost_telling(alert: Alert, since: datetime, now: datetime) -> str:
     """Why people were to be told of what is open again, if acts since then cancelled it; empty: nobody missed it."""
     if alert.state != Alert.State.OPEN or alert.is_snoozed(now):
         return ""
-    missed = Push.objects.filter(
-        alert=alert, occurrence=alert.occurrence, ended_reason="no_longer_needed", ended_at__gte=since
-    )
-    return missed.values_list("reason", flat=True).first() or ""
+    return stored().cancelled_reason(alert, since)

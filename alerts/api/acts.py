@@ -44,7 +44,7 @@ class Act(ScopedAPIView):
             raise NotFound
         body = read_body(request, self.fields)
         try:
-            self.act(pk, self.human(request, body, org_id), body)
+            done = self.act(pk, self.human(request, body, org_id), body)
         except Alert.DoesNotExist:
             raise NotFound from None
         except actions.ActInvalid as error:
@@ -52,7 +52,7 @@ class Act(ScopedAPIView):
         except actions.ActConflict as error:
             said = ErrorPart(error.code, CONFLICTS[error.code])
             return Response(shapes.AlertConflictShape(said, _fresh(error.alert.pk)), status=409)
-        return Response(_fresh(pk))
+        return Response(_fresh(pk, done if isinstance(done, actions.TakenAlert) else None))
 
     def human(self, request: Request, body: ActBody, org_id: int) -> User:
         """Who acts: the signed-in person, or whom a key names. Raises Refused (422)."""
@@ -80,8 +80,8 @@ class Act(ScopedAPIView):
         raise AssertionError("each act says what it does")
 
 
-def _fresh(pk: UUID) -> shapes.AlertShape:
-    return shapes.alert_summary(shapes.for_answer(Alert.objects).get(pk=pk))
+def _fresh(pk: UUID, taken: actions.TakenAlert | None = None) -> shapes.AlertShape:
+    return shapes.alert_summary(shapes.for_answer(Alert.objects).get(pk=pk), taken)
 
 
 def _plain(do: Callable[[UUID, User], object]) -> type[Act]:
@@ -123,7 +123,7 @@ class Assign(Act):
 
 ACTS: dict[str, type[Act]] = {
     "acknowledge": _plain(actions.acknowledge),
-    "take": _plain(actions.take),
+    "take": _plain(actions.take_with_rooms),
     "release": _plain(actions.release),
     "resolve": _plain(actions.resolve),
     "reopen": _plain(actions.reopen),

@@ -29,7 +29,8 @@ _watchers = threading.BoundedSemaphore(WATCHED_AT_ONCE)
 
 
 def _whole() -> QuerySet[Push]:
-    return Push.objects.select_related("org", "supervisor")
+    """All but revocations, which tell nobody anything."""
+    return Push.objects.exclude(kind=Push.Kind.REVOKE).select_related("org", "supervisor")
 
 
 def _found(push_id: str) -> Push:

@@ -1,15 +1,17 @@
 """What the API says of alerts and pushes: their structs, and how they are made of rows, empty strings as null."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from msgspec import UNSET, UnsetType
 
+from alerts import actions
 from alerts.faults import contained
-from alerts.models import Alert, FailureEvent, Push, Transition
+from alerts.models import Alert, DigestAlert, FailureEvent, Push, Transition
 from orgs.models import Severity, User
 from orgs.shapes import Amount, ErrorPart, S, Shape, Uri, UtcTime, Whole, about, one_of, shape_of
 from orgs.signals import SIGNALS
@@ -18,6 +20,7 @@ RELATED = ("org", "room", "agent", "source", "acknowledged_by", "intervened_by",
 SOMEBODY = "a human agent"  # acted in the room, and is nobody we know
 BY_HUMANS = ("human_opened", "human_message", "assigned")  # causes that only a human can be
 HISTORY = 1000  # events, transitions and pushes of one alert, the newest
+PUSH_KINDS = [kind for kind in Push.Kind.values if kind != Push.Kind.REVOKE]  # a revocation tells nobody anything
 SignalWord = Annotated[str, one_of(list(SIGNALS))]
 
 
@@ -36,6 +39,21 @@ class AlertSignalShape(Shape):
     count: Whole
     first_at: UtcTime
     last_at: UtcTime
+
+
+class OutageRoomPart(Shape):
+    """A room whose episode falls under the outage of its agent."""
+
+    alert_id: UUID
+    room_id: str
+    state: Annotated[str, one_of(Alert.State.values)]
+
+
+class RefusedRoomPart(Shape):
+    """A room that was not taken with its outage, and why."""
+
+    alert_id: UUID
+    code: Annotated[str, one_of(("already_taken", "already_resolved"))]
 
 
 class AlertShape(Shape):
@@ -72,6 +90,14 @@ class AlertShape(Shape):
     verdict: Annotated[str, one_of(Alert.Verdict.values)] | None
     version: Annotated[Whole, about("Grows by one with every change.")]
     url: Uri
+    rooms: Annotated[
+        list[OutageRoomPart] | UnsetType,
+        about("Of scope agent, and of the outage of a source: the rooms under it, the newest 1,000."),
+    ] = UNSET
+    rooms_done: Annotated[
+        list[UUID] | UnsetType, about("Of the answer to take: the alerts of rooms that were taken with their outage.")
+    ] = UNSET
+    rooms_refused: Annotated[list[RefusedRoomPart] | UnsetType, about("Of the same: those that were not.")] = UNSET
 
 
 class AlertEventShape(Shape):
@@ -108,7 +134,10 @@ class AlertPushShape(Shape):
     tier: Whole
     occurrence: Whole
     reason: Annotated[str, about("Why it was skipped, cancelled or is dead; else why it was planned.")]
-    kind: Annotated[str, one_of(Push.Kind.values)]
+    kind: Annotated[str, one_of(PUSH_KINDS)]
+    alert_ids: Annotated[
+        list[UUID], about("Its one alert, or all that a digest stands for; none of a test push or one about duty.")
+    ]
     state: Annotated[str, one_of(Push.State.values)]
     attempts: Whole
     next_attempt_at: UtcTime | None
@@ -119,7 +148,7 @@ class AlertPushShape(Shape):
     opened_at: UtcTime | None
 
 
-class AlertDetailShape(AlertShape):
+class AlertDetailShape(AlertShape, kw_only=True):
     """An alert and everything that happened to it, oldest first; of each list the newest 1,000."""
 
     events: list[AlertEventShape]
@@ -185,7 +214,8 @@ def alert_detail(alert: Alert) -> AlertDetailShape:
     """One alert with its events, transitions and pushes, oldest first; of each the newest 1,000."""
     events = FailureEvent.objects.filter(alert=alert).order_by("-received_at", "-id")[:HISTORY]
     transitions = Transition.objects.filter(alert=alert).select_related("actor").order_by("-at", "-id")[:HISTORY]
-    pushes = Push.objects.filter(alert=alert).select_related("supervisor").order_by("-planned_at", "-id")[:HISTORY]
+    pushes = pushes_about(alert).select_related("supervisor").order_by("-planned_at", "-id")[:HISTORY]
+    digested = digested_by(pushes)
     return _alert(
         AlertDetailShape,
         alert,
@@ -193,13 +223,16 @@ def alert_detail(alert: Alert) -> AlertDetailShape:
         transitions=[
             AlertTransitionShape(one.at, one.change, one.reason or None, _actor(one)) for one in reversed(transitions)
         ],
-        pushes=[_push(AlertPushShape, push) for push in reversed(pushes)],
+        pushes=[_push(AlertPushShape, push, digested) for push in reversed(pushes)],
     )
 
 
-def alert_summary(alert: Alert) -> AlertShape:
-    """The struct of one alert of `for_answer`."""
-    return _alert(AlertShape, alert)
+def alert_summary(alert: Alert, taken: actions.TakenAlert | None = None) -> AlertShape:
+    """The struct of one alert of `for_answer`; `taken`: it was just taken, with what became of its rooms."""
+    if taken is None or not alert.is_outage:
+        return _alert(AlertShape, alert)
+    refused = [RefusedRoomPart(*one) for one in taken.rooms_refused]
+    return _alert(AlertShape, alert, rooms_done=taken.rooms_done, rooms_refused=refused)
 
 
 def _alert(kind: type[S], alert: Alert, **more: Any) -> S:
@@ -222,8 +255,16 @@ def _alert(kind: type[S], alert: Alert, **more: Any) -> S:
         time_to_intervene_seconds=round((acted - alert.first_failure_at).total_seconds(), 3) if acted else None,
         verdict=alert.verdict or None,
         url=f"{settings.BASE_URL}/alerts/{alert.pk}",
-        **more,
+        **{"rooms": _rooms(alert), "rooms_done": UNSET, "rooms_refused": UNSET, **more},
     )
+
+
+def _rooms(alert: Alert) -> list[OutageRoomPart] | UnsetType:
+    """One query for an outage, none for others."""
+    if alert.scope != Alert.Scope.AGENT and not alert.is_outage:
+        return UNSET
+    found = actions.rooms_of_outage(alert).select_related("room")[:HISTORY] if alert.is_outage else []
+    return [OutageRoomPart(one.pk, one.room.room_id if one.room else "", one.state) for one in found]
 
 
 def _signal(entry: dict[str, Any]) -> AlertSignalShape:
@@ -266,18 +307,42 @@ def _event(event: FailureEvent) -> AlertEventShape:
 # --- pushes ----------------------------------------------------------------------------------------------------------
 
 
-def _push(kind: type[S], push: Push, **more: Any) -> S:
+Digested = Mapping[UUID, list[UUID]]  # the alerts that a digest stands for, by its push
+
+
+def pushes_about(alert: Alert) -> QuerySet[Push]:
+    """The pushes of this alert, and the digests that stand for it among others."""
+    digests = list(DigestAlert.objects.filter(alert=alert).values_list("push_id", flat=True))
+    return Push.objects.filter(Q(alert=alert) | Q(pk__in=digests) if digests else Q(alert=alert))
+
+
+def digested_by(pushes: Iterable[Push]) -> Digested:
+    """The alerts of those of these pushes that are digests. One query, none without a digest."""
+    digests = [push.pk for push in pushes if push.kind == Push.Kind.DIGEST]
+    found: dict[UUID, list[UUID]] = {pk: [] for pk in digests}
+    rows = DigestAlert.objects.filter(push__in=digests).order_by("alert_id") if digests else []
+    for row in rows:
+        found[row.push_id].append(row.alert_id)
+    return found
+
+
+def _push(kind: type[S], push: Push, digested: Digested, **more: Any) -> S:
+    about = digested.get(push.pk, [push.alert_id] if push.alert_id else [])
     reason = push.ended_reason or push.reason
-    return shape_of(kind, push, sso_id=push.supervisor.sso_id, reason=reason, push=push.push or None, **more)
+    known = {"reason": reason, "alert_ids": about, "push": push.push or None}
+    return shape_of(kind, push, sso_id=push.supervisor.sso_id, **known, **more)
 
 
-def _whole_push(kind: type[S], push: Push, **more: Any) -> S:
-    return _push(kind, push, org_id=push.org.external_id, last_answer=push.last_answer or None, **more)
+def _whole_push(kind: type[S], push: Push, digested: Digested, **more: Any) -> S:
+    last_answer = push.last_answer or None
+    return _push(kind, push, digested, org_id=push.org.external_id, last_answer=last_answer, **more)
 
 
 def push_list(pushes: Iterable[Push]) -> list[Any]:
     """Pushes by themselves: also whose, about what, planned when, and the last answer."""
-    return [_whole_push(PushShape, push) for push in pushes]
+    pushes = list(pushes)
+    digested = digested_by(pushes)
+    return [_whole_push(PushShape, push, digested) for push in pushes]
 
 
 def push_detail(push: Push) -> PushDetailShape:
@@ -291,4 +356,4 @@ def push_detail(push: Push) -> PushDetailShape:
         HopPart("delivered", push.delivered_at or push.failed_at, arrived),
         HopPart("opened", push.opened_at, "opened" if push.opened_at else None),
     ]
-    return _whole_push(PushDetailShape, push, hops=hops)
+    return _whole_push(PushDetailShape, push, digested_by([push]), hops=hops)

@@ -1,5 +1,6 @@
 """The success figures."""
 
+from datetime import datetime
 from typing import Annotated
 
 from rest_framework.request import Request
@@ -27,6 +28,7 @@ class SuccessFigureShape(Shape):
     high: Amount | None
     target: Amount | None
     baseline: Annotated[Amount | None, about("The same figure of the org's first 30 days, so far.")]
+    not_reached: Annotated[bool, about("Of a time: no human came to so large a share, so there is no value.")]
 
 
 class SuccessShape(Shape):
@@ -42,10 +44,7 @@ class SuccessView(ScopedAPIView):
     def get(self, request: Request) -> Response:
         query = Query(request, ("org_id", "from", "to"))
         now = clock.now() - replica.reading().behind
-        try:
-            period = figures.period(query.moment("from"), query.moment("to"), now)
-        except figures.BadPeriod as bad:
-            raise Refused(422, "invalid_parameter", str(bad), bad.field) from None
+        period = asked_period(query, now)
         asked = query.text("org_id")
         orgs = (
             [self.org_asked(asked)] if asked else list(of_orgs(Org.objects.order_by("external_id"), self.org_ids, "pk"))
@@ -56,9 +55,17 @@ class SuccessView(ScopedAPIView):
         return Response(SuccessShape(now, results))
 
 
+def asked_period(query: Query, now: datetime) -> figures.Period:
+    """`from` and `to` of the query. Raises Refused (422)."""
+    try:
+        return figures.period(query.moment("from"), query.moment("to"), now)
+    except figures.BadPeriod as bad:
+        raise Refused(422, "invalid_parameter", str(bad), bad.field) from None
+
+
 def _figure(org_id: str | None, figure: figures.Figure) -> SuccessFigureShape:
     now, metric = figure.now, figure.metric
     value, low, high, before = (
         None if number is None else round(number, 3) for number in (now.value, now.low, now.high, figure.baseline.value)
     )
-    return SuccessFigureShape(org_id, metric.name, value, now.n, low, high, metric.target, before)
+    return SuccessFigureShape(org_id, metric.name, value, now.n, low, high, metric.target, before, now.not_reached)

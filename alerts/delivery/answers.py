@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal
@@ -15,7 +15,9 @@ MISCONFIGURED = frozenset({401, 403, 404, 405})  # wrong secret or wrong address
 NUMBER = re.compile(r"\d+(\.\d*)?([eE]\+?\d+)?", re.ASCII)
 SERVICE = "notification-service"
 
-PushOutcomeKind = Literal["sent", "retry", "refused", "configuration", "given_back"]
+UNKNOWN_THERE = frozenset({404, 405, 501})  # of a revocation: a service that does not take pushes back
+
+PushOutcomeKind = Literal["sent", "retry", "refused", "configuration", "given_back", "put_off", "unsupported"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,8 @@ class PushOutcome:
     """What became of one attempt.
 
     `answer` is for people, at most 300 characters. `retry_after` in seconds: the service asked everybody to wait.
-    `given_back`: not sent at all, the claim was too old or sending was stopped.
+    `given_back`: not sent at all, the claim was too old or sending was stopped. Of a revocation: `put_off` is tried
+    again and says nothing of how pushes fare; `unsupported`, the service does not know what that is.
     """
 
     kind: PushOutcomeKind
@@ -56,6 +59,26 @@ def classify(status: int, retry_after: str | None, body: bytes | None, now: date
     if 300 <= status < 400 or status in RETRIED or status >= 500:
         return PushOutcome("retry", answer, retry_after=seconds_to_wait(retry_after, now))
     return PushOutcome("refused", answer + _reason_given(body))
+
+
+def classify_revocation(status: int, retry_after: str | None, body: bytes | None, now: datetime) -> PushOutcome:
+    """The same for a revocation: what becomes of it holds up no push, but for a wrong secret and a wish to wait."""
+    if 200 <= status < 300:
+        return PushOutcome("sent", f"accepted by {SERVICE}")
+    if status in UNKNOWN_THERE:
+        return PushOutcome("unsupported", f"{status} from {SERVICE}")
+    outcome = classify(status, retry_after, body, now)
+    if outcome.kind == "retry" and outcome.retry_after is None:
+        return replace(outcome, kind="put_off")
+    return outcome
+
+
+def refused_field(status: int, body: bytes | None) -> str:
+    """The field that a 422 names, the first part of its path; empty for none."""
+    match _decoded(body) if status == 422 else None:
+        case {"error": {"field": str(field)}}:
+            return field.partition(".")[0].partition("[")[0]
+    return ""
 
 
 def _reason_given(body: bytes | None) -> str:

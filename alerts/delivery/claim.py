@@ -11,14 +11,19 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import connection, transaction
 
-from alerts.decide import PUSH_EXPIRES, PushFacts, recheck
+from alerts.decide import PUSH_EXPIRES, PushFacts, RevocationFacts, recheck, recheck_revocation
 from alerts.delivery import gate as gates
+from alerts.delivery.digest import still_waiting, write_digests
+from alerts.delivery.duty import duty_rechecks
 from alerts.delivery.sender import Claimed
+from alerts.delivery.silenced import silenced_alerts
 from alerts.failpoints import failpoint
 from alerts.feed import Kick
-from alerts.models import Alert, Gate
+from alerts.models import Alert, Gate, Push
 from orgs import clock
-from orgs.routing import recipients
+from orgs.duty.roster import QUIET, Roster
+from orgs.rosters import rosters_of
+from orgs.routing import NO_TIER, SPECIALISTS, absent_from_org, standing_at
 
 LEASE = timedelta(seconds=60)  # longer than the task limit of 30 s, which is longer than a deadline of 10 s
 Hops = Callable[[datetime], dict[str, float]]
@@ -51,16 +56,20 @@ class DuePush(NamedTuple):
     active: bool
     specialist: bool
     kind: str
+    tier: int
     reason: str
     planned_at: datetime
     attempts: int
     idempotency_key: UUID
     body: str
-    newer_planned: bool
+    newer_planned: bool  # of a revocation also: of another who took it since
     alert_scope: str | None
     alert_state: str | None
     acknowledged_at: datetime | None
     snoozed_until: datetime | None
+    held: bool
+    outage: bool  # its alert has rooms under it
+    on_phone: bool | None  # of a revocation: what it takes back is on a phone
 
 
 # The orgs with something pending, found by skipping from one to the next in the index; then their pushes, turn by turn,
@@ -134,18 +143,34 @@ due AS (
     (SELECT id, false, %(alive)s, 0 FROM critical_expired UNION ALL SELECT id, false, %(alive)s, 0 FROM other_expired)
 )
 SELECT push.id, push.org_id, alert.agent_id, push.alert_id, push.supervisor_id, person.is_active,
-       person.is_specialist, push.kind,
+       person.is_specialist, push.kind, push.tier,
        push.reason, push.planned_at, push.attempts, push.idempotency_key, push.body,
        EXISTS (
            SELECT FROM alerts_push newer
-           WHERE newer.alert_id = push.alert_id AND newer.supervisor_id = push.supervisor_id
-             AND newer.occurrence > push.occurrence AND newer.state IN ('pending', 'sending', 'sent')
+           WHERE newer.alert_id = alert.id AND newer.supervisor_id = push.supervisor_id
+             AND newer.occurrence > coalesce(target.occurrence, push.occurrence)
+             AND newer.state IN ('pending', 'sending', 'sent')
+       ) OR EXISTS (
+           SELECT FROM alerts_push newer
+           WHERE newer.revokes = push.revokes AND newer.occurrence > push.occurrence
+             AND newer.state IN ('pending', 'sending', 'sent')
        ),
-       alert.scope, alert.state, alert.acknowledged_at, alert.snoozed_until
+       alert.scope, alert.state, alert.acknowledged_at, alert.snoozed_until,
+       alert.scope = 'room' AND alert.state = 'open' AND (EXISTS (
+           SELECT FROM alerts_alert outage
+           WHERE outage.org_id = alert.org_id AND outage.agent_id = alert.agent_id AND outage.scope = 'agent'
+             AND outage.covers_from <= alert.opened_at AND outage.state <> 'resolved'
+       ) OR EXISTS (
+           SELECT FROM alerts_alert outage
+           WHERE outage.org_id = alert.org_id AND outage.source_id = alert.from_source_id AND outage.scope = 'source'
+             AND outage.covers_from <= alert.opened_at AND outage.state <> 'resolved'
+       )),
+       alert.covers_from IS NOT NULL, target.state = 'sent' AND target.push = 'queued'
 FROM due
 JOIN alerts_push push ON push.id = due.id
 JOIN orgs_user person ON person.id = push.supervisor_id
-LEFT JOIN alerts_alert alert ON alert.id = push.alert_id
+LEFT JOIN alerts_push target ON target.id = push.revokes
+LEFT JOIN alerts_alert alert ON alert.id = coalesce(push.alert_id, target.alert_id)
 WHERE push.id = ANY (ARRAY(SELECT id FROM due))  -- else the planner, who expects many, reads the table
   AND (push.state = 'pending' OR (push.state = 'sending' AND push.lease_until < %(now)s))  -- it may have ended since
 ORDER BY due.critical DESC, due.turn, due.planned_at, due.id
@@ -188,7 +213,8 @@ def _claim(gate: Gate, now: datetime, min_age: timedelta, hops: Hops) -> Claim:
         admission = gates.admit(gate, now, settings.PUSH_RATE_PER_SECOND, settings.PUSH_BURST)
         looked_at = min(gates.BATCH, max(2 * admission.limit, SPARE))
         rows = _due(now, now - min_age, looked_at) if admission.open else []
-        wanted, cancelled = _check(rows, now, admission.limit)
+        revokes = gate.revokes_off_until is None or gate.revokes_off_until <= now
+        wanted, cancelled = _check(rows, now, admission.limit, revokes)
         _cancel(cancelled, now)
         gates.take_tokens(gate, admission, len(wanted), now)
         claimed = Claim(
@@ -218,32 +244,110 @@ def _due(now: datetime, due_by: datetime, limit: int) -> list[DuePush]:
         return [DuePush(*row) for row in cursor.fetchall()]
 
 
-def _check(rows: list[DuePush], now: datetime, limit: int) -> tuple[list[DuePush], list[tuple[DuePush, str]]]:
-    """The first `limit` rows that still make sense, and all rows that do not, each with its reason."""
-    found = recipients({(row.org_id, row.agent_id) for row in rows if row.agent_id is not None})
-    routed = {(*key, person.user_id) for key, people in found.items() for person in people}
+def _check(
+    rows: list[DuePush], now: datetime, limit: int, revokes: bool
+) -> tuple[list[DuePush], list[tuple[DuePush, str]]]:
+    """The first `limit` rows that still make sense, and all rows that do not, each with its reason.
+
+    `revokes`: notification-service takes pushes back, as far as we know. A digest that is to go, and is not written
+    yet, is written now.
+    """
+    rosters = rosters_of({row.org_id for row in rows if row.kind != Push.Kind.REVOKE}, now)
+    routed = _Routed(rosters, now)
+    of_duty = duty_rechecks([row for row in rows if row.kind == Push.Kind.DUTY], rosters, now)
+    named = still_waiting([row for row in rows if row.kind == Push.Kind.DIGEST], now)
+    alerts = {row.alert_id: row.org_id for row in rows if row.alert_id is not None and row.tier != SPECIALISTS}
+    silenced = silenced_alerts(alerts, alerts.values(), now) if alerts else set()
     wanted: list[DuePush] = []
     cancelled: list[tuple[DuePush, str]] = []
     for row in rows:
-        if row.alert_scope == Alert.Scope.SOURCE:
-            is_told = row.specialist
-        else:  # routing would still choose this person; a test push asks nobody
-            is_told = row.agent_id is None or (row.org_id, row.agent_id, row.supervisor_id) in routed
-        facts = PushFacts(
-            reason=row.reason,
-            planned_at=row.planned_at,
-            newer_planned=row.newer_planned,
-            still_recipient=row.active and is_told,
-            alert_state=row.alert_state or "open",
-            acknowledged_at=row.acknowledged_at,
-            snoozed_until=row.snoozed_until,
-        )
-        plan = recheck(facts, now)
+        if row.kind == Push.Kind.REVOKE:
+            plan = recheck_revocation(_revocation(row, revokes), now)
+        elif row.kind == Push.Kind.DUTY:
+            plan = of_duty[row.id]
+        else:
+            plan = recheck(_facts(row, routed.find(row), named, silenced, now), now)
         if not plan.send:
             cancelled.append((row, plan.reason))
         elif len(wanted) < limit:
             wanted.append(row)
-    return wanted, cancelled
+    unwritten = {row.id: named[row.id] for row in wanted if row.kind == Push.Kind.DIGEST and not row.body}
+    bodies = write_digests(unwritten, now) if unwritten else {}
+    return [row._replace(body=bodies.get(row.id, row.body)) for row in wanted], cancelled
+
+
+def _is_routed(row: DuePush) -> bool:
+    """Of a room, though no agent may ever have failed in it, or of an agent."""
+    return row.agent_id is not None or row.alert_scope == Alert.Scope.ROOM
+
+
+def _facts(
+    row: DuePush, absent: str | None, named: dict[UUID, list[Alert]], silenced: set[UUID], now: datetime
+) -> PushFacts:
+    digest = row.kind == Push.Kind.DIGEST
+    watches = row.specialist and (
+        digest or row.tier == NO_TIER or row.alert_scope in (Alert.Scope.AGENT, Alert.Scope.SOURCE)
+    )
+    if watches:
+        is_told, absent = True, ""
+    elif digest:  # of each of its alerts it is looked at
+        is_told = True
+    elif row.alert_scope == Alert.Scope.SOURCE and not row.outage:
+        is_told = False
+    else:  # routing would still choose this person; a test push asks nobody
+        is_told = absent is not None
+    over = digest and not named.get(row.id)
+    return PushFacts(
+        reason=row.reason,
+        planned_at=now if digest and not row.body else row.planned_at,
+        newer_planned=row.newer_planned,
+        still_recipient=row.active and is_told,
+        alert_state="resolved" if over else row.alert_state or "open",
+        acknowledged_at=row.acknowledged_at,
+        snoozed_until=row.snoozed_until,
+        held=bool(row.held),
+        absent=absent or "",
+        silenced=row.alert_id in silenced and row.tier != SPECIALISTS,
+    )
+
+
+def _revocation(row: DuePush, supported: bool) -> RevocationFacts:
+    return RevocationFacts(
+        planned_at=row.planned_at,
+        active=row.active,
+        newer_planned=row.newer_planned,
+        alert_state=row.alert_state,
+        on_phone=bool(row.on_phone),
+        supported=supported,
+    )
+
+
+class _Routed:
+    """Whom routing would choose for due pushes, at this instant."""
+
+    def __init__(self, rosters: dict[int, Roster], now: datetime) -> None:
+        self._rosters, self._now = rosters, now
+        self._found: dict[tuple[int, int], dict[int, list[str]]] = {}  # by (org, agent), by person: why absent, or ""
+
+    def find(self, row: DuePush) -> str | None:
+        """Why this person is not on duty for it, "" if they are; None: they do not back up its agent.
+
+        Of the outage of a source: any agent of the org.
+        """
+        of_source = row.outage and row.agent_id is None
+        if row.kind == Push.Kind.DIGEST or of_source:
+            absent = absent_from_org(self._rosters[row.org_id], row.supervisor_id, self._now)
+            return "" if absent is None and not of_source else absent
+        if not _is_routed(row):
+            return ""
+        key = row.org_id, row.agent_id or 0
+        if key not in self._found:
+            standing = standing_at(self._rosters[row.org_id], key[1], self._now)
+            people = self._found.setdefault(key, {})
+            for one in standing.everybody:
+                people.setdefault(one.user_id, []).append("" if one.absent == QUIET else one.absent)
+        reasons = self._found[key].get(row.supervisor_id)
+        return None if reasons is None else min(reasons)
 
 
 def _cancel(cancelled: list[tuple[DuePush, str]], now: datetime) -> None:
@@ -264,7 +368,7 @@ def _take(wanted: list[DuePush], now: datetime, probe: bool, hops: Hops) -> list
     return [
         Claimed(
             row.id, row.alert_id, row.idempotency_key, row.body, row.attempts + 1, token, claimed_at, probe,
-            hops(row.planned_at),
+            hops(row.planned_at), row.kind == Push.Kind.REVOKE,
         )
         for row in wanted
     ]  # fmt: skip

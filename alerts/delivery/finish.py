@@ -39,8 +39,8 @@ COLUMNS = {
 # dies (gave_up) if others get through meanwhile; while none does, it waits and ends as expired.
 FINISH = f"""
 UPDATE alerts_push push
-SET state = CASE WHEN done.dies THEN 'dead' ELSE done.state END,
-    ended_reason = CASE WHEN done.dies THEN 'gave_up' ELSE done.reason END,
+SET state = CASE WHEN NOT done.dies THEN done.state WHEN push.kind = 'revoke' THEN 'cancelled' ELSE 'dead' END,
+    ended_reason = CASE WHEN NOT done.dies THEN done.reason WHEN push.kind = 'revoke' THEN 'expired' ELSE 'gave_up' END,
     last_answer = CASE WHEN done.answer = '' THEN push.last_answer ELSE done.answer END,
     notification_id = done.given,
     push = done.push,
@@ -93,9 +93,11 @@ def _row(done: Finished, now: float, rng: random.Random) -> dict[str, Any]:
     match outcome.kind:
         case "sent":
             state = "sent"
+        case "refused" | "unsupported" if push.is_revocation:
+            state, reason = "cancelled", "not_supported" if outcome.kind == "unsupported" else "refused"
         case "refused":
             state, reason = "dead", "refused"
-        case "retry":
+        case "retry" | "put_off":
             delay = max(delay_of(push.attempts, rng), outcome.retry_after or 0.0)
         case "configuration" | "given_back":
             burned = 0

@@ -16,6 +16,7 @@ FAILURES = 5  # in a row: the breaker opens
 PAUSE, PAUSE_MAX = 5.0, 60.0  # seconds; doubles with every failed probe
 CONFIGURATION_PAUSE = 60.0  # seconds between probes while we are told 401
 PROBE_TAKES = 20.0  # seconds; a probe that is not answered by then died with its process
+REVOKES_OFF = timedelta(hours=1)  # then the service is asked again whether it takes pushes back
 SLOW_START = 2  # pushes of the claim after a good probe; doubles with every good batch
 
 BREAKER, RETRY_AFTER, CONFIGURATION = "breaker", "retry_after", "configuration"
@@ -67,7 +68,12 @@ def learn(gate: Gate, outcomes: Iterable[PushOutcome], probe: bool, now: datetim
                 _close(gate, CONFIGURATION, CONFIGURATION_PAUSE, now, over=probe)
             case "retry":
                 _failed(gate, outcome.retry_after, probe, now)
-            case "sent" | "refused":  # refused: it is there, it is only this push
+            case "put_off" if probe:  # it was to show whether pushes get through
+                failed = True
+                _failed(gate, None, probe, now)
+            case "sent" | "refused" | "unsupported":  # refused: it is there, it is only this push
+                if outcome.kind == "unsupported":
+                    gate.revokes_off_until = now + REVOKES_OFF
                 gate.failures = 0
                 if probe:
                     gate.probing, gate.closed_until, gate.reason, gate.allowance = False, None, "", float(SLOW_START)

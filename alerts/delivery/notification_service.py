@@ -8,7 +8,9 @@ import base64
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import lru_cache
@@ -21,25 +23,38 @@ import structlog
 from django.conf import settings
 from yarl import URL
 
-from alerts.delivery.answers import PushOutcome, classify, no_answer
+from alerts.delivery.answers import PushOutcome, classify, classify_revocation, no_answer, refused_field
+from alerts.delivery.message import NOT_IN_EVERY_SERVICE, without_new_fields
 
 DEADLINE = 10.0  # seconds for one request in total, however slowly the answer drips
 ANSWER_CAP = 64 * 1024  # bytes that are read of an answer
 IN_FLIGHT = 50
-NOTIFICATIONS, PUSH_TOKENS = "/v1/notifications", "/v1/push-tokens"
+NOTIFICATIONS, PUSH_TOKENS, REVOCATIONS = "/v1/notifications", "/v1/push-tokens", "/v1/revocations"
 TOKENS_QUERY = 4000  # characters of a query; longer lists are asked in parts
 
 log = structlog.get_logger(__name__)
 
 
+ASKED_AGAIN_AFTER = 3600.0  # seconds: whether the service knows the newer fields by now
+
+
 class Sendable(Protocol):
-    """What is sent: the frozen body, under a key that stays the same."""
+    """What is sent: the frozen body, under a key that stays the same. `is_revocation`: it takes another one back."""
 
     @property
     def body(self) -> str: ...
 
     @property
     def idempotency_key(self) -> UUID: ...
+
+    @property
+    def is_revocation(self) -> bool: ...
+
+
+class _ServiceKnowledge:
+    """What this process has learnt of the service: until when it is not sent the newer fields, monotonic clock."""
+
+    plain_until = 0.0
 
 
 def sign(method: str, target: str, date: str) -> str:
@@ -65,15 +80,35 @@ def open_session() -> aiohttp.ClientSession:
 
 async def send(session: aiohttp.ClientSession, push: Sendable) -> PushOutcome:
     """One attempt to deliver one push. Never raises for anything the other side or the network does."""
-    headers = {"Content-Type": "application/json", "Idempotency-Key": str(push.idempotency_key)}
     try:
-        async with _request(session, "POST", NOTIFICATIONS, headers, push.body.encode()) as answer:
-            body = await _read_capped(answer)
-            return classify(answer.status, answer.headers.get("Retry-After"), body, datetime.now(UTC))
+        if push.is_revocation:
+            return classify_revocation(*await _post(session, REVOCATIONS, push, push.body), datetime.now(UTC))
+        return await _notify(session, push)
     except TimeoutError:
-        return no_answer(f"timed out after {DEADLINE:g} s")
+        missed = no_answer(f"timed out after {DEADLINE:g} s")
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return no_answer(_why(error))
+        missed = no_answer(_why(error))
+    return replace(missed, kind="put_off") if push.is_revocation else missed
+
+
+async def _notify(session: aiohttp.ClientSession, push: Sendable) -> PushOutcome:
+    """A service that refuses a newer field by name never used the key up: it gets the same without those, at once."""
+    plain = time.monotonic() < _ServiceKnowledge.plain_until
+    answer = await _post(session, NOTIFICATIONS, push, without_new_fields(push.body) if plain else push.body)
+    refused = refused_field(answer[0], answer[2])
+    if not plain and refused in (*NOT_IN_EVERY_SERVICE, "Idempotency-Key"):  # the latter: it went without them before
+        _ServiceKnowledge.plain_until = time.monotonic() + ASKED_AGAIN_AFTER
+        answer = await _post(session, NOTIFICATIONS, push, without_new_fields(push.body))
+    return classify(*answer, datetime.now(UTC))
+
+
+async def _post(
+    session: aiohttp.ClientSession, path: str, push: Sendable, body: str
+) -> tuple[int, str | None, bytes | None]:
+    """Status, Retry-After and body of the answer; None: a longer one than we read."""
+    headers = {"Content-Type": "application/json", "Idempotency-Key": str(push.idempotency_key)}
+    async with _request(session, "POST", path, headers, body.encode()) as answer:
+        return answer.status, answer.headers.get("Retry-After"), await _read_capped(answer)
 
 
 def ask_tokens(sso_ids: Iterable[str]) -> dict[str, int]:

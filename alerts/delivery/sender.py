@@ -43,6 +43,7 @@ class Claimed:
     claimed_at: float
     probe: bool = False
     hops: dict[str, float] = field(default_factory=dict)  # seconds since it was planned, until it was claimed
+    is_revocation: bool = False
 
 
 @dataclass(frozen=True, slots=True)

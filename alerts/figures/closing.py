@@ -3,18 +3,20 @@
 What is counted changes late: an alert of that day is resolved, undone or judged; an event or an act comes days after it
 happened. Every such change writes a row: a transition, an event, a room activity. So each sweep reads the rows that are
 new since the last, finds the alerts that they are about, and forgets the days on which these alerts failed or were
-judged. Until a day is counted again, pages count it from the raw rows, so that they are never wrong for it.
+judged. Of a blind interval, which is found after it began, it forgets the days of which something went on then. Until a
+day is counted again, pages count it from the raw rows, so that they are never wrong for it.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
-from alerts.figures.counting import BASELINE, Counted, Span, count_rows, count_span, first_failures, local_day
-from alerts.figures.kept import SpanRow
-from alerts.figures.metrics import METRICS, TIME_TO_INTERVENE
+from alerts.figures.counting import BASELINE, Counted, Span, count_all, count_rows, first_failures, local_day
+from alerts.figures.kept import FORMULA, SpanRow, after_seal, sealed_until
+from alerts.figures.metrics import METRICS
 from alerts.figures.periods import instant
 from alerts.models import FiguresMark, KeptFigures
 from orgs.models import Org
@@ -52,42 +54,64 @@ DELETE FROM alerts_keptfigures WHERE id IN (
     SELECT kept.id FROM moment
       JOIN alerts_keptfigures kept ON kept.org_id = moment.org_id
        AND kept.starts > moment.at - interval '31 days' AND kept.starts <= moment.at AND kept.ends > moment.at
-     WHERE moment.at < (SELECT max(ends) FROM alerts_keptfigures)
+     WHERE moment.at < (SELECT max(ends) FROM alerts_keptfigures) AND NOT kept.sealed
 )"""
-OTHER_ZONE = """
-DELETE FROM alerts_keptfigures kept USING orgs_org org WHERE org.id = kept.org_id AND org.zone <> kept.zone"""
+OTHERWISE = """
+DELETE FROM alerts_keptfigures kept USING orgs_org org
+ WHERE org.id = kept.org_id AND NOT kept.sealed
+   AND (org.zone <> kept.zone OR kept.formula <> %(formula)s)"""
+# What somebody changes at this moment is left for the next sweep.
+BLIND = """
+WITH changed AS (
+    UPDATE alerts_blindinterval SET counted = true
+     WHERE id IN (SELECT id FROM alerts_blindinterval WHERE NOT counted FOR UPDATE SKIP LOCKED)
+    RETURNING org_id, starts
+)
+DELETE FROM alerts_keptfigures kept USING changed
+ WHERE (changed.org_id IS NULL OR changed.org_id = kept.org_id) AND NOT kept.sealed
+   AND (kept.watched_until IS NULL OR kept.watched_until >= changed.starts)"""
 
 
 def close_days(now: datetime) -> int:
     """Forget what has changed, then count days that are over, the newest first: how many. Needs scopes disabled.
 
-    One transaction; holds an advisory lock, and no other row's.
+    Two transactions: whoever writes a blind interval does not wait until all is counted. Each holds an advisory lock,
+    and the second no other row's.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
-        if not cursor.fetchone()[0]:
+        if not _is_ours(cursor):
+            return 0
+        cursor.execute(BLIND)
+    with transaction.atomic(), connection.cursor() as cursor:
+        if not _is_ours(cursor):
             return 0
         mark, _ = FiguresMark.objects.get_or_create()
         if KeptFigures.objects.exists():
             values = {"transition": mark.transition, "event": mark.event, "activity": mark.activity}
             cursor.execute(FORGET, values)
-            cursor.execute(OTHER_ZONE)
+            cursor.execute(OTHERWISE, {"formula": FORMULA})
         cursor.execute(SETTLED, {"until": now - COMMITTED_AFTER})
         mark.transition, mark.event, mark.activity = cursor.fetchone()
         mark.save()
         return _keep_days(now)
 
 
+def _is_ours(cursor: CursorWrapper) -> bool:
+    cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+    return bool(cursor.fetchone()[0])
+
+
 def _keep_days(now: datetime) -> int:
     """Count what is over and not kept, up to AT_ONCE days, and the baselines whose 30 days are over."""
     orgs = list(Org.objects.all())
-    begun, kept = first_failures(orgs), _kept()
+    begun, kept, sealed = first_failures(orgs), _kept(), sealed_until(org.pk for org in orgs)
     left, rows = AT_ONCE, []
     for org in orgs:
         at = begun.get(org.pk)
         if at is None or left <= 0:
             continue
-        missing = [row for row in _days_over(org, at, now) if row[:3] not in kept][:left]
+        days = after_seal(_days_over(org, at, now), sealed)
+        missing = [row for row in days if row[:3] not in kept][:left]
         left -= len(missing)
         rows += _counted(missing, now)
         if at + BASELINE + CLOSES_AFTER <= now and (org.pk, at, at + BASELINE) not in kept:
@@ -129,21 +153,24 @@ def _runs(days: list[SpanRow]) -> list[SpanRow]:
 
 
 def _baseline(row: SpanRow, now: datetime) -> KeptFigures:
-    org, day = row[0], local_day(row[1], row[3])
-    found = [(name, one.of[org]) for name, one in count_span(METRICS, Span([row], now)).items()]
-    counted = [
-        Counted(name, org, day, outcome, n, one.seconds if outcome == TIME_TO_INTERVENE.yes else ())
-        for name, one in found
-        for outcome, n in one.outcomes.items()
-    ]
-    return _row(row, counted)
+    return _row(row, count_all(METRICS, Span([row], now)))
 
 
 def _row(row: SpanRow, counted: Iterable[Counted]) -> KeptFigures:
     org, starts, ends, zone = row
-    counts: dict[str, dict[str, int]] = defaultdict(dict)
-    seconds: list[float] = []
+    kept = KeptFigures(org_id=org, starts=starts, ends=ends, zone=zone, formula=FORMULA)
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    until: list[datetime | None] = [starts]
     for one in counted:
-        counts[one.metric][one.outcome] = one.n
-        seconds += one.seconds
-    return KeptFigures(org_id=org, starts=starts, ends=ends, zone=zone, counts=counts, seconds=sorted(seconds))
+        if one.n:
+            counts[one.metric][one.outcome] += one.n
+        kept.seconds.extend(one.seconds)
+        kept.unreached.extend(one.unreached)
+        kept.waiting.extend(one.waiting)
+        until.append(one.ends)
+    kept.counts = counts
+    for times in (kept.seconds, kept.unreached, kept.waiting):
+        times.sort()
+    known = [at for at in until if at is not None]
+    kept.watched_until = max(known) if len(known) == len(until) else None
+    return kept

@@ -1,11 +1,12 @@
 """The things behind a figure, newest first: its drill-down and its CSV."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from alerts.figures.counting import Span
+from alerts.figures.kept import after_seal, sealed_until
 from alerts.figures.metrics import Metric
 from alerts.figures.units import BEYOND, LIST
 from orgs.paging import Order, Place
@@ -40,7 +41,16 @@ class ListedThing:
 def items(
     metric: Metric, span: Span, outcome: str = "", place: Place | None = None, limit: int = EVERYTHING
 ) -> list[ListedThing]:
-    """The things of the span, or those of one outcome only; beyond `place`, the nearest first."""
+    """The things of the span, or those of one outcome only; beyond `place`, the nearest first. See `listable`."""
+    return _items(metric, listable(span), outcome, place, limit)
+
+
+def listable(span: Span) -> Span:
+    """What of the span can be listed: of days that are sealed the numbers stay, the things behind them are deleted."""
+    return replace(span, rows=after_seal(span.rows, sealed_until(row[0] for row in span.rows)))
+
+
+def _items(metric: Metric, span: Span, outcome: str, place: Place | None, limit: int) -> list[ListedThing]:
     if not span.rows:
         return []
     at, alert, n = place.values if place else (None, None, None)
@@ -57,8 +67,8 @@ def nearest(
 ) -> list[ListedThing]:
     """As `items`, for a page of a long span: reads a day, then two, then four, until the page is full."""
     found: list[ListedThing] = []
-    for piece in _pieces(span, place):
-        found += items(metric, piece, outcome, place, limit - len(found))
+    for piece in _pieces(listable(span), place):
+        found += _items(metric, piece, outcome, place, limit - len(found))
         if len(found) >= limit:
             break
     return found

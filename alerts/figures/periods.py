@@ -51,19 +51,25 @@ class Period:
         return [first + timedelta(days=n) for n in range(0, (last - first).days + 1, self.width)]
 
 
-def period(starts: Moment | None, ends: Moment | None, now: datetime) -> Period:
-    """What was asked for; without an end it is now, without a start 30 days before the end. Raises BadPeriod."""
+def period(
+    starts: Moment | None,
+    ends: Moment | None,
+    now: datetime,
+    *,
+    usual: timedelta = USUAL,
+    longest: timedelta = LONGEST,
+) -> Period:
+    """What was asked for; without an end it is now, without a start `usual` before the end. Raises BadPeriod."""
     for field, moment in (("from", starts), ("to", ends)):
         if moment is not None and not FIRST_YEAR <= moment.year <= LAST_YEAR:
             raise BadPeriod(field, f"{field} must be in the years {FIRST_YEAR} to {LAST_YEAR}.")
     ends = now if ends is None else ends
-    starts = ends - USUAL if starts is None else starts
-    if isinstance(starts, datetime) == isinstance(ends, datetime):
-        is_in_order = starts < ends
-    else:  # a day against an instant: in order if it is so in any zone; elsewhere the period is empty
-        is_in_order = instant(starts, EASTERNMOST) < instant(ends, WESTERNMOST)
+    starts = ends - usual if starts is None else starts
+    alike = isinstance(starts, datetime) == isinstance(ends, datetime)
+    # A day against an instant: in order if it is so in any zone; elsewhere the period is empty.
+    is_in_order = starts < ends if alike else instant(starts, EASTERNMOST) < instant(ends, WESTERNMOST)
     if not is_in_order:
         raise BadPeriod("to", "to must be later than from.")
-    if instant(ends, "UTC") - instant(starts, "UTC") > LONGEST + timedelta(days=1):
-        raise BadPeriod("from", f"from must be at most {LONGEST.days} days before to.")
+    if instant(ends, "UTC") - instant(starts, "UTC") > (longest if alike else longest + timedelta(days=1)):
+        raise BadPeriod("from", f"from must be at most {longest.days} days before to.")
     return Period(starts, ends)

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q, Value
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import JSONArray, JSONObject
 from django.utils.translation import gettext_lazy as _
 from django_scopes import ScopedManager
@@ -17,8 +17,7 @@ from django_scopes import ScopedManager
 from alerts.decide import AlertFacts
 from alerts.models.rooms import Room
 from orgs.models import NAME, Agent, Org, Severity, Source
-from orgs.signals import signal_choices
-from orgs.texts import ID_LENGTH, TEXT_LENGTH
+from orgs.texts import TEXT_LENGTH
 
 
 def new_id() -> uuid.UUID:
@@ -33,7 +32,9 @@ class Alert(models.Model):
 
     class Scope(models.TextChoices):
         ROOM = "room", _("Room")
+        AGENT = "agent", _("Agent")
         SOURCE = "source", _("Source")
+        ORG = "org", _("Org")
 
     class State(models.TextChoices):
         OPEN = "open", _("Open")
@@ -66,6 +67,8 @@ class Alert(models.Model):
     source = models.ForeignKey(  # of an alert of scope source
         Source, models.CASCADE, null=True, related_name="+", db_index=False
     )
+    # Of a room: the source that told of the failure which began the episode, or worsened it.
+    from_source = models.ForeignKey(Source, models.CASCADE, null=True, related_name="+", db_index=False)
     agent_version = models.CharField(max_length=NAME, blank=True)
     severity = models.CharField(_("severity"), max_length=8, choices=Severity)
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.OPEN)
@@ -76,15 +79,54 @@ class Alert(models.Model):
 
     # The current episode: from first failure to human act or end.
     episode = models.PositiveIntegerField(default=1)
+    # When its last episodes began, the newest four: many within the hour is flapping.
+    episodes_at = ArrayField(models.DateTimeField(), default=list, db_default=[])
     opened_at = models.DateTimeField()
     first_failure_at = models.DateTimeField()
     last_event_at = models.DateTimeField(_("last failure"))
     ladder_from = models.DateTimeField()  # the repeat ladder and the reading of "nobody acted" start here
     repeats_done = models.PositiveSmallIntegerField(default=0)
-    revived_at = models.DateTimeField(null=True)  # reopened or released as an act: end timers count from here too
+    # Reopened or released as an act, or told at last of those who came on duty: end timers count from here too.
+    revived_at = models.DateTimeField(null=True)
     human_acted_at = models.DateTimeField(null=True)  # first human act in the room; time to intervene ends
     last_told_at = models.DateTimeField(null=True)  # the last time anybody was told
     last_reason = models.CharField(max_length=32, blank=True)  # the last decision, shown as a sentence
+
+    # Tiers: the highest that was told in this episode, or passed; 0 = none. Its clock started at `tier_from`, which a
+    # pause moves on; at `escalate_at` the next one is told.
+    tier = models.PositiveSmallIntegerField(default=0, db_default=0)
+    tier_from = models.DateTimeField(null=True)
+    escalate_at = models.DateTimeField(null=True)
+    tiers_over_at = models.DateTimeField(null=True)  # nobody of the last tier acted either, and specialists know
+    expiries = models.PositiveSmallIntegerField(default=0, db_default=0)  # of acknowledges, in this episode
+    # Of all who back up its agent none could be told: whoever comes on duty is. If all on duty are in quiet hours: the
+    # first of them at `hours_until`.
+    duty_waits = models.BooleanField(default=False, db_default=False)
+    hours_until = models.DateTimeField(null=True)
+
+    # Of the outage of an agent or a source: the rooms whose episode began at `covers_from` or later, and that nobody
+    # has, are under it. It ends at `ends_at`, which each new room moves on; after it those that still wait are told, at
+    # `released_at`.
+    covers_from = models.DateTimeField(null=True)
+    ends_at = models.DateTimeField(null=True)
+    released_at = models.DateTimeField(null=True)
+    rooms_told = models.PositiveIntegerField(default=0, db_default=0)  # how many had failed when people were told
+    worsened_at = models.DateTimeField(null=True)  # when people were told last that it opened, or doubled
+    held_until = models.DateTimeField(null=True)  # of a room under one: its clocks are not looked at before
+    ends_not_before = models.DateTimeField(null=True)  # a source was silent: whether it is quiet is not known before
+
+    # While its customer waits: until when they may be answered freely, and when people are told that this ends soon.
+    window_ends_at = models.DateTimeField(null=True)
+    window_closing_at = models.DateTimeField(null=True)
+    window_told = models.PositiveIntegerField(default=0, db_default=0)  # the episode in which they were
+    window_over_at = models.DateTimeField(null=True)  # it ended, and nobody had answered
+
+    # Of a silenced one: what silences it, since when, and until when as far as is known; alerts/actions/silenced.py.
+    silence = models.ForeignKey(
+        "alerts.Silence", models.SET_NULL, null=True, related_name="+", db_index=False, db_constraint=False
+    )
+    silenced_from = models.DateTimeField(null=True)
+    silenced_until = models.DateTimeField(null=True)
 
     customer_waiting_since = models.DateTimeField(null=True)
     waited_since = models.DateTimeField(null=True)  # of the wait that a human ended by coming
@@ -131,8 +173,29 @@ class Alert(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["org", "source"],
-                condition=~Q(state="resolved") & Q(scope="source"),
+                condition=~Q(state="resolved") & Q(scope="source", covers_from__isnull=True),
                 name="alert_one_open_per_source",
+            ),
+            models.UniqueConstraint(
+                fields=["org", "source"],
+                condition=~Q(state="resolved") & Q(scope="source", covers_from__isnull=False),
+                name="alert_one_open_source_outage",
+            ),
+            models.UniqueConstraint(
+                fields=["org", "agent"],
+                condition=~Q(state="resolved") & Q(scope="agent", covers_from__isnull=True),
+                name="alert_one_open_per_agent",
+            ),
+            models.UniqueConstraint(
+                fields=["org", "agent"],
+                condition=~Q(state="resolved") & Q(scope="agent", covers_from__isnull=False),
+                name="alert_one_open_outage",
+            ),
+            models.UniqueConstraint(
+                fields=["org"], condition=~Q(state="resolved") & Q(scope="org"), name="alert_one_open_per_org"
+            ),
+            models.CheckConstraint(
+                condition=Q(scope="agent", agent__isnull=False) | ~Q(scope="agent"), name="alert_agent_has_agent"
             ),
             models.CheckConstraint(
                 condition=Q(scope="source", source__isnull=False) | ~Q(scope="source"), name="alert_source_has_source"
@@ -159,6 +222,20 @@ class Alert(models.Model):
             models.Index(fields=["-resolved_at", "-id"], condition=Q(state="resolved"), name="alert_resolved_of_all"),
             # the newest alert of each source, in each org: alerts/sources/watch.py
             models.Index(fields=["org", "source", "-opened_at"], condition=Q(scope="source"), name="alert_of_source"),
+            # the newest alert of each agent as a whole: runs/watch.py
+            models.Index(fields=["org", "agent", "-opened_at"], condition=Q(scope="agent"), name="alert_of_agent"),
+            # whom nobody could be told of: alerts/actions/on_duty.py
+            models.Index(fields=["org"], condition=Q(state="open", duty_waits=True), name="alert_duty_waits"),
+            # the newest alert of each org as a whole: alerts/gaps.py
+            models.Index(fields=["org", "-opened_at"], condition=Q(scope="org"), name="alert_of_org"),
+            # outages that ended, and whose rooms are not told yet
+            models.Index(
+                fields=["resolved_at"],
+                condition=Q(state="resolved", covers_from__isnull=False, released_at__isnull=True),
+                name="alert_unreleased",
+            ),
+            # what a silence holds
+            models.Index(fields=["silence"], condition=Q(silence__isnull=False), name="alert_silenced"),
             # the newest alert of a room, to arm again
             models.Index(fields=["room", "-opened_at"], name="alert_of_room"),
         ]
@@ -180,11 +257,35 @@ class Alert(models.Model):
             acknowledge_expires_at=self.acknowledge_expires_at,
             customer_waiting_since=self.customer_waiting_since,
             revived_at=self.revived_at,
+            ends_not_before=self.ends_not_before,
+            window_closing_at=self.window_closing_at,
+            window_ends_at=None if self.window_over_at else self.window_ends_at,
+            escalate_at=self.escalate_at,
+            held_until=self.held_until,
+            silenced_until=self.silenced_until,
+            episodes_at=self.episodes_at,
+            ends_at=self.ends_at,
+            duty_waits=self.duty_waits,
+            hours_until=self.hours_until,
         )
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether it is the outage of an agent or a source, with rooms under it."""
+        return self.covers_from is not None
 
     def is_snoozed(self, now: datetime) -> bool:
         """Whether somebody holds its repeats at this time."""
         return self.snoozed_until is not None and self.snoozed_until > now
+
+    def is_silenced(self, now: datetime) -> bool:
+        """Whether a silence holds it at this time."""
+        return self.silenced_until is not None and self.silenced_until > now
+
+    @property
+    def quiet_until(self) -> datetime | None:
+        """Until when nobody is told of it again, because somebody snoozed or silenced it; in SQL: QUIET_UNTIL."""
+        return max(filter(None, (self.snoozed_until, self.silenced_until)), default=None)
 
     @property
     def signals_now(self) -> list[dict[str, Any]]:
@@ -197,134 +298,22 @@ def signalling(signal: str) -> Q:
     return Q(signals__contains=JSONArray(JSONObject(signal=Value(signal), episode=F("episode"))))
 
 
-def needing_human(now: datetime) -> Q:
-    """Alerts that nobody has, and that nobody put aside for later."""
-    return Q(state=Alert.State.OPEN) & ~Q(snoozed_until__gt=now)
+def under_outage(of: str = "") -> Q:
+    """Alerts of rooms that are under an open outage of their agent or source; `of` leads to the alert: "alert__"."""
+    is_open = {f"{of}state": Alert.State.OPEN, f"{of}scope": Alert.Scope.ROOM}
+    return Q(**is_open) & (Q(Exists(outages_over(of))) | Q(Exists(outages_over(of, Alert.Scope.SOURCE))))
+
+
+def outages_over(of: str = "", scope: str = Alert.Scope.AGENT) -> QuerySet[Alert]:
+    """The open outage of an agent, or of a source, that covers the alert of the outer query, if it is open."""
+    name, whose = ("agent", "agent") if scope == Alert.Scope.AGENT else ("source", "from_source")
+    covering = {
+        "org": OuterRef(f"{of}org"),
+        name: OuterRef(f"{of}{whose}"),
+        "covers_from__lte": OuterRef(f"{of}opened_at"),
+    }
+    return Alert._base_manager.filter(scope=scope, **covering).exclude(state=Alert.State.RESOLVED)
 
 
 # What the alarm about ourselves counts: the open alerts that time can do nothing to, because their timers fail.
 BROKEN_TIMERS = Q(timer_failures__gt=0) & ~Q(state=Alert.State.RESOLVED)
-
-
-class FailureEvent(models.Model):
-    """One immutable report of a signal. Unique per (org, source, event_id)."""
-
-    org = models.ForeignKey(Org, models.CASCADE, related_name="+", db_index=False)
-    source = models.ForeignKey(Source, models.CASCADE, related_name="+", db_index=False)
-    event_id = models.CharField(max_length=ID_LENGTH)
-    payload_hash = models.BinaryField(max_length=32)  # of the item as sent, normalised: same id, other hash = conflict
-    room = models.ForeignKey(Room, models.CASCADE, related_name="events")
-    agent = models.ForeignKey(Agent, models.CASCADE, related_name="+", db_index=False)
-    alert = models.ForeignKey(Alert, models.SET_NULL, null=True, related_name="events", db_index=False)
-    signal = models.CharField(max_length=32, choices=signal_choices)
-    severity = models.CharField(max_length=8, choices=Severity, blank=True)
-    reason = models.CharField(max_length=32, blank=True)  # Decision.reason
-    occurred_at = models.DateTimeField()  # at most its receipt: two senders' clocks differ by minutes
-    as_sent = models.DateTimeField(null=True)  # the sender's word where it lies after receipt: shown, decides nothing
-    received_at = models.DateTimeField()
-    clock_flagged = models.BooleanField(default=False)  # more than 5 min in the future: clamped to receipt
-    # Of its texts: `truncated` (cut, or cleaned), `masked`, `secret`.
-    flags = ArrayField(models.CharField(max_length=16), default=list, db_default=[])
-    agent_version = models.CharField(max_length=NAME, blank=True)
-    run_id = models.CharField(max_length=NAME, blank=True)
-    channel = models.CharField(max_length=NAME, blank=True)
-    confidence = models.FloatField(null=True)
-    threshold = models.FloatField(null=True)  # the one that was applied
-    message_count = models.PositiveIntegerField(null=True)
-    message_cap = models.PositiveIntegerField(null=True)
-    error_type = models.CharField(max_length=NAME, blank=True)
-    error_message = models.CharField(max_length=TEXT_LENGTH, blank=True)
-    handoff_reason = models.CharField(max_length=TEXT_LENGTH, blank=True)
-    handoff_completed = models.BooleanField(null=True)
-    customer_waiting_since = models.DateTimeField(null=True)  # as the event said
-    metadata = models.JSONField(default=dict)
-
-    objects = ScopedManager(org="org")
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["org", "source", "event_id"], name="failureevent_org_source_event")
-        ]
-        indexes = [
-            # the alert page and GET /api/alerts/{id}
-            models.Index(fields=["alert", "received_at"], name="failureevent_alert"),
-            # health of an agent: failure events per hour against the usual
-            models.Index(fields=["agent", "-received_at"], name="failureevent_agent"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.signal} {self.event_id}"
-
-
-class Transition(models.Model):
-    """One change of an alert, and why: written in the same transaction as the change."""
-
-    class Change(models.TextChoices):
-        OPENED = "opened"
-        ATTACHED = "attached"
-        WORSENED = "worsened"
-        ACKNOWLEDGED = "acknowledged"
-        EXPIRED = "expired"
-        ASSIGNED = "assigned"
-        RELEASED = "released"
-        SNOOZED = "snoozed"
-        OPENED_ROOM = "opened_room"
-        INTERVENED = "intervened"
-        RETURNED = "returned"
-        REARMED = "rearmed"
-        REPEATED = "repeated"
-        RESOLVED = "resolved"
-        ABANDONED = "abandoned"
-        REOPENED = "reopened"
-        VERDICT = "verdict"
-
-    org = models.ForeignKey(Org, models.CASCADE, related_name="+", db_index=False)
-    alert = models.ForeignKey(Alert, models.CASCADE, related_name="transitions", db_index=False)
-    at = models.DateTimeField()
-    change = models.CharField(max_length=16, choices=Change)
-    reason = models.CharField(max_length=32, blank=True)
-    episode = models.PositiveIntegerField(default=1)
-    occurrence = models.PositiveIntegerField(default=0)  # the pushes this change caused; 0 = none
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", db_index=False)
-    event = models.ForeignKey(FailureEvent, models.SET_NULL, null=True, related_name="+")
-    detail = models.JSONField(default=dict)  # {"from", "to", "until", "sso_id", "name", "note", "cause", "undo"}
-
-    objects = ScopedManager(org="org")
-
-    class Meta:
-        indexes = [
-            models.Index(fields=["alert", "at", "id"], name="transition_alert"),  # the alert's timeline
-            # the first room opened in an org, the first human who came; verdicts by the day they were given
-            models.Index(
-                fields=["org", "change", "at"],
-                condition=Q(change__in=["opened_room", "intervened", "verdict"]),
-                name="transition_of_org",
-            ),
-            # the rooms that a person entered last
-            models.Index(
-                fields=["actor", "-at"],
-                condition=Q(change__in=["opened_room", "intervened"]),
-                name="transition_entering",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.change} {self.reason}"
-
-
-class Comment(models.Model):
-    """What a person has to say about an alert, for whoever reads it. It changes nothing of the alert."""
-
-    org = models.ForeignKey(Org, models.CASCADE, related_name="+")
-    alert = models.ForeignKey(Alert, models.CASCADE, related_name="comments")
-    at = models.DateTimeField()
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
-    text = models.CharField(max_length=2000)
-
-    objects = ScopedManager(org="org")
-
-    class Meta:
-        indexes = [models.Index(fields=["alert", "at"], name="comment_alert")]  # the alert's timeline
-
-    def __str__(self) -> str:
-        return f"{self.author} {self.at}"

@@ -1,5 +1,6 @@
 """What the senders sent: webhook deliveries, counts by the minute, and why something was refused."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -61,6 +62,7 @@ class SourceMinute(models.Model):
     events = models.PositiveIntegerField(default=0)  # failure events among what was created
     with_confidence = models.PositiveIntegerField(default=0)
     with_secret = models.PositiveIntegerField(default=0, db_default=0)  # a secret was found in them, and replaced
+    slow = models.PositiveIntegerField(default=0, db_default=0)  # created over 5 min after they happened
 
     objects = ScopedManager(org="org")
 
@@ -76,6 +78,55 @@ class SourceMinute(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source_id} {self.minute:%H:%M}"
+
+
+class SenderProcess(models.Model):
+    """How many items a process of a source said it has sent so far. Kept 30 days after it was last heard.
+
+    Processes without a name of their own share the row of where they send from, with a count each, the newest first.
+    """
+
+    org = models.ForeignKey(Org, models.CASCADE, null=True, related_name="+")  # of the source; null: the platform's
+    source = models.ForeignKey(Source, models.CASCADE, related_name="+")
+    process = models.CharField(max_length=96)  # its own random name, else where it sends from
+    counts = ArrayField(models.BigIntegerField(), default=list)
+    at = models.DateTimeField()
+
+    objects = ScopedManager(org="org")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "source", "process"], name="senderprocess_org_source_process", nulls_distinct=False
+            )
+        ]
+        indexes = [models.Index(fields=["at"], name="senderprocess_at")]  # what is too old
+
+    def __str__(self) -> str:
+        return f"{self.source_id} {self.process}"
+
+
+class SenderHour(models.Model):
+    """What the processes of a source say that they sent within an hour, and what of it arrived. Kept 8 days."""
+
+    org = models.ForeignKey(Org, models.CASCADE, null=True, related_name="+")  # of the source; null: the platform's
+    source = models.ForeignKey(Source, models.CASCADE, related_name="+")
+    hour = models.DateTimeField()
+    sent = models.BigIntegerField(default=0)
+    arrived = models.BigIntegerField(default=0)  # of the requests that said so, each item once
+
+    objects = ScopedManager(org="org")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "source", "hour"], name="senderhour_org_source_hour", nulls_distinct=False
+            )
+        ]
+        indexes = [models.Index(fields=["hour"], name="senderhour_hour")]  # windows, and what is too old
+
+    def __str__(self) -> str:
+        return f"{self.source_id} {self.hour:%d %H}"
 
 
 class RejectedItem(models.Model):

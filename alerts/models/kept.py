@@ -19,7 +19,15 @@ class KeptFigures(models.Model):
     ends = models.DateTimeField()
     zone = models.CharField(max_length=64)  # whose days they are
     counts = models.JSONField()  # {metric: {outcome: n}}
-    seconds = ArrayField(models.FloatField(), default=list)  # until a human came, of each that one came to; sorted
+    # Of the episodes that began in it: seconds until a human came, and until one left without (it ended, or we went
+    # blind), both sorted; when those began that still wait; until when any of them was watched, null: one still is.
+    seconds = ArrayField(models.FloatField(), default=list)
+    unreached = ArrayField(models.FloatField(), default=list, db_default=[])
+    waiting = ArrayField(models.DateTimeField(), default=list, db_default=[])
+    watched_until = models.DateTimeField(null=True)
+    formula = models.PositiveSmallIntegerField(default=1, db_default=0)  # how it was counted: closing.py counts anew
+    # Raw rows that it counted are deleted: it is never counted again, in whatever zone the org is.
+    sealed = models.BooleanField(default=False, db_default=False)
 
     objects = ScopedManager(org="org")
 

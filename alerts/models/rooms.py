@@ -2,10 +2,12 @@
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django_scopes import ScopedManager
 
 from alerts.decide import RoomFacts
+from alerts.holding import HoldFacts
 from orgs.models import NAME, Org, Source
 
 
@@ -41,11 +43,29 @@ class Room(models.Model):
     failed_at = models.DateTimeField(null=True)  # the newest failure
     stranded_at = models.DateTimeField(null=True)  # the newest failure that left the customer waiting
     recovered_at = models.DateTimeField(null=True)  # the bot answered a customer whom it had left waiting
+    ran_from = models.DateTimeField(null=True)  # the newest run that ended well while somebody waited: from when
+    ran_at = models.DateTimeField(null=True)  # until when
+
+    bot_last_at = models.DateTimeField(null=True)  # the bot's newest message
+    # The customer's messages since the last answer: the oldest, how many, and since when they are more than a thanks.
+    unanswered_since = models.DateTimeField(null=True)
+    unanswered = models.PositiveSmallIntegerField(default=0, db_default=0)
+    insists_at = models.DateTimeField(null=True)
+
+    # The human who holds it: when they were last found to have stalled, when they will have (alerts/holding.py), and
+    # when the bot last talked over them.
+    stalled_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True)
+    talked_over_at = models.DateTimeField(null=True)
 
     objects = ScopedManager(org="org")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["org", "room_id"], name="room_org_room")]
+        indexes = [
+            # humans who stall: WHERE due_at <= now
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="room_due"),
+        ]
 
     def __str__(self) -> str:
         return self.label or self.room_id
@@ -60,7 +80,21 @@ class Room(models.Model):
             handed_off_at=self.handed_off_at,
             settled_at=self.settled_at,
             returned_at=self.returned_at,
+            answered_at=self.answered_at,
             recovered=recovered,
+        )
+
+    @property
+    def hold_facts(self) -> HoldFacts:
+        """What the rules of who holds it need to know of it."""
+        return HoldFacts(
+            human_since=self.human_since,
+            human_last_at=self.human_last_at,
+            handed_off_at=self.handed_off_at,
+            unanswered_since=self.unanswered_since,
+            insists_at=self.insists_at,
+            agent_at=max(filter(None, (self.bot_last_at, self.failed_at)), default=None),
+            stalled_at=self.stalled_at,
         )
 
 
@@ -91,6 +125,7 @@ class RoomActivity(models.Model):
     received_at = models.DateTimeField()
     clock_flagged = models.BooleanField(default=False)
     undelivered = models.BooleanField(default=False)  # a message that never reached the customer: it did nothing
+    asks = models.BooleanField(default=False, db_default=False)  # a customer's message with a question in it
 
     objects = ScopedManager(org="org")
 
@@ -102,7 +137,10 @@ class RoomActivity(models.Model):
                 nulls_distinct=False,
             )
         ]
-        indexes = [models.Index(fields=["room", "at"], name="roomactivity_room")]  # the alert page's timeline
+        indexes = [
+            models.Index(fields=["room", "at"], name="roomactivity_room"),  # the alert page's timeline
+            models.Index(fields=["org", "received_at"], name="roomactivity_age"),  # purge: the oldest of an org
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.activity_id}"

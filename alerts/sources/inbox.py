@@ -232,7 +232,8 @@ def _accepted(index: int, org_id: int, fact: dict[str, Any]) -> Accepted[Activit
     same = sha256(json.dumps([item.activity_id, item.room_id, item.kind]).encode()).digest()
     names = RoomNames(fact.get("label", ""), fact.get("channel", ""), "", fact.get("text", ""))
     flagged, undelivered = fact.get("clock_flagged", False), fact.get("undelivered", False)
-    return Accepted(index, org_id, item, same, flagged, names, undelivered=undelivered)
+    asks = fact.get("asks", False)
+    return Accepted(index, org_id, item, same, flagged, names, undelivered=undelivered, asks=asks)
 
 
 def _understood(one: Accepted[ActivityItem], result: Result) -> dict[str, Any]:

@@ -25,6 +25,8 @@ MOMENT = 32  # of a time in an id
 SENDERS = {"Models::Contact": "customer", "Models::SystemAccount": "bot", "Models::User": "agent"}
 MESSAGES = {"customer": "customer_message", "bot": "bot_message", "agent": "human_message"}
 EVENTS = {"", "message_interaction"}
+ECHO_MARKS = ("external_echo", "is_echo")  # typed in the phone's own app, as far as is known
+QUESTION_MARKS = ("?", "\uff1f", "\u061f")
 FAILED = "failed"  # the status of a message that did not reach the customer
 TITLES = {"ibu", "bu", "bapak", "pak", "kak", "mas", "mbak", "bang", "mr", "mrs", "ms", "dr"}
 CHANNELS = {
@@ -44,6 +46,7 @@ class Fact:
     actor_external_id: str = ""
     clock_flagged: bool = False
     undelivered: bool = False  # it never reached the customer
+    asks: bool = False  # the customer asks something
     label: str = ""
     channel: str = ""
     text: str = ""
@@ -125,6 +128,7 @@ def _message(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact) ->
             undelivered=who != "customer" and _text(payload.get("status")).lower() == FAILED,
             label=shortened_name(_text(room.get("name"), WHOLE)),
             channel=CHANNELS.get(channel, channel),
+            asks=who == "customer" and any(mark in _text(payload.get("text"), WHOLE) for mark in QUESTION_MARKS),
             text=mask_cut(_text(payload.get("text"), WHOLE), TEXT_LENGTH) if who == "customer" else "",
         )
     ]
@@ -133,8 +137,11 @@ def _message(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact) ->
 def _sender(payload: Mapping[str, Any]) -> str:
     """customer, bot or agent (a human). Raises _NotUnderstood unless both fields say so.
 
-    A customer needs no sender_type; where there is no participant_type a known sender_type is enough.
+    A customer needs no sender_type; where there is no participant_type a known sender_type is enough. An outgoing
+    message that a human typed in the phone's own app comes back as an echo without a sender: a human we do not know.
     """
+    if _is_echo(payload):
+        return "agent"
     participant = _text(payload.get("participant_type"))
     sender = SENDERS.get(_text(payload.get("sender_type")), "")
     who = participant or sender
@@ -143,6 +150,15 @@ def _sender(payload: Mapping[str, Any]) -> str:
     if sender != who and (who != "customer" or sender):
         raise _NotUnderstood("unknown_sender", "sender_type")
     return who
+
+
+def _is_echo(payload: Mapping[str, Any]) -> bool:
+    """Marked as an echo, and nothing says who wrote it."""
+    extra = payload.get("content_attributes")
+    marks = [payload, extra] if isinstance(extra, dict) else [payload]
+    marked = any(one.get(name) in (True, "true", 1) for one in marks for name in ECHO_MARKS)
+    named = payload.get("sender_type") or payload.get("sender_id")
+    return marked and not named and _text(payload.get("participant_type")) in ("", "agent")
 
 
 def _of_room(payload: Mapping[str, Any], room: Mapping[str, Any], base: Fact, now: datetime) -> list[Fact]:

@@ -13,6 +13,8 @@ SHOWN = {
     "message_cap", "message_count", "occurred_at", "org_id", "organization_id", "participant_type", "resolved_at",
     "resolved_by_type", "room_id", "sender_type", "session_at", "signal", "status", "threshold", "type", "updated_at",
     "webhook_event", "agent_name", "agent_version", "completed", "customer_waiting_since", "run_id", "unread_count",
+    "cost_usd", "ended_at", "input_kind", "quality_score", "resolution", "sla_target_seconds", "started_at", "surface",
+    "tokens_input", "tokens_output",
 }  # fmt: skip
 # Cannot be personal: a time, a UUID, a word. Asking `mask` costs ten times as much.
 PLAIN = re.compile(

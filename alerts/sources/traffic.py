@@ -7,8 +7,12 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from alerts.sources.rules import SLOW_AFTER
+
+SLOW_MS = SLOW_AFTER // timedelta(milliseconds=1)
 MINUTES_KEPT = timedelta(days=8)  # a week of the same hours, and today
 SAMPLES_KEPT = timedelta(days=7)
+PROCESSES_KEPT = timedelta(days=30)  # one that says more after that counts from nothing
 SAMPLES_OF_A_SOURCE = 500
 DELIVERIES_SHOWN = 50  # of an endpoint
 NOT_UNDERSTOOD_KEPT = 500  # of an endpoint
@@ -41,6 +45,7 @@ class TrafficCounts:
     events: int = 0
     with_confidence: int = 0
     with_secret: int = 0
+    slow: int = 0
 
     def add(self, other: "TrafficCounts") -> None:
         """Sums, but the most of the most."""
@@ -51,10 +56,13 @@ class TrafficCounts:
 
     def stored(self, occurred_at: datetime, stored_at: datetime) -> None:
         """One item created; a sender's clock that is ahead has no lag."""
-        lag = max(int((stored_at - occurred_at).total_seconds() * 1000), 0)
+        lag = int((stored_at - occurred_at).total_seconds() * 1000)
         self.created += 1
-        self.lag_ms += lag
-        self.lag_most_ms = max(self.lag_most_ms, lag)
+        if lag > 0:
+            self.slow += lag > SLOW_MS
+            self.lag_ms += lag
+            if lag > self.lag_most_ms:
+                self.lag_most_ms = lag
 
 
 NAMES = [one.name for one in fields(TrafficCounts)]
@@ -81,6 +89,8 @@ def add(counts: Mapping[Slot, TrafficCounts]) -> None:
 # However much comes, the newest of each endpoint or source stay: a sender that posts nonsense all day fills no disk.
 TIDY = """
 DELETE FROM alerts_sourceminute WHERE minute < %(minutes)s;
+DELETE FROM alerts_senderhour WHERE hour < %(minutes)s;
+DELETE FROM alerts_senderprocess WHERE at < %(processes)s;
 DELETE FROM alerts_rejecteditem WHERE at < %(samples)s OR id IN (
     SELECT id FROM (
         SELECT id, row_number() OVER (PARTITION BY source_id ORDER BY id DESC) AS n FROM alerts_rejecteditem
@@ -101,6 +111,7 @@ def tidy(now: datetime) -> None:
     """Delete what no page shows any more."""
     values: dict[str, Any] = {
         "minutes": now - MINUTES_KEPT,
+        "processes": now - PROCESSES_KEPT,
         "samples": now - SAMPLES_KEPT,
         "of_a_source": SAMPLES_OF_A_SOURCE,
         "shown": DELIVERIES_SHOWN,

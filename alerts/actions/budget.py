@@ -1,0 +1,68 @@
+"""How many pushes about alerts each person of an org got lately, under a lock of theirs, so that no two transactions
+spend the same.
+
+Lock order: after the rooms, before pushes; people sorted by (org, person).
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from uuid import UUID
+
+from alerts.actions.stored import stored
+from alerts.actions.stored_tellings import Person, Spent
+from alerts.limits import NO_BUDGET, PushBudget
+from alerts.models import Push
+from alerts.rows import PushRow
+
+
+def lock_people(people: Iterable[Person]) -> None:
+    """Nobody else plans for these people until the transaction ends. Locking one again changes nothing."""
+    if wanted := sorted(set(people)):
+        stored().lock_people(wanted)
+
+
+class Spending:
+    """The pushes that count in the budgets of the people of one transaction."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self._budgets: dict[Person, PushBudget] = {}
+        self._pushes: dict[Person, list[Spent]] = {}
+
+    def know(self, people: Iterable[Person], budgets: Mapping[int, PushBudget]) -> None:
+        """Lock these people and read what those with a budget spent. `budgets`: by org pk.
+
+        All are locked at once, in order, where any has a budget: those without one may have to be locked later, for
+        their digest, and whoever holds some of them must not wait for one that goes before. Nobody is, where none has.
+        """
+        new = {one for one in people if one not in self._budgets}
+        self._budgets |= {one: budgets.get(one[0], NO_BUDGET) for one in new}
+        limited = sorted(one for one in new if self._budgets[one].pushes)
+        if not limited:
+            return
+        lock_people(new)
+        since = self.now - max(self._budgets[one].window for one in limited)
+        for person, pushes in stored().spent(limited, since).items():
+            self._pushes[person] = [*self._pushes.get(person, ()), *pushes]
+
+    def budget(self, person: Person) -> PushBudget:
+        return self._budgets.get(person, NO_BUDGET)
+
+    def spent(self, person: Person, alert: UUID) -> int:
+        """How many count against a new push about this alert: it takes the place of one that still waits."""
+        if (pushes := self._pushes.get(person)) is None:
+            return 0
+        since = self.now - self.budget(person).window
+        return sum(at > since and not (waits and about == alert) for about, waits, at in pushes)
+
+    def spend(self, push: PushRow) -> None:
+        """This push is planned."""
+        if push.state == Push.State.PENDING:
+            person, about = (push.org_id, push.supervisor_id), push.alert_id
+            before = [one for one in self._pushes.get(person, ()) if not (one[1] and one[0] == about)]
+            self._pushes[person] = [*before, (about, True, push.planned_at)]
+
+    def give_back(self, push: PushRow) -> None:
+        """This push, planned here, is not sent after all."""
+        person = push.org_id, push.supervisor_id
+        self._pushes[person] = [one for one in self._pushes.get(person, ()) if one[0] != push.alert_id or not one[1]]

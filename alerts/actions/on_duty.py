@@ -1,0 +1,143 @@
+"""Who comes on duty is told of what is open and untaken, in one digest: of what was told, or passed, before they came.
+
+A row keeps up to when it was looked at, so that a restart forgets nobody; looking twice tells nobody twice, for what
+named an alert to a person since they came is left out.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from alerts.actions.book import Book
+from alerts.actions.digests import Joining
+from alerts.actions.stored import stored
+from alerts.actions.tiers import any_present, may_stand_in, standing_for
+from alerts.decide import INFO
+from alerts.faults import contained
+from alerts.models import Alert
+from orgs.duty.roster import Roster, Shift, duty_spans, told_spans
+from orgs.duty.spans import INSTANT, DutySpan
+
+LOOKS_BACK = timedelta(days=7)
+MARKS_EVERY = timedelta(minutes=1)  # else each sweep would write a row
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A shift that is on duty now. Since when its person is told of what passes quiet hours, and since when of all
+    else (None: not now); not before the last sweep.
+    """
+
+    shift: Shift
+    on_duty: datetime
+    told: datetime | None
+
+
+def sweep_on_duty(now: datetime) -> int:
+    """Let what waits join the digests of whoever came on duty since the last sweep; how many alerts are told anew.
+
+    The lock is the mark's row; a sweep that finds it locked leaves it to the other.
+    """
+    with contained("on_duty_not_told"), stored().atomic():
+        seen = stored().duty_seen(now)
+        if seen is None:
+            return 0
+        since = max(min(seen, now), now - LOOKS_BACK)
+        orgs = stored().duty_orgs(since)
+        told, complete = _tell(orgs, since, now) if orgs else (0, True)
+        if complete and (told or now - since > MARKS_EVERY):
+            stored().see_duty(now)
+        return told
+    return 0
+
+
+def _tell(orgs: set[int], since: datetime, now: datetime) -> tuple[int, bool]:
+    """How many alerts are told anew, and whether all were looked at."""
+    book = Book(now)
+    waited, complete = _tell_waiting(book, orgs)
+    joining = _join_told(book, orgs, since, now)
+    book.tell()
+    book.outbox.joining += joining
+    book.close()
+    return waited + len({one.alert_id for one in joining}), complete
+
+
+def _tell_waiting(book: Book, orgs: set[int]) -> tuple[int, bool]:
+    """Of these nobody could be told: their telling goes on where somebody can be now. What repeats starts anew."""
+    found = [alert for alert in stored().open_alerts(orgs, book.now, waiting=True) if _somebody_came(alert, book)]
+    rooms = {alert.room_id for alert in found if alert.room_id}
+    book.lock_rooms(rooms, skip_locked=True)
+    alerts = [alert for alert in book.alerts.values() if alert.duty_waits and alert.state == Alert.State.OPEN]
+    complete = len(book.rooms) == len(rooms)
+    alerts += [book.lock_alert(alert.pk) for alert in found if not alert.room_id]
+    book.outages.load({(alert.org_id, alert.agent_id or 0) for alert in alerts})
+    told = [alert for alert in alerts if alert.duty_waits and not (alert.room and alert.room.facts.recovered)]
+    for alert in told:
+        alert.duty_waits, alert.hours_until = False, None
+        alert.ladder_from = alert.revived_at = book.now
+        alert.repeats_done = 0
+        book.record(alert, "released_hold", "on_duty", digest=True)
+    return len(told), complete
+
+
+def _somebody_came(alert: Alert, book: Book) -> bool:
+    standing = standing_for(alert, alert.severity, book.now, book.known, book.outages.agent_keys(alert))
+    if alert.severity == INFO:
+        return any_present(one for one in standing.people if one.tier == standing.people[0].tier)
+    return any_present(standing.people) or may_stand_in(standing)
+
+
+def _join_told(book: Book, orgs: set[int], since: datetime, now: datetime) -> list[Joining]:
+    """What was told or passed, for whom that tier's duty began since, and nothing has named it to since they came."""
+    known, outages = book.known, book.outages
+    rosters = known.rosters(orgs, now)
+    present = {org: _present(roster, since, now) for org, roster in rosters.items()}
+    coming = {org for org, some in present.items() if any((one.told or one.on_duty) > since for one in some)}
+    alerts = stored().open_alerts(coming, now, waiting=False) if coming else []
+    alerts = [alert for alert in alerts if not (alert.room and alert.room.facts.recovered)]
+    policies = known.policies({(alert.org_id, alert.agent_id or 0) for alert in alerts})
+    found: dict[tuple[UUID, int], tuple[datetime, Joining]] = {}
+    for alert in alerts:
+        passes = alert.severity in policies[alert.org_id, alert.agent_id or 0].quiet_hours_pass
+        agents = {agent for _, agent in outages.agent_keys(alert)}
+        for user, (came, tier) in _came(alert, agents, present[alert.org_id], passes).items():
+            if came > since:
+                about = Joining(alert.org_id, user, tier, alert.pk, alert.severity, "on_duty", "on_duty")
+                found[alert.pk, user] = came, about
+    named = defaultdict(list)
+    if found:
+        for alert_id, user, at in stored().named_to({one for one, _ in found}, {one for _, one in found}):
+            named[alert_id, user].append(at)
+    return [one for key, (came, one) in found.items() if not any(at >= came for at in named[key])]
+
+
+def _present(roster: Roster, since: datetime, now: datetime) -> list[Arrival]:
+    """The shifts of tiers that are on duty now, and since when."""
+    found = []
+    for shift in () if roster.is_plain else roster.shifts:
+        on_duty = None if shift.fallback else _began(duty_spans(roster, shift, since, now + INSTANT), now)
+        if on_duty is not None:
+            found.append(Arrival(shift, on_duty, _began(told_spans(roster, shift, since, now + INSTANT), now)))
+    return found
+
+
+def _began(spans: Sequence[DutySpan], now: datetime) -> datetime | None:
+    return spans[-1].begin if spans and spans[-1].end > now else None
+
+
+def _came(
+    alert: Alert, agents: Collection[int], present: Iterable[Arrival], passes: bool
+) -> dict[int, tuple[datetime, int]]:
+    """Since when each person on duty is told of this alert, in the tiers told or passed; and their lowest tier.
+
+    `agents`: pks, 0 for none; whoever backs up any of them is told.
+    """
+    found: dict[int, tuple[datetime, int]] = {}
+    for one in present:
+        since = one.on_duty if passes else one.told
+        if since is not None and one.shift.tier <= alert.tier and any(map(one.shift.backs_up, agents)):
+            before = found.get(one.shift.user_id, (since, one.shift.tier))
+            found[one.shift.user_id] = min(since, before[0]), min(one.shift.tier, before[1])
+    return found

@@ -1,0 +1,272 @@
+"""What a replay remembers of pushes and digests: who was told of what, what waits, and what became of it."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+from typing import Any
+from uuid import UUID
+
+from alerts.actions.stored import AgentKey, Stored
+from alerts.actions.stored_tellings import TELLS, Person, Spent
+from alerts.models import Alert, Push, Silence
+from alerts.rows import DigestAlertRow, PushRow
+from orgs.models import User
+from orgs.routing import Recipient
+
+PENDING = str(Push.State.PENDING)
+AS_OF = timedelta(minutes=2)  # what is written as of its due time may be older than what was written before it
+
+
+class PushMemory(Stored):
+    """The pushes of a replay, and its alerts, which they are about."""
+
+    def __init__(self) -> None:
+        self.alerts: dict[UUID, Alert] = {}
+        self._made = 0
+        self.pushes: list[PushRow] = []  # without skipped ones and digests
+        self.skipped: dict[UUID, str] = {}  # by alert: why somebody was not told last
+        self.told: dict[tuple[UUID | None, int, int], PushRow] = {}  # by alert, person, occurrence
+        self._spent: dict[Person, list[PushRow]] = defaultdict(list)
+        self._about_room: dict[int, list[PushRow]] = defaultdict(list)
+        self._about_source: dict[int, list[PushRow]] = defaultdict(list)
+        self._waiting: dict[tuple[UUID | None, int], list[PushRow]] = defaultdict(list)  # by alert, person
+        self.fresh: list[PushRow] = []  # pending ones that are new, for whoever sends them
+        self.hurried: list[PushRow] = []  # digests that began, or go sooner
+        self.ended: list[PushRow] = []  # dead or expired ones, as they ended
+        self.digests: list[PushRow] = []
+        self.digest_of: dict[Person, PushRow] = {}  # that waits
+        self.numbers: dict[Person, tuple[int, datetime | None]] = {}
+        self.names: dict[UUID, list[UUID]] = defaultdict(list)  # alerts by digest
+        self._joined: dict[tuple[UUID, UUID], datetime] = {}  # by digest and alert: when it joined, the last time
+        self._silenced: dict[UUID, datetime] = {}  # by alert: when somebody was last not told because of a silence
+
+    def unreached(self, since: datetime, now: datetime) -> dict[UUID, int]:
+        found = {}
+        for push in reversed(self.ended):
+            if push.ended_at is None or push.ended_at <= since:
+                break
+            alert = self.alerts.get(push.alert_id) if push.alert_id and push.state == Push.State.DEAD else None
+            if alert is not None and alert.room_id and self._is_unreached(alert, push, now):
+                found[alert.id] = alert.room_id
+        return found
+
+    def _is_unreached(self, alert: Alert, dead: PushRow, now: datetime) -> bool:
+        since, tier = alert.tier_from, alert.tier
+        waits = alert.state == Alert.State.OPEN and alert.escalate_at is not None and alert.escalate_at > now
+        if not waits or since is None or dead.tier != tier or dead.planned_at < since:
+            return False
+        held = (alert.snoozed_until, alert.held_until)
+        told = [one for one in self._about_room[alert.room_id or 0] if one.alert_id == alert.id and one.tier == tier]
+        return all(at is None or at <= now for at in held) and all(
+            one.state == Push.State.DEAD or (one.state, one.ended_reason) == ("cancelled", "removed")
+            for one in told
+            if one.planned_at >= since
+        )
+
+    def expired(self, since: datetime) -> Iterable[tuple[int, int, int, UUID, str]]:
+        found: dict[tuple[int, int, UUID], tuple[int, int, int, UUID, str]] = {}
+        for push in reversed(self.ended):
+            if push.ended_at is None or push.ended_at <= since:
+                break
+            about = [push.alert_id] if push.alert_id else self.names[push.id]
+            for pk in about if push.ended_reason == "expired" else ():
+                alert = self.alerts.get(pk) if pk else None
+                if alert is not None and alert.state == Alert.State.OPEN and not self._is_told_since(alert, push):
+                    key = push.org_id, push.supervisor_id, alert.id
+                    found[key] = (push.org_id, push.supervisor_id, push.tier, alert.id, alert.severity)
+        return [found[key] for key in sorted(found)]
+
+    def _is_told_since(self, alert: Alert, push: PushRow) -> bool:
+        at = push.ended_at
+        assert at is not None
+        newer = takewhile(
+            lambda one: one.planned_at >= at - AS_OF, reversed(self._spent[push.org_id, push.supervisor_id])
+        )
+        digests = (one for one in reversed(self.digests) if one.supervisor_id == push.supervisor_id)
+        named = (one for one in digests if alert.id in self.names[one.id])
+        return any(one.state == Push.State.PENDING or one.planned_at >= at for one in named) or any(
+            one.alert_id == alert.id and one.planned_at >= at and one.state in TELLS for one in newer
+        )
+
+    # --- silences -----------------------------------------------------------------------------------------------------
+
+    def silences_due(self, now: datetime, held: datetime | None) -> list[UUID]:
+        return []  # a replay judges what they cover when they begin and end
+
+    def silences_unsettled(self) -> list[Silence]:
+        return []
+
+    def write_silenced(self, rows: Iterable[tuple[int, UUID, UUID, bool]], now: datetime) -> None:
+        pass
+
+    def hold_pushes(self, alerts: Collection[UUID], now: datetime) -> None:
+        for (alert, _), waiting in self._waiting.items():
+            for push in waiting if alert in alerts else ():
+                if push.state == Push.State.PENDING and push.tier > 0:
+                    self._end_silenced(push, now)
+
+    def _end_silenced(self, push: PushRow, now: datetime) -> None:
+        push.end(Push.State.CANCELLED, "silenced", now)
+        assert push.alert_id is not None
+        self._silenced[push.alert_id] = now
+
+    def was_silenced(self, alert: Alert, since: datetime) -> bool:
+        return self._silenced.get(alert.id, datetime.min.replace(tzinfo=UTC)) >= since
+
+    # --- people and pushes --------------------------------------------------------------------------------------------
+
+    def known_people(self, pks: Collection[int]) -> set[int]:
+        return set(pks)
+
+    def may_see(self, person: User, org: int) -> bool:
+        return True  # they could when it was given to them
+
+    def lock_people(self, people: Sequence[Person]) -> None:
+        pass
+
+    def spent(self, people: Sequence[Person], since: datetime) -> Mapping[Person, Sequence[Spent]]:
+        return {one: found for one in people if (found := self._spent_by(one, since))}
+
+    def _spent_by(self, person: Person, since: datetime) -> list[Spent]:
+        found, begin = [], since - AS_OF
+        for push in reversed(self._spent.get(person, ())):
+            if push.planned_at <= begin:
+                break
+            if push.planned_at > since and push.state in TELLS:
+                found.append((push.alert_id, push.state == PENDING, push.planned_at))
+        return found
+
+    def told_before(
+        self, rooms: set[int], sources: set[int], since: datetime
+    ) -> Iterable[tuple[int | None, int | None, int, datetime]]:
+        last: dict[tuple[int | None, int | None, int], datetime] = {}
+        about: list[tuple[tuple[int | None, int | None], Sequence[PushRow]]]
+        about = [((pk, None), self._about_room.get(pk, ())) for pk in rooms]
+        about += [((None, pk), self._about_source.get(pk, ())) for pk in sources]
+        for (room, source), pushes in about:
+            for push in reversed(pushes):
+                if push.planned_at <= since - AS_OF:
+                    break
+                if push.planned_at > since and push.state in TELLS:
+                    key = room, source, push.supervisor_id
+                    last[key] = max(push.planned_at, last.get(key, push.planned_at))
+        return [(*key, at) for key, at in last.items()]
+
+    def body(self, push: PushRow, alert: Alert, person: Recipient) -> str:
+        return ""  # nobody reads it
+
+    def people(self, pks: Collection[int]) -> dict[int, User]:
+        return {}
+
+    def revocations_of(self, pushes: Sequence[UUID]) -> Iterable[tuple[UUID, int, str, str]]:
+        return []
+
+    def supersede_revocations(self, pushes: Sequence[UUID], now: datetime) -> None:
+        pass
+
+    def on_phones(self, alerts: Sequence[UUID], now: datetime) -> Iterable[tuple[Any, ...]]:
+        return []  # nothing is taken back from phones
+
+    def told_unroutable(self, agent: AgentKey, people: Sequence[int], since: datetime) -> bool:
+        recent = takewhile(lambda one: one.planned_at > since - AS_OF, reversed(self.pushes))
+        lately = (one for one in recent if one.planned_at > since and one.reason == "unroutable")
+        return any(
+            one.supervisor_id in people and self.alerts[one.alert_id].agent_id == agent[1]
+            for one in lately
+            if one.alert_id
+        )
+
+    def named_to(self, alerts: Collection[UUID], people: Collection[int]) -> Iterable[tuple[UUID, int, datetime]]:
+        for one in self.pushes:
+            if one.alert_id is not None and one.alert_id in alerts and one.supervisor_id in people:
+                yield one.alert_id, one.supervisor_id, one.planned_at
+        for digest in self.digests:
+            if digest.supervisor_id in people:
+                named = (pk for pk in self.names[digest.id] if pk in alerts)
+                yield from ((pk, digest.supervisor_id, digest.planned_at) for pk in named)
+
+    def join_again(self, names: Collection[tuple[UUID, UUID]], now: datetime) -> None:
+        self._joined.update(dict.fromkeys(names, now))
+
+    def pushed_since(self, digest: PushRow, alert: Alert) -> bool:
+        """Whether its reader was pushed this alert after it joined, so that the digest names it no more."""
+        joined = self._joined[digest.id, alert.id]
+        about = (self.told.get((alert.id, digest.supervisor_id, nth)) for nth in range(alert.occurrence, 0, -1))
+        return any(one is not None and one.state in TELLS and one.planned_at > joined for one in about)
+
+    def new_push(self) -> tuple[UUID, UUID]:
+        self._made += 1
+        made = UUID(int=self._made)
+        return made, made
+
+    def write_pushes(self, pushes: Sequence[PushRow]) -> None:
+        for push in pushes:
+            if push.kind == Push.Kind.DIGEST:
+                self.digests.append(push)
+                self.hurried.append(push)
+                self.digest_of[push.org_id, push.supervisor_id] = push
+                self.numbers[push.org_id, push.supervisor_id] = (
+                    push.occurrence,
+                    self.numbers.get((push.org_id, push.supervisor_id), (0, None))[1],
+                )
+            elif push.state == Push.State.SKIPPED:
+                assert push.alert_id is not None
+                self.skipped[push.alert_id] = push.ended_reason
+                if push.ended_reason == "silenced":
+                    self._silenced[push.alert_id] = push.planned_at
+            else:
+                self._keep_push(push)
+
+    def _keep_push(self, push: PushRow) -> None:
+        self.pushes.append(push)
+        self.told[push.alert_id, push.supervisor_id, push.occurrence] = push
+        self._spent[push.org_id, push.supervisor_id].append(push)
+        alert = self.alerts[push.alert_id] if push.alert_id else None
+        if push.room_id is not None:
+            self._about_room[push.room_id].append(push)
+        elif alert is not None and alert.source_id:
+            self._about_source[alert.source_id].append(push)
+        if push.state == Push.State.PENDING:
+            self.fresh.append(push)
+            self._waiting[push.alert_id, push.supervisor_id].append(push)
+
+    def supersede(self, newer: Sequence[PushRow], now: datetime) -> None:
+        for push in newer:
+            for older in self._waiting.pop((push.alert_id, push.supervisor_id), ()):
+                if older.state == Push.State.PENDING and older.occurrence < push.occurrence:
+                    older.end(Push.State.CANCELLED, "superseded", now)
+
+    def end_push(self, push: PushRow, state: str, reason: str, at: datetime) -> None:
+        """It was sent, or ended otherwise."""
+        if push.state not in (Push.State.PENDING, Push.State.SENT):
+            return
+        push.state, push.ended_reason, push.ended_at = state, reason, at
+        if state == Push.State.DEAD or reason == "expired":
+            self.ended.append(push)
+
+    def cancelled_reason(self, alert: Alert, since: datetime) -> str:
+        told = self._about_room[alert.room_id] if alert.room_id else self.pushes
+        about = (one for one in told if one.alert_id == alert.id and one.occurrence == alert.occurrence)
+        missed = (one for one in about if one.ended_reason == "no_longer_needed")
+        return next((one.reason for one in missed if one.ended_at is not None and one.ended_at >= since), "")
+
+    # --- digests ------------------------------------------------------------------------------------------------------
+
+    def waiting_digests(self, people: Iterable[Person]) -> dict[Person, Push | PushRow]:
+        return {one: self.digest_of[one] for one in people if one in self.digest_of}
+
+    def newest_digests(self, people: Iterable[Person]) -> dict[Person, tuple[int, datetime | None]]:
+        return {one: self.numbers[one] for one in people if one in self.numbers}
+
+    def hurry_digest(self, digest: Push | PushRow) -> None:
+        assert isinstance(digest, PushRow)
+        self.hurried.append(digest)
+
+    def named_in(self, digests: Iterable[UUID]) -> set[tuple[UUID, UUID]]:
+        return {(digest, alert) for digest in digests for alert in self.names.get(digest, ())}
+
+    def write_names(self, rows: Sequence[DigestAlertRow]) -> None:
+        for row in rows:
+            self.names[row.push_id].append(row.alert_id)
+            self._joined[row.push_id, row.alert_id] = row.joined_at
