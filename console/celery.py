@@ -11,7 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 app = Celery("console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["alerts"])
+app.autodiscover_tasks(["alerts", "runs"])
 
 
 @task_postrun.connect

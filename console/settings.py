@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import environ
 import pghistory
 import structlog
+from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
@@ -75,6 +76,7 @@ INSTALLED_APPS = [
     "django_structlog",
     "orgs",
     "alerts",
+    "runs",
     "console",
 ]
 # Production does not load the demo: we load it in demo mode, and when one of its commands runs.
@@ -187,13 +189,24 @@ _every = {
     "sweep_pushes": 5,
     "run_timers": 5,
     "work_deliveries": 5,
+    "play_previews": 5,
     "watch_sources": 60,
+    "look_ahead": 300,
     "sweep_figures": 60,
     "ask_push_tokens": 600,
 }
+_of_runs = {"fold_runs": 20, "watch_runs": 5, "watch_agents": 60, "keep_sessions": 30}
 CELERY_BEAT_SCHEDULE = {
-    task: {"task": f"alerts.tasks.{task}", "schedule": float(seconds), "options": {"expires": seconds}}
-    for task, seconds in _every.items()
+    task: {"task": f"{app}.tasks.{task}", "schedule": float(seconds), "options": {"expires": seconds}}
+    for app, tasks in (("alerts", _every), ("runs", _of_runs))
+    for task, seconds in tasks.items()
+} | {
+    # in the small hours of Jakarta
+    "purge_old": {
+        "task": "alerts.tasks.purge_old",
+        "schedule": crontab(hour="20", minute="10"),
+        "options": {"expires": 3600},
+    }
 }
 CELERY_TIMEZONE = "UTC"
 
@@ -298,6 +311,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000  # an org's page in the admin has a form 
 # --- The ingest lane ---------------------------------------------------------------------------------------------
 INGEST_RATE_PER_MINUTE = env.int("INGEST_RATE_PER_MINUTE", default=6000)  # per key and web process; 0 = none
 INGEST_THREADS = env.int("INGEST_THREADS", default=8)
+WEB_HEARTBEAT = env.bool("WEB_HEARTBEAT", default=True)  # off: nobody notices when no web process is there
 INGEST_WAITING = env.int("INGEST_WAITING", default=200)  # requests that may wait for a thread; more = 503
 DJANGO_SLOTS = env.int("DJANGO_SLOTS", default=16)
 

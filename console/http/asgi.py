@@ -4,7 +4,7 @@ import asyncio
 import codecs
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import msgspec  # noqa: E402 - models can be imported only after Django is set u
 from servestatic import ServeStaticASGI  # noqa: E402
 
 from console.http.callers import known_caller  # noqa: E402
+from console.http.heartbeat import beating  # noqa: E402
 from console.http.mount import Mount  # noqa: E402
 from console.http.proxies import behind_proxies  # noqa: E402
 from console.ingest.bodies import (  # noqa: E402
@@ -210,13 +211,14 @@ pages = with_request_id(_with_static(behind_slots(django, settings.DJANGO_SLOTS)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        if message["type"] == "lifespan.shutdown":
-            await asyncio.to_thread(lane().close)
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
+    async with beating() if settings.WEB_HEARTBEAT else nullcontext():
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await asyncio.to_thread(lane().close)
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
 
 
 @behind_proxies

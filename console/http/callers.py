@@ -10,7 +10,7 @@ from console.http.sessions import SessionStore
 from console.ingest import keys
 from console.ingest.decode import Refusal
 from console.ingest.work import database
-from orgs.auth import InvalidKey, find_key
+from orgs.keys import InvalidKey, find_key
 
 
 def known_caller(headers: list[tuple[bytes, bytes]]) -> str | None:

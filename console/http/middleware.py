@@ -93,7 +93,9 @@ class PersonMiddleware:
             started = request.session["started"] = _started(request)
             ends = min(started + settings.SESSION_ABSOLUTE_AGE, time.time() + settings.SESSION_COOKIE_AGE)
             request.session.set_expiry(datetime.fromtimestamp(ends, UTC))
-        if (known or request.user.is_authenticated) and "no-store" not in response.headers.get("Cache-Control", ""):
+        kept = response.headers.get("Cache-Control", "")
+        is_kept = "max-age" in kept and not isinstance(request.user, User)  # as its view says
+        if (known or request.user.is_authenticated) and "no-store" not in kept and not is_kept:
             response.headers["Cache-Control"] = "no-store"
         if known and not request.user.is_authenticated:
             response.headers["Clear-Site-Data"] = '"cache"'

@@ -6,13 +6,24 @@ from django.urls import include, path
 from console.http import health
 from console.openapi.views import DocsView, SchemaView
 from console.pages import errors, install, join, preferences, pushes
+from console.pages.agents import view as agents
 from console.pages.alert import view as alert
 from console.pages.board import bulk, export, saved
 from console.pages.board import view as board
+from console.pages.duty import view as duty
+from console.pages.duty.calendar import duty_calendar
+from console.pages.duty.feed import duty_feed
+from console.pages.duty.mine import duty_mine
 from console.pages.invitation import invitation
+from console.pages.kpis import view as kpis
 from console.pages.palette import palette
+from console.pages.policy import preview as policy_preview
+from console.pages.policy import view as policy
 from console.pages.reach import view as reach
+from console.pages.runs import holding as run_holding
+from console.pages.runs import view as runs
 from console.pages.setup import view as setup
+from console.pages.silences import view as silences
 from console.pages.sources import view as sources
 from console.pages.sources import webhooks
 from console.pages.success import view as success
@@ -37,6 +48,14 @@ urlpatterns = [
     path("reach/test", reach.test_round, name="reach_test"),
     path("reach/<str:sso_id>/test-push", reach.test_push, name="test_push"),
     path("reach/<str:sso_id>/test-push/<uuid:push_id>", reach.test_hops, name="test_hops"),
+    path("silences", silences.silences_page, name="silences"),
+    path("silences/matches", silences.matches_page, name="silences_matches"),
+    path("silences/<uuid:silence_id>/end", silences.end_silence_page, name="silence_end"),
+    path("silences/<uuid:silence_id>/restore", silences.restore_silence_page, name="silence_restore"),
+    path("settings/policy", policy.policy, name="policy"),
+    path("settings/policy/revert", policy.revert, name="policy_revert"),
+    path("settings/policy/preview", policy_preview.ask_for_preview, name="policy_preview"),
+    path("settings/policy/preview/<uuid:preview_id>", policy_preview.preview_result, name="policy_preview_result"),
     path("setup/new", setup.new_org, name="setup_new"),
     path("setup/<path:org_id>", setup.checklist, name="setup"),
     path("join/<path:org_id>", join.join, name="join"),
@@ -51,10 +70,24 @@ urlpatterns = [
     path("sources/webhooks/<str:public_id>/end-overlap", webhooks.end_webhook_overlap, name="webhook_end_overlap"),
     path("sources/webhooks/<str:public_id>/switch", webhooks.switch, name="webhook_switch"),
     path("sources/webhooks/<str:public_id>/again", webhooks.retry_webhook, name="webhook_again"),
+    path("kpis", kpis.kpis, name="kpis"),
+    path("kpis.csv", kpis.kpis_csv, name="kpis_csv"),
+    path("runs", runs.runs, name="runs"),
+    path("runs.csv", runs.runs_csv, name="runs_csv"),
+    path("runs/<uuid:run_id>", runs.run_page, name="run"),
+    path("runs/<uuid:run_id>/hold", run_holding.place_run_hold, name="run_hold"),
+    path("runs/<uuid:run_id>/unhold", run_holding.end_run_hold, name="run_unhold"),
+    path("agents/<path:agent_name>", agents.agent, name="agent"),
     path("success", success.success, name="success"),
     path("success.csv", success.success_csv, name="success_csv"),
     path("success/<slug:metric>", success.behind, name="success_behind"),
     path("success/<slug:metric>.csv", success.behind_csv, name="success_behind_csv"),
+    path("duty", duty.duty, name="duty"),
+    path("duty/mine", duty_mine, name="duty_mine"),
+    path("duty/calendar", duty_calendar, name="duty_calendar"),
+    path("duty/hand-over", duty.duty_hand_over, name="duty_hand_over"),
+    path("duty/hours/<int:assignment_id>", duty.duty_hours, name="duty_hours"),
+    path("duty-feeds/<str:token>", duty_feed, name="duty_feed"),
     path("walls", walls.walls, name="walls"),
     path("walls/<str:public_id>/revoke", walls.end_wall, name="wall_revoke"),
     path("wall/<str:token>", wall.wall, name="wall"),
@@ -69,6 +102,7 @@ urlpatterns = [
     path("metrics", health.metrics, name="metrics"),
     path("api/schema", SchemaView.as_view(), name="api_schema"),
     path("api/docs", DocsView.as_view(), name="api_docs"),
+    path("api/", include("runs.urls")),
     path("api/", include("alerts.urls")),
     path("admin/", admin.site.urls),
     path("accounts/", include("orgs.urls")),

@@ -8,7 +8,9 @@ transaction. A 2xx is sent after COMMIT only.
     decode.py  bytes -> items, or one error for the whole request  keys.py     who calls, how often
     memory.py  keys and addresses that were found just now         bodies.py   what is being sent, within budgets
     check.py   one item -> accepted, or its error                  fields.py   ids spelled, texts cleaned and masked
+    records.py what a run and a review must hold
     work.py    the synchronous function                            together.py  many requests, one transaction
+    origins.py the pages of other origins that may send
     receipts.py  the signed endpoint                               webhooks.py  what chat products post
     tally.py   what passed, counted by the minute
 
@@ -18,8 +20,9 @@ Whole-request errors (`{"error": {"code", "message", "field"?}}`):
 | --- | --- | --- |
 | 400 | `not_json`, `bad_gzip`, `too_deep`, `duplicate_key`, `not_items`, `unknown_field` | the body cannot be read |
 | 401 | `unauthenticated` | no, unknown, expired or revoked key; a receipt's signature does not hold |
-| 403 | `missing_scope` | the key has not the scope `ingest` |
-| 405 | `method_not_allowed` | not POST |
+| 403 | `missing_scope` | the key has not the scope `ingest`, or a client token is not for this |
+| 403 | `origin_not_allowed` | a preflight from an origin that no source lists |
+| 405 | `method_not_allowed` | not POST, nor a preflight |
 | 408 | `too_slow` | the body did not arrive within 30 s; 10 s for a webhook or a receipt |
 | 413 | `too_large`, `too_many_items` | over 2 MiB (webhook 256 KiB, receipts 64 KiB); over 1,000 items |
 | 415 | `unsupported_type` | not application/json in UTF-8, or packed otherwise than with gzip |
@@ -29,5 +32,5 @@ Whole-request errors (`{"error": {"code", "message", "field"?}}`):
 
 Item errors (status `invalid` or `conflict` of that item alone): `invalid_item`, `missing_field`, `unknown_field`,
 `unknown_org`, `too_long`, `too_old`, `in_the_future`, `bad_text`, `bad_number`, `id_conflict`,
-`unknown_push`.
+`unknown_push`, and of a record `secret`, `too_deep`.
 """

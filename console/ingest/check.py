@@ -6,7 +6,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, Literal
 from uuid import UUID
 
@@ -14,7 +14,7 @@ import msgspec
 
 from alerts import times
 from alerts.items import Accepted, ActivityItem, ErrorInfo, EventItem, Handoff, Holds, ItemT, ReceiptItem
-from console.ingest.fields import FIELDS, InvalidItem, id_text, judged
+from console.ingest.fields import FIELDS, InvalidItem, id_text, judged, judged_strictly
 from orgs.identifiers import BadIdentifier, identifier
 from orgs.signals import ROOM_SIGNALS
 from orgs.texts import BAD_TEXT, answerable
@@ -39,6 +39,9 @@ class ItemKind(Generic[ItemT]):
     id_field: str
     time_field: str
     check: Callable[[ItemT], None] = field(default=lambda item: None)
+    record: bool = False  # and no alarm: see `console.ingest.fields`
+    hashed: bool = True  # repeats are told by the hash of the whole item
+    times: tuple[str, ...] = ()  # of a record
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +55,35 @@ class ItemSender:
 def check(raw: Any, index: int, kind: ItemKind[ItemT], sender: ItemSender, now: datetime) -> Accepted[ItemT]:
     """The item, clamped and masked, with the hash of what was sent. Raises InvalidItem."""
     org = _org(_object(raw), sender)
-    item, flags = convert(raw, kind, now)
+    altered: dict[str, str] = {}
+    item, flags = convert(raw, kind, now, altered)
     texts = sorted(flags - {"clock"})
-    return Accepted(index, sender.orgs[org], item, _hash(raw, org), "clock" in flags, flags=texts)
+    content = _hash(raw, org) if kind.hashed else b""
+    return Accepted(index, sender.orgs[org], item, content, "clock" in flags, flags=texts, altered=altered)
 
 
-def convert(raw: Any, kind: ItemKind[ItemT], now: datetime) -> tuple[ItemT, set[str]]:
+def convert(
+    raw: Any, kind: ItemKind[ItemT], now: datetime, altered: dict[str, str] | None = None
+) -> tuple[ItemT, set[str]]:
     """The item, clamped and masked, and its flags: `clock` if its clock was ahead, and those of Accepted.
 
-    Raises InvalidItem.
+    The times of a record are judged and not clamped: how long it took lies between them. `altered` gets what Accepted
+    says. Raises InvalidItem.
     """
     flags: set[str] = set()
     _check_shape(_object(raw), kind.struct, "")
-    made = judged(raw, kind.struct, flags)
+    if kind.record:
+        made = judged_strictly(raw, kind.struct, flags, {} if altered is None else altered)
+    else:
+        made = judged(raw, kind.struct, flags)
     try:
         item = msgspec.convert(made, kind.struct)
     except msgspec.ValidationError as error:
         raise _wrong_type(error, kind.struct) from None
+    if kind.record and _check_record_times(item, kind, now):
+        flags.add("clock")
     kind.check(item)
-    if _check_times(item, kind, now):
+    if not kind.record and _check_times(item, kind, now):
         flags.add("clock")
     return item, flags
 
@@ -155,7 +168,7 @@ def _check_shape(raw: dict[str, Any], struct: type[msgspec.Struct], path: str) -
 
 
 def _wrong_type(error: msgspec.ValidationError, struct: type[msgspec.Struct]) -> InvalidItem:
-    path = str(error).rpartition(" - at `$")[2].strip(".`")
+    path = str(error).rpartition(" - at `$")[2].strip(".`").partition("[")[0]  # within a rubric: the rubric
     if not path or path.partition(".")[0] not in FIELDS[struct]:
         return InvalidItem("invalid_item", "This item is not what the contract says.")
     return InvalidItem("invalid_item", f"{path} must be {_expected(struct, path)}.", path)
@@ -165,6 +178,8 @@ def _expected(struct: type[msgspec.Struct], path: str) -> str:
     first, _, rest = path.partition(".")
     hint = typing.get_type_hints(struct)[first]
     if isinstance(hint, types.UnionType):
+        if {float, str} < set(typing.get_args(hint)):
+            return "a number, or its digits as text"
         hint = typing.get_args(hint)[0]
     if rest and first in NESTED:
         return _expected(NESTED[first], rest)
@@ -202,9 +217,20 @@ def _check_times(item: ItemT, kind: ItemKind[ItemT], now: datetime) -> bool:
     return flagged
 
 
-def _time(value: datetime, name: str, now: datetime) -> tuple[datetime, bool]:
+def _check_record_times(item: ItemT, kind: ItemKind[ItemT], now: datetime) -> bool:
+    """Bring a record's times to UTC, as sent; True if one was more than 5 min ahead. Raises InvalidItem."""
+    flagged = False
+    for name in kind.times:
+        value = getattr(item, name)
+        if value is not None:
+            flagged |= _time(value, name, now, record=True)[1]
+            setattr(item, name, value.astimezone(UTC))
+    return flagged
+
+
+def _time(value: datetime, name: str, now: datetime, *, record: bool = False) -> tuple[datetime, bool]:
     try:
-        return times.judge_time(value, now)
+        return times.judge_time(value, now, record=record)
     except times.BadTime as error:
         code = "invalid_item" if error.code == "naive" else error.code
         raise InvalidItem(code, f"{name} {error.message}", name) from None

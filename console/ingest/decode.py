@@ -26,7 +26,7 @@ class Refusal(Exception):
         self.retry_after = retry_after
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class ItemsBody:
     """The items of a request; `single` if one bare object was sent, which is answered with one bare result."""
 

@@ -1,8 +1,11 @@
 """What the fields of an item hold: ids brought to their one spelling, texts cleaned, masked and cut. Pure.
 
 An alarm is worth more than its prose: a text never costs its item. An id, a number or a time that cannot be kept does.
+A run and a review are records and no alarms (`judged_strictly`): what PostgreSQL cannot keep, what is too long or a
+secret costs them, by field, and only personal data is masked.
 """
 
+import hashlib
 import math
 import re
 import typing
@@ -10,13 +13,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from django.conf import settings
 
 from alerts.items import TEXT, ActivityItem, ErrorInfo, EventItem, Handoff, Holds, ReceiptItem
-from alerts.masking import MARGIN, mask, mask_cut, mask_values, masked_kinds
-from orgs.identifiers import BadIdentifier, identifier
-from orgs.texts import BAD_TEXT
+from alerts.masking import MARGIN, REPLACED, mask, mask_cut, mask_values, masked_kinds, secret_key
+from orgs.identifiers import BadIdentifier, identifier, spelled
+from orgs.texts import BAD_TEXT, NAME_LENGTH, answerable
+from runs.items import ReviewItem, RunItem
 
 METADATA = 8 * 1024  # bytes of its JSON
+DEPTH = 8  # levels of the metadata of a run
 INTEGER = 2**63
 ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -49,7 +55,7 @@ def _declared(hint: Any) -> Any:
 
 FIELDS: Mapping[type[msgspec.Struct], Mapping[str, Any]] = {
     struct: {name: _declared(hint) for name, hint in typing.get_type_hints(struct, include_extras=True).items()}
-    for struct in (EventItem, ActivityItem, ReceiptItem, ErrorInfo, Handoff)
+    for struct in (EventItem, ActivityItem, ReceiptItem, ErrorInfo, Handoff, RunItem, ReviewItem)
 }
 
 
@@ -176,3 +182,116 @@ def _fitting(metadata: dict[str, Any]) -> dict[str, Any]:
             break
         kept[name] = inner
     return kept
+
+
+# --- records ---------------------------------------------------------------------------------------------------------
+
+
+def judged_strictly(
+    raw: Mapping[str, Any], struct: type[msgspec.Struct], flags: set[str], altered: dict[str, str]
+) -> dict[str, Any]:
+    """As `judged`, of a record; `altered` gets, by field, the mark of what is not kept as it was sent.
+
+    Raises InvalidItem.
+    """
+    declared = FIELDS[struct]
+    made = {}
+    for name, value in raw.items():
+        holds = declared[name]
+        if isinstance(holds, Holds):
+            made[name] = _record_string(id_text(value), holds, name, flags, altered)
+        elif holds is dict and isinstance(value, dict):
+            made[name] = _record_entries(value, name, flags, altered)
+        else:
+            check_number(value, name)
+            made[name] = value
+    return made
+
+
+def _record_string(value: Any, holds: Holds, path: str, flags: set[str], altered: dict[str, str]) -> Any:
+    if not isinstance(value, str):
+        return value  # of the wrong type: refused as such
+    if holds.what != "text":
+        made, value = _id(value, holds, path, flags), spelled(value)
+    else:
+        prose = holds.longest > NAME_LENGTH  # which may be cut; a name may not
+        if BAD_TEXT.search(value):
+            raise InvalidItem("bad_text", f"{path} holds a NUL or half of a surrogate pair.", path)
+        if len(value) > holds.longest and not prose:
+            raise InvalidItem("too_long", f"{path} is over {holds.longest} characters.", path)
+        made = _text(value, holds.longest, flags)
+    _refuse_secret(value, made, path)
+    if made != value:
+        altered[path] = mark(value)
+    return made
+
+
+def _refuse_secret(before: str, after: str, path: str) -> None:
+    if after.count(REPLACED) > before.count(REPLACED):
+        raise InvalidItem("secret", f"{path} holds a secret, such as a key or a password. Send it without.", path)
+
+
+def mark(value: Any) -> str:
+    """What tells one value from another and gives neither away: only who has our secret key could try them out."""
+    content = msgspec.json.encode(value, order="deterministic")
+    return hashlib.blake2b(content, digest_size=12, key=settings.SECRET_KEY.encode()[:64]).hexdigest()
+
+
+def _record_entries(entries: dict[str, Any], path: str, flags: set[str], altered: dict[str, str]) -> dict[str, Any]:
+    """Entries of metadata (or of a rubric), by their masked names."""
+    if len(msgspec.json.encode(_sayable(entries, path))) > METADATA:
+        raise InvalidItem("too_long", f"{path} is over {METADATA // 1024} KiB of JSON.", path)
+    made: dict[str, Any] = {}
+    sent: dict[str, list[Any]] = {}  # what became something else
+    for name, value in entries.items():
+        kept_name, kept = _record_pair(name, value, path, 1)
+        if kept_name != name or kept != value or kept_name in sent:
+            sent.setdefault(kept_name, []).append([name, value])
+        made[kept_name] = kept
+    for name, pairs in sent.items():
+        altered[f"{path}.{name}"] = mark(pairs)
+    if sent:
+        kinds = masked_kinds(entries, made)
+        flags.add("masked" if kinds else "truncated")
+    return made
+
+
+def _record_pair(name: str, value: Any, path: str, depth: int) -> tuple[str, Any]:
+    place = f"{path}.{answerable(name)}"
+    if secret_key(name) and not isinstance(value, bool | None):
+        raise InvalidItem("secret", f"{place} is named like a secret. Send it without.", place)
+    kept_name = mask(cleaned(name))
+    _refuse_secret(name, kept_name, place)
+    return kept_name, _record_value(value, place, depth)
+
+
+def _record_value(value: Any, path: str, depth: int) -> Any:
+    if isinstance(value, str):
+        made = mask(cleaned(value))
+        _refuse_secret(value, made, path)
+        return made
+    if isinstance(value, dict | list):
+        if depth >= DEPTH:
+            raise InvalidItem("too_deep", f"{path} is nested more than {DEPTH} deep.", path)
+        if isinstance(value, dict):
+            return dict(_record_pair(name, inner, path, depth + 1) for name, inner in value.items())
+        return [_record_value(inner, f"{path}[{index}]", depth + 1) for index, inner in enumerate(value)]
+    return mask_values(value)
+
+
+def _sayable(value: Any, path: str) -> Any:
+    """The value itself. Raises InvalidItem for what cannot be kept at all: a NUL, half of a surrogate pair, 1e999."""
+    if isinstance(value, str):
+        if BAD_TEXT.search(value):
+            raise InvalidItem("bad_text", f"{path} holds a NUL or half of a surrogate pair.", path)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            place = f"{path}.{answerable(name)}"
+            _sayable(name, place)
+            _sayable(inner, place)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _sayable(inner, f"{path}[{index}]")
+    else:
+        check_number(value, path)
+    return value

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
@@ -13,20 +14,24 @@ import structlog
 from django.conf import settings
 
 from alerts.failpoints import failpoint
-from console.ingest import keys, receipts, webhooks, work
+from console.ingest import keys, origins, receipts, webhooks, work
 from console.ingest.bodies import AsgiScope, Budget, Disconnected, Receive, Send, site
 from console.ingest.decode import BODY_LIMIT, MIB, Refusal
 from console.ingest.memory import ShortMemory
 from console.ingest.request import Request, is_packed
+from console.ingest.senders import said_sent
 from console.ingest.tally import tally
 from console.ingest.together import Together
+from orgs.client_tokens import is_client_token
 from orgs.errors import error_body
 from orgs.models import Scope
 from orgs.webhooks import may_post
 
 T = TypeVar("T")
 
-WRITES: dict[str, work.Endpoint[Any]] = {endpoint.path: endpoint for endpoint in (work.EVENTS, work.ACTIVITY)}
+WRITES: dict[str, work.Endpoint[Any]] = {
+    endpoint.path: endpoint for endpoint in (work.EVENTS, work.ACTIVITY, work.RUNS, work.REVIEWS)
+}
 RECEIPTS = "/api/push-receipts"
 PATHS = frozenset({*WRITES, RECEIPTS})
 FLUSH_SECONDS = 1.0
@@ -77,6 +82,7 @@ class Lane:
         self._keys = ShortMemory(keys.find_caller)
         self._rates = keys.Rates()
         self._endpoints = ShortMemory(webhooks.find_endpoint)
+        self._origins = origins.Origins(lambda: self.pool.run(partial(work.in_database, origins.listed_origins)))
         self.writes = {path: self._together(path, partial(_write, path)) for path in WRITES}
         self._deliveries = self._together("webhooks", webhooks.receive)
         # A body counts from its first byte to its answer; nobody's bodies take what another kind of sender needs.
@@ -112,8 +118,9 @@ class Lane:
 
     async def _answer(self, request: Request, send: Send) -> None:
         retry_after: int | None = None
+        preflight = request.path in WRITES and origins.is_preflight(request.method, request.headers)
         try:
-            result = await self._work(request)
+            result = await (self._preflight(request) if preflight else self._work(request))
             status, body, request.counts = result.status, result.body, result.counts
         except Refusal as error:
             status, retry_after = error.status, error.retry_after
@@ -125,10 +132,23 @@ class Lane:
             status, body = 500, msgspec.json.encode(error_body("internal_error", "A fault of ours. Send it again."))
         keep = await request.discard()
         _account(request, status)
-        await _send(send, request, status, body, retry_after, keep)
+        await _send(send, request, status, body, retry_after, keep, await self._readable(request))
         failpoint("answered")
         if tally and self._flushing is None:
             self._flushing = asyncio.create_task(self._flush_soon())
+
+    async def _preflight(self, request: Request) -> work.Answer:
+        """Whether a page may send. Raises Refusal (403, 503)."""
+        if not await self._origins.lists(request.headers["origin"]):
+            raise origins.not_listed()
+        return work.Answer(204, b"", Counter())
+
+    async def _readable(self, request: Request) -> origins.Headers:
+        """Who may read the answer: of every answer to a page, also of an error."""
+        origin = request.headers.get("origin", "")
+        if request.path not in WRITES or not origin:
+            return []
+        return origins.cors_headers(origin, await self._origins.allows(origin, request.origins))
 
     async def _flush_soon(self) -> None:
         """Write what was counted, about once a second while anything is sent."""
@@ -143,18 +163,23 @@ class Lane:
         if request.method != "POST":
             raise Refusal(405, "method_not_allowed", "Only POST is possible here.")
         if request.path == RECEIPTS:
+            if is_client_token(request.headers.get("authorization", "").partition(" ")[2]):
+                raise missing_scope("A client token opens the four ingest endpoints and nothing else.")
             return await self._receipts(request)
         if request.path.startswith(webhooks.PREFIX):
             return await self._webhook(request)
         caller = await self._known(self._keys, keys.bearer(request.headers.get("authorization", "")))
-        request.caller = caller.prefix
+        request.caller, request.origins = caller.prefix, caller.source.allowed_origins
         if Scope.INGEST not in caller.scopes:
-            raise Refusal(403, "missing_scope", "This key has not the scope ingest. Make one that has it.")
+            raise missing_scope("This key has not the scope ingest. Make one that has it.")
         self._rates.take(caller, time.monotonic())
         packed = is_packed(request)
         content = await request.read(self.of_keys, caller.prefix)
-        sent = work.Sent(caller.source, content, packed)
-        return await self.writes[request.path].run(sent, caller.source.pk, len(content))
+        sent = work.Sent(caller.source, content, packed, caller.org)
+        answer = await self.writes[request.path].run(sent, caller.source.pk, len(content))
+        if (said := said_sent(request, caller, answer.counts)) is not None:
+            tally.said(said)
+        return answer
 
     async def _known(self, memory: ShortMemory[T], secret: str) -> T:
         """What is behind a key or an address. Raises Refusal (401, 503)."""
@@ -182,6 +207,11 @@ class Lane:
         return await self.pool.run(partial(work.write_receipts, content))
 
 
+def missing_scope(message: str) -> Refusal:
+    """403 for a key that may not write, and for a token where none is taken."""
+    return Refusal(403, "missing_scope", message)
+
+
 def _write(path: str, group: Sequence[work.Sent]) -> Sequence[work.Answer | Refusal]:
     return work.write(WRITES[path], group)
 
@@ -205,13 +235,24 @@ def _account(request: Request, status: int) -> None:
     )
 
 
-async def _send(send: Send, request: Request, status: int, body: bytes, retry_after: int | None, keep: bool) -> None:
+async def _send(
+    send: Send,
+    request: Request,
+    status: int,
+    body: bytes,
+    retry_after: int | None,
+    keep: bool,
+    readable: origins.Headers,
+) -> None:
     headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
         (b"x-request-id", request.id.encode()),
         (b"x-content-type-options", b"nosniff"),
+        *readable,
     ]
+    if status == 204:
+        headers += origins.PREFLIGHT
+    else:
+        headers += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if retry_after is not None:
         headers.append((b"retry-after", str(retry_after).encode()))
     if status == 401:

@@ -6,18 +6,25 @@ from django.conf import settings
 
 from console.ingest.decode import Refusal
 from console.ingest.memory import Newest
-from orgs.auth import InvalidKey, find_key
-from orgs.models import Source
+from orgs import clock
+from orgs.client_tokens import find_token, is_client_token
+from orgs.keys import InvalidKey, find_key
+from orgs.models import ApiKey, Org, Source
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A live key with the scope `ingest`. `rate`: requests per minute, 0 = no limit."""
+    """A live key, or a client token made with one. `rate`: requests per minute, 0 = no limit.
+
+    `prefix` names the key in logs, rates and budgets; its tokens share another name, so that a page in somebody's
+    browser takes nothing of what the back end may send. `org`: the one org that a token writes for.
+    """
 
     prefix: str
     source: Source
     rate: int
     scopes: frozenset[str]
+    org: Org | None = None
 
 
 def unauthenticated() -> Refusal:
@@ -37,13 +44,20 @@ def bearer(authorization: str) -> str:
 
 
 def find_caller(raw: str) -> Caller:
-    """The caller behind a key, from the database. Raises Refusal (401)."""
+    """The caller behind a key or a client token, from the database. Raises Refusal (401)."""
     try:
+        if is_client_token(raw):
+            let_in = find_token(raw, clock.now())
+            return _caller(let_in.key, f"{let_in.key.prefix}/token", let_in.org)
         key = find_key(raw)
     except InvalidKey:
         raise unauthenticated() from None
+    return _caller(key, key.prefix, None)
+
+
+def _caller(key: ApiKey, name: str, org: Org | None) -> Caller:
     rate = settings.INGEST_RATE_PER_MINUTE if key.rate_per_minute is None else key.rate_per_minute
-    return Caller(key.prefix, key.source, rate, frozenset(key.scopes))
+    return Caller(name, key.source, rate, frozenset(key.scopes), org)
 
 
 class Rates:

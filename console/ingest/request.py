@@ -31,6 +31,7 @@ class Request(Body):
         self.id = request_id(self.headers.get("x-request-id", ""))
         self.started = time.monotonic()
         self.caller = ""
+        self.origins: list[str] | None = None  # that the caller's source lists; None: nobody knows who called
         self.counts: Counter[str] = Counter()
 
     async def discard(self) -> bool:

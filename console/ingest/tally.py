@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -17,12 +18,15 @@ from alerts.masking import mask_cut
 from alerts.models import RejectedItem
 from alerts.sources import traffic
 from alerts.sources.sample import sample_of
+from alerts.sources.senders import SaidSent, add_sent
 from alerts.sources.traffic import Slot, TrafficCounts, slot
 from console.ingest import check
 from console.ingest.check import ItemKind
 from console.ingest.decode import ItemsBody
+from orgs import clock
 from orgs.models import Source
 from orgs.texts import NAME_LENGTH
+from runs.items import RunItem
 
 SLOTS, SAMPLES = 5_000, 200  # held at most; what comes beyond while the database is away is not counted
 REJECTED = ("invalid", "conflict")
@@ -51,9 +55,10 @@ class Tally:
         self._lock = threading.Lock()
         self._counts: dict[Slot, TrafficCounts] = {}
         self._samples: list[RejectedItem] = []
+        self._said: list[SaidSent] = []
 
     def __bool__(self) -> bool:
-        return bool(self._counts or self._samples)
+        return bool(self._counts or self._samples or self._said)
 
     def count(self, place: Slot, counts: TrafficCounts) -> None:
         """Add to a minute."""
@@ -70,18 +75,29 @@ class Tally:
             room = SAMPLES - len(self._samples)
             self._samples += [_sample(passed, result) for result in rejected[:room]]
 
+    def said(self, said: SaidSent) -> None:
+        """Keep what a request said of how much its process has sent."""
+        with self._lock:
+            if len(self._said) < SLOTS:
+                self._said.append(said)
+
     def flush(self) -> None:
         """Write what is held. Raises what the database raises while it is away, and holds the counts then."""
         with self._lock:
             counts, self._counts = self._counts, {}
             samples, self._samples = self._samples, []
+            said, self._said = self._said, []
         try:
             _write(traffic.add, counts, lambda place: {place: counts[place]})
             counts = {}
             _write(RejectedItem.objects.bulk_create, samples, lambda sample: [sample])
+            if said:
+                _write(partial(add_sent, now=clock.now()), said, lambda one: [one])
         except Error:
             for place, kept in counts.items():
                 self.count(place, kept)
+            with self._lock:
+                self._said[:0] = said[: SLOTS - len(self._said)]
             raise
 
 
@@ -100,13 +116,17 @@ def _write(write: Callable[[Any], object], everything: Any, alone: Callable[[Any
 def _counted(passed: Passed) -> dict[Slot, TrafficCounts]:
     """Figures by the org of each item; items that name none of ours belong to no org."""
     found: dict[Slot, TrafficCounts] = {}
+    of_orgs: dict[int | None, TrafficCounts] = {}
     items = {one.index: one for one in passed.accepted}
     for result in passed.results:
         one = items.get(result.index)
         org_id = one.org_id if one else _org_named(passed, result.index)
-        counts = found.setdefault(slot(org_id, passed.source.pk, None, passed.now), TrafficCounts())
+        counts = of_orgs.get(org_id)
+        if counts is None:
+            counts = of_orgs[org_id] = TrafficCounts()
+            found[slot(org_id, passed.source.pk, None, passed.now)] = counts
         if one is not None and result.status == "created":
-            counts.stored(getattr(one.item, passed.kind.time_field), passed.now)
+            counts.stored(_when(one.item, passed), passed.now)
             if isinstance(one.item, EventItem):
                 counts.events += 1
                 counts.with_secret += "secret" in one.flags
@@ -116,6 +136,12 @@ def _counted(passed: Passed) -> dict[Slot, TrafficCounts]:
         else:
             setattr(counts, result.status, getattr(counts, result.status) + 1)
     return found
+
+
+def _when(item: Any, passed: Passed) -> datetime:
+    """When what an item tells happened: a run that has ended is told of then, a review as soon as it is given."""
+    ended = item.ended_at if isinstance(item, RunItem) else None
+    return ended or getattr(item, passed.kind.time_field, None) or passed.now
 
 
 def _org_named(passed: Passed, index: int) -> int | None:

@@ -22,15 +22,17 @@ from alerts import actions
 from alerts.delivery.receipts import record_receipts
 from alerts.failpoints import failpoint
 from alerts.items import Accepted, ItemT, Result
-from console.ingest import check
+from console.ingest import check, records
 from console.ingest.check import InvalidItem, ItemKind, ItemSender
 from console.ingest.decode import ItemsBody, Refusal, decode, unpack
+from console.ingest.quick import QuickBody, QuickCheck, quick_body
 from console.ingest.tally import Passed, tally
 from orgs import clock
 from orgs.errors import error_body
 from orgs.identifiers import spelled
 from orgs.logs import described
 from orgs.models import Org, Source, SourceHeard
+from runs.store import store_review_batches, store_run_batches
 
 STATUSES = ("created", "updated", "duplicate", "conflict", "invalid")
 SINGLE_STATUS = {"created": 201, "updated": 200, "duplicate": 200, "conflict": 409, "invalid": 422}
@@ -63,6 +65,7 @@ class Endpoint(Generic[ItemT]):
     path: str
     kind: ItemKind[ItemT]
     record: Record[ItemT]
+    quick: bool = False  # its items are read by `console.ingest.quick` where they can be
 
 
 @contextmanager
@@ -86,11 +89,12 @@ def in_database(step: Callable[[], T]) -> T:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One request from a source; `packed`: its content is gzip."""
+    """One request from a source; `packed`: its content is gzip. `org`: the one it may write for, of a client token."""
 
     source: Source
     content: bytes
     packed: bool
+    org: Org | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +113,12 @@ def write(endpoint: Endpoint[ItemT], group: Sequence[Sent]) -> list[Answer | Ref
 
     Raises Refusal (503) for all of them, or whatever may be the fault of one: then each is to be written alone.
     """
-    bodies = [_decoded(sent) for sent in group]
+    bodies = [_decoded(sent, quick=endpoint.quick) for sent in group]
     try:
         with database():
             now = clock.now()
             judged = [
-                body if isinstance(body, Refusal) else _judge(endpoint.kind, sent.source, body, now)
+                body if isinstance(body, Refusal) else _judge(endpoint.kind, sent, body, now)
                 for sent, body in zip(group, bodies, strict=True)
             ]
             asked = [one for one in judged if isinstance(one, Judged) and one.accepted]
@@ -128,22 +132,42 @@ def write(endpoint: Endpoint[ItemT], group: Sequence[Sent]) -> list[Answer | Ref
         raise
     results = dict(zip(map(id, asked), stored, strict=True))
     return [
-        one if isinstance(one, Refusal) else _answered(endpoint, one, one.refused + results.get(id(one), []), now)
-        for one in judged
+        one if isinstance(one, Refusal) else _answered(endpoint, one, results.get(id(one), []), now) for one in judged
     ]
 
 
-def _decoded(sent: Sent) -> ItemsBody | Refusal:
+def _decoded(sent: Sent, *, quick: bool) -> ItemsBody | Refusal:
     try:
-        return decode(unpack(sent.content) if sent.packed else sent.content)
+        content = unpack(sent.content) if sent.packed else sent.content
+        return (quick_body(content) if quick else None) or decode(content)
     except Refusal as refusal:
         return refusal
 
 
-def _judge(kind: ItemKind[ItemT], source: Source, body: ItemsBody, now: datetime) -> Judged[ItemT]:
-    sender = _sender(source, body)
-    accepted, refused = _judge_each(body, kind, lambda raw, index: check.check(raw, index, kind, sender, now))
-    return Judged(source, body, sender, accepted, refused)
+def _judge(kind: ItemKind[ItemT], sent: Sent, body: ItemsBody, now: datetime) -> Judged[ItemT] | Refusal:
+    try:
+        sender = _sender(sent.org or sent.source.org, body)
+        if isinstance(body, QuickBody):
+            accepted, refused = _judge_quickly(body, kind, sender, now)
+        else:
+            accepted, refused = _judge_each(body, kind, lambda raw, index: check.check(raw, index, kind, sender, now))
+    except Refusal as refusal:  # what was read quickly is no JSON in the strict sense
+        return refusal
+    return Judged(sent.source, body, sender, accepted, refused)
+
+
+def _judge_quickly(
+    body: QuickBody, kind: ItemKind[Any], sender: ItemSender, now: datetime
+) -> tuple[list[Accepted[Any]], list[Result]]:
+    """What needs a closer look is judged as ever."""
+    quick = QuickCheck(sender, now)
+    taken = [quick.take(item, index) for index, item in enumerate(body.made)]
+    if None not in taken:
+        return [one for one in taken if one is not None], []
+    accepted, refused = _judge_each(
+        body, kind, lambda raw, index: taken[index] or check.check(raw, index, kind, sender, now)
+    )
+    return accepted, refused
 
 
 def _heard_of(asked: Sequence[Judged[Any]]) -> dict[Source, set[int]]:
@@ -155,6 +179,10 @@ def _heard_of(asked: Sequence[Judged[Any]]) -> dict[Source, set[int]]:
 
 
 def _answered(endpoint: Endpoint[ItemT], one: Judged[ItemT], results: list[Result], now: datetime) -> Answer:
+    for result in results:
+        if result.error and "field" in result.error:  # refused where it was to be stored
+            result.error = {**result.error, "field": one.body.field(result.index, result.error["field"])}
+    results = one.refused + results
     tally.request(
         Passed(one.source, endpoint.path, endpoint.kind, one.body, one.accepted, results, dict(one.sender.orgs), now)
     )
@@ -186,11 +214,11 @@ def answer(body: ItemsBody, results: list[Result]) -> Answer:
     return Answer(207, msgspec.json.encode(content), counts)
 
 
-def _sender(source: Source, body: ItemsBody) -> ItemSender:
-    if source.org is not None:
-        own = spelled(source.org.external_id)
-        return ItemSender({own: source.org.pk}, own)
-    named = check.named_orgs(body.items)
+def _sender(org: Org | None, body: ItemsBody) -> ItemSender:
+    if org is not None:
+        own = spelled(org.external_id)
+        return ItemSender({own: org.pk}, own)
+    named = check.named_orgs(body.orgs if isinstance(body, QuickBody) else body.items)
     orgs = dict(Org.objects.filter(external_id__in=named).values_list("external_id", "pk")) if named else {}
     return ItemSender(orgs, None)
 
@@ -247,3 +275,5 @@ def note_heard(source: Source, orgs: Iterable[int], now: datetime) -> None:
 
 EVENTS = Endpoint("/api/failure-events", check.EVENTS, actions.record_event_batches)
 ACTIVITY = Endpoint("/api/room-activity", check.ACTIVITY, actions.record_activity_batches)
+RUNS = Endpoint("/api/agent-runs", records.RUNS, store_run_batches, quick=True)
+REVIEWS = Endpoint("/api/agent-qc", records.REVIEWS, store_review_batches)

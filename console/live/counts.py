@@ -14,9 +14,9 @@ GROUPS = {"open": "waiting", "acknowledged": "on-it", "intervened": "on-it", "re
 NOTHING_OPEN = "0:0"
 
 
-def group_of(state: str, snoozed_until: datetime | None, now: datetime) -> str:
-    """The group of the board in which an alert stands; one that somebody has stays theirs while it is snoozed."""
-    snoozed = state == Alert.State.OPEN and snoozed_until is not None and snoozed_until > now
+def group_of(state: str, quiet_until: datetime | None, now: datetime) -> str:
+    """The group of the board in which an alert stands, snoozed or silenced until then; who has one keeps it."""
+    snoozed = state == Alert.State.OPEN and quiet_until is not None and quiet_until > now
     return "snoozed" if snoozed else GROUPS[state]
 
 
@@ -28,7 +28,7 @@ class Countable(NamedTuple):
     severity: str
     holder: str | None  # sso_id
     customer_since: datetime | None
-    snoozed_until: datetime | None
+    quiet_until: datetime | None  # snoozed or silenced
     resolved_at: datetime | None
 
 
@@ -69,7 +69,7 @@ class OrgAlerts:
         customers, longest}: the last two are the customers who wait for a human, and since when the first of them.
         """
         alerts = list(self.open.values())
-        groups = [group_of(alert.state, alert.snoozed_until, now) for alert in alerts]
+        groups = [group_of(alert.state, alert.quiet_until, now) for alert in alerts]
         by_group, severities = Counter(groups), Counter(alert.severity for alert in alerts)
         waits = [
             alert.customer_since
@@ -88,8 +88,8 @@ class OrgAlerts:
         }
 
     def woken(self, since: datetime, now: datetime) -> list[UUID]:
-        """The alerts whose snooze ended in between: nobody changed them, and yet they stand elsewhere now."""
-        return [pk for pk, alert in self.open.items() if alert.snoozed_until and since < alert.snoozed_until <= now]
+        """The alerts put aside until then or then: nobody changed them, and yet they stand elsewhere now."""
+        return [pk for pk, alert in self.open.items() if alert.quiet_until and since < alert.quiet_until <= now]
 
     def fade(self, now: datetime) -> None:
         """Forget what ended too long ago to be counted."""

@@ -6,12 +6,13 @@ The page asks the database, the script asks the rows (static/js/filters.js); bot
 from collections.abc import Callable
 from typing import NamedTuple
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection
-from django.db.models import Case, F, Func, Q, QuerySet, TextField, Value, When
-from django.db.models.functions import Coalesce, Lower
+from django.db.models import Case, F, Func, OuterRef, Q, QuerySet, Subquery, TextField, Value, When
+from django.db.models.functions import Cast, Coalesce, Lower
 from django.db.models.lookups import Contains, Exact
 
-from alerts.models import Alert, signalling
+from alerts.models import Alert, DigestAlert, outages_over, signalling, under_outage
 from orgs.models import User
 
 HELD = (Alert.State.INTERVENED, Alert.State.RESOLVED)  # the person who came has it, or had it
@@ -26,6 +27,26 @@ TEXT = Lower(
         function="concat_ws",
         output_field=TextField(),
     )
+)
+# The digests that stand for an alert.
+IN_DIGESTS = ArraySubquery(DigestAlert._base_manager.filter(alert=OuterRef("pk")).values("push"))
+# The open outage of its agent, else of its source, that an alert is under, as text; empty for none.
+UNDER = Coalesce(
+    Case(
+        When(
+            state=Alert.State.OPEN,
+            scope=Alert.Scope.ROOM,
+            then=Cast(
+                Coalesce(
+                    Subquery(outages_over().values("pk")[:1]),
+                    Subquery(outages_over(scope=Alert.Scope.SOURCE).values("pk")[:1]),
+                ),
+                TextField(),
+            ),
+        )
+    ),
+    Value(""),
+    output_field=TextField(),
 )
 
 
@@ -57,12 +78,21 @@ TRAITS = {
     "mine": Trait(
         lambda alert: [holder.sso_id] if (holder := holder_of(alert)) else [], lambda value: Q(Exact(HOLDER, value))
     ),
+    "digest": Trait(
+        lambda alert: [str(pk) for pk in alert.in_digests],  # type: ignore[attr-defined]
+        lambda value: Q(digests__push=value),
+    ),
+    # "" asks for what is under none: the rooms of an outage are folded under its row.
+    "under": Trait(
+        lambda alert: [alert.under],  # type: ignore[attr-defined]
+        lambda value: Q(Exact(UNDER, value)) if value else ~under_outage(),
+    ),
     "q": Trait(lambda alert: alert.text, lambda value: Q(Contains(TEXT, value))),  # type: ignore[attr-defined]
 }
 
 
 def traits_of(alert: Alert) -> dict[str, list[str] | str]:
-    """What the script compares the page's filters with; the alert is loaded with `text` (TEXT)."""
+    """What the script compares the page's filters with; the alert is loaded by `rows.for_rows`."""
     return {name: trait.of(alert) for name, trait in TRAITS.items()}
 
 

@@ -8,7 +8,7 @@ version); a browser that finds another `prev`, or another checksum in a beat, ha
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,17 +21,18 @@ from uuid import UUID
 
 import structlog
 from channels.layers import get_channel_layer
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import close_old_connections, connection
 from django.db.models import Count, Q, QuerySet, Sum
 from django_scopes import scopes_disabled
 
 from alerts.feed import GROUP
-from alerts.models import Alert
+from alerts.models import QUIET_UNTIL, Alert
 from console.live.client import Audience, Client
 from console.live.counts import FADES_AFTER, NOTHING_OPEN, Countable, OrgAlerts
 from console.live.filters import HOLDER
+from console.live.kept_rows import frame_rows
 from console.live.presence import SEEN, Presence
-from console.live.rows import MARK, FeedRow, render_rows
+from console.live.rows import MARK, FeedRow
 from console.live.wire import Frame, encode
 from orgs import clock
 from orgs.auth import EVERY_ORG, OrgIds, of_orgs
@@ -59,7 +60,10 @@ class Hub:
     presence: Presence = field(default_factory=Presence)
     names: dict[int, str] = field(default_factory=dict)  # org pk -> external id
     ahead: timedelta = timedelta()  # of the database's clock, against this process's
+    sent: Counter[int] = field(default_factory=Counter)  # rows, by org pk
     _said: dict[tuple[str, OrgIds], Frame] = field(default_factory=dict)  # the state as it is, at most a second old
+    _states: dict[OrgIds, tuple[int, "FeedState"]] = field(default_factory=dict)  # the same for pages, by `_turn`
+    _turn: int = 0  # goes on with each change
     _listening: asyncio.Event = field(default_factory=asyncio.Event)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -83,8 +87,8 @@ class Hub:
                 async with asyncio.timeout(LISTEN_SECONDS):
                     await self._listening.wait()
             self.names, self.ahead = await self.in_thread(_names), await self.in_thread(_ahead)
-            self.open = await self.in_thread(_open_alerts, EVERY_ORG)
-            self._said.clear()
+            self.open = await self.in_thread(_open_alerts, EVERY_ORG, self.now)
+            self._forget_said()
 
     async def in_thread(self, work: Callable[..., Any], *args: Any) -> Any:
         """Run database work, outside any org's scope, in the hub's one thread."""
@@ -128,9 +132,23 @@ class Hub:
         return alerts.checksum if alerts else NOTHING_OPEN
 
     def state(self, org_ids: OrgIds) -> "FeedState":
-        """The state of the orgs in which something is open or has just ended."""
-        wanted = list(self.open) if org_ids.every else org_ids.pks
-        return _state({pk: self.open[pk] for pk in wanted if pk in self.open}, self.names, self.now)
+        """The state of the orgs in which something is open or has just ended, a second old at most. Any thread asks."""
+        turn, kept = self._turn, self._states.get(org_ids)
+        if kept is None or kept[0] != turn:
+            wanted = list(self.open) if org_ids.every else org_ids.pks
+            kept = turn, _state({pk: self.open[pk] for pk in wanted if pk in self.open}, self.names, self.now)
+            self._states[org_ids] = kept
+        return kept[1]
+
+    def sent_of(self, org_ids: OrgIds) -> int:
+        """How many rows of these orgs it has sent. Any thread may ask."""
+        return sum(self.sent[pk] for pk in (list(self.sent) if org_ids.every else org_ids.pks))
+
+    def _forget_said(self) -> None:
+        """What was said of the state is no longer so."""
+        self._turn += 1
+        self._said.clear()
+        self._states.clear()
 
     def _state(self, kind: str, org_ids: OrgIds) -> Frame:
         """Made once for all who may see these orgs, until something changes: a thousand may come back at once."""
@@ -203,7 +221,7 @@ class Hub:
             for alerts in list(self.open.values()):
                 self._note(alerts.woken(since, seen))
                 alerts.fade(seen)
-            self._said.clear()
+            self._forget_said()
 
     async def _flush(self) -> None:
         ids = set(islice(self.changed, FLUSH_AT_MOST))
@@ -223,7 +241,8 @@ class Hub:
         news = {pk for pk, row in rows.items() if self.open[row.org_id].is_news(pk, row.countable)}
         for alert_id, row in rows.items():
             self.open[row.org_id].put(alert_id, row.countable)
-        self._said.clear()
+            self.sent[row.org_id] += 1
+        self._forget_said()
         self._send_rows(rendered, before, news)
 
     def _forget(self, gone: set[UUID]) -> None:
@@ -231,7 +250,7 @@ class Hub:
         for alerts in self.open.values():
             for alert_id in gone & (alerts.open.keys() | alerts.ended.keys()):
                 alerts.drop(alert_id)
-        self._said.clear()
+        self._forget_said()
 
     def _send_rows(self, rendered: dict[str, dict[UUID, FeedRow]], before: dict[int, str], news: set[UUID]) -> None:
         counts = {pk: self.open[pk].counts(self.now) for pk in before}
@@ -315,11 +334,11 @@ def _open(org_ids: OrgIds) -> QuerySet[Alert]:
     return of_orgs(Alert.objects.exclude(state=Alert.State.RESOLVED), org_ids)
 
 
-def _open_alerts(org_ids: OrgIds) -> dict[int, OrgAlerts]:
+def _open_alerts(org_ids: OrgIds, now: datetime) -> dict[int, OrgAlerts]:
     """What is open in these orgs, and what ended there in the last 15 min."""
     found: dict[int, OrgAlerts] = defaultdict(OrgAlerts)
-    columns = ("state", "severity", HOLDER, "customer_waiting_since", "snoozed_until", "resolved_at")
-    shown = ~Q(state=Alert.State.RESOLVED) | Q(state=Alert.State.RESOLVED, resolved_at__gt=clock.now() - FADES_AFTER)
+    columns = ("state", "severity", HOLDER, "customer_waiting_since", QUIET_UNTIL, "resolved_at")
+    shown = ~Q(state=Alert.State.RESOLVED) | Q(state=Alert.State.RESOLVED, resolved_at__gt=now - FADES_AFTER)
     alerts = of_orgs(Alert.objects.filter(shown), org_ids).order_by()
     for org_id, alert_id, *values in alerts.values_list("org_id", "id", MARK, *columns):
         found[org_id].put(alert_id, Countable(*values))
@@ -350,31 +369,18 @@ def _sums(org: str, org_ids: OrgIds) -> dict[Any, str]:
 
 
 def _render(ids: set[UUID], languages: set[str]) -> dict[str, dict[UUID, FeedRow]]:
-    """Rows by language. An alert that cannot be rendered is left out, so that it does not hold up the others."""
-    try:
-        return render_rows(sorted(ids), languages)
-    except DatabaseError:
-        raise
-    except Exception:
-        if len(ids) == 1:
-            log.exception("feed_row_broken", alert=str(*ids))
-            return {}
-        log.warning("feed_rows_one_by_one", alerts=len(ids))
-    rendered: dict[str, dict[UUID, FeedRow]] = {language: {} for language in languages}
-    for alert_id in ids:
-        for language, rows in _render({alert_id}, languages).items():
-            rendered[language] |= rows
-    return rendered
+    return frame_rows(ids, languages)
 
 
 hub = Hub()
 
 
-def feed_state(org_ids: OrgIds) -> FeedState:
+def feed_state(org_ids: OrgIds, now: datetime | None = None) -> FeedState:
     """Checksums and counts for a page: as this process's hub last sent them, or while nobody watches as stored."""
     if hub.clients:
         return hub.state(org_ids)
-    return _state(_open_alerts(org_ids), _names(), clock.now())
+    now = now or clock.now()
+    return _state(_open_alerts(org_ids, now), _names(), now)
 
 
 def checksums(org_ids: OrgIds) -> dict[str, str]:

@@ -16,13 +16,16 @@ from django.db.models import BigIntegerField, Case, ExpressionWrapper, F, Func, 
 from django.db.models.functions import Coalesce
 from django.template.loader import get_template
 from django.utils import translation
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from alerts.decide import RANK
+from alerts.decide import RANK, is_flapping
 from alerts.faults import PASSING, report
 from alerts.models import Alert, Push, Transition
 from console.live.counts import Countable, group_of
-from console.live.filters import TEXT, holder_of, traits_of
+from console.live.filters import IN_DIGESTS, TEXT, UNDER, holder_of, traits_of
+from console.live.folded import FoldedRooms, folded_rooms, say_folded
+from console.live.looks import Look, look_of
 from console.text import sentences
 from console.text.sentences import Told
 from console.text.wording import duration, initials, moment
@@ -62,6 +65,7 @@ class FeedRow:
     html: str
     said: str  # in a few words
     countable: Countable
+    look: Look
 
     @property
     def open(self) -> bool:
@@ -74,15 +78,17 @@ class RowFacts:
 
     told: dict[UUID, list[Told]] = field(default_factory=dict)
     opened_by: dict[UUID, User] = field(default_factory=dict)
+    folded: dict[UUID, "FoldedRooms"] = field(default_factory=dict)  # by the outage's alert
 
 
 def for_rows(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
     """These alerts with everything that a row says."""
-    return alerts.select_related("org", "room", "room__human", "agent", "source", *ACTORS).annotate(text=TEXT)
+    rows = alerts.select_related("org", "room", "room__human", "agent", "source", "silence__created_by", *ACTORS)
+    return rows.annotate(text=TEXT, in_digests=IN_DIGESTS, under=UNDER)
 
 
 def facts_of(alerts: Sequence[Alert]) -> RowFacts:
-    """Two to three queries for any number of alerts: who was told last, who entered the room."""
+    """Two to three queries for any number of alerts: who was told last, who entered the room; one for each outage."""
     told: dict[UUID, list[Told]] = defaultdict(list)
     still_open = [alert for alert in alerts if alert.state == Alert.State.OPEN]
     pushes = list(
@@ -94,7 +100,7 @@ def facts_of(alerts: Sequence[Alert]) -> RowFacts:
     for push in pushes:
         one = Told(push.supervisor, push.state, push.ended_reason, before.get((push.room_id, push.supervisor_id)))
         told[push.alert_id].append(one)  # type: ignore[index]
-    return RowFacts(told, _opened_by(alerts))
+    return RowFacts(told, _opened_by(alerts), folded_rooms(alerts))
 
 
 def told_before(pushes: Sequence[Push]) -> dict[tuple[int | None, int], datetime]:
@@ -183,7 +189,7 @@ def wait_of(alert: Alert, now: datetime) -> Wait:
         return _stopped(start, alert.resolved_at or now, _("waited") if waits else _("lasted"))
     text = duration((now - start).total_seconds())
     if not waits:
-        return Wait(start, True, text, _("since then") if alert.source_id else _("since it failed"))
+        return Wait(start, True, text, _("since then") if alert.room is None else _("since it failed"))
     if alert.state == Alert.State.ACKNOWLEDGED:
         return Wait(start, True, text, _("still waiting"))
     return Wait(start, True, text, _("waiting"), start + TARGET)
@@ -237,8 +243,12 @@ def _who_open(alert: Alert, facts: RowFacts, now: datetime) -> Who:
     if alert.assigned_to is not None:
         line = sentences.whose(alert.assigned_to, _("Given to {name}"), _("Given to you"))
         return Who("human", "", line, why, initials(str(alert.assigned_to)))
+    if alert.is_silenced(now):
+        return Who("calm", "alarm-snooze", sentences.silenced(alert, now), why)
     if alert.is_snoozed(now):
         return Who("calm", "alarm-snooze", _("Snoozed"), why)
+    if alert.tiers_over_at is not None:
+        return Who("none", "bell-x", _("Every tier was told, nobody came"), why)
     if alert.last_reason == "unroutable":
         return Who("none", "bell-x", _("Nobody can be told"), why)
     if alert.room is not None and alert.room.handed_off_at is not None:
@@ -258,8 +268,8 @@ def _who_resolved(alert: Alert, now: datetime) -> Who:
         why = sentences.whose(alert.verdict_by, theirs, yours)
     else:
         asked = _("Was this a real failure?")
-        why = asked if came or alert.source_id else _("No human came. {question}").format(question=asked)
-    return Who("calm", "circle-check" if came or alert.source_id else "user-off", line, why)
+        why = asked if came or alert.room is None else _("No human came. {question}").format(question=asked)
+    return Who("calm", "circle-check" if came or alert.room is None else "user-off", line, why)
 
 
 def view_of(alert: Alert, facts: RowFacts, now: datetime) -> dict[str, Any]:
@@ -267,7 +277,7 @@ def view_of(alert: Alert, facts: RowFacts, now: datetime) -> dict[str, Any]:
     steps = ladder(alert)
     title = worst(steps)
     wait = wait_of(alert, now)
-    group = group_of(alert.state, alert.snoozed_until, now)
+    group = group_of(alert.state, alert.quiet_until, now)
     hurries = wait.late_at is not None and alert.assigned_to_id is None and group != "snoozed"
     late = wait.late_at is not None and wait.late_at <= now and hurries
     holder = holder_of(alert)
@@ -276,13 +286,16 @@ def view_of(alert: Alert, facts: RowFacts, now: datetime) -> dict[str, Any]:
         "alert": alert,
         "org": alert.org,
         "room_name": name_of(alert),
-        "subject": str(alert.agent or alert.source or ""),
+        "subject": str(alert.agent or alert.source or alert.org),
         "room": room,
+        "flapping": alert.state != Alert.State.RESOLVED and is_flapping(alert.episodes_at[:-1], now),
+        "folded": say_folded(facts.folded.get(alert.pk), alert.org.zone, now),
         "steps": steps,
         "title": title.name if title else sentences.severity_name(alert.severity),
         "wait": wait,
         "who": who_of(alert, facts, now),
         "group": group,
+        "snoozed": group == "snoozed" and alert.is_snoozed(now),
         "tone": TONES[alert.severity],
         "icon": ICONS[alert.severity],
         "severity": sentences.severity_name(alert.severity),
@@ -292,15 +305,26 @@ def view_of(alert: Alert, facts: RowFacts, now: datetime) -> dict[str, Any]:
         "rank": rank_of(alert),
         "since": moment(alert.first_failure_at, alert.org.zone, now),
         "wait_since": moment(wait.start, alert.org.zone, now),
+        "window": window_of(alert, now),
         "words": room.last_customer_text if room and alert.org.show_customer_text else "",
         "traits": json.dumps(traits_of(alert), ensure_ascii=False),
     }
 
 
+def window_of(alert: Alert, now: datetime) -> dict[str, Any] | None:
+    """Until when the waiting customer may be answered freely, as shared words; None: no matter, or not known."""
+    ends = alert.window_ends_at
+    if ends is None or alert.state == Alert.State.RESOLVED:
+        return None
+    seconds = (ends - now).total_seconds()
+    left = format_html('<time datetime="{}" data-left>{}</time>', ends.isoformat(), duration(max(0.0, seconds)))
+    return {"over": seconds <= 0, "left": left}
+
+
 def name_of(alert: Alert) -> str:
-    """What the alert is about: its room as the chat product calls it, or its source."""
+    """What the alert is about: its room as the chat product calls it, its source, or its agent as a whole."""
     room = alert.room
-    return (room.label or room.room_id) if room else str(alert.source or "")
+    return (room.label or room.room_id) if room else str(alert.source or alert.agent or alert.org)
 
 
 def _modifier(alert: Alert, late: bool) -> str:
@@ -338,28 +362,33 @@ def _countable(alert: Alert) -> Countable:
         alert.severity,
         holder.sso_id if holder else None,
         alert.customer_waiting_since,
-        alert.snoozed_until,
+        alert.quiet_until,
         alert.resolved_at,
     )
 
 
-def render_rows(alert_ids: Sequence[UUID], languages: Iterable[str]) -> dict[str, dict[UUID, FeedRow]]:
+def render_rows(
+    alert_ids: Sequence[UUID], languages: Iterable[str], now: datetime | None = None
+) -> dict[str, dict[UUID, FeedRow]]:
     """By language, the rows of these alerts as everybody who may see them gets them; an alert that is gone is left out.
 
     At most five queries for any number of ids and languages. The caller has entered a scope, or `scopes_disabled()`.
     """
     alerts = list(for_rows(Alert.objects.filter(pk__in=alert_ids)).annotate(mark=MARK))
-    facts, now = facts_of(alerts), database_clock.now()
+    facts, now = facts_of(alerts), now or database_clock.now()
     template = get_template("pages/board/_row.html")
     rendered: dict[str, dict[UUID, FeedRow]] = {}
     for language in languages:
         with translation.override(language):
             views_now = {alert.pk: (alert, view_of(alert, facts, now)) for alert in alerts}
-            rendered[language] = {pk: _feed_row(alert, template, view) for pk, (alert, view) in views_now.items()}
+            rendered[language] = {
+                pk: _feed_row(alert, template, view, look_of(alert, facts.told.get(pk, ()), facts.folded.get(pk), now))
+                for pk, (alert, view) in views_now.items()
+            }
     return rendered
 
 
-def _feed_row(alert: Alert, template: Any, view: dict[str, Any]) -> FeedRow:
+def _feed_row(alert: Alert, template: Any, view: dict[str, Any], look: Look) -> FeedRow:
     html = _one_line(template.render({"row": view}))
     said = f"{view['title']}, {view['room_name']}"
-    return FeedRow(alert.org_id, alert.version, html, said, _countable(alert))
+    return FeedRow(alert.org_id, alert.version, html, said, _countable(alert), look)

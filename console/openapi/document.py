@@ -6,7 +6,8 @@ from typing import Any
 from django.conf import settings
 
 from console.openapi.items import examples, item_schemas
-from console.openapi.operations import operations, responses
+from console.openapi.operations import operations
+from console.openapi.parts import responses
 from console.openapi.structs import answered_schemas
 
 ABOUT = """Real-time human supervision of AI agents that talk to customers.

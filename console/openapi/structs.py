@@ -6,13 +6,14 @@ from typing import Any
 import msgspec
 
 import alerts.urls  # noqa: F401  # each view stands beside what it answers
+import runs.urls  # noqa: F401
 from alerts.models import WebhookDelivery
 from orgs.shapes import Shape
 
 JsonSchema = dict[str, Any]
 TEXT: JsonSchema = {"type": "string"}
 TIME: JsonSchema = {"type": "string", "format": "date-time"}
-PAGED = ("Alert", "Push", "Org", "Agent", "Supervisor", "Source", "AgentReach")
+PAGED = ("Alert", "Push", "Org", "Agent", "Supervisor", "Source", "AgentReach", "Run", "Silence")
 
 
 def ref(name: str) -> JsonSchema:

@@ -1,6 +1,7 @@
 """What the frame of every page shows. Lazy: the admin and the log-in pages use little of it."""
 
 import zoneinfo
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -15,11 +16,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from alerts import onboarding
-from alerts.models import BROKEN_TIMERS, Alert, Gate, Push, needing_human
+from alerts.models import BROKEN_TIMERS, Alert, Gate, Push, Silence, needing_human
 from alerts.onboarding import Progress
 from alerts.reach import Coverage, coverage_now, production_agents
 from alerts.sources.health import open_alarms
 from console.pages.board.saved import ViewMenu, menu_views, normal_query
+from console.pages.silences.query import ending_soon
 from console.templatetags.lm import ACTS
 from console.text.sentences import severity_name
 from console.text.wording import script_words
@@ -120,6 +122,14 @@ class Shell:
             return []
         with within(self.org_ids):
             return list(Alert.objects.filter(BROKEN_TIMERS).order_by("-timer_failures").values_list("pk", flat=True))
+
+    @cached_property
+    def ending_silences(self) -> Sequence[tuple[Silence, datetime, int]]:
+        """This person's silences that end in the next 10 min while something is open: until when, and how much."""
+        if self.me is None:
+            return []
+        with within(self.org_ids):
+            return ending_soon(self.me, self.now)
 
     @cached_property
     def reach(self) -> Coverage:

@@ -1,4 +1,4 @@
-"""Language, zone, theme."""
+"""Language, zone, theme; which pushes about their own duty somebody wants."""
 
 from django import forms
 from django.conf import settings
@@ -12,7 +12,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from console.pages.access import sent_back, signed_in, signed_in_user
 from console.pages.frame import zones
-from orgs.models import THEMES, User
+from orgs import clock
+from orgs.duty_changes import set_duty_pushes, wants_duty_pushes
+from orgs.models import THEMES, Assignment, Org, User
 
 
 class PreferencesForm(forms.ModelForm):
@@ -42,6 +44,13 @@ def preferences(request: HttpRequest) -> HttpResponse:
         "locale": me.locale or translation.get_language(),
         "zone": me.zone or timezone.get_current_timezone_name(),
     }
+    roles = list(Org.objects.filter(pk__in=Assignment.objects.filter(user=me).values("org")).order_by("name"))
+    if request.method == "POST" and request.POST.get("act") == "duty":
+        wanted = set(request.POST.getlist("duty"))
+        for org in roles:
+            set_duty_pushes(org, me, org.external_id in wanted, clock.now())
+        messages.success(request, _("Saved."))
+        return redirect("preferences")
     form = PreferencesForm(request.POST or None, instance=me, initial=start)
     if request.method == "POST" and form.is_valid():
         form.save()
@@ -49,7 +58,9 @@ def preferences(request: HttpRequest) -> HttpResponse:
             messages.success(request, _("Saved."))
         return redirect("preferences")
     status = 422 if form.is_bound else 200
-    return render(request, "pages/preferences.html", {"form": form, "page": "preferences"}, status=status)
+    duty = [(org, wants_duty_pushes(org, me)) for org in roles]
+    context = {"form": form, "duty": duty, "page": "preferences"}
+    return render(request, "pages/preferences.html", context, status=status)
 
 
 @require_POST

@@ -1,5 +1,6 @@
 """Dead pushes: on screen, with their reason, and replayable."""
 
+from datetime import datetime
 from uuid import UUID
 
 from django.contrib import messages
@@ -11,7 +12,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from alerts.delivery.outbox import NotDead, replay
-from alerts.models import Push
+from alerts.models import Gate, Push
 from console.pages.access import looked_after, signed_in, signed_in_user
 from console.text.sentences import why_not
 from orgs import clock
@@ -36,9 +37,15 @@ def pushes(request: HttpRequest) -> HttpResponse:
         "pushes": [(push, why_not(push.ended_reason)) for push in rows],
         "total": dead.count(),
         "now": clock.now(),
+        "stays_until": _stays_until(),
         "page": "pushes",
     }
     return render(request, "pages/pushes.html", context)
+
+
+def _stays_until() -> datetime | None:
+    """Notification-service takes no push back: until then phones go on showing what somebody has; None: it does."""
+    return Gate.objects.filter(revokes_off_until__gt=clock.now()).values_list("revokes_off_until", flat=True).first()
 
 
 @require_POST

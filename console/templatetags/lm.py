@@ -89,6 +89,7 @@ ACTS = {
     "reopen": gettext_lazy("Reopen"),
     "wake": gettext_lazy("Wake"),
 }
+TAKE_ALL = gettext_lazy("Take all")  # an outage, with its rooms
 
 
 @register.simple_tag(takes_context=True)
@@ -97,7 +98,7 @@ def act(context: template.Context, alert: Alert, verb: str, place: str = "") -> 
     parts = {
         "url": reverse("alert_act", args=[alert.pk, verb]),
         "csrf_token": context.get("csrf_token", ""),
-        "name": ACTS[verb],
+        "name": TAKE_ALL if verb == "take" and alert.is_outage else ACTS[verb],
         "verb": verb,
         "in_menu": place == "menu",
         "place": f"{context.get('place', '')}{place}",  # part of the form's id: a refresh must find the same form

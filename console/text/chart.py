@@ -7,6 +7,7 @@ from itertools import groupby
 WIDTH, HEIGHT = 360, 168
 LEFT, RIGHT, TOP, BOTTOM = 40.0, 300.0, 20.0, 138.0  # the words beside the lines stand right of it
 APART = 14  # two labels closer than this would cover each other
+NARROWEST = 2.0  # of what is shaded
 PERCENT = (1, 2, 5, 10, 20, 50, 100)
 SECONDS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 604800, 2592000)
 
@@ -40,6 +41,14 @@ class Tick:
 
 
 @dataclass(frozen=True)
+class Shade:
+    """A stretch of time in which nothing was seen."""
+
+    x: float
+    width: float
+
+
+@dataclass(frozen=True)
 class Chart:
     """Everything in units of the view box; `paths` are the stretches of the line without a gap."""
 
@@ -48,6 +57,7 @@ class Chart:
     rules: list[Rule]
     levels: list[Tick]
     days: list[Tick]
+    shades: list[Shade]
 
 
 def line_chart(
@@ -56,11 +66,13 @@ def line_chart(
     rules: Sequence[tuple[str, float | None, str]],
     steps: Sequence[int],
     say: Callable[[float], str],
+    shades: Sequence[tuple[float, float]] = (),
 ) -> Chart | None:
     """A chart of the values, one a day or week named in `days`; None without any. A missing value is a gap, never 0.
 
     `rules`: kind, level and words of lines to compare with; `steps`: the tops the axis may have;
-    `say`: a value in words.
+    `say`: a value in words; `shades`: from where to where nothing was seen, in days or weeks of the chart: 1.5 is noon
+    of the second.
     """
     known = [value for value in values if value is not None]
     if not known:
@@ -86,7 +98,19 @@ def line_chart(
         rules=_rules([(kind, y(level), label) for kind, level, label in levels]),
         levels=[Tick(y(level), say(level)) for level in (0, top / 2, top)],
         days=_days(days, x),
+        shades=_shades(shades, len(values)),
     )
+
+
+def _shades(shades: Sequence[tuple[float, float]], n: int) -> list[Shade]:
+    """A day's value stands at its middle, at the ends of the chart at its edge; the shortest stretch can be seen."""
+    step = (RIGHT - LEFT) / max(n - 1, 1)
+
+    def x(at: float) -> float:
+        return min(max(LEFT + step * (at - 0.5), LEFT), RIGHT)
+
+    found = [(x(first), max(x(last) - x(first), NARROWEST)) for first, last in shades]
+    return [Shade(round(min(left, RIGHT - width), 1), round(width, 1)) for left, width in found]
 
 
 def _paths(dots: Sequence[Dot | None]) -> list[str]:

@@ -83,7 +83,7 @@ def chain(push: Push, zone: str, now: datetime, entered_at: datetime | None = No
         delivered = Hop(delivered.name, "todo") if delivered.state == "wait" else delivered
         opened = Hop(opened.name, "todo", _("came another way"))
     hops = [first, delivered, opened]
-    if push.kind != Push.Kind.TEST:
+    if push.kind not in (Push.Kind.TEST, Push.Kind.DUTY):
         hops.append(_human(_("Entered room"), push, entered_at, None if pretended else push.opened_at, now))
     tone, icon, pill = _pill(push, entered_at)
     done = pretended or push.opened_at is not None or push.state in ("dead", *NOT_SENT) or push.push == "no_token"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils.formats import number_format
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -13,42 +14,75 @@ from django.utils.translation import gettext_lazy, ngettext
 from alerts.models import Alert, Push, Transition
 from console.text.wording import ago, bdi, before, moment, people, person, span, whose
 from orgs.models import Severity, User
-from orgs.signals import SOURCE_SIGNALS
+from orgs.signals import ROOM_SIGNALS, SOURCE_SIGNALS, WIDE_SIGNALS
 
 JUST_BEFORE = timedelta(minutes=5)  # of who was faster, it is said by how much
 SEVERITIES = {str(value): label for value, label in Severity.choices}
 
 # Why people are told; follows "Pushed to Rina: ".
-BECAUSE = {
+BECAUSE: dict[str, str | Promise] = {
     "first": gettext_lazy("first failure in this room."),
     "worsened": gettext_lazy("it got worse."),
     "repeat_due": gettext_lazy("nobody has acted yet."),
     "rearmed": gettext_lazy("it failed again."),
     "escalated": gettext_lazy("nobody on the tier before has acted."),
+    "corroborated": gettext_lazy("another signal confirms it."),
+    "quiet_ended": gettext_lazy("quiet hours are over, and nobody has acted."),
+    "on_duty": gettext_lazy("it was open when they came on duty."),
+    "unroutable": gettext_lazy("nobody who backs up the agent can be told."),
+    "silence_ended": gettext_lazy("the silence is over, and nobody has come."),
+    "window_closing": gettext_lazy("soon only templates reach the customer."),
+    "agent_joined": gettext_lazy("another agent fails too."),
     "test": gettext_lazy("a test."),
-} | {name: signal.because for name, signal in SOURCE_SIGNALS.items()}
+    "duty_starts": gettext_lazy("their duty starts."),
+    "duty_changed": gettext_lazy("their duty has changed."),
+}
+BECAUSE |= {name: signal.because for name, signal in SOURCE_SIGNALS.items()}
+BECAUSE |= {name: signal.because for name, signal in WIDE_SIGNALS.items()}
+BECAUSE |= {name: signal.because for name, signal in ROOM_SIGNALS.items() if signal.because}
 
 # Why an event changed nothing for people.
 QUIETLY = {
     "late": gettext_lazy("Not pushed: it was reported more than 10 min late."),
     "human_present": gettext_lazy("Not pushed: a human is in the room."),
     "above_threshold": gettext_lazy("No alert: the confidence is not below the threshold."),
+    "to_agent": gettext_lazy("No alert: it handed the room to another agent, not to a human."),
     "acknowledged": gettext_lazy("Not pushed: somebody is on it."),
     "snoozed": gettext_lazy("Not pushed: the alert is snoozed."),
     "attached": gettext_lazy("Not pushed: the alert is no worse than before."),
+    "silenced": gettext_lazy("Not pushed: it is silenced. At the end of the silence it is told, if nobody has come."),
+    "held_by_agent_outage": gettext_lazy("Not pushed: it is under the outage of its agent."),
+    "held_by_source_outage": gettext_lazy("Not pushed: it is under the outage of its source."),
+    "flapping": gettext_lazy("Not pushed: it fails again and again, and people know."),
+    "nobody_on_duty": gettext_lazy("Not pushed: nobody of this tier is on duty. Whoever comes on duty is told."),
+    "quiet_hours": gettext_lazy("Not pushed: everybody on duty is in quiet hours. They are told when these end."),
+    "on_duty": gettext_lazy("Told in the digest of whoever came on duty."),
+    "blind": gettext_lazy("Not pushed alone: it fell due while nothing could be seen, so a digest names it."),
+    "same_run": gettext_lazy("Not counted again: this failure of the same run was reported before."),
 }
 
 # Why one person's push was skipped, cancelled or is dead; for `no_longer_needed` also how its alert ended.
 ENDED = {
-    "throttled": gettext_lazy("Not pushed: told about this less than 5 min before."),
+    "away": gettext_lazy("Not pushed: away."),
+    "off_duty": gettext_lazy("Not pushed: off duty."),
+    "quiet_hours": gettext_lazy("Not pushed: in quiet hours."),
+    "throttled": gettext_lazy("Not pushed: told about this shortly before."),
+    "over_budget": gettext_lazy("Not pushed alone: too many at this time, so the next digest names it."),
+    "held_by_agent_outage": gettext_lazy("Not pushed: it is under the outage of its agent, which was pushed."),
+    "silenced": gettext_lazy("Not pushed: it is silenced."),
+    "held_by_source_outage": gettext_lazy("Not pushed: it is under the outage of its source, which was pushed."),
+    "uncorroborated": gettext_lazy("Not pushed alone: only the agent's own doubt, so a digest names it."),
     "superseded": gettext_lazy("Not sent: a newer push took its place."),
     "expired": gettext_lazy("Not sent: it was more than 30 min old."),
     "no_longer_needed": gettext_lazy("Not sent: somebody had acted by then."),
-    "recovered": gettext_lazy("Not sent: the source had recovered by then."),
+    "recovered": gettext_lazy("Not sent: it had recovered by then."),
     "quiet": gettext_lazy("Not sent: the alert had closed by then, because the room was quiet."),
     "abandoned": gettext_lazy("Not sent: the alert had closed by then, because nobody came."),
     "room": gettext_lazy("Not sent: the room had been resolved by then."),
     "removed": gettext_lazy("Not sent: no longer a supervisor of this agent."),
+    "duty_changed": gettext_lazy("Not sent: their duty had changed again by then."),
+    "not_wanted": gettext_lazy("Not sent: they no longer want pushes about their duty."),
+    "not_supported": gettext_lazy("Not sent: notification-service takes no push back from phones."),
     "refused": gettext_lazy("Not sent: notification-service did not accept it."),
     "gave_up": gettext_lazy("Not sent: notification-service could not be reached."),
 }
@@ -106,7 +140,7 @@ def as_said(text: str) -> SafeString:
 
 def pushed(reason: str, told: Sequence[Told], at: datetime | None, now: datetime) -> SafeString:
     """`Pushed to Rina and Bayu 58 s ago: first failure in this room.`; `at` None leaves the time out."""
-    again = reason in ("worsened", "repeat_due", "rearmed")
+    again = reason in ("worsened", "repeat_due", "rearmed", "window_closing")
     parts = {"people": people([one.user for one in told]), "because": BECAUSE.get(reason, "")}
     if at is None:
         text = _("Pushed again to {people}: {because}") if again else _("Pushed to {people}: {because}")
@@ -147,7 +181,7 @@ def telling(reason: str, told: Sequence[Told], at: datetime | None, now: datetim
 
 def unroutable(agent: str) -> SafeString:
     """No supervisor is assigned, so the screen and the specialists are told."""
-    return format_html(_("Nobody can be told: no supervisor backs up {agent}."), agent=bdi(agent))
+    return format_html(_("Nobody can be told: no supervisor backs up {agent}."), agent=bdi(agent or _("this room")))
 
 
 def quietly(reason: str) -> SafeString:
@@ -158,17 +192,36 @@ def quietly(reason: str) -> SafeString:
 def last_decision(alert: Alert, told: Sequence[Told], zone: str, now: datetime) -> SafeString:
     """The newest decision about an open alert, for its row."""
     reason = alert.last_reason
+    if alert.is_silenced(now):
+        return quietly("silenced")
     if alert.snoozed_until is not None and alert.snoozed_until > now:
         until = moment(alert.snoozed_until, zone, now)
         return format_html(_("Snoozed until {time}; getting worse breaks it."), time=until)
     if reason == "unroutable":
-        return format_html(_("No supervisor backs up {agent}."), agent=bdi(alert.agent.name if alert.agent else ""))
+        agent = alert.agent.name if alert.agent else _("this room")
+        text = (
+            _("Nobody who backs up {agent} is on duty.") if alert.duty_waits else _("No supervisor backs up {agent}.")
+        )
+        return format_html(text, agent=bdi(agent))
+    if reason == "quiet_hours" and alert.hours_until is not None:
+        until = moment(alert.hours_until, zone, now)
+        return format_html(_("Everybody on duty is in quiet hours; told at {time}."), time=until)
     if reason in BECAUSE and told:
         return telling(reason, told, alert.last_told_at, now)[0][0]
     if reason in ("attached", "acknowledged", "snoozed") and told:
         when = ago(alert.last_told_at, now) if alert.last_told_at else None
         return not_pushed([one.user for one in told if one.state != "skipped"], when)
     return quietly(reason)
+
+
+def silenced(alert: Alert, now: datetime) -> SafeString:
+    """Until when a silence holds it, and who made that."""
+    until = moment(alert.silenced_until or now, alert.org.zone, now)
+    author = alert.silence.created_by if alert.silence else None
+    if author is None:
+        return format_html(_("Silenced until {time}"), time=until)
+    theirs, yours = _("Silenced until {time} by {name}"), _("Silenced until {time} by you")
+    return whose(author, theirs, yours, time=until)
 
 
 def on_it(alert: Alert, zone: str, now: datetime, opened_by: User | None) -> tuple[SafeString, SafeString]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from django.utils.translation.template import templatize
 
 CALLS = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy"}
-CODE = ("alerts", "console", "orgs")
+CODE = ("alerts", "console", "orgs", "runs")
 TEMPLATES = ("templates", "alerts/templates", "console/templates", "orgs/templates")
 NO_TEXTS = {"migrations"}
 IN_TEMPLATE = re.compile(r"""\b(?:n?gettext|_)\(\s*u?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
@@ -42,7 +42,7 @@ def _calls(source: str) -> Iterator[str]:
         said = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
         if name in CALLS and said and isinstance(node.args[0], ast.Constant):
             yield said[0]
-        elif name == "pgettext" and len(said) == 2:
+        elif name in ("pgettext", "pgettext_lazy") and len(said) == 2:
             yield IN_CONTEXT(context=said[0], text=said[1])
 
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from orgs.clock import time_mark
-from orgs.models import User
+from orgs.models import FORMER, User
 
 NAMED = 3  # people named in a sentence; the rest are counted
 TWO_WORDS = {"muhammad", "mohammad", "mohamad", "moh", "moch", "ni", "i", "dewa", "putu", "made"}
@@ -38,9 +38,9 @@ _reader: ContextVar[str] = ContextVar("reader", default="")
 
 
 @contextmanager
-def read_by(user: User) -> Iterator[None]:
-    """Word texts for this person alone: "you" for their name, the current time zone for every time."""
-    token = _reader.set(user.sso_id)
+def read_by(user: User | None) -> Iterator[None]:
+    """Word texts for this person alone: "you" for their name, the current time zone for every time. None: for all."""
+    token = _reader.set(user.sso_id if user else "")
     try:
         yield
     finally:
@@ -111,6 +111,8 @@ def day_of(day: date, *, year: bool = False) -> str:
 def short_name(name: str) -> str:
     """How colleagues call somebody: the first word, two where the first alone says little."""
     words = name.split()
+    if name == FORMER:
+        return name
     if len(words) > 1 and (words[0].lower().rstrip(".") in TWO_WORDS or len(words[0]) < 3):
         return " ".join(words[:2])
     return words[0] if words else name

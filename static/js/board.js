@@ -124,6 +124,7 @@ function add(made) {
     remember(row);
     pending.delete(id);
     document.dispatchEvent(new CustomEvent("lm:row", { detail: { row, belongs: belongs(row) } }));
+    if (row.dataset.folds && row.dataset.group !== "resolved" && folds()) reload();
     if (document.getElementById(row.id)) changes.set(id, row);
     else if (belongs(row) && !feed.dataset.cursor && inReach(feed, row)) wait(row);
   }
@@ -138,6 +139,11 @@ function belongs(row) {
   const { tab } = feed.dataset;
   const passes = row.dataset.listed !== undefined || matches(row, asked);
   return passes && (tab === "all" || tab === row.dataset.group) && !faded(row);
+}
+
+// Whether an outage that begins folds its rooms here, and the list does not know yet.
+function folds() {
+  return asked.under === undefined && Object.keys(asked).every((name) => name === "org");
 }
 
 function faded(row) {
@@ -319,7 +325,7 @@ function mergeUnderReader(fresh) {
   keep();
   for (const id of pending.keys()) if (!there.has(id)) pending.delete(id);
   const { dataset } = fresh;
-  Object.assign(feed.dataset, { shown: dataset.shown, checksums: dataset.checksums, now: dataset.now });
+  Object.assign(feed.dataset, { asked: dataset.asked, shown: dataset.shown, checksums: dataset.checksums, now: dataset.now });
   take(feed);
   overdue ||= gone;
   pill();

@@ -45,6 +45,7 @@ export function start() {
     find.querySelector("input").focus();
   });
   document.querySelector("[data-autosubmit]")?.addEventListener("change", (event) => {
+    if (event.target.closest("[data-no-submit]")) return; // it waits for its pair
     const form = event.currentTarget;
     for (const field of form.elements) if (field.name && !field.value) field.disabled = true; // keeps the address short
     form.requestSubmit();

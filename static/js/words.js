@@ -86,7 +86,8 @@ function write(element, text) {
 // Digits are all of one width, so only a longer or shorter text can move what stands beside it.
 function tick(element, at) {
   const since = (at - Date.parse(element.dateTime)) / 1000;
-  const text = element.dataset.tick !== undefined ? wait(since) : fill(words.ago, { span: span(since) });
+  const { tick: waits, left } = element.dataset;
+  const text = left !== undefined ? wait(Math.max(0, -since)) : waits !== undefined ? wait(since) : fill(words.ago, { span: span(since) });
   if (element.textContent.length === text.length) write(element, text);
   else renew(element, text);
 }
@@ -137,7 +138,7 @@ function away(row) {
 
 export function tickAll(scope = document) {
   const at = now();
-  const times = scope.querySelectorAll("time[data-tick], time[data-ago]");
+  const times = scope.querySelectorAll("time[data-tick], time[data-ago], time[data-left]");
   const resting = new Set(scope === document ? [...document.querySelectorAll(".lm-row")].filter(away) : []);
   for (const time of times) if (!resting.has(time.closest(".lm-row"))) tick(time, at);
   if (scope.dataset?.lateAt) late(scope, at);

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from alerts.models import Alert, Transition
 from console.live.rows import for_rows, wait_of
-from console.pages.alert.timeline import change_title
+from console.pages.alert.changes import change_title
 from console.text.sentences import ended, severity_name
 from console.text.wording import duration
 from orgs.signals import signal_name

@@ -1,7 +1,7 @@
 """One alert: its page, what people do with it, and the way into its room."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,8 +14,9 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from alerts import actions
@@ -24,15 +25,21 @@ from alerts.models import Alert
 from console.live.hub import checksums
 from console.live.rows import facts_of, for_rows, ladder, name_of, view_of
 from console.pages.access import sent_back, signed_in, signed_in_user
-from console.pages.alert import timeline
+from console.pages.alert import holding, silencing, timeline
 from console.pages.alert.earlier import room_history
+from console.pages.alert.gaps import told_gaps
+from console.pages.alert.upcoming import next_step
+from console.pages.runs.query import runs_of_room
+from console.pages.runs.words import run_line
 from console.text import hops
 from console.text.sentences import failures, taken_by
 from console.text.wording import read_by, short_name
 from orgs import clock
 from orgs.auth import OrgIds, find_supervisor
 from orgs.models import Assignment, User
+from runs.models import AgentRun
 
+OUTAGE_ROOMS = 50  # listed on the page of an outage
 MORNING = 7  # o'clock, in the person's zone
 PageAct = Callable[[HttpRequest, UUID, User], str]  # answers what the toast says
 Toast = dict[str, str]  # text, and the label of its button: what that undoes, or where it leads
@@ -69,24 +76,31 @@ def _context(request: HttpRequest, found: Alert) -> dict[str, Any]:
     part = part if part in names else "all"
     history = timeline.load_history(found)
     row = view_of(found, facts_of([found]), now)
-    chains = hops.chains(found, history.pushes, history.transitions, now)
-    return {
+    chains = hops.chains(found, [*history.pushes, *history.digests], history.transitions, now)
+    held = holding.hold_context(found, signed_in_user(request))
+    return held | {
         "alert": found,
         "row": row,
         "now": now,
         "org": found.org,
-        "items": timeline.timeline(history, part),
+        "items": timeline.timeline(history, part, holding.hold_items(held["holds"])),
         "older": history.older,
         "part": part,
         "parts": [(name, title, name == part) for name, title in names.items()],
         "rungs": _rungs(history),
         "failures": failures(found.event_count),
         "chains": chains,
+        "pushes_deleted": not chains and any(change.occurrence for change in history.transitions),
         "last_push": max((p.planned_at for p in history.pushes if p.state != "skipped"), default=None),
-        "next_step": timeline.next_step(found, now),
+        "next_step": next_step(found, now),
         "assignable": _assignable(found, signed_in_user(request)),
         "room_history": room_history(found, history.transitions, now),
+        "agent_url": _agent_url(found),
+        "room_runs": [run_line(run, several=True) for run in _runs(found)],
         "mine": row["holder"] == signed_in_user(request).sso_id,
+        "may_unsilence": silencing.may_unsilence(found, signed_in_user(request), now),
+        "outage_rooms": list(_outage_rooms(found)),
+        "told_gaps": told_gaps(found, history.transitions),
         "moving": any(not chain.over for chain in chains),
         "room_url": room_url(found.org, found.room) if found.room else None,
         "page": "alert",
@@ -94,7 +108,23 @@ def _context(request: HttpRequest, found: Alert) -> dict[str, Any]:
     }
 
 
-def _rungs(history: timeline.History) -> list[dict[str, object]]:
+def _agent_url(found: Alert) -> str:
+    """The page of the figures of its agent; empty: it has none."""
+    if found.agent is None:
+        return ""
+    return f"{reverse('agent', args=[found.agent.name])}?{urlencode({'org': found.org.external_id})}"
+
+
+def _outage_rooms(found: Alert) -> Iterable[Alert]:
+    """Of an outage: the alerts of its rooms, the newest 50."""
+    return actions.rooms_of_outage(found).select_related("room")[:OUTAGE_ROOMS] if found.is_outage else ()
+
+
+def _runs(found: Alert) -> list[AgentRun]:
+    return runs_of_room(found.org_id, found.room.room_id) if found.room else []
+
+
+def _rungs(history: timeline.AlertHistory) -> list[dict[str, object]]:
     """The failure ladder, with what the newest event of each signal said."""
     rungs = []
     for step in ladder(history.alert):
@@ -136,7 +166,7 @@ def act_on_alert(request: HttpRequest, alert_id: UUID, verb: str) -> HttpRespons
         return _answer(request, conflict.alert.pk, _conflict(conflict, clock.now()), 409)
     except actions.ActInvalid as invalid:
         return _answer(request, alert_id, {"text": invalid.message}, 422)
-    undo = reverse("alert_act", args=[alert_id, "undo"]) if verb in UNDONE else ""
+    undo = reverse("alert_act", args=[alert_id, UNDONE[verb]]) if verb in UNDONE else ""
     return _answer(request, alert_id, {"text": said, "undo": undo, "label": _("Undo") if undo else ""}, 200)
 
 
@@ -156,6 +186,10 @@ def _why_not(conflict: actions.ActConflict, now: datetime) -> str:
             return _("It is open already.")
         case "other_open":
             return _("This room has another open alert by now.")
+        case "already_held":
+            return _("It is under a legal hold already.")
+        case "not_held":
+            return _("It is not under a legal hold.")
         case "nothing_to_undo":
             return _("This can no longer be undone.")
     return taken_by(conflict.alert, now)
@@ -180,6 +214,15 @@ def _answer(request: HttpRequest, alert_id: UUID, said: Toast, status: int) -> H
 def _plainly(act: Callable[[UUID, User], Alert], said: Promise) -> PageAct:
     """An act that needs only the alert and the person."""
     return lambda request, alert_id, me: str(said).format(room=name_of(act(alert_id, me)))
+
+
+def _take(request: HttpRequest, alert_id: UUID, me: User) -> str:
+    taken = actions.take_with_rooms(alert_id, me)
+    room, n = name_of(taken.alert), len(taken.rooms_done)
+    if not n:
+        return _("You took “{room}”.").format(room=room)
+    said = ngettext("You took “{room}” and {n} room under it.", "You took “{room}” and {n} rooms under it.", n)
+    return said.format(room=room, n=n)
 
 
 def _assign(request: HttpRequest, alert_id: UUID, me: User) -> str:
@@ -208,10 +251,12 @@ def _comment(request: HttpRequest, alert_id: UUID, me: User) -> str:
     return _("Your comment is kept.")
 
 
-UNDONE = ("acknowledge", "take", "assign", "snooze", "wake", "resolve")  # those whose answer offers an undo
+# Those whose answer offers an undo, and what that is.
+UNDONE = dict.fromkeys(("acknowledge", "take", "assign", "snooze", "wake", "resolve"), "undo") | holding.UNDO_OF_HOLD
+UNDONE |= {"silence": "unsilence"}
 ACTS: dict[str, PageAct] = {
     "acknowledge": _plainly(actions.acknowledge, gettext_lazy("You have seen “{room}”.")),
-    "take": _plainly(actions.take, gettext_lazy("You took “{room}”.")),
+    "take": _take,
     "release": _plainly(actions.release, gettext_lazy("“{room}” is open again.")),
     "resolve": _plainly(actions.resolve, gettext_lazy("You resolved “{room}”.")),
     "reopen": _plainly(actions.reopen, gettext_lazy("“{room}” is open again.")),
@@ -221,6 +266,11 @@ ACTS: dict[str, PageAct] = {
     "snooze": _snooze,
     "verdict": _verdict,
     "comment": _comment,
+    "silence": silencing.silence_room,
+    "unsilence": silencing.unsilence,
+    "hold": holding.place_hold,
+    "unhold": holding.unhold,
+    "rehold": holding.rehold,
 }
 
 

@@ -43,7 +43,7 @@ def bulk(request: HttpRequest) -> HttpResponse:
 
 
 def _selectable(request: HttpRequest) -> JsonResponse:
-    filters, now = query.board_filters(request.GET), clock.now()
+    filters, now = query.folding(query.board_filters(request.GET)), clock.now()
     found = query.matching_alerts(filters, signed_in_user(request)).filter(_in_list(filters, now))
     ids = found.order_by(OPEN_RANK, "pk").values_list("pk", flat=True)[:SELECTED_MOST]
     return JsonResponse({"ids": list(ids), "total": found.count(), "most": SELECTED_MOST})

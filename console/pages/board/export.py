@@ -69,7 +69,7 @@ def _lines_of(ids: list[UUID], org_ids: OrgIds, now: datetime) -> str:
 
 def _cells(alert: Alert, now: datetime) -> Iterator[object]:
     room, holder = alert.room, holder_of(alert)
-    yield from (alert.pk, group_of(alert.state, alert.snoozed_until, now), alert.severity, alert.org.external_id)
+    yield from (alert.pk, group_of(alert.state, alert.quiet_until, now), alert.severity, alert.org.external_id)
     yield from (alert.agent or alert.source, room and room.room_id, room and room.label)
     yield from (" ".join(entry["signal"] for entry in alert.signals_now), alert.event_count)
     for at in (alert.first_failure_at, alert.customer_waiting_since, alert.snoozed_until, alert.resolved_at):

@@ -1,7 +1,7 @@
 """What the live board shows: filters from the URL, counts, groups, pages. Reads only."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db.models import Count, Min, Q, QuerySet
 from django.http import QueryDict
 
-from alerts.models import Alert, needing_human
+from alerts.models import Alert, needing_human, put_aside
 from console.live.counts import FADES_AFTER
 from console.live.filters import folded, passing
 from console.live.rows import OPEN_RANK, for_rows
@@ -19,7 +19,7 @@ from console.text.sentences import severity_name
 from orgs.identifiers import spelled
 from orgs.incoming import bounded_number
 from orgs.models import Org, Severity, User
-from orgs.paging import ListPage, Order, Place, cut_page
+from orgs.paging import ListPage, Order, cut_page
 from orgs.signals import SIGNALS, signal_name
 
 GROUP_LIMIT = 50  # rows of a group on a page; the script fetches the next ones as one scrolls
@@ -43,6 +43,9 @@ class BoardFilters:
     signal: str = ""
     org: str = ""
     mine: bool = False
+    digest: str = ""  # id of a digest's push: what it stands for
+    under: str = ""  # id of an outage's alert: the rooms under it
+    folds: bool = False  # the rooms of an outage stand under its row; not in the URL
     q: str = ""
     limit: int = GROUP_LIMIT
     cursor: str = ""
@@ -55,7 +58,8 @@ class BoardFilters:
 
     def chosen(self) -> dict[str, str]:
         """The filters that hide something, by name."""
-        values = {"severity": self.severity, "agent": self.agent, "signal": self.signal, "org": self.org, "q": self.q}
+        values = {"severity": self.severity, "agent": self.agent, "signal": self.signal, "org": self.org}
+        values |= {"digest": self.digest, "under": self.under, "q": self.q}
         return {k: v for k, v in values.items() if v} | ({"mine": "1"} if self.mine else {})
 
 
@@ -70,6 +74,8 @@ def board_filters(query: QueryDict) -> BoardFilters:
         signal=signal if signal in SIGNALS else "",
         org=spelled(_text(query, "org")),
         mine=query.get("mine") == "1",
+        under=_uuid(_text(query, "under")),
+        digest=_uuid(_text(query, "digest")),
         q=_text(query, "q"),
         limit=bounded_number(query.get("limit", ""), GROUP_LIMIT, most),
         cursor=_text(query, "cursor"),
@@ -78,6 +84,14 @@ def board_filters(query: QueryDict) -> BoardFilters:
 
 def _text(query: QueryDict, name: str) -> str:
     return query.get(name, "").strip()[:200]
+
+
+def folding(filters: BoardFilters) -> BoardFilters:
+    """The same filters; where an outage is open, and none of them looks for single rooms, its rooms are folded."""
+    if filters.chosen().keys() - {"org"} or filters.tab == "resolved":
+        return filters
+    outages = Alert.objects.filter(scope__in=(Alert.Scope.AGENT, Alert.Scope.SOURCE), covers_from__isnull=False)
+    return replace(filters, folds=outages.exclude(state=Alert.State.RESOLVED).exists())
 
 
 def matching_alerts(filters: BoardFilters, user: User) -> QuerySet[Alert]:
@@ -90,6 +104,8 @@ def asked(filters: BoardFilters, user: User) -> dict[str, str]:
     values = filters.chosen()
     if filters.mine:
         values["mine"] = user.sso_id
+    if filters.folds:
+        values["under"] = ""
     if filters.q:
         values["q"] = folded(_id(filters.q))
     return values
@@ -101,6 +117,14 @@ def _id(text: str) -> str:
         return str(UUID(text))
     except ValueError:
         return text
+
+
+def _uuid(text: str) -> str:
+    """An id in its one spelling; empty for what is none."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return ""
 
 
 @dataclass(frozen=True)
@@ -140,23 +164,26 @@ def in_groups(now: datetime) -> dict[str, Q]:
     return {
         "waiting": needing_human(now),
         "on-it": Q(state__in=ON_IT),
-        "snoozed": Q(state=Alert.State.OPEN, snoozed_until__gt=now),
+        "snoozed": Q(state=Alert.State.OPEN) & put_aside(now),
         "resolved": Q(state=Alert.State.RESOLVED, resolved_at__gt=now - FADES_AFTER),
     }
 
 
 @dataclass(frozen=True)
 class BoardGroup:
-    """The rows of one group, in order; `more` are left out, and stand at the cursor `following`."""
+    """The alerts of one group, in order; `more` are left out, and stand at the cursor `following`.
+
+    Only ids: narrow rows are sorted fast, and most of what is shown was rendered before.
+    """
 
     name: str
-    alerts: list[Alert] = field(default_factory=list)
+    ids: list[UUID] = field(default_factory=list)
     total: int = 0
     following: str = ""
 
     @property
     def more(self) -> int:
-        return max(0, self.total - len(self.alerts))
+        return max(0, self.total - len(self.ids))
 
 
 def open_group(name: str, alerts: QuerySet[Alert], total: int, filters: BoardFilters, now: datetime) -> BoardGroup:
@@ -164,28 +191,40 @@ def open_group(name: str, alerts: QuerySet[Alert], total: int, filters: BoardFil
     if not total:
         return BoardGroup(name)
     rows = alerts.filter(in_groups(now)[name]).annotate(rank=OPEN_RANK)
-    found = cut_page(WORST_FIRST, WORST_FIRST.place(filters.cursor), filters.limit, partial(_narrow, rows))
-    return BoardGroup(name, found.rows, total, found.next)
+    place, fetch = WORST_FIRST.place(filters.cursor), partial(WORST_FIRST.fetch, rows.only("pk"))
+    found = cut_page(WORST_FIRST, place, filters.limit, fetch)
+    return BoardGroup(name, [alert.pk for alert in found.rows], total, found.next)
 
 
-def _narrow(rows: QuerySet[Alert], place: Place | None, limit: int) -> list[Alert]:
-    """Narrow rows are sorted, then the few that are shown are read whole: 2,000 open alerts stay fast."""
-    ids = [alert.pk for alert in WORST_FIRST.fetch(rows.only("pk"), place, limit)]
-    whole = for_rows(Alert.objects.filter(pk__in=ids)).annotate(rank=OPEN_RANK)
-    return sorted(whole, key=lambda alert: ids.index(alert.pk))
+def whole_alerts(ids: Sequence[UUID]) -> list[Alert]:
+    """These alerts with everything that a row says, in this order."""
+    return sorted(for_rows(Alert.objects.filter(pk__in=ids)), key=lambda alert: ids.index(alert.pk))
 
 
 def just_resolved(alerts: QuerySet[Alert], total: int, limit: int, now: datetime) -> BoardGroup:
     """What was resolved in the last 15 min, newest first."""
-    rows = for_rows(alerts.filter(in_groups(now)["resolved"])).order_by(*NEWEST_END.names())
-    return BoardGroup("resolved", list(rows[:limit]) if total else [], total)
+    rows = alerts.filter(in_groups(now)["resolved"]).order_by(*NEWEST_END.names())
+    return BoardGroup("resolved", list(rows.values_list("pk", flat=True)[:limit]) if total else [], total)
 
 
 def resolved_page(alerts: QuerySet[Alert], cursor: str) -> BoardGroup:
     """A page of everything resolved, newest first."""
-    rows = for_rows(alerts.filter(state=Alert.State.RESOLVED))
+    rows = alerts.filter(state=Alert.State.RESOLVED).only("pk", "resolved_at")
     found: ListPage[Alert] = cut_page(NEWEST_END, NEWEST_END.place(cursor), PAGE, partial(NEWEST_END.fetch, rows))
-    return BoardGroup("resolved", found.rows, len(found.rows), found.next)
+    return BoardGroup("resolved", [alert.pk for alert in found.rows], len(found.rows), found.next)
+
+
+def board_groups(
+    filters: BoardFilters, alerts: QuerySet[Alert], counts: BoardCounts, now: datetime
+) -> list[BoardGroup]:
+    """The groups that the tab shows."""
+    if filters.tab == "resolved":
+        return [resolved_page(alerts, filters.cursor)]
+    wanted = OPEN_GROUPS if filters.tab == "all" else [filters.tab]
+    groups = [open_group(name, alerts, counts.of(name), filters, now) for name in wanted]
+    if filters.tab == "all":
+        groups.append(just_resolved(alerts, counts.resolved, filters.limit, now))
+    return groups
 
 
 def hidden(filters: BoardFilters, orgs: Sequence[Org]) -> list[str]:

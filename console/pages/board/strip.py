@@ -1,14 +1,15 @@
 """The health strip: one tile per agent, in the colour of what is open now. Green never means "no data"."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from django.db.models import Count, DateTimeField, IntegerField, OuterRef, Q, QuerySet, Subquery
 
-from alerts.models import Alert, FailureEvent
+from alerts.models import Alert, FailureEvent, put_aside
 from alerts.sources.health import HEARD_WITHIN
+from console.pages.board.rates import FailureRate, RunCounts, count_runs, day_before, usual_hours
 from orgs.auth import OrgIds, of_orgs
 from orgs.models import Agent, SourceHeard
 
@@ -16,6 +17,12 @@ HOUR = timedelta(hours=1)
 DAYS = 7
 ENOUGH = 20  # failure events in the same hour of the previous 7 days, to call their mean "usual"
 DEGRADED_ABOVE = 3
+NO_FAILURES = (
+    "above_threshold",
+    "same_run",
+    "to_agent",
+    "human_stalled",
+)  # reasons of events that count as none, or were counted
 SHOWN = 12  # tiles; the worst first
 
 AgentState = Literal["degraded", "no_data", "healthy"]
@@ -27,7 +34,10 @@ WORST_FIRST: tuple[Tone, ...] = ("crit", "warn", "none", "ok")
 class Tile:
     """An agent's state. `now_per_hour` and `usual_per_hour` are failure events per hour; `n`: events behind usual.
 
-    `state` compares with the usual; `critical` and `warning` count what is open now and not snoozed.
+    `rate`, `usual`: failures against runs, in the last hour and in this hour of the 7 days before; of an agent that
+    runs too seldom for that (`seldom`) in the last day and in the 7 before it. None: its org sends no runs, and
+    failures per hour are all there is. `state` compares with the usual; `critical` and `warning` count what is open now
+    and not snoozed.
     """
 
     agent: Agent
@@ -41,6 +51,9 @@ class Tile:
     blind: bool  # its source has sent nothing lately
     critical: int = 0
     warning: int = 0
+    rate: FailureRate | None = None
+    usual: FailureRate | None = None
+    seldom: bool = False
 
     @property
     def tone(self) -> Tone:
@@ -54,7 +67,7 @@ class Tile:
     @property
     def silent(self) -> bool:
         """Nothing is known of it: its source has sent nothing lately, and nothing of before is left."""
-        return self.blind and not self.now_per_hour and not self.open_alerts
+        return self.blind and not self.now_per_hour and not self.open_alerts and not (self.rate and self.rate.runs)
 
 
 def judge_agent(now_per_hour: int, n: int, heard: bool) -> AgentState:
@@ -68,10 +81,21 @@ def judge_agent(now_per_hour: int, n: int, heard: bool) -> AgentState:
     return "healthy" if heard and n >= ENOUGH else "no_data"
 
 
+def judge_rate(rate: FailureRate, usual: FailureRate, heard: bool) -> AgentState:
+    """What the failures per 100 runs of an agent mean; too few runs mean nothing, not health. Pure.
+
+    >>> judge_rate(FailureRate(9, 40), FailureRate(20, 1000), heard=True)
+    'degraded'
+    """
+    if rate.is_above(usual, DEGRADED_ABOVE):
+        return "degraded"
+    return "healthy" if heard and rate.known and usual.known else "no_data"
+
+
 def tiles(org_ids: OrgIds, now: datetime) -> list[Tile]:
     """A tile for every agent in production of these orgs, worst first.
 
-    Four queries, each by index; run it inside a scope.
+    Nine queries at most, each by index; run it inside a scope.
     """
     agents: list[Any] = list(_agents(org_ids))
     opened = _open_of_agents(org_ids, now)
@@ -82,17 +106,21 @@ def tiles(org_ids: OrgIds, now: datetime) -> list[Tile]:
     newest: dict[int, datetime] = {}  # by org
     for (org, _source), at in heard.items():
         newest[org] = max(at, newest.get(org, at))
+    runs = count_runs([(agent.org_id, agent.pk) for agent in agents], now)
     figures = _figures([agent.pk for agent in agents], now)
+    failures = _failures_since(runs.seldom.keys(), now)
     found = []
     for agent in agents:
         heard_at = heard.get((agent.org_id, agent.last_source), newest.get(agent.org_id))
-        current, n = figures.get(agent.pk, (0, 0))
+        current, n, in_hours = figures.get(agent.pk, (0, 0, 0))
+        seldom = agent.pk in runs.seldom
+        rates = _rates(agent, runs, *(reversed(failures[agent.pk]) if seldom else (current, in_hours)))
         open_now = opened.get(agent.pk, OpenOfAgent())
         is_heard = heard_at is not None and now - heard_at <= HEARD_WITHIN
         found.append(
             Tile(
                 agent=agent,
-                state=judge_agent(current, n, is_heard),
+                state=judge_rate(*rates, is_heard) if rates else judge_agent(current, n, is_heard),
                 now_per_hour=current,
                 usual_per_hour=n / DAYS if n >= ENOUGH else None,
                 n=n,
@@ -102,9 +130,22 @@ def tiles(org_ids: OrgIds, now: datetime) -> list[Tile]:
                 blind=not is_heard,
                 critical=open_now.critical,
                 warning=open_now.warning,
+                rate=rates[0] if rates else None,
+                usual=rates[1] if rates else None,
+                seldom=seldom,
             )
         )
     return sorted(found, key=lambda tile: (WORST_FIRST.index(tile.tone), -tile.open_alerts, tile.agent.name))
+
+
+def _rates(agent: Agent, runs: RunCounts, failures: int, usual: int) -> tuple[FailureRate, FailureRate] | None:
+    """The failures of now, and the usual ones, against the runs of the same time; None: its org sends no runs."""
+    if agent.org_id not in runs.orgs:
+        return None
+    if agent.pk in runs.seldom:
+        before, since = runs.seldom[agent.pk]
+        return FailureRate(failures, since), FailureRate(usual, before)
+    return FailureRate(failures, runs.now.get(agent.pk, 0)), FailureRate(usual, runs.usual.get(agent.pk, 0))
 
 
 def _agents(org_ids: OrgIds) -> QuerySet[Agent]:
@@ -118,7 +159,7 @@ def _agents(org_ids: OrgIds) -> QuerySet[Agent]:
 
 
 class OpenOfAgent(NamedTuple):
-    """How many alerts of an agent are open, and how many of these are critical or warnings and not snoozed."""
+    """How many alerts of an agent are open, and how many of these are critical or warnings that nobody put aside."""
 
     total: int = 0
     critical: int = 0
@@ -127,7 +168,7 @@ class OpenOfAgent(NamedTuple):
 
 def _open_of_agents(org_ids: OrgIds, now: datetime) -> dict[int, OpenOfAgent]:
     """By agent pk; of all that is open in these orgs."""
-    urgent = ~Q(snoozed_until__gt=now)
+    urgent = ~put_aside(now)
     rows = of_orgs(Alert.objects.exclude(state=Alert.State.RESOLVED), org_ids).order_by().values_list("agent")
     counted = rows.annotate(
         total=Count("pk"),
@@ -137,18 +178,37 @@ def _open_of_agents(org_ids: OrgIds, now: datetime) -> dict[int, OpenOfAgent]:
     return {agent: OpenOfAgent(*counts) for agent, *counts in counted}
 
 
-def _figures(agents: Sequence[int], now: datetime) -> dict[int, tuple[int, int]]:
-    """Failure events of the last hour, and of the same hour on the 7 days before, by agent pk."""
+def _figures(agents: Sequence[int], now: datetime) -> dict[int, tuple[int, int, int]]:
+    """Failure events of the last hour, of the same hour on the 7 days before, and of `usual_hours`, by agent pk."""
     current = Q(received_at__gt=now - HOUR)
     before = Q()
     for day in range(1, DAYS + 1):
         end = now - timedelta(days=day)
         before |= Q(received_at__gt=end - HOUR, received_at__lte=end)
+    in_hours = Q()
+    for hour in usual_hours(now):
+        in_hours |= Q(received_at__gte=hour, received_at__lt=hour + HOUR)
     rows = (
-        FailureEvent.objects.filter(current | before, agent__in=agents)
-        .exclude(reason="above_threshold")
+        FailureEvent.objects.filter(current | before | in_hours, agent__in=agents)
+        .exclude(reason__in=NO_FAILURES)
         .order_by()
         .values_list("agent")
-        .annotate(now=Count("pk", filter=current), n=Count("pk", filter=before))
+        .annotate(now=Count("pk", filter=current), n=Count("pk", filter=before), hours=Count("pk", filter=in_hours))
     )
-    return {agent: (current_n, n) for agent, current_n, n in rows}
+    return {agent: (current_n, n, hours_n) for agent, current_n, n, hours_n in rows}
+
+
+def _failures_since(agents: Collection[int], now: datetime) -> dict[int, tuple[int, int]]:
+    """Failure events of the 7 days before the last one, and of the last one (`day_before`), by agent pk."""
+    if not agents:
+        return {}
+    start, middle = day_before(now)
+    rows = FailureEvent.objects.filter(agent__in=agents, received_at__gte=start).exclude(reason__in=NO_FAILURES)
+    counted = (
+        rows.order_by()
+        .values_list("agent")
+        .annotate(
+            before=Count("pk", filter=Q(received_at__lt=middle)), since=Count("pk", filter=Q(received_at__gte=middle))
+        )
+    )
+    return dict.fromkeys(agents, (0, 0)) | {agent: (before, since) for agent, before, since in counted}

@@ -13,16 +13,17 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from alerts.figures import Period, time_to_intervene
+from alerts.figures import Period
 from alerts.models import Alert
-from console.live.hub import feed_state
-from console.live.rows import views
 from console.pages.access import signed_in_user
 from console.pages.board import bulk, query, saved, strip
+from console.pages.board.listing import Listing, read_listing, shared_listing
+from console.pages.board.median import median_of_day
 from console.pages.board.query import BoardCounts, BoardFilters, BoardGroup
+from console.text.reader import as_read
 from console.text.wording import ago, read_by, span
 from orgs import clock
-from orgs.auth import OrgIds, orgs_of
+from orgs.auth import orgs_of
 from orgs.models import Agent, Org, Severity, SourceHeard
 from orgs.signals import signal_choices
 
@@ -34,20 +35,19 @@ def board(request: HttpRequest) -> HttpResponse:
     """`/`: headline, health strip, failure feed. `?partial=feed|head` answers that part alone; `?partial=counts` the
     figures of the tabs under the filters, as JSON.
     """
-    filters = query.board_filters(request.GET)
+    filters = query.folding(query.board_filters(request.GET))
     now = clock.now()
     partial = request.GET.get("partial", "")
     if partial == "counts":
         counts = query.count_board(query.matching_alerts(filters, signed_in_user(request)), now)
         return JsonResponse(_figures(counts))
     orgs = orgs_of(request.org_ids)  # type: ignore[attr-defined]
-    # The sums are read before the rows: a change in between makes the browser load once more, never miss one.
-    sums, live = feed_state(OrgIds.of(org.pk for org in orgs))
-    total = query.count_board(Alert.objects.all(), now)
-    context: dict[str, Any] = {"filters": filters, "now": now, "orgs": orgs, "total": total}
-    context |= {"checksums": json.dumps(sums), "figures": json.dumps(live)}
+    read = shared_listing if partial == "feed" else read_listing
+    listing = read(filters, signed_in_user(request), orgs, now)
+    context: dict[str, Any] = {"filters": filters, "now": now, "orgs": orgs, "total": listing.total}
+    context |= {"checksums": json.dumps(listing.sums), "figures": json.dumps(listing.figures)}
     with read_by(signed_in_user(request)):
-        context |= _feed(request, filters, now, orgs, live, total) if partial != "head" else {}
+        context |= _feed(request, filters, now, orgs, listing) if partial != "head" else {}
         context |= _head(request, now, orgs) if partial != "feed" else {}
         if not partial:
             context |= {"select_words": bulk.select_words(), "here_query": saved.normal_query(request.GET.urlencode())}
@@ -55,29 +55,27 @@ def board(request: HttpRequest) -> HttpResponse:
 
 
 def _feed(
-    request: HttpRequest,
-    filters: BoardFilters,
-    now: datetime,
-    orgs: list[Org],
-    live: dict[str, Any],
-    total: BoardCounts,
+    request: HttpRequest, filters: BoardFilters, now: datetime, orgs: list[Org], listing: Listing
 ) -> dict[str, Any]:
-    alerts = query.matching_alerts(filters, signed_in_user(request))
-    counts = query.count_board(alerts, now) if filters.chosen() else total
-    groups = _groups(filters, alerts, counts, now)
+    me, groups, counts = signed_in_user(request), listing.groups, listing.counts
+    rows = {pk: as_read(html, me, now) for pk, html in listing.rows.items()}
     single = filters.tab != "all" and (filters.tab == "resolved" or filters.cursor)
     return {
         "counts": counts,
         "shown": json.dumps(_figures(counts)),
-        "mine": sum(figures["holders"].get(signed_in_user(request).sso_id, 0) for figures in live.values()),
-        "groups": [(group, views(group.alerts, now), _group_title(group, filters.tab)) for group in groups],
+        "mine": sum(figures["holders"].get(me.sso_id, 0) for figures in listing.figures.values()),
+        "groups": [
+            (group, [rows[pk] for pk in group.ids if pk in rows], _group_title(group, filters.tab)) for group in groups
+        ],
         "next_url": filters.url(cursor=groups[0].following) if single and groups[0].following else "",
         "first_url": filters.url(cursor="") if filters.cursor else "",
         "more_urls": {group.name: _more_url(filters, group) for group in groups if group.more and not single},
-        "asked": json.dumps(query.asked(filters, signed_in_user(request)), ensure_ascii=False),
-        "empty": _empty(filters, groups, total, orgs, now),
+        "asked": json.dumps(query.asked(filters, me), ensure_ascii=False),
+        "empty": _empty(filters, groups, listing.total, orgs, now),
         "clear_url": BoardFilters(tab=filters.tab).url(),
         "mine_url": filters.url(mine="" if filters.mine else "1", cursor=""),
+        "unfold_url": filters.url(under="", cursor=""),
+        "no_digest_url": filters.url(digest="", cursor=""),
         "no_search_url": filters.url(q="", cursor=""),
         "org_name": next((org.name for org in orgs if org.external_id == filters.org), ""),
         "page": "board",
@@ -90,16 +88,6 @@ def _feed(
 def _figures(counts: BoardCounts) -> dict[str, int]:
     """How many rows each group has under the filters, for the script."""
     return {name: counts.of(name) for name in (*query.OPEN_GROUPS, "resolved")}
-
-
-def _groups(filters: BoardFilters, alerts: Any, counts: BoardCounts, now: datetime) -> list[BoardGroup]:
-    if filters.tab == "resolved":
-        return [query.resolved_page(alerts, filters.cursor)]
-    wanted = query.OPEN_GROUPS if filters.tab == "all" else [filters.tab]
-    groups = [query.open_group(name, alerts, counts.of(name), filters, now) for name in wanted]
-    if filters.tab == "all":
-        groups.append(query.just_resolved(alerts, counts.resolved, filters.limit, now))
-    return groups
 
 
 def _more_url(filters: BoardFilters, group: BoardGroup) -> str:
@@ -115,7 +103,7 @@ def _group_title(group: BoardGroup, tab: str) -> tuple[str, str]:
         case "on-it":
             return _("Somebody is on it"), said
         case "snoozed":
-            return _("Snoozed"), said
+            return _("Snoozed or silenced"), said
     if tab == "resolved":
         return _("Resolved"), ""
     return _("Resolved in the last 15 min"), _("fades out by itself")
@@ -125,7 +113,7 @@ def _tabs(filters: BoardFilters, counts: BoardCounts) -> list[dict[str, Any]]:
     figures = {"all": counts.all, **_figures(counts)}
     names = {"all": _("All"), "waiting": _("Waiting"), "on-it": _("On it"), "resolved": _("Resolved")}
     if filters.tab == "snoozed":  # else it is a section below: there is no room for five on a phone
-        names["snoozed"] = _("Snoozed")
+        names["snoozed"] = _("Snoozed or silenced")
     return [
         {
             "name": name,
@@ -143,7 +131,7 @@ def _empty(
     filters: BoardFilters, groups: list[BoardGroup], total: BoardCounts, orgs: list[Org], now: datetime
 ) -> dict[str, Any]:
     """Why the list is empty: one of three kinds; {} if it is not."""
-    if any(group.alerts for group in groups if group.name != "snoozed" or filters.tab == "snoozed"):
+    if any(group.ids for group in groups if group.name != "snoozed" or filters.tab == "snoozed"):
         return {}
     if filters.chosen():
         return {"kind": "filtered", "hidden": total.all, "waiting": total.waiting}
@@ -169,7 +157,7 @@ def _head(request: HttpRequest, now: datetime, orgs: list[Org]) -> dict[str, Any
         "tiles": tiles[: strip.SHOWN],
         "healthy": sum(tile.tone == "ok" for tile in tiles),
         "more_tiles": max(0, len(tiles) - strip.SHOWN),
-        "intervention": time_to_intervene(orgs, Period(midnight, midnight + timedelta(days=1)), now),
+        "intervention": median_of_day(orgs, Period(midnight, midnight + timedelta(days=1)), now),
         "severities": Severity.choices,
         "signals": signal_choices(),
         "agents": sorted(set(Agent.objects.values_list("name", flat=True))),

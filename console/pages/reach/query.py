@@ -1,7 +1,7 @@
 """What the reach page shows: its filters, the agents with their supervisors, the orgs; and the same as CSV."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -87,10 +87,15 @@ class ReachGroup:
     verdict: Word
     advice: str
     rows: list[ReachRow]
+    off_duty: str = ""  # when nobody is on duty for it, in the next 7 days
 
 
-def groups(found: Sequence[AgentReach], led: OrgIds, me: User, tests: dict[Any, Chain]) -> list[ReachGroup]:
-    """The agents with their rows; a test push shows once, where its person stands first in its org."""
+def groups(
+    found: Sequence[AgentReach], led: OrgIds, me: User, tests: dict[Any, Chain], off_duty: Mapping[int, str]
+) -> list[ReachGroup]:
+    """The agents with their rows; a test push shows once, where its person stands first in its org. `off_duty`: by
+    agent, when nobody is on duty for it.
+    """
     shown: set[tuple[int, int]] = set()
     made = []
     for one in found:
@@ -106,7 +111,7 @@ def groups(found: Sequence[AgentReach], led: OrgIds, me: User, tests: dict[Any, 
             if key not in shown:
                 shown.add(key)
                 row.chain = tests.get(key)
-        made.append(ReachGroup(one.agent, reach_word(one), advice(one), rows))
+        made.append(ReachGroup(one.agent, reach_word(one), advice(one), rows, off_duty.get(one.agent.pk, "")))
     return made
 
 

@@ -20,6 +20,7 @@ from alerts.delivery.tokens import AskedJustNow, OthersAsk, ask_on_demand
 from alerts.models import Push
 from alerts.reach import AgentReach, add_entered, coverage_of, production_agents, reach_of
 from console.pages.access import signed_in, signed_in_user
+from console.pages.duty.query import gaps_of_agents
 from console.pages.reach import query, words
 from console.pages.reach.query import ReachFilters
 from console.text.hops import Chain, chain
@@ -55,7 +56,7 @@ def reach(request: HttpRequest) -> HttpResponse:
         "nobody": words.nobody_sentence(found),
         "checked": max((at for at in asked if at is not None), default=None),
         "tabs": _tabs(found, filters),
-        "groups": query.groups(shown, led, me, _tests(now)),
+        "groups": query.groups(shown, led, me, _tests(now), gaps_of_agents([one.agent for one in shown], now)),
         "rest": chosen[len(shown) :],
         "more_url": filters.url(limit=filters.limit * 2),
         "all_url": filters.url(tab=""),

@@ -118,8 +118,9 @@ def _context(request: HttpRequest, org: Org) -> dict[str, Any]:
     held = Assignment.objects.filter(org=org, user__is_active=True).select_related("user")
     held = held.order_by("role__tier", "user__name", "pk")
     people = list({row.user_id: row.user for row in held}.values())[:TESTED]
-    pushes = Push.objects.filter(org=org).exclude(state=Push.State.SKIPPED).select_related("supervisor")
-    push = pushes.order_by("-planned_at").first()
+    pushes = Push.objects.filter(org=org).exclude(state=Push.State.SKIPPED)
+    pushes = pushes.exclude(kind__in=(Push.Kind.REVOKE, Push.Kind.DUTY))
+    push = pushes.select_related("supervisor").order_by("-planned_at").first()
     return {
         "page": "setup",
         "now": now,

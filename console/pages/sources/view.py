@@ -1,6 +1,7 @@
 """What every source sends: heard or silent, rate, lag, what was refused and why. Nothing is green without data."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -8,13 +9,19 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from alerts.blind import blind_stretches
 from alerts.sources import health
 from alerts.sources.health import SourceHealth
+from alerts.sources.senders import SentCount, sent_of
 from console.pages.access import looked_after, signed_in, signed_in_user
 from console.pages.sources import words
+from console.text.blind import blindness
 from orgs import clock
+from runs.presence import REPORTS_WITHIN, flows_of
 
+DAY = timedelta(hours=24)  # of which it is said when we could not see
 SHOWN = 100  # sources, the worst first
+FLOWS_SHOWN = 60  # those that stopped first
 
 
 @require_safe
@@ -26,12 +33,17 @@ def sources(request: HttpRequest) -> HttpResponse:
     shown = found[:SHOWN]
     health.add_reasons(shown, orgs, now)
     health.add_keys([one for one in shown if one.source.org_id or orgs.every], now)
-    zone = timezone.get_current_timezone_name()
+    sent = sent_of([one.source.pk for one in shown], orgs, now)
+    zone, day = timezone.get_current_timezone_name(), (now - DAY, now)
+    several = orgs.every or len(orgs.pks) > 1
     context: dict[str, Any] = {
-        "cards": [_card(one, zone, now) for one in shown],
+        "cards": [_card(one, sent.get(one.source.pk, {}), zone, now) for one in shown],
         "hidden": len(found) - len(shown),
         "total": len(found),
         "troubled": sum(bool(one.alarms) for one in found),
+        "flows": flows_of(orgs, now, FLOWS_SHOWN),
+        "day_ago": now - REPORTS_WITHIN,
+        "blinded": blindness(blind_stretches(orgs, *day), *day, now, zone, of_orgs=several),
         "blind": sum(one.state == "no_data" for one in found),
         "now": now,
         "page": "sources",
@@ -39,11 +51,15 @@ def sources(request: HttpRequest) -> HttpResponse:
     return render(request, "pages/sources/sources.html", context)
 
 
-def _card(one: SourceHealth, zone: str, now: datetime) -> dict[str, Any]:
+def _card(one: SourceHealth, sent: Mapping[datetime, SentCount], zone: str, now: datetime) -> dict[str, Any]:
     figures = one.figures
+    day = words.day_bars(figures, now)
     return {
         "one": one,
-        "day": words.day_bars(figures, now),
+        "day": day,
+        "hours": [(bar, sent.get(bar.start)) for bar in day.bars],
+        "sent": sum(of.sent for of in sent.values()),
+        "lost": words.lost(sent.values()),
         "lag": words.milliseconds(figures.hour.lag_average_ms),
         "lag_most": words.milliseconds(figures.hour.lag_most_ms) if figures.hour.created else "",
         "alarms": [(alert, words.alarm(alert, zone)) for alert in one.alarms],

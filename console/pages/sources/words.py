@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from alerts.models import Alert, WebhookDelivery
 from alerts.sources.health import SourceFigures, SourceHealth, has_signal
+from alerts.sources.senders import SentCount
 from console.text.wording import bdi, clock, person, span
 from orgs.models import Assignment, User
 from orgs.signals import SOURCE_SIGNALS
@@ -121,6 +122,14 @@ def day_bars(figures: SourceFigures, now: datetime) -> Day:
         x = round(place * step, 1)
         bars.append(Bar(x, HEIGHT - height, height, HEIGHT - red, red, start, received, refused))
     return Day(bars, round(step - GAP, 1), most)
+
+
+def lost(hours: Iterable[SentCount]) -> int:
+    """Of what the senders said that they sent in these hours, what did not arrive in any of them."""
+    whole = SentCount()
+    for one in hours:
+        whole.add(one.sent, one.arrived)
+    return whole.lost
 
 
 # --- a delivery -----------------------------------------------------------------------------------------------------

@@ -20,19 +20,32 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from alerts import figures
-from alerts.figures import COVERAGE, Figure, ListedThing, Metric, Period, Span, SuccessFigures
+from alerts.blind import blind_stretches
+from alerts.figures import (
+    COVERAGE,
+    CountedFigures,
+    Figure,
+    ListedThing,
+    Metric,
+    Period,
+    SharedFigures,
+    Span,
+    SuccessFigures,
+)
 from alerts.reach import AgentReach
 from console.pages.access import signed_in
+from console.pages.success.waits import waits
 from console.pages.success.words import (
     WORDS,
     card,
     comparison_words,
     counted,
     left_out,
-    say,
+    say_estimate,
     span_words,
     today,
 )
+from console.text.blind import Blindness, blindness, shades
 from orgs import clock, spreadsheet
 from orgs.auth import OrgIds, orgs_of, within
 from orgs.clock import rfc3339
@@ -44,9 +57,10 @@ from orgs.replica import replica
 RANGES = (7, 30, 90)  # days
 USUAL = 30
 PAGE = 50
-FIGURE_COLUMNS = ("org", "metric", "from", "to", "value", "n", "low", "high", "target", "baseline")
+FIGURE_COLUMNS = ("org", "metric", "from", "to", "value", "n", "low", "high", "target", "baseline", "not_reached")
 COVERED_COLUMNS = ("org", "agent", "outcome", "told", "reached")
 ITEM_COLUMNS = ("at", "org", "room", "label", "agent", "outcome", "counted", "seconds", "alert")
+shared_counts: SharedFigures[CountedFigures] = SharedFigures()
 
 
 @dataclass(frozen=True)
@@ -92,7 +106,11 @@ def _period(request: HttpRequest, now: datetime) -> tuple[Period, int | None]:
 
 
 def _measured(asked: Asked) -> SuccessFigures:
-    return figures.measure(asked.shown, asked.period, timezone.get_current_timezone_name(), asked.now)
+    """What is counted is shared by all who see the same orgs; who is reached is asked each time."""
+    zone = timezone.get_current_timezone_name()
+    key = (asked.period, zone, *((org.pk, org.zone) for org in asked.shown))
+    whole = (asked.shown, asked.period, zone, asked.now)
+    return figures.measure(*whole, shared_counts.get(key, asked.now, lambda: figures.count_figures(*whole)))
 
 
 def _frame(asked: Asked) -> dict[str, Any]:
@@ -116,14 +134,19 @@ def success(request: HttpRequest) -> HttpResponse:
     """`/success`: a card for each figure, then a table of the orgs."""
     asked = _asked(request)
     measured = _measured(asked)
+    blind, shaded = _blind(asked, measured)
+    shown = [figure for figure in measured.overall if not figure.metric.same_as]
+    widest_first = sorted(shown, key=lambda figure: not figure.metric.watched and figure.metric is not COVERAGE)
     org_asked = {"org": asked.org.external_id} if asked.org else {}
     context = _frame(asked) | {
-        "cards": [card(figure, measured, asked.shown) for figure in measured.overall],
+        "cards": [card(figure, measured, asked.shown, shaded) for figure in widest_first],
+        "waits": waits(measured.overall),
+        "blind": blind,
         "ranges": [
             (ngettext("{n} day", "{n} days", n).format(n=n), "?" + urlencode(org_asked | {"days": n}), asked.days == n)
             for n in RANGES
         ],
-        "names": [words.short for words in WORDS.values()],
+        "names": [WORDS[figure.metric.name].short for figure in shown],
         "rows": [_row(org, measured.of_org[org.pk], asked) for org in asked.shown] if len(asked.shown) > 1 else [],
         "nobody": [one for one in figures.coverage(asked.shown) if not one.reached],
         "failed": bool(measured.baseline_ends),
@@ -132,17 +155,27 @@ def success(request: HttpRequest) -> HttpResponse:
     return render(request, "pages/success/success.html", context)
 
 
+def _blind(asked: Asked, measured: SuccessFigures) -> tuple[Blindness, list[tuple[float, float]]]:
+    """When we could not see in the period, in days of the reader, and the same in steps of the charts."""
+    zone = timezone.get_current_timezone_name()
+    starts, ends = asked.period.window(zone)
+    stretches = blind_stretches(OrgIds.of(org.pk for org in asked.shown), starts, min(ends, asked.now))
+    blind = blindness(stretches, starts, min(ends, asked.now), asked.now, zone, of_orgs=len(asked.shown) > 1)
+    return blind, shades(blind.spans, starts, timedelta(days=asked.period.width))
+
+
 def _row(org: Org, found: list[Figure], asked: Asked) -> dict[str, Any]:
     cells = [
         {
             "name": WORDS[figure.metric.name].short,
             "metric": figure.metric.name,
-            "said": say(figure.metric, figure.now.value),
+            "said": say_estimate(figure.metric, figure.now),
             "n": figure.now.n,
             "verdict": comparison_words(figure) if figure.metric.target is not None else None,
             "url": asked.query(org=org.external_id),
         }
         for figure in found
+        if not figure.metric.same_as
     ]
     return {"org": org, "cells": cells, "url": asked.query(org=org.external_id)}
 
@@ -175,7 +208,8 @@ def _figure_row(
     org: str | None, figure: Figure, stretch: tuple[date, date], estimate: figures.Estimate
 ) -> tuple[object, ...]:
     known = (estimate.value, estimate.n, estimate.low, estimate.high)
-    return (org, figure.metric.name, *stretch, *known, figure.metric.target, figure.baseline.value)
+    not_reached = "yes" if estimate.not_reached else "no"
+    return (org, figure.metric.name, *stretch, *known, figure.metric.target, figure.baseline.value, not_reached)
 
 
 # --- what is behind one ----------------------------------------------------------------------------------------------
@@ -211,6 +245,7 @@ def _list(request: HttpRequest, asked: Asked, metric: Metric) -> dict[str, Any]:
     place = figures.THINGS.place(request.GET.get("cursor", ""))
     found = cut_page(figures.THINGS, place, PAGE, partial(figures.nearest, metric, span, outcome))
     return {
+        "deleted": figures.listable(span).rows != span.rows,
         "tabs": [
             {"title": title, "n": n, "url": asked.query(outcome=code), "current": code == outcome}
             for code, title, n in tabs
@@ -218,7 +253,7 @@ def _list(request: HttpRequest, asked: Asked, metric: Metric) -> dict[str, Any]:
         "items": [{"item": item, "outcome": words[item.outcome]} for item in found.rows],
         "counted": counted(metric, sum(outcomes.get(code, 0) for code in metric.counted)),
         "left_out": left_out(metric, outcomes),
-        "timed": not metric.no,
+        "timed": bool(metric.watched),
         "newer": asked.query(outcome=outcome, cursor=found.previous) if found.previous else "",
         "older": asked.query(outcome=outcome, cursor=found.next) if found.next else "",
     }

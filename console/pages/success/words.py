@@ -1,6 +1,6 @@
 """The success figures as people read them: names, definitions, comparisons, and what each thing counted as."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from alerts.figures import COVERAGE, Estimate, Figure, Metric, SuccessFigures
+from console.text.amounts import decimal
 from console.text.chart import PERCENT, SECONDS, line_chart
 from console.text.wording import Word, day_of, duration
 from orgs.models import Org
@@ -40,30 +41,57 @@ class Words:
     outcomes: Mapping[str, OutcomeWords]
 
 
+EPISODE_OUTCOMES = {
+    "came": OutcomeWords(gettext_lazy("A human came"), "human"),
+    "recovered": OutcomeWords(gettext_lazy("It recovered by itself"), "ok"),
+    "nobody": OutcomeWords(gettext_lazy("Nobody came"), "crit"),
+    "open": OutcomeWords(gettext_lazy("Nobody yet"), "warn"),
+    "blind": OutcomeWords(gettext_lazy("We went blind first")),
+    "began_blind": OutcomeWords(
+        gettext_lazy("It began while we were blind"),
+        why=gettext_lazy("We could not see when it began, nor what happened then."),
+    ),
+    "human_present": OutcomeWords(
+        gettext_lazy("A human was there"),
+        why=gettext_lazy("A human was in the room when it began: there was nobody to wait for."),
+    ),
+}
+N_EPISODES = ngettext_lazy("{n} episode", "{n} episodes")
+WITHIN = gettext_lazy(
+    "Of all episodes that began in this period: the share to which a human came within this time. One that ended "
+    "before, that is still open or in which we went blind counts until then (Kaplan-Meier)."
+)
 WORDS: dict[str, Words] = {
     "time_to_intervene_median_seconds": Words(
         gettext_lazy("Time to intervene, median"),
         gettext_lazy("Time to intervene"),
         gettext_lazy(
             "From the first failure event of an episode to the first time a human opened the room, wrote in it or was "
-            "assigned to it. The median of the episodes that began in this period and had such a human."
+            "assigned to it: within this time a human came to half of all episodes that began in this period. One that "
+            "nobody came to counts until it ended, until now, or until we went blind (Kaplan-Meier). Not reached: a "
+            "human came to fewer than half."
         ),
-        ngettext_lazy("{n} episode", "{n} episodes"),
-        {
-            "came": OutcomeWords(gettext_lazy("A human came"), "human"),
-            "nobody": OutcomeWords(
-                gettext_lazy("Nobody came"),
-                "crit",
-                gettext_lazy("It ended without a human in the room, so there is no time to measure."),
-            ),
-            "open": OutcomeWords(
-                gettext_lazy("Nobody yet"), "warn", gettext_lazy("It is still going on, and nobody is there yet.")
-            ),
-            "human_present": OutcomeWords(
-                gettext_lazy("A human was there"),
-                why=gettext_lazy("A human was in the room when it began: there was nobody to wait for."),
-            ),
-        },
+        N_EPISODES,
+        EPISODE_OUTCOMES,
+    ),
+    "time_to_intervene_p75_seconds": Words(
+        gettext_lazy("Time to intervene, three quarters"),
+        gettext_lazy("Three quarters within"),
+        gettext_lazy(
+            "Within this time a human came to three quarters of all episodes that began in this period, counted as for "
+            "the median."
+        ),
+        N_EPISODES,
+        EPISODE_OUTCOMES,
+    ),
+    "reached_1min_pct": Words(
+        gettext_lazy("A human came within 1 min"), gettext_lazy("Within 1 min"), WITHIN, N_EPISODES, EPISODE_OUTCOMES
+    ),
+    "reached_5min_pct": Words(
+        gettext_lazy("A human came within 5 min"), gettext_lazy("Within 5 min"), WITHIN, N_EPISODES, EPISODE_OUTCOMES
+    ),
+    "reached_15min_pct": Words(
+        gettext_lazy("A human came within 15 min"), gettext_lazy("Within 15 min"), WITHIN, N_EPISODES, EPISODE_OUTCOMES
     ),
     "follow_up_15min_pct": Words(
         gettext_lazy("Followed up within 15 min"),
@@ -79,6 +107,9 @@ WORDS: dict[str, Words] = {
             "missed": OutcomeWords(gettext_lazy("Nobody in 15 min"), "crit"),
             "too_early": OutcomeWords(
                 gettext_lazy("15 min not over"), why=gettext_lazy("Its 15 minutes are not over yet.")
+            ),
+            "blind": OutcomeWords(
+                gettext_lazy("We were blind"), why=gettext_lazy("We could not see all of its 15 minutes.")
             ),
             "late": OutcomeWords(
                 gettext_lazy("Told too late"),
@@ -103,6 +134,10 @@ WORDS: dict[str, Words] = {
             "nobody": OutcomeWords(gettext_lazy("No human came"), "crit"),
             "came": OutcomeWords(gettext_lazy("A human came"), "human"),
             "open": OutcomeWords(gettext_lazy("Not over"), why=gettext_lazy("It is not over yet.")),
+            "blind": OutcomeWords(
+                gettext_lazy("We were blind"),
+                why=gettext_lazy("We could not see it from its first failure to its end."),
+            ),
         },
     ),
     "coverage_pct": Words(
@@ -121,11 +156,24 @@ WORDS: dict[str, Words] = {
     "muted_pct": Words(
         gettext_lazy("Muted"),
         gettext_lazy("Muted"),
-        gettext_lazy("Of the episodes that began in this period: the share that somebody snoozed at some time."),
+        gettext_lazy("Of the episodes that began in this period: the share that was snoozed or silenced at some time."),
         ngettext_lazy("{n} episode", "{n} episodes"),
         {
-            "muted": OutcomeWords(gettext_lazy("Snoozed"), "warn"),
-            "not_muted": OutcomeWords(gettext_lazy("Never snoozed")),
+            "muted": OutcomeWords(gettext_lazy("Snoozed or silenced"), "warn"),
+            "not_muted": OutcomeWords(gettext_lazy("Never snoozed or silenced")),
+        },
+    ),
+    "lost_to_window_pct": Words(
+        gettext_lazy("Lost to the reply window"),
+        gettext_lazy("Lost to the window"),
+        gettext_lazy(
+            "Of the episodes that began in this period: the share whose customer still waited when their channel's "
+            "reply window closed, so that only a template could reach them."
+        ),
+        ngettext_lazy("{n} episode", "{n} episodes"),
+        {
+            "lost": OutcomeWords(gettext_lazy("Window closed first"), "crit"),
+            "not_lost": OutcomeWords(gettext_lazy("In time, or without a window")),
         },
     ),
     "false_alarm_pct": Words(
@@ -158,16 +206,21 @@ def say(metric: Metric, value: float | None) -> str:
     return f"{number(metric, value)} {unit(metric, value)}".strip()
 
 
+def say_estimate(metric: Metric, estimate: Estimate) -> str:
+    """As `say`; `Not reached` where too few were."""
+    return _("Not reached") if estimate.not_reached else say(metric, estimate.value)
+
+
 def number(metric: Metric, value: float) -> str:
     """The figure without its unit; a decimal unless it is exactly a whole number."""
-    if metric.no:
-        return number_format(value, 0 if abs(value - round(value)) < CLOSE else 1, use_l10n=True)
+    if not metric.reached:
+        return decimal(value, 0 if abs(value - round(value)) < CLOSE else 1)
     return duration(value)
 
 
 def unit(metric: Metric, value: float) -> str:
     """The unit after the number; a time of an hour or more has its units within."""
-    if metric.no:
+    if not metric.reached:
         return "%"
     return _("min") if value < 3600 else ""
 
@@ -193,6 +246,8 @@ def goal(metric: Metric) -> str:
 def comparison_words(figure: Figure) -> Word | None:
     """Compares the figure with its goal, or without one with its baseline if lower is better; None where neither is."""
     metric, value, baseline = figure.metric, figure.now.value, figure.baseline.value
+    if figure.now.not_reached and metric.target is not None:
+        return Word("crit", "alert-octagon-f", goal(metric))
     if value is None:
         return None
     if metric.target is not None:
@@ -221,9 +276,9 @@ def due(metric: Metric, org: Org | None) -> str:
 def baseline(figure: Figure, success: SuccessFigures, shown: list[Org]) -> str:
     """The figure of the org's first 30 days, and whether they are over; empty without one."""
     estimate = figure.baseline
-    if estimate.value is None:
+    if estimate.value is None and not estimate.not_reached:
         return ""
-    words = {"value": say(figure.metric, estimate.value), "n": estimate.n}
+    words = {"value": say_estimate(figure.metric, estimate), "n": estimate.n}
     ends = success.baseline_ends.get(shown[0].pk) if len(shown) == 1 else None
     if ends is not None and ends > success.as_of:
         day = day_of(ends.astimezone(ZoneInfo(shown[0].zone)).date(), year=True)
@@ -233,10 +288,12 @@ def baseline(figure: Figure, success: SuccessFigures, shown: list[Org]) -> str:
 
 def interval(metric: Metric, estimate: Estimate) -> str:
     """The 95 % interval in words."""
-    if metric is COVERAGE or estimate.value is None:
+    if metric is COVERAGE or (estimate.value is None and not estimate.not_reached):
         return ""
-    if estimate.low is None or estimate.high is None:
-        return _("too few for an interval")
+    if estimate.low is None:
+        return _("too few for an interval") if estimate.value is not None else ""
+    if estimate.high is None:  # so few were reached that there is no upper end
+        return _("95 %: {low} or more").format(low=say(metric, estimate.low))
     low = number(metric, estimate.low)
     return _("95 %: {low} to {high}").format(low=low, high=say(metric, estimate.high))
 
@@ -244,29 +301,35 @@ def interval(metric: Metric, estimate: Estimate) -> str:
 # --- a card ----------------------------------------------------------------------------------------------------------
 
 
-def card(figure: Figure, success: SuccessFigures, shown: list[Org]) -> dict[str, Any]:
-    """A figure of the orgs `shown` in words, with its trend."""
+def card(
+    figure: Figure, success: SuccessFigures, shown: list[Org], shades: Sequence[tuple[float, float]] = ()
+) -> dict[str, Any]:
+    """A figure of the orgs `shown` in words, with its trend; `shades` of its chart are when we could not see."""
     metric, words = figure.metric, WORDS[figure.metric.name]
     figure_number, figure_unit = _large(figure)
     days = [day_of(day) for day in success.points]
-    steps = PERCENT if metric.no else SECONDS
+    steps = SECONDS if metric.reached else PERCENT
     rules = [("target", metric.target, _("goal")), ("baseline", figure.baseline.value, _("baseline"))]
     return {
         "name": words.name,
         "metric": metric,
         "number": figure_number,
+        "none": say_estimate(metric, figure.now),
         "unit": figure_unit,
         "verdict": comparison_words(figure),
         "due": due(metric, shown[0] if len(shown) == 1 else None),
         "baseline": baseline(figure, success, shown),
         "interval": interval(metric, figure.now),
         "n": counted(metric, figure.now.n),
+        "n_all": figure.now.n,
         "left_out": left_out(metric, figure.outcomes),
         "definition": words.definition,
-        "chart": line_chart([point.value for point in figure.trend], days, rules, steps, partial(number, metric)),
+        "chart": line_chart(
+            [point.value for point in figure.trend], days, rules, steps, partial(number, metric), shades
+        ),
         "chart_label": _chart_label(figure, days),
         "points": [
-            {"day": day, "value": say(metric, point.value), "n": point.n, "interval": interval(metric, point)}
+            {"day": day, "value": say_estimate(metric, point), "n": point.n, "interval": interval(metric, point)}
             for day, point in zip(days, figure.trend, strict=False)
         ],
     }

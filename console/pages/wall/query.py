@@ -9,10 +9,10 @@ from django.utils.translation import gettext as _
 
 from alerts.models import Alert
 from alerts.sources.health import HEARD_WITHIN
-from console.live.filters import holder_of
+from console.live.filters import holder_of, passing
 from console.live.rows import ICONS, TONES, Wait, views
 from console.pages.board import strip
-from console.pages.board.query import BoardCounts, BoardFilters, count_board, open_group
+from console.pages.board.query import BoardCounts, BoardFilters, count_board, folding, open_group, whole_alerts
 from console.text.sentences import severity_name
 from console.text.wording import short_name
 from orgs.auth import OrgIds
@@ -37,6 +37,7 @@ class WallRow:
     who: str
     alone: bool  # nobody is on it
     may_be_late: bool
+    folded: str  # of an outage: how many rooms stand under it, and need a human; empty for none
 
 
 @dataclass(frozen=True)
@@ -50,30 +51,29 @@ class WallBoard:
     more_tiles: int
     heard_at: datetime | None  # when a source was heard last
     blind: bool  # that is too long ago to say that all is well
-
-    @property
-    def open(self) -> int:
-        """How many alerts the rows are taken from."""
-        return self.counts.waiting + self.counts.on_it
+    open: int  # how many alerts the rows are taken from: the rooms of an outage stand under it
 
 
 def wall_board(org: Org, now: datetime) -> WallBoard:
     """What the wall board of this org shows now; run it inside the org's scope."""
-    alerts = Alert.objects.all()
-    counts = count_board(alerts, now)
-    waiting = open_group("waiting", alerts, counts.waiting, BoardFilters(limit=ROWS), now).alerts
+    counts = count_board(Alert.objects.all(), now)
+    folds = folding(BoardFilters()).folds
+    alerts = passing(Alert.objects.all(), {"under": ""} if folds else {})
+    shown = count_board(alerts, now) if folds else counts
+    waiting = open_group("waiting", alerts, shown.waiting, BoardFilters(limit=ROWS), now).ids
     rest = BoardFilters(limit=ROWS - len(waiting))
-    held = open_group("on-it", alerts, counts.on_it if rest.limit else 0, rest, now).alerts
+    held = open_group("on-it", alerts, shown.on_it if rest.limit else 0, rest, now).ids
     tiles = strip.tiles(OrgIds.of([org.pk]), now)
     heard_at = SourceHeard.objects.aggregate(last=Max("at"))["last"]
     return WallBoard(
         counts=counts,
         by_severity=_by_severity(),
-        rows=[_row(view) for view in views([*waiting, *held], now)],
+        rows=[_row(view) for view in views(whole_alerts([*waiting, *held]), now)],
         tiles=tiles[:TILES],
         more_tiles=max(0, len(tiles) - TILES),
         heard_at=heard_at,
         blind=heard_at is None or now - heard_at > HEARD_WITHIN,
+        open=shown.waiting + shown.on_it,
     )
 
 
@@ -97,6 +97,7 @@ def _row(view: dict[str, Any]) -> WallRow:
         who=_who(view),
         alone=view["who"].tone == "none",
         may_be_late=view["may_be_late"],
+        folded=view["folded"]["rooms"] if view["folded"] and view["folded"]["n"] else "",
     )
 
 
