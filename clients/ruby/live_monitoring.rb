@@ -3,10 +3,12 @@
 require "json"
 require "securerandom"
 require "time"
+require_relative "live_monitoring/availability"
 require_relative "live_monitoring/prose"
+require_relative "live_monitoring/runs"
 require_relative "live_monitoring/service"
 
-# Reports where an AI agent fails a customer, and what happens in the room, to AI Agent Live Monitoring.
+# Reports what AI agents do, where they fail a customer, and what happens in the room, to AI Agent Live Monitoring.
 #
 #   MONITOR = LiveMonitoring.new("https://monitor.example.com", ENV.fetch("LIVE_MONITORING_KEY"))
 #   MONITOR.report_failure(signal: "agent_error", agent_name: "Billing Bot", room_id: "r-7", error: {type: "Timeout"})
@@ -14,10 +16,15 @@ require_relative "live_monitoring/service"
 # Reporting never raises and never blocks: reports are queued and sent by a thread of their own, which a forked
 # process (Puma, Sidekiq) starts for itself. Ruby 2.7 or newer, nothing but its standard library.
 class LiveMonitoring
-  Kind = Struct.new(:name, :path, :id_field, :time_field)
-  KINDS = [ # in the order in which a batch goes out
-    Kind.new("failure_event", "/api/failure-events", "event_id", "occurred_at"),
-    Kind.new("room_activity", "/api/room-activity", "activity_id", "at"),
+  include Runs
+  include Availability
+
+  Kind = Struct.new(:name, :path, :id_field, :ordered) # ordered: those of a room keep their order
+  KINDS = [ # in the order in which a batch goes out: alarms first
+    FAILURE_EVENT = Kind.new("failure_event", "/api/failure-events", "event_id", true),
+    ROOM_ACTIVITY = Kind.new("room_activity", "/api/room-activity", "activity_id", true),
+    AGENT_RUN = Kind.new("agent_run", "/api/agent-runs", "run_id", false),
+    AGENT_QC = Kind.new("agent_qc", "/api/agent-qc", "run_id", false),
   ].freeze
   BATCH_ITEMS = 200
   BATCH_BYTES = 1024 * 1024
@@ -37,6 +44,7 @@ class LiveMonitoring
   # Raises ArgumentError for an address or key that can never work.
   def initialize(url, key, on_error: nil, max_items: 10_000, max_bytes: 8 * 1024 * 1024, timeout: 10, exit_timeout: 2)
     @service = Service.new(url, key, timeout)
+    @who = Service.new(url, key, [timeout, Availability::LONGEST].min)
     @on_error, @max_items, @max_bytes, @exit_timeout = on_error, max_items, max_bytes, exit_timeout
     @guard = Mutex.new
     begin_anew
@@ -45,12 +53,12 @@ class LiveMonitoring
 
   # Fields of POST /api/failure-events; `event_id` and `occurred_at` are made where they are left out.
   def report_failure(fields = {})
-    report(KINDS[0], fields)
+    report(FAILURE_EVENT, fields, "event_id", "occurred_at")
   end
 
   # Fields of POST /api/room-activity; `activity_id` and `at` are made where they are left out.
   def report_room_activity(fields = {})
-    report(KINDS[1], fields)
+    report(ROOM_ACTIVITY, fields, "activity_id", "at")
   end
 
   # Waits at most so many seconds until every report is answered for. What became of them since the last flush:
@@ -94,9 +102,10 @@ class LiveMonitoring
 
   # --- Any thread ---
 
-  def report(kind, fields)
+  # `made`: the id and the time, made where they are left out.
+  def report(kind, fields, *made)
     mine
-    record = encode(kind, fields)
+    record = encode(kind, fields, made)
     @lock.synchronize do
       @counts[:reported] += 1
       next drop([record], "closed", "The client is closed.") if @closed
@@ -116,6 +125,7 @@ class LiveMonitoring
     @lock.synchronize do
       @counts[:reported] += 1
       @counts[:failed] += 1
+      @sent += 1
       note(code: "unsayable", message: "It cannot be said in JSON: #{error.class}", lost: true, kind: kind.name)
       start
     end
@@ -132,11 +142,10 @@ class LiveMonitoring
     end
   end
 
-  def encode(kind, fields)
+  def encode(kind, fields, made)
     item = Prose.fit(fields)
-    item[kind.id_field] ||= SecureRandom.uuid
-    item[kind.time_field] ||= Time.now.utc.iso8601(3)
-    Record.new(kind, item[kind.id_field].to_s, item["room_id"].to_s, JSON.generate(item))
+    made.each { |name| item[name] ||= name.end_with?("_id") ? SecureRandom.uuid : Time.now.utc.iso8601(6) }
+    Record.new(kind, item[kind.id_field].to_s, kind.ordered ? item["room_id"].to_s : nil, JSON.generate(item))
   end
 
   # What was lost is told in one line where no on_error hears of it.
@@ -161,8 +170,11 @@ class LiveMonitoring
     @counts, @flushed = Hash.new(0), Hash.new(0)
     @thread = @trouble = @telling = nil
     @service.forget
+    @who.forget
+    @asking, @answers = Mutex.new, {}
     @closed = @hurried = false
     @failures = @moved = 0
+    @sent, @aside = 0, {} # items that left the queue, on the wire or lost; ids of those that went back into it
     @pid = Process.pid
   end
 
@@ -170,7 +182,7 @@ class LiveMonitoring
 
   def start
     @changed.broadcast
-    @thread = Thread.new { run } unless @closed || @thread&.alive?
+    @thread = Thread.new { send_all } unless @closed || @thread&.alive?
   rescue ThreadError
     nil # no more threads just now: the next report tries again
   end
@@ -192,7 +204,13 @@ class LiveMonitoring
   def drop(records, code, message)
     @counts[:dropped] += records.size
     @counts[:closed] += records.size if code == "closed"
+    count_sent(records)
     records.each { |record| note_lost(record, code, message) }
+  end
+
+  # Each item counts once, also one that comes round again.
+  def count_sent(records)
+    @sent += records.count { |record| !@aside.delete(record.id) }
   end
 
   def note_lost(record, code, message, status = nil, field = nil)
@@ -207,7 +225,7 @@ class LiveMonitoring
 
   # --- The client's own thread ---
 
-  def run
+  def send_all
     while (batch = take)
       tell
       KINDS.each { |kind| deliver(kind, batch.select { |record| record.kind == kind }) }
@@ -229,6 +247,7 @@ class LiveMonitoring
         break if size > BATCH_BYTES && @in_flight.any?
 
         @bytes -= record.body.bytesize
+        count_sent([record])
         @in_flight << @waiting.shift
       end
       @in_flight.dup
@@ -236,7 +255,7 @@ class LiveMonitoring
   end
 
   def overtakes?(record)
-    record.kind == KINDS[0] && @in_flight.any? { |one| one.kind != KINDS[0] && one.room == record.room }
+    record.kind == FAILURE_EVENT && @in_flight.any? { |one| one.kind == ROOM_ACTIVITY && one.room == record.room }
   end
 
   # Until each of them is settled or set aside; halves where one of them may be to blame for all.
@@ -260,8 +279,11 @@ class LiveMonitoring
   end
 
   def post(kind, body, count)
-    @lock.synchronize { @counts[:requests] += 1 }
-    verdict = @service.post(kind.path, body, count)
+    sent = @lock.synchronize do
+      @counts[:requests] += 1
+      @sent
+    end
+    verdict = @service.post(kind.path, body, count, sent)
     @moved = verdict.fate == :moved ? @moved + 1 : 0
     %i[again suspect moved].include?(verdict.fate) ? trouble(verdict) : well
     verdict
@@ -289,7 +311,10 @@ class LiveMonitoring
   # The service stumbles over this one: back to the end of the queue, so that it holds up no others.
   def set_aside(records)
     @lock.synchronize do
-      records.each { |record| @bytes += record.body.bytesize }
+      records.each do |record|
+        @bytes += record.body.bytesize
+        @aside[record.id] = true
+      end
       @waiting.concat(records)
       forget(records)
       drop_the_oldest

@@ -7,22 +7,33 @@ import atexit
 import logging
 import multiprocessing
 import os
+import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from multiprocessing import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent_live_monitoring.items import FAILURE_EVENT, ROOM_ACTIVITY, Kind, Unsayable, make_record
+from agent_live_monitoring.availability import LONGEST, Asking, Availability
+from agent_live_monitoring.items import (
+    AGENT_QC,
+    AGENT_RUN,
+    FAILURE_EVENT,
+    ROOM_ACTIVITY,
+    Kind,
+    Unsayable,
+    make_record,
+)
 from agent_live_monitoring.problems import Problem, Problems
 from agent_live_monitoring.queue import MemoryQueue, Queue
+from agent_live_monitoring.runs import RunInHand, name_of_run
 from agent_live_monitoring.transport import Transport
 from agent_live_monitoring.worker import Flushed, Stats, Worker
 
 if TYPE_CHECKING:  # only type checkers read these; there is nothing to install
     from typing_extensions import Self, Unpack
 
-    from agent_live_monitoring.items import FailureEvent, RoomActivity
+    from agent_live_monitoring.items import AgentQc, AgentRun, FailureEvent, RoomActivity
 
 log = logging.getLogger("agent_live_monitoring")
 
@@ -57,6 +68,7 @@ class Client:
         self._spool = None if spool is None else (Path(spool).absolute(), spool_bytes)
         self._on_error = on_error
         self._exit_timeout = exit_timeout
+        self._asking = Asking(Transport(base_url, key, min(timeout, LONGEST)))
         self._worker = self._begin()
         if self._spool:
             self._worker.start()  # what an earlier process left behind waits already
@@ -67,14 +79,57 @@ class Client:
 
         `event_id` (unique) and `occurred_at` (aware) are filled in where they are left out.
         """
-        self._report(FAILURE_EVENT, event)
+        self._report(FAILURE_EVENT, event, "event_id", "occurred_at")
 
     def report_room_activity(self, **activity: Unpack[RoomActivity]) -> None:
         """Report what a human, bot or customer did in a room; returns at once and never raises.
 
         `activity_id` (unique) and `at` (aware) are filled in where they are left out.
         """
-        self._report(ROOM_ACTIVITY, activity)
+        self._report(ROOM_ACTIVITY, activity, "activity_id", "at")
+
+    def log_agent_run(self, **run: Unpack[AgentRun]) -> str:
+        """Log a whole run, which began at `started_at`; returns its `run_id` at once and never raises.
+
+        `run_id` (a UUID) and `ended_at` (now) are filled in where they are left out.
+        """
+        return self._log_run("ended_at", run)
+
+    def log_agent_run_start(self, **run: Unpack[AgentRun]) -> str:
+        """Log that a run began; returns its `run_id` at once and never raises.
+
+        `run_id` (a UUID) and `started_at` (now) are filled in where they are left out.
+        """
+        return self._log_run("started_at", run)
+
+    def log_agent_run_end(self, **run: Unpack[AgentRun]) -> None:
+        """Log that the run `run_id` ended in `resolution`; returns at once and never raises.
+
+        `ended_at` (now) is filled in where it is left out. What was said at the start need not be said again.
+        """
+        self._log_run("ended_at", run)
+
+    def run(self, **run: Unpack[AgentRun]) -> RunInHand:
+        """`with monitor.run(agent_name=..., input_kind=...) as run:` logs the start and the end of what is inside.
+
+        It ends `resolved`, or as `run.escalate()` and `run.fail()` say; an exception makes it `failed` and goes on.
+        """
+        return RunInHand(self._log_run, dict(run))
+
+    def log_agent_qc(self, **review: Unpack[AgentQc]) -> None:
+        """Log a human's quality score of a run; returns at once and never raises.
+
+        `review_id` (unique) is filled in where neither it nor a `reviewer` is given.
+        """
+        self._report(AGENT_QC, review, *([] if review.get("reviewer") else ["review_id"]))
+
+    def availability(self, agent: str, *, org_id: str | None = None) -> Availability | None:
+        """Who could come to this agent's rooms now: ask before the bot promises a human. Never raises.
+
+        The answer is at most 15 s old; else it waits for one, at most 1.5 s. None: nobody knows. `org_id` with the
+        key of a platform source.
+        """
+        return self._asking.ask(agent, org_id)
 
     def flush(self, timeout: float | None = 5.0) -> Flushed:
         """Wait at most so many seconds until each report is answered for; what became of them since the last flush."""
@@ -91,11 +146,15 @@ class Client:
 
     async def areport_failure(self, **event: Unpack[FailureEvent]) -> None:
         """`report_failure`, which blocks no event loop either."""
-        self._report(FAILURE_EVENT, event)
+        self.report_failure(**event)
 
     async def areport_room_activity(self, **activity: Unpack[RoomActivity]) -> None:
         """`report_room_activity`, which blocks no event loop either."""
-        self._report(ROOM_ACTIVITY, activity)
+        self.report_room_activity(**activity)
+
+    async def aavailability(self, agent: str, *, org_id: str | None = None) -> Availability | None:
+        """`availability`, while the event loop goes on."""
+        return await asyncio.to_thread(self.availability, agent, org_id=org_id)
 
     async def aflush(self, timeout: float | None = 5.0) -> Flushed:
         """`flush`, while the event loop goes on."""
@@ -117,12 +176,20 @@ class Client:
     async def __aexit__(self, *raised: object) -> None:
         await self.aclose()
 
-    def _report(self, kind: Kind, fields: Mapping[str, Any]) -> None:
+    def _log_run(self, time_field: str, run: Mapping[str, Any]) -> str:
+        run_id = name_of_run(run)
+        self._report(AGENT_RUN, {**run, "run_id": run_id}, time_field)
+        return run_id
+
+    def _report(self, kind: Kind, fields: Mapping[str, Any], *made: str) -> None:
+        """`made`: the id and the time, filled in where the caller left them out."""
         try:
-            self._worker.put(make_record(kind, fields, datetime.now(timezone.utc)))
+            now = datetime.now(timezone.utc)
+            values = {name: str(uuid.uuid4()) if name.endswith("_id") else now for name in made}
+            self._worker.put(make_record(kind, fields, values))
         except Unsayable as error:
             named = fields.get(kind.id_field)
-            item_id = named if isinstance(named, str) else None
+            item_id = str(named) if isinstance(named, (str, uuid.UUID)) else None
             self._worker.fail(Problem("unsayable", str(error), True, kind=kind.name, item_id=item_id))
         except Exception:  # a fault of ours must not become one of the bot's
             log.exception("A report was lost to a fault of this client")
@@ -138,6 +205,7 @@ class Client:
 
     def _after_fork(self) -> None:
         self._worker.abandon()
+        self._asking.abandon()
         self._worker = self._begin()
 
 

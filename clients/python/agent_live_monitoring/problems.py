@@ -20,8 +20,8 @@ class Problem:
     """One item that failed or was dropped (`lost`), or trouble that may pass (not `lost`).
 
     `code`: the service's, or `queue_full`, `closed`, `unsayable`, `unreachable`, `unavailable`, `not_the_contract`,
-    `redirected`, `spool_unavailable`. `status`: of an answer that was to the whole request. `kind`: `failure_event` or
-    `room_activity`; `field`: of the item, where one is to blame.
+    `redirected`, `spool_unavailable`. `status`: of an answer that was to the whole request. `kind`: `failure_event`,
+    `room_activity`, `agent_run` or `agent_qc`; `field`: of the item, where one is to blame.
     """
 
     code: str

@@ -18,10 +18,12 @@ TEXTS = {  # characters that the service keeps
     "error.type": 200,
     "error.message": 2000,
     "handoff.reason": 2000,
+    "handoff.source": 200,
+    "handoff.target": 200,
 }
 NAMES = {
     "event_id", "activity_id", "org_id", "agent_name", "agent_version", "room_id", "run_id", "channel",
-    "actor_sso_id", "actor_external_id",
+    "actor_sso_id", "actor_external_id", "review_id", "reviewer",
 }  # fmt: skip
 METADATA = 8 * 1024  # bytes of its JSON
 DEPTH = 24  # of what is nested in metadata; the service takes 32 of a whole request
@@ -44,8 +46,9 @@ def fit(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fitted(name: str, value: Any, changed: list[str]) -> Any:
-    if name in NAMES and isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        return str(int(value))
+    if name in NAMES:
+        whole = not isinstance(value, (str, bool)) and isinstance(value, numbers.Integral)
+        return str(int(value)) if whole else value
     if name == "metadata":
         return _metadata(value, changed)
     if name in TEXTS:
@@ -60,7 +63,7 @@ def _fitted(name: str, value: Any, changed: list[str]) -> Any:
 
 def _text(name: str, value: Any, changed: list[str]) -> str:
     """A text for whatever was given as one; an exception as its message."""
-    text = value if isinstance(value, str) else _said(value)
+    text = value if isinstance(value, str) else as_text(value)
     made = _clean(text)
     if len(made) > TEXTS[name]:
         made = made[: TEXTS[name] - 1] + "…"
@@ -69,7 +72,8 @@ def _text(name: str, value: Any, changed: list[str]) -> str:
     return made
 
 
-def _said(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """What somebody's value says; its type's name where it says nothing."""
     try:
         return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
     except Exception:  # noqa: BLE001 - theirs, and no reason to lose the alarm
@@ -97,24 +101,25 @@ def _metadata(value: Any, changed: list[str]) -> dict[Any, Any]:
 def _clean_within(value: Any, changed: list[str], depth: int) -> Any:
     if depth < 0:
         raise ValueError("too deep")
+    if isinstance(value, str):
+        made = _clean(value)
+        if made != value and "metadata" not in changed:
+            changed.append("metadata")
+        return made
+    if value is None or isinstance(value, (int, float)):
+        return value
     if isinstance(value, Mapping):
         return {
             _clean_within(key, changed, depth): _clean_within(inner, changed, depth - 1) for key, inner in value.items()
         }
     if isinstance(value, (list, tuple)):
         return [_clean_within(inner, changed, depth - 1) for inner in value]
-    if not isinstance(value, str):
-        return value
-    made = _clean(value)
-    if made != value and "metadata" not in changed:
-        changed.append("metadata")
-    return made
+    return value
 
 
 def _size(metadata: Mapping[Any, Any]) -> int:
     """Bytes of its JSON. Raises what json does, for what is none."""
-    said = json.dumps(metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=say)
-    return len(said.encode())
+    return len(_raw.encode(metadata).encode())
 
 
 def say(value: object) -> object:
@@ -130,3 +135,12 @@ def say(value: object) -> object:
     if isinstance(value, (numbers.Real, Decimal)):
         return float(value)
     raise TypeError(f"a {type(value).__name__} is no JSON value")
+
+
+_raw = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=say)  # as it is kept
+_said = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=say)
+
+
+def in_json(item: Mapping[str, Any]) -> bytes:
+    """An item as it goes over the wire. Raises what json does, for what is none."""
+    return _said.encode(item).encode()

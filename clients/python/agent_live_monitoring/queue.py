@@ -108,12 +108,15 @@ def take(queue: Queue) -> list[Record]:
         full = len(taken) == BATCH_ITEMS or size > BATCH_BYTES
         if taken and (full or _overtakes(record, rooms)):
             break
-        rooms[record.kind.name].add(record.room)
+        if record.room is not None:
+            rooms[record.kind.name].add(record.room)
         taken.append(queue.pop())
     return taken
 
 
 def _overtakes(record: Record, rooms: dict[str, set[str]]) -> bool:
     """Whether something of its room that came before would go out after it."""
+    if record.room is None:
+        return False
     later = KINDS[KINDS.index(record.kind) + 1 :]
     return any(record.room in rooms[kind.name] for kind in later)

@@ -1,4 +1,4 @@
-"""One POST over http.client: one deadline for all of it, an answer of bounded size, no redirect followed."""
+"""One request over http.client: one deadline for all of it, an answer of bounded size, no redirect followed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import io
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -39,7 +40,7 @@ class Transport:
     """One keep-alive connection to the service; used by one thread."""
 
     def __init__(self, base_url: str, key: str, timeout: float) -> None:
-        """`timeout` in seconds for a whole POST. Raises ValueError for an address or a key that cannot be one."""
+        """`timeout` in seconds for a whole request. Raises ValueError for an address or a key that cannot be one."""
         parts = urlsplit(base_url.strip() if isinstance(base_url, str) else "")
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or "@" in parts.netloc:
             raise ValueError("base_url must be an http or https address without a user, such as https://host")
@@ -55,11 +56,18 @@ class Transport:
         self._connection: http.client.HTTPConnection | None = None
         self._used_at = 0.0
 
-    def post(self, path: str, body: bytes, packed: bool) -> Answer:
-        """Send a JSON body (`packed`: with gzip). Raises NoAnswer, TooSlow."""
-        headers = {**self._headers, "Content-Encoding": "gzip"} if packed else self._headers
+    def post(self, path: str, body: bytes, packed: bool, counted: Mapping[str, str]) -> Answer:
+        """Send a JSON body (`packed`: with gzip; `counted`: headers of whose count it is). Raises NoAnswer, TooSlow."""
+        headers = {**self._headers, **counted, **({"Content-Encoding": "gzip"} if packed else {})}
+        return self._asked("POST", path, body, headers)
+
+    def get(self, path: str) -> Answer:
+        """Ask for something. Raises NoAnswer, TooSlow."""
+        return self._asked("GET", path, None, self._headers)
+
+    def _asked(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         try:
-            return self._exchange(self._prefix + path, body, headers)
+            return self._exchange(method, self._prefix + path, body, headers)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             # Before Python 3.10 a socket's timeout is no TimeoutError.
@@ -81,10 +89,10 @@ class Transport:
             self._connection.sock.close()
         self._connection = None
 
-    def _exchange(self, path: str, body: bytes, headers: dict[str, str]) -> Answer:
+    def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         deadline = time.monotonic() + self._timeout
         connection = self._connected(deadline)
-        connection.request("POST", path, body, headers)
+        connection.request(method, path, body, headers)
         response = connection.getresponse()
         content = response.read(ANSWER_LIMIT + 1)
         if len(content) > ANSWER_LIMIT:

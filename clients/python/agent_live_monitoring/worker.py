@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import itertools
 import logging
+import secrets
 import threading
 import time
 from collections import Counter
@@ -17,13 +18,14 @@ from agent_live_monitoring import retry
 from agent_live_monitoring.answers import Fate, Result, Verdict, judge
 from agent_live_monitoring.items import KINDS, Kind, Record
 from agent_live_monitoring.problems import Problem, Problems
-from agent_live_monitoring.queue import Queue, take
+from agent_live_monitoring.queue import BATCH_ITEMS, Queue, take
 from agent_live_monitoring.transport import NoAnswer, TooSlow, Transport
 
 PACKED_FROM = 1024  # bytes
 SUSPECT_TRIES = 3  # answers of 500, or none in time, until the items are held to be the reason
 MOVED_TRIES = 3  # redirects in a row until they are held to stay
 ADOPT_SECONDS = 15.0
+LINGER_SECONDS = 0.02  # after a request reports are collected: each turn of this thread is one that the bot waits for
 
 
 log = logging.getLogger("agent_live_monitoring")
@@ -69,10 +71,14 @@ class Worker:
         self._closed = False
         self._thread: threading.Thread | None = None
         self._busy = False  # the thread has a batch in hand, or just started and has not looked for orphans
-        self._adopt_at = 0.0
+        self._adopt_at = self._next_at = 0.0
+        self._lingers = False
         self._failures = 0  # requests in a row that settled nothing
         self._moved = 0  # redirects in a row
         self._lost_at_the_end = 0
+        self._sent = 0  # items that left the queue, on the wire or lost: what X-Items-Sent says
+        self._name = secrets.token_hex(8)  # whose count that is: X-Client-Id, as long as the count lives
+        self._aside: set[str] = set()  # ids of those that went back into it
 
     # --- called from any thread ------------------------------------------------------------------------------
 
@@ -91,13 +97,15 @@ class Worker:
         with self._state:
             self._counts["reported"] += 1
             self._counts["failed"] += 1
+            self._sent += 1
             self._problems.note(problem)
             self.start()
 
     def start(self) -> None:
         """Wake the thread, or start it. Where no thread can be started the next report tries again."""
         with self._state:
-            self._state.notify_all()
+            if not self._lingers or self._is_worth_a_request():
+                self._state.notify_all()
             if self._closed or (self._thread is not None and self._thread.is_alive()):
                 return
             thread = threading.Thread(target=self._run, name="agent-live-monitoring", daemon=True)
@@ -114,6 +122,7 @@ class Worker:
                 self._hurried = True
                 self._state.notify_all()
                 self._state.wait_for(self._is_idle, timeout)
+                self._hurried = self._hurried and not self._is_idle()
             since = {name: self._counts[name] - self._flushed[name] for name in ("delivered", "failed", "dropped")}
             self._flushed = self._counts.copy()
             return Flushed(**since, waiting=self._waiting())
@@ -152,8 +161,17 @@ class Worker:
 
     def _drop(self, records: Sequence[Record], code: str, message: str, logged: bool = True) -> None:
         self._counts["dropped"] += len(records)
+        self._count_sent(records)
         for record in records:
             self._problems.note(_lost(record, code, message), logged)
+
+    def _count_sent(self, records: Sequence[Record]) -> None:
+        """Each item counts once, also one that comes round again."""
+        for record in records:
+            if record.id in self._aside:
+                self._aside.discard(record.id)
+            else:
+                self._sent += 1
 
     def _end_without(self, records: Sequence[Record]) -> None:
         """Drop what nobody took before the end; the log says it of all of them in one line."""
@@ -201,7 +219,13 @@ class Worker:
             self._state.wait_for(
                 lambda: self._closed or self._waiting() or self._problems, self._adopt_at - time.monotonic()
             )
+            self._lingers = True  # and is not woken for each report
+            self._state.wait_for(self._is_worth_a_request, self._next_at - time.monotonic())
+            self._lingers = False
             return not self._closed
+
+    def _is_worth_a_request(self) -> bool:
+        return self._closed or self._hurried or len(self._queue) >= BATCH_ITEMS or bool(self._problems)
 
     def _round(self) -> None:
         """One batch. Whatever goes wrong, the thread lives on, and what is in flight is sent again."""
@@ -209,12 +233,16 @@ class Worker:
             self._problems.tell()
             self._adopt()
             with self._state:
-                self._in_flight = batch = self._in_flight or take(self._queue)
+                if not self._in_flight:
+                    self._in_flight = take(self._queue)
+                    self._count_sent(self._in_flight)
+                batch = self._in_flight
                 self._busy = bool(batch)
             for kind in KINDS:
                 self._send(kind, [record for record in batch if record.kind == kind])
             with self._state:
                 self._queue.done()
+                self._next_at = time.monotonic() + LINGER_SECONDS
                 self._busy = False
                 self._state.notify_all()
         except _Closing:
@@ -254,9 +282,11 @@ class Worker:
         with self._state:
             self._counts["requests"] += 1
             self._counts["retries"] += again
+            counted = {"X-Items-Sent": str(self._sent), "X-Client-Id": self._name}
         packed = len(body) >= PACKED_FROM
         try:
-            answer = self._transport.post(kind.path, gzip.compress(body, 6, mtime=0) if packed else body, packed)
+            content = gzip.compress(body, 6, mtime=0) if packed else body
+            answer = self._transport.post(kind.path, content, packed, counted)
         except NoAnswer as error:
             fate: Fate = "suspect" if isinstance(error, TooSlow) else "again"
             verdict = Verdict(fate, code="unreachable", message=f"No answer ({error}).")
@@ -286,6 +316,7 @@ class Worker:
         """The service stumbles over this one: back to the end of the queue, so that it holds up no others."""
         with self._state:
             for record in records:
+                self._aside.add(record.id)
                 self._drop(self._queue.put(record._replace(kept=False)), "queue_full", "There was no room.")
             self._forget(records)
 

@@ -9,10 +9,11 @@ class LiveMonitoring
   module Prose
     TEXTS = { # characters that the service keeps
       "room_label" => 200, "last_customer_text" => 2000,
-      "error.type" => 200, "error.message" => 2000, "handoff.reason" => 2000
+      "error.type" => 200, "error.message" => 2000, "handoff.reason" => 2000,
+      "handoff.source" => 200, "handoff.target" => 200
     }.freeze
     NAMES = %w[event_id activity_id org_id agent_name agent_version room_id run_id channel
-               actor_sso_id actor_external_id].freeze
+               actor_sso_id actor_external_id review_id reviewer].freeze
     METADATA = 8 * 1024 # bytes of its JSON
     DEPTH = 24 # of what is nested in metadata; the service takes 32 of a whole request
     UNREADABLE = "\ufffd"
@@ -36,7 +37,7 @@ class LiveMonitoring
       case value
       when Hash then value.to_h { |name, inner| [name.to_s, plain(inner)] }
       when Array then value.map { |inner| plain(inner) }
-      when Time, DateTime then value.iso8601(3)
+      when Time, DateTime then value.iso8601(6)
       when Integer, Float, String, true, false, nil then value
       when Numeric then value.to_f
       else value.to_s

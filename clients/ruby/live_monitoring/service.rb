@@ -36,9 +36,9 @@ class LiveMonitoring
       raise ArgumentError, "url must be an http or https address"
     end
 
-    # Sends a JSON array of `count` items; never raises.
-    def post(path, body, count)
-      judge(*exchange(path, body), count: count)
+    # Sends a JSON array of `count` items, `sent` those of this process so far; never raises.
+    def post(path, body, count, sent)
+      judge(*exchange(posted(path, body, sent)), count: count)
     rescue Timeout::Error => error # their number may be to blame
       hang_up
       Verdict.new(fate: :suspect, code: "unreachable", message: "No answer (#{error.class}).")
@@ -47,9 +47,19 @@ class LiveMonitoring
       Verdict.new(fate: :again, code: "unreachable", message: "No answer (#{error.class}).")
     end
 
+    # What is there, as JSON; nil for every other answer, and for none. Never raises.
+    def get(path)
+      status, _, body = exchange(Net::HTTP::Get.new(@uri.path.chomp("/") + path, headers))
+      status == 200 ? parse(body) : nil
+    rescue StandardError, Timeout::Error
+      hang_up
+      nil
+    end
+
     # After a fork, in the child: the connection is the parent's.
     def forget
       @http = nil
+      @name = SecureRandom.hex(8) # whose count X-Items-Sent is
     end
 
     private
@@ -68,11 +78,16 @@ class LiveMonitoring
       key
     end
 
-    # One POST within @timeout as a whole, redirects not followed: status, Retry-After, body, Location.
-    def exchange(path, body)
+    def posted(path, body, sent)
       request = Net::HTTP::Post.new(@uri.path.chomp("/") + path, headers)
+      request["X-Items-Sent"], request["X-Client-Id"] = sent.to_s, @name
       request["Content-Encoding"] = "gzip" if body.bytesize >= PACKED_FROM
       request.body = body.bytesize >= PACKED_FROM ? Zlib.gzip(body) : body
+      request
+    end
+
+    # One request within @timeout as a whole, redirects not followed: status, Retry-After, body, Location.
+    def exchange(request)
       Timeout.timeout(@timeout) do
         content = +""
         answer = connection.request(request) do |response|
