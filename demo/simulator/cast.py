@@ -24,10 +24,11 @@ class Player:
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo set-up left behind: a key of a platform source, and the orgs it may write for."""
+    """What the demo set-up left behind: a key of a platform source, who plays, and the orgs it may write for."""
 
     source_key: str = ""
     players: tuple[Player, ...] = ()
+    orgs: tuple[str, ...] = ()  # all of which the agents' runs are told
 
 
 def read_demo(path: Path) -> Demo:
@@ -37,7 +38,8 @@ def read_demo(path: Path) -> Demo:
     try:
         content = json.loads(path.read_bytes())
         players = [player for org in content["orgs"] for player in _players(org)]
-        return Demo(source_key=content["source_key"], players=tuple(players))
+        orgs = [org["external_id"] for org in (*content["orgs"], *content.get("neighbours", ()))]
+        return Demo(source_key=content["source_key"], players=tuple(players), orgs=tuple(orgs))
     except (ValueError, KeyError, TypeError) as problem:
         raise Refused(f"{path} is not what the demo set-up writes ({problem!r}).") from problem
 

@@ -22,12 +22,21 @@ WRITERS = {
     "customer_message": "customer",
     "assigned": "customer",
     "bot_message": "bot",
+    "nobody_is_here": "bot",
+    "message_taken": "bot",
     "returned_to_agent": "bot",
     "human_message": "agent",
     "resolved": "agent",
 }
 ASSIGNS, GIVES_BACK = {"assigned", "human_message"}, {"bot_message", "returned_to_agent"}
 WORDS = ("Saya bantu ya, mohon tunggu sebentar.", "Baik, saya cek dulu pesanannya.", "Let me look into this for you.")
+HONEST = {
+    "nobody_is_here": (
+        "Saat ini belum ada petugas kami. Tulis pesan Anda, kami balas begitu mereka bertugas.",
+        "Nobody of our team is here right now. Leave a message and they answer when they are back.",
+    ),
+    "message_taken": ("Pesan Anda sudah saya catat.", "I have noted your message for them."),
+}
 SORRY = ("Mohon maaf, saya belum mengerti.", "Could you say that in other words?")
 
 
@@ -49,7 +58,7 @@ class Room:
             self._sessions += 1
         self._assigned = self._assigned or beat in ASSIGNS
         status = "resolved" if beat == "resolved" else "assigned" if self._assigned else "unassigned"
-        said = {"customer": LINES["agent_error"], "bot": SORRY, "agent": WORDS}[who]
+        said = {"customer": LINES["agent_error"], "bot": HONEST.get(beat, SORRY), "agent": WORDS}[who]
         room = {**self._facts, "status": status, "session_at": f"session {self._sessions}"}
         if beat == "resolved":
             room |= {"resolved_by_id": self._human, "resolved_by_type": SENDERS["agent"]}

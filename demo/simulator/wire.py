@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from agent_live_monitoring import Client, Problem
+from agent_live_monitoring import Availability, Client, Problem
 from demo.commandline import Refused, say
+from demo.simulator.cast import Player
+from demo.simulator.runs import DrawnRun
 from demo.simulator.story import FAILURE_EVENTS, Step
 
 LOOKS_SECONDS = 0.2  # how often it looks whether it was stopped while the service is away
@@ -34,6 +36,16 @@ class Wire:
             self._client.report_failure(**step.at(moment))
         else:
             self._client.report_room_activity(**step.at(moment))
+
+    def log(self, run: DrawnRun, ended: datetime) -> None:
+        """Queue a run that ended just now, and its review if it has one."""
+        self._client.log_agent_run(**run.at(ended))
+        if run.score is not None:
+            self._client.log_agent_qc(**run.review())
+
+    def who_is_there(self, player: Player) -> Availability | None:
+        """Who could come to a room of this agent now, at most 15 s old; None: nobody knows. Waits at most 1.5 s."""
+        return self._client.availability(player.agent_name, org_id=player.org_id)
 
     async def settle(self, stopped: Callable[[], bool]) -> bool:
         """Wait until the service answered for all that was sent: False if `stopped` came first. Raises Refused."""

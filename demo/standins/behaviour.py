@@ -12,13 +12,19 @@ DEFAULT_SLOW_MS = 5_000
 
 
 class Behaviour(Struct, forbid_unknown_fields=True, kw_only=True):
-    """`status` only with mode `status`; `retry_after` is sent as is; `for_requests` null = until changed."""
+    """`status` only with mode `status`; `retry_after` is sent as is; `for_requests` null = until changed.
+
+    `path`: only requests to it, all others are answered as they should be; null = all. `knows`: the fields beyond those
+    that every service has which this one accepts in a notification; null = all.
+    """
 
     mode: Mode
     status: Annotated[int, Meta(ge=200, le=599)] | None = None
     retry_after: int | float | Annotated[str, Meta(max_length=200, pattern=r"^[\x20-\x7e]*$")] | None = None
     delay_ms: Annotated[int, Meta(ge=0, le=600_000)] | None = None
     for_requests: Annotated[int, Meta(ge=1)] | None = None
+    path: Annotated[str, Meta(max_length=200)] | None = None
+    knows: list[Literal["priority", "replaces"]] | None = None
 
     @property
     def delay_seconds(self) -> float:
@@ -44,9 +50,11 @@ class Mood:
     def __init__(self) -> None:
         self.current = Behaviour(mode="ok")
 
-    def for_next_request(self) -> Behaviour:
+    def for_next_request(self, path: str) -> Behaviour:
         """The behaviour this request meets."""
         behaviour = self.current
+        if behaviour.path not in (None, path):
+            return Behaviour(mode="ok")
         left = behaviour.for_requests
         if left == 1:
             self.current = Behaviour(mode="ok")

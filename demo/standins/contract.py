@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 SsoId = Annotated[str, Meta(min_length=1, max_length=200)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -31,7 +31,7 @@ class Recipient(Struct, forbid_unknown_fields=True):
 
 
 class Data(Struct, forbid_unknown_fields=True):
-    """What the phone opens. `alert_id` and `room_id` are null in a test push and a digest."""
+    """What the phone opens. `alert_id` and `room_id` are null in a test push, a push about duty and a digest."""
 
     alert_id: Name | None
     org_id: Name
@@ -39,6 +39,7 @@ class Data(Struct, forbid_unknown_fields=True):
     url: Text
     sequence: Annotated[int, Meta(ge=0)]
     occurred_at: Instant
+    alert_ids: list[Name] | UnsetType = UNSET
 
 
 class Notification(Struct, forbid_unknown_fields=True):
@@ -54,6 +55,30 @@ class Notification(Struct, forbid_unknown_fields=True):
     collapse_key: Name
     ttl_seconds: Annotated[int, Meta(ge=1, le=86_400)]
     data: Data
+    priority: Literal["normal", "high"] = "normal"
+    replaces: Annotated[list[Name], Meta(max_length=10)] = []
+
+
+class RevocationData(Struct, forbid_unknown_fields=True):
+    """What the phone opens."""
+
+    alert_id: Name
+    org_id: Name
+    url: Text
+    occurred_at: Instant
+
+
+class Revocation(Struct, forbid_unknown_fields=True):
+    """What replaces all that one person's phones show under these keys, without a sound."""
+
+    user_source: Literal["chat"]
+    recipient: Recipient
+    collapse_keys: Annotated[list[Name], Meta(min_length=1, max_length=10)]
+    title: Name
+    body: Text
+    locale: Annotated[str, Meta(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")]
+    ttl_seconds: Annotated[int, Meta(ge=1, le=86_400)]
+    data: RevocationData
 
 
 def parse(body: Any) -> Notification:
@@ -64,13 +89,27 @@ def parse(body: Any) -> Notification:
         raise as_contract_error(problem) from problem
     if sorted(notification.channels) != ["in_app", "push"]:
         raise ContractError("channels", "Expected in_app and push, each once.")
+    _check_url(notification.data.url)
+    return notification
+
+
+def parse_revocation(body: Any) -> Revocation:
+    """The same of a revocation."""
     try:
-        url = urlsplit(notification.data.url)
+        revocation = msgspec.convert(body, Revocation)
+    except msgspec.ValidationError as problem:
+        raise as_contract_error(problem) from problem
+    _check_url(revocation.data.url)
+    return revocation
+
+
+def _check_url(text: str) -> None:
+    try:
+        url = urlsplit(text)
     except ValueError:
         url = urlsplit("")
     if url.scheme not in {"http", "https"} or not url.hostname:
         raise ContractError("data.url", "Expected an absolute http or https URL.")
-    return notification
 
 
 def as_contract_error(problem: msgspec.ValidationError) -> ContractError:

@@ -19,7 +19,7 @@ from demo.standins.receipts import ReceiptPoster
 from demo.standins.store import Row, Store, accepted_from
 
 NOTIFICATIONS = "/v1/notifications"
-PUSH_TOKENS = "/v1/push-tokens"
+PUSH_TOKENS, REVOCATIONS = "/v1/push-tokens", "/v1/revocations"
 GARBAGE = "<!doctype html><title>Bad gateway</title><h1>It works, but this is not what you asked for</h1>"
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -36,7 +36,7 @@ class NotificationService:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """The one aiohttp handler: judge, log, then answer."""
         arrived = datetime.now(UTC)
-        behaviour = self._mood.for_next_request()
+        behaviour = self._mood.for_next_request(request.path)
         raw, refusal = b"", None
         try:
             raw = await request.read()
@@ -83,30 +83,42 @@ class NotificationService:
             return refusal
         if not row.signature_ok:
             return answers.error(401, "unauthorized", "The signature, its date or the client is not valid.")
-        return self._serve(request, row)
+        return self._serve(request, row, behaviour)
 
-    def _serve(self, request: web.Request, row: Row) -> Answer:
-        served = {NOTIFICATIONS: "POST", PUSH_TOKENS: "GET"}.get(request.path)
+    def _serve(self, request: web.Request, row: Row, behaviour: Behaviour) -> Answer:
+        served = {NOTIFICATIONS: "POST", REVOCATIONS: "POST", PUSH_TOKENS: "GET"}.get(request.path)
         if served is None:
             return answers.error(404, "not_found", "There is no such path.")
         if request.method != served:
             return answers.error(405, "method_not_allowed", f"Only {served} is served here.", headers={"Allow": served})
-        return self._notify(request, row) if served == "POST" else self._push_tokens(request)
+        if request.path == REVOCATIONS:
+            return self._revoke(request, row)
+        return self._notify(request, row, behaviour) if served == "POST" else self._push_tokens(request)
 
-    def _notify(self, request: web.Request, row: Row) -> Answer:
+    def _revoke(self, request: web.Request, row: Row) -> Answer:
+        """What it replaces may be gone, or replaced before: the same answer each time."""
+        refused = _refused(request, row)
+        if refused is not None:
+            return refused
+        try:
+            contract.parse_revocation(row.body)
+        except contract.ContractError as problem:
+            return answers.error(422, "invalid", problem.message, problem.field)
+        return Answer(202, {"revocation": "stored"})
+
+    def _notify(self, request: web.Request, row: Row, behaviour: Behaviour) -> Answer:
         key = request.headers.get("Idempotency-Key", "")
-        if not 1 <= len(key) <= 255:
-            return answers.error(422, "invalid", "Idempotency-Key must have 1 to 255 characters.", "Idempotency-Key")
         if (known := self._store.by_key.get(key)) is not None:
             if known.body_sha256 != row.body_sha256:
                 message = "This key was used with another body."
                 return answers.error(422, "idempotency_conflict", message, "Idempotency-Key")
             row.duplicate = True
             return Answer(202, known.answer)
-        if request.content_type != "application/json":
-            return answers.error(415, "unsupported_type", "Content-Type must be application/json.")
-        if row.body is None or isinstance(row.body, str):
-            return answers.error(400, "not_json", "The body is not a JSON object.")
+        refused = _refused(request, row)
+        if refused is not None:
+            return refused
+        if (unknown := _unknown_field(row.body, behaviour)) is not None:
+            return answers.error(422, "invalid", f"Object contains unknown field `{unknown}`.", unknown)
         try:
             notification = contract.parse(row.body)
         except contract.ContractError as problem:
@@ -128,6 +140,23 @@ class NotificationService:
             return answers.error(422, "invalid", "At least one sso_id, none of them empty.", "sso_id")
         tokens = [{"sso_id": sso_id, "tokens": self._store.tokens_of(sso_id)} for sso_id in people]
         return Answer(200, {"data": tokens})
+
+
+def _refused(request: web.Request, row: Row) -> Answer | None:
+    """What is wrong with a request whatever its body says."""
+    if not 1 <= len(request.headers.get("Idempotency-Key", "")) <= 255:
+        return answers.error(422, "invalid", "Idempotency-Key must have 1 to 255 characters.", "Idempotency-Key")
+    if request.content_type != "application/json":
+        return answers.error(415, "unsupported_type", "Content-Type must be application/json.")
+    if row.body is None or isinstance(row.body, str):
+        return answers.error(400, "not_json", "The body is not a JSON object.")
+    return None
+
+
+def _unknown_field(body: Any, behaviour: Behaviour) -> str | None:
+    """A field that it is told not to know yet."""
+    newer = {"priority", "replaces"} - set(behaviour.knows if behaviour.knows is not None else ("priority", "replaces"))
+    return next((name for name in sorted(newer) if isinstance(body, dict) and name in body), None)
 
 
 def _decoded(raw: bytes) -> Any:

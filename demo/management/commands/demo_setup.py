@@ -1,4 +1,7 @@
-"""`manage.py demo_setup`: three invented orgs, their agents and people, two log-ins and one source. Repeatable."""
+"""`manage.py demo_setup`: invented orgs, their agents and people, two log-ins, one source, and their past. Repeatable.
+
+Three orgs are watched: their rooms fail live. Of twelve more one sees what their agents do.
+"""
 
 import json
 import os
@@ -12,9 +15,12 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import transaction
 
+from demo.flows import FLOWS, NEIGHBOURS
+from demo.past import make_past
 from orgs import auth, clock, keys, webhooks
 from orgs.management.shell import CommandRefused, SentenceCommand
 from orgs.models import Agent, ApiKey, Assignment, Membership, Org, Source, SupervisorRole, User, WebhookEndpoint
+from runs.models import AgentRun
 
 SOURCE = "chatbot back end"
 PEOPLE = {
@@ -53,6 +59,15 @@ ORGS: dict[str, dict[str, Any]] = {
         },
     },
 }
+OTHERS = {
+    external_id: {
+        "name": name,
+        "show_customer_text": False,
+        "agents": {flow.agent: flow.version for flow in FLOWS if flow.org == external_id},
+        "roles": {("Supervisors", 1): ["putri.lestari"]},
+    }
+    for external_id, name in NEIGHBOURS.items()
+}
 LOGINS = {
     "supervisor": ("rina.wulandari", "rina@demo.example"),
     "specialist": ("dewi.anggraini", "dewi@demo.example"),
@@ -70,6 +85,9 @@ class Command(SentenceCommand):
         try:
             with transaction.atomic():
                 kept = set_up(settings.DATA_DIR / "demo.json")
+            source = Source.objects.get(org=None, name=SOURCE)
+            if not AgentRun.objects.filter(source=source).exists():
+                make_past(source, clock.now(), days=int(os.environ.get("DEMO_DAYS", "90")))
         except OSError as error:
             raise CommandRefused(f"{error.filename} cannot be written: {error.strerror}.") from error
         self.say(json.dumps({"logins": kept["logins"]}))
@@ -83,7 +101,11 @@ def set_up(path: Path) -> dict[str, Any]:
     content = {
         "source_key": _source_key(kept.get("source_key", "")),
         "base_url": settings.BASE_URL,
-        "orgs": [_org(external_id, facts, people, addresses[external_id]) for external_id, facts in ORGS.items()],
+        "orgs": [
+            kept_org | {"webhook": _webhook(org, addresses[org.external_id])}
+            for org, kept_org in (_org(external_id, facts, people) for external_id, facts in ORGS.items())
+        ],
+        "neighbours": [_org(external_id, facts, people)[1] for external_id, facts in OTHERS.items()],
         "logins": [_login(role, kept) for role in LOGINS],
     }
     if content != kept:  # replaced in one step, readable by its owner alone
@@ -96,7 +118,7 @@ def set_up(path: Path) -> dict[str, Any]:
     return content
 
 
-def _org(external_id: str, facts: dict[str, Any], people: dict[str, User], kept: str) -> dict[str, Any]:
+def _org(external_id: str, facts: dict[str, Any], people: dict[str, User]) -> tuple[Org, dict[str, Any]]:
     org, _ = Org.objects.get_or_create(
         external_id=external_id,
         defaults={"name": facts["name"], "show_customer_text": facts["show_customer_text"]},
@@ -117,12 +139,11 @@ def _org(external_id: str, facts: dict[str, Any], people: dict[str, User], kept:
             lead = Membership.Role.LEAD if role.tier > 1 else Membership.Role.SUPERVISOR
             Membership.objects.get_or_create(org=org, user=person, defaults={"role": lead})
         supervisors += members
-    return {
+    return org, {
         "external_id": external_id,
         "name": facts["name"],
         "agents": [{"name": name, "version": version} for name, version in facts["agents"].items()],
         "supervisors": [{"sso_id": sso_id, "external_user_id": _chat_id(sso_id)} for sso_id in supervisors],
-        "webhook": _webhook(org, kept),
     }
 
 
