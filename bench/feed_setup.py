@@ -66,7 +66,7 @@ def web_process() -> Iterator[tuple[psutil.Process, int]]:
         yield psutil.Process(process.pid), int(found[1])
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)  # thousands of sockets are told to come again
 
 
 def make_people(sockets: int) -> tuple[str, list[dict[str, str]]]:
@@ -77,13 +77,14 @@ def make_people(sockets: int) -> tuple[str, list[dict[str, str]]]:
     from django.conf import settings
     from django_scopes import scopes_disabled
 
-    from orgs.models import ApiKey, Assignment, Org, Source, SupervisorRole, User
+    from orgs.models import ApiKey, Assignment, Org, Policy, Source, SupervisorRole, User
 
     cookies: dict[str, list[str]] = {name: [] for name in ORGS}
     with scopes_disabled():
         key = ApiKey.objects.create_key(name="bench", source=Source.objects.create(name="bench"), scopes=["ingest"])[1]
         for name in ORGS:
             org = Org.objects.create(external_id=name, name=name)
+            Policy.objects.create(org=org, limits={"budget": {"pushes": 0}, "outage": {"rooms": 0}})
             for tier, people in (1, 1), (2, -(-sockets // len(ORGS) // PER_USER)):
                 role = SupervisorRole.objects.create(org=org, name=f"tier {tier}", tier=tier)
                 for number in range(people):

@@ -102,12 +102,13 @@ def set_up() -> str:
     """An org with one supervisor, the table of the limits, and the key of an org source."""
     from django_scopes import scopes_disabled
 
-    from orgs.models import ApiKey, Assignment, Org, Source, SupervisorRole, User
+    from orgs.models import ApiKey, Assignment, Org, Policy, Source, SupervisorRole, User
 
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
         connection.execute("CREATE TABLE raw (id bigint PRIMARY KEY, at timestamptz NOT NULL, payload text NOT NULL)")
     with scopes_disabled():
         org = Org.objects.create(external_id="bench", name="Bench")
+        Policy.objects.create(org=org, limits={"budget": {"pushes": 0}, "outage": {"rooms": 0}})
         role = SupervisorRole.objects.create(org=org, name="Team lead")
         Assignment.objects.create(org=org, role=role, user=User.objects.create(sso_id="bench", name="Supervisor"))
         source = Source.objects.create(org=org, name="bench")

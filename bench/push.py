@@ -41,9 +41,8 @@ PUSHES = 2000  # swept in one round, at scale 1
 ROUNDS = 3
 SECONDS = 15.0
 IN_FLIGHT = 50
-# Half of what was measured on two cores that others used too: outbox / bare loop; bare chain / whole chain.
-# At 200/s the chain is as slow as the lane, whose own bench has its floors.
-FLOORS = {"throughput": 0.3, "20/s p50": 0.012, "20/s p99": 0.017, "200/s p50": 0.001, "200/s p99": 0.02}
+# Half of what was measured on two quiet cores: outbox / bare loop (less than that where they are); bare / whole chain.
+FLOORS = {"throughput": 0.3, "20/s p50": 0.06, "20/s p99": 0.053, "200/s p50": 0.1, "200/s p99": 0.064}
 HOPS = """
 SELECT key, round(percentile_cont(0.5) WITHIN GROUP (ORDER BY value::float)) FROM alerts_push, jsonb_each_text(trace)
 WHERE planned_at > to_timestamp(%s) GROUP BY key ORDER BY 2
@@ -280,9 +279,9 @@ def latency(running: Any, pace: Pace, seconds: float, url: str, key: str) -> lis
 def make_source() -> str:
     """An org with one supervisor, and a key that may write for it."""
     from orgs.models import ApiKey
-    from tests.factories import AssignmentFactory, SourceFactory
+    from tests.factories import AssignmentFactory, SourceFactory, without_limits
 
-    org = AssignmentFactory().org
+    org = without_limits(AssignmentFactory().org)
     _, key = ApiKey.objects.create_key(
         source=SourceFactory(org=org), name="bench", scopes=["ingest"], rate_per_minute=0
     )

@@ -23,6 +23,7 @@ from alerts.models import FailureEvent, Room
 from bench.feed_setup import HOST, ROOT
 from bench.peer.ports import free_port, until_open
 from orgs.models import Agent, Source
+from runs.models import AgentRun
 
 
 class EventSerializer(serializers.ModelSerializer):
@@ -53,7 +54,42 @@ class Events(APIView):
         return Response([{"status": "created"} for _ in checked.validated_data], status=201)
 
 
-urlpatterns = [path("events", Events.as_view())]
+class RunSerializer(serializers.ModelSerializer):
+    """A run, as the metrics spec has it."""
+
+    class Meta:
+        model = AgentRun
+        fields = (
+            *("run_id", "input_kind", "channel", "agent_version", "started_at", "ended_at", "resolution"),
+            *("self_corrected", "tokens_input", "tokens_output", "cost_usd", "sla_target_seconds", "metadata"),
+        )
+
+
+class Runs(APIView):
+    """POST a list of runs."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    def post(self, request: Request) -> Response:
+        """201 once all are stored."""
+        checked = RunSerializer(data=request.data, many=True)
+        checked.is_valid(raise_exception=True)
+        with scopes_disabled():
+            agent, source, now = Agent.objects.all()[0], Source.objects.all()[0], datetime.now(UTC)
+            same = {"org_id": agent.org_id, "agent": agent, "source": source, "room": "peer"}
+            AgentRun.objects.bulk_create(
+                AgentRun(**same, received_at=now, updated_at=now, **item) for item in checked.validated_data
+            )
+        return Response([{"status": "created"} for _ in checked.validated_data], status=201)
+
+
+urlpatterns = [path("events", Events.as_view()), path("runs", Runs.as_view())]
+
+
+def run_requests(batches: list[list[dict[str, Any]]]) -> list[bytes]:
+    """Ready bytes of these batches of runs."""
+    return [_request(batch, "/runs") for batch in batches]
 
 
 def requests(numbers: Iterator[int], how_many: int, size: int) -> list[bytes]:
@@ -61,9 +97,9 @@ def requests(numbers: Iterator[int], how_many: int, size: int) -> list[bytes]:
     return [_request([_event(next(numbers)) for _ in range(size)]) for _ in range(how_many)]
 
 
-def _request(events: list[dict[str, Any]]) -> bytes:
-    body = json.dumps(events).encode()
-    head = f"POST /events HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+def _request(items: list[dict[str, Any]], path: str = "/events") -> bytes:
+    body = json.dumps(items).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
