@@ -9,7 +9,7 @@ from factory.django import DjangoModelFactory
 
 from alerts.delivery.message import idempotency_key, push_body
 from alerts.models import Alert, Push, RejectedItem, Room, SourceMinute, WebhookDelivery, new_id
-from orgs.models import Agent, Assignment, Membership, Org, Source, SupervisorRole, User, WebhookEndpoint
+from orgs.models import Agent, Assignment, Membership, Org, Policy, Source, SupervisorRole, User, WebhookEndpoint
 from orgs.routing import Recipient
 
 
@@ -250,3 +250,11 @@ def reach(person: User, org: Org) -> Push:
     return PushFactory(
         alert=None, org=org, assignment=None, supervisor=person, state="sent", sent_at=now, delivered_at=now
     )
+
+
+def without_limits(org: Org) -> Org:
+    """An org whose people are told of each room, however many fail: no budget, no outage of an agent."""
+    with scopes_disabled():
+        limits = {"budget": {"pushes": 0}, "outage": {"rooms": 0}}
+        Policy.objects.update_or_create(org=org, agent=None, defaults={"limits": limits})
+    return org

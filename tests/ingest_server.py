@@ -18,10 +18,13 @@ from django_scopes import scopes_disabled
 from alerts.models import Alert, FailureEvent, RoomActivity
 from console.http.door import Door
 from orgs.models import ApiKey, Source
+from runs.models import AgentQc, AgentRun
 
 EVENTS = "/api/failure-events"
 ACTIVITY = "/api/room-activity"
 RECEIPTS = "/api/push-receipts"
+RUNS = "/api/agent-runs"
+REVIEWS = "/api/agent-qc"
 
 
 @dataclass
@@ -132,6 +135,26 @@ def activity(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in made.items() if value is not None}
 
 
+def run(**fields: Any) -> dict[str, Any]:
+    """A good run that was resolved in 42 s; a field given as None is left out."""
+    made = {
+        "run_id": str(uuid4()),
+        "agent_name": "Billing Bot",
+        "input_kind": "ticket",
+        "started_at": ago(minutes=5),
+        "ended_at": ago(minutes=5, seconds=-42),
+        "resolution": "resolved",
+        **fields,
+    }
+    return {name: value for name, value in made.items() if value is not None}
+
+
+def review(**fields: Any) -> dict[str, Any]:
+    """A good review; a field given as None is left out."""
+    made = {"run_id": str(uuid4()), "quality_score": 4, "reviewer": "rina", **fields}
+    return {name: value for name, value in made.items() if value is not None}
+
+
 def ago(**parts: float) -> str:
     """A time in the past as RFC 3339; negative parts lie ahead."""
     return (datetime.now(UTC) - timedelta(**parts)).isoformat()
@@ -152,6 +175,18 @@ def activities() -> list[RoomActivity]:
     """All room activity stored, in order of arrival."""
     with scopes_disabled():
         return list(RoomActivity.objects.select_related("org", "room").order_by("pk"))
+
+
+def runs() -> list[AgentRun]:
+    """All runs stored, in order of arrival."""
+    with scopes_disabled():
+        return list(AgentRun.objects.select_related("org", "agent").order_by("pk"))
+
+
+def reviews() -> list[AgentQc]:
+    """All reviews stored, replaced ones too, in order of arrival."""
+    with scopes_disabled():
+        return list(AgentQc.objects.order_by("pk"))
 
 
 def alerts() -> list[Alert]:

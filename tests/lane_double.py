@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 EVENTS, ACTIVITY = "/api/failure-events", "/api/room-activity"
+IDS = {EVENTS: "event_id", ACTIVITY: "activity_id", "/api/agent-runs": "run_id", "/api/agent-qc": "review_id"}
 
 
 def failure(name: str = "e-1", **fields: Any) -> dict[str, Any]:
@@ -72,6 +73,13 @@ class LaneDouble:
                 double.let_go.wait(60)
                 self.answer(told or double._usual(request))
 
+            def do_GET(self) -> None:
+                with double._lock:
+                    double.requests.append(Request(self.path, dict(self.headers), b"[]"))
+                    told = double.scripted.pop(0) if double.scripted else Told(404)
+                double.let_go.wait(60)
+                self.answer(told)
+
             def answer(self, told: Told) -> None:
                 self.close_connection = told.hang_up or told.headers.get("Connection") == "close"
                 if told.hang_up:
@@ -112,9 +120,8 @@ class LaneDouble:
         self.server.server_close()
 
     def _usual(self, request: Request) -> Told:
-        names = {EVENTS: "event_id", ACTIVITY: "activity_id"}
         items = request.items
         results = [
-            {"index": index, "id": item.get(names[request.path])} | self.judge(item) for index, item in enumerate(items)
+            {"index": index, "id": item.get(IDS[request.path])} | self.judge(item) for index, item in enumerate(items)
         ]
         return Told(207, {}, json.dumps({"results": results}).encode())

@@ -99,9 +99,9 @@ def short_folder() -> Iterator[Path]:
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """This process's environment without the engines and the data folder of the suite itself."""
+    """This process's environment without the engines and the data folder of the suite itself; of a demo, one day."""
     ours = ("DATABASE_URL", "REDIS_URL", "DATA_DIR", "LIVE_DATA", "NOTIFICATION_SERVICE_URL", "SECRET_KEY", "CHROMIUM")
-    return {name: value for name, value in os.environ.items() if name not in ours} | extra
+    return {name: value for name, value in os.environ.items() if name not in ours} | {"DEMO_DAYS": "1"} | extra
 
 
 def run(command: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:

@@ -93,7 +93,8 @@ class Scene:
 
     def told(self) -> list[tuple[str, str, str]]:
         """(reason, state, ended reason) of the first supervisor's pushes, in the order they were planned."""
-        pushes = Push.objects.filter(org=self.org, supervisor=self.people[0]).order_by("planned_at", "occurrence")
+        mine = Push.objects.filter(org=self.org, supervisor=self.people[0], kind="alert")
+        pushes = mine.order_by("planned_at", "occurrence")
         return list(pushes.values_list("reason", "state", "ended_reason"))
 
     def last_told(self) -> tuple[str, str, str]:

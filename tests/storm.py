@@ -9,14 +9,30 @@ from django.db.models import QuerySet
 from alerts import actions
 from alerts.models import Alert
 from orgs import clock
+from tests.factories import without_limits
 from tests.scene import Scene
 
 SIGNALS = ("agent_error", "message_cap", "low_confidence", "unexpected_handoff")
+BREAKS = ("agent_error", "message_cap", "agent_error", "unexpected_handoff")
+
+
+STEP = 10  # seconds, of which ten minutes have 60
+ROOMS = 66  # 40 of an agent that breaks, 26 of seven others, three or four each
+_ROOMS = [(f"a{n}", "Order Bot") for n in range(40)] + [(f"b{n}", f"Bot {n % 7}") for n in range(26)]
+_IN_ORDER = _ROOMS[::-3] + _ROOMS[-2::-3] + _ROOMS[-3::-3]
+
+
+def fail_in_step(scene: Scene, step: int) -> None:
+    """What fails in this step, from 0 on: two rooms, until all 66 have, and again."""
+    for turn in (2 * step, 2 * step + 1):
+        room, agent = _IN_ORDER[turn % ROOMS]
+        scene.fails(BREAKS[turn % 4], room=room, agent_name=agent)
 
 
 def storm(scene: Scene, rooms: int, seed: int = 9) -> None:
     """Every room fails, half of them twice; people take, snooze, wake, resolve and reopen some of them."""
     chance = random.Random(seed)
+    without_limits(scene.org)
     for n in range(rooms):
         scene.fails(chance.choice(SIGNALS), room=f"r{n}")
         if n % 2:

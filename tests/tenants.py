@@ -2,17 +2,40 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from django.test import Client
 from django_scopes import scopes_disabled
 
-from alerts.models import Alert, FailureEvent, Push, RoomActivity, Transition
+from alerts.models import (
+    Alert,
+    BlindInterval,
+    FailureEvent,
+    PolicyPreview,
+    Push,
+    RoomActivity,
+    Silence,
+    Transition,
+)
+from orgs.duty_changes import StandIn, add_schedule
+from orgs.duty_feeds import make_feed
 from orgs.keys import issue, revoke
-from orgs.models import ApiKey, Assignment, Org, SavedView, Source, User, Wall, WebhookEndpoint
+from orgs.models import (
+    Agent,
+    ApiKey,
+    Assignment,
+    Org,
+    SavedView,
+    Source,
+    TemporarySchedule,
+    User,
+    Wall,
+    WebhookEndpoint,
+)
 from orgs.walls import make_wall
+from runs.models import AgentRun
 from tests.factories import (
     AgentFactory,
     AlertFactory,
@@ -29,6 +52,7 @@ from tests.factories import (
     WebhookDeliveryFactory,
     WebhookEndpointFactory,
 )
+from tests.runs_made import made_run, reviewed
 
 MARK = "zebra"  # in every text of org A, in no text of anybody else
 # What differs in every answer: tokens, nonces, the time of now.
@@ -54,7 +78,12 @@ class Tenant:
     wall: Wall
     wall_token: str  # the last part of its address
     view: SavedView
+    run: AgentRun
+    preview: PolicyPreview
+    schedule: TemporarySchedule
+    feed_token: str  # the last part of its address
     rows: dict[str, Any]  # model name -> a row, for the admin
+    silence: Silence
 
 
 def tenant(mark: str) -> Tenant:
@@ -81,8 +110,12 @@ def tenant(mark: str) -> Tenant:
     WebhookDeliveryFactory(endpoint=endpoint, outcome="not_understood", reason=f"{mark} reason", sample={mark: mark})
     RejectedItemFactory(org=org, source=source, code=f"{mark} code", message=mark, sample={mark: mark})
     SourceMinuteFactory(org=org, source=source)
+    BlindInterval.objects.create(org=org, source=source, cause="source_silent", starts=datetime.now(UTC))
     with scopes_disabled():
         wall, address = make_wall(org, f"{mark} wall", locale="en")
+        begins = datetime.now(UTC) + timedelta(days=1)
+        schedule = add_schedule(org, begins, begins + timedelta(days=1), [StandIn(role, lead)])
+        feed_token = make_feed(org, lead, begins)[1].rpartition("/")[2]
     token = address.rpartition("/")[2]
     rows = {
         "org": org,
@@ -95,9 +128,71 @@ def tenant(mark: str) -> Tenant:
         "push": dead,
     }
     view = SavedView.objects.create(org=org, owner=lead, name=f"{mark} view", query=f"agent={mark}")
+    run = _run(org, agent, mark)
+    preview = _preview(org, lead)
     return Tenant(
-        org, lead, alerts[0], alerts[1], dead, test, source, key, assignment, endpoint, wall, token, view, rows
+        org,
+        lead,
+        alerts[0],
+        alerts[1],
+        dead,
+        test,
+        source,
+        key,
+        assignment,
+        endpoint,
+        wall,
+        token,
+        view,
+        run,
+        preview,
+        schedule,
+        feed_token,
+        rows,
+        _silence(org, lead, mark),
     )
+
+
+def _preview(org: Org, lead: User) -> PolicyPreview:
+    now = datetime.now(UTC)
+    hour = {"from": now.isoformat(), "pushes": 1}
+    told = {"sso_id": lead.sso_id, "pushes": 1, "digests": 0}
+    counts = dict.fromkeys(("pushes", "digests", "interruptions", "escalations", "unroutable"), 1)
+    figures = {**counts, "by_person": [told], "by_hour": [hour], "not_told": []}
+    answer = {"from": now.isoformat(), "to": now.isoformat(), "events": 1, "now": figures, "then": figures}
+    times = {"since": now, "until": now, "asked_at": now, "expires_at": now + timedelta(days=1)}
+    return PolicyPreview.objects.create(
+        org=org, by=lead, policy={}, state="done", answer={**answer, "not_reproduced": 0}, **times
+    )
+
+
+def _silence(org: Org, lead: User, mark: str) -> Silence:
+    """One that begins tomorrow."""
+    now = datetime.now(UTC)
+    starts, ends = now + timedelta(days=1), now + timedelta(days=1, hours=1)
+    return Silence.objects.create(
+        org=org, channel=mark, note=mark, starts_at=starts, ends_at=ends, created_at=now, created_by=lead
+    )
+
+
+def _run(org: Org, agent: Agent, mark: str) -> AgentRun:
+    """A run in the room of the open alert, reviewed, of whose failure that alert heard."""
+    run = made_run(
+        org,
+        agent,
+        datetime.now(UTC),
+        agent_version=f"{mark} version",
+        input_kind=f"{mark} kind",
+        channel=f"{mark} channel",
+        room=f"{mark} room open",
+        metadata={mark: mark},
+        review_count=1,
+        review_sum=4,
+    )
+    reviewed(run, 4, reviewer=f"{mark} reviewer", notes=f"{mark} notes")
+    with scopes_disabled():
+        FailureEvent.objects.filter(org=org, event_id=f"{mark} open").update(run_id=str(run.run_id))
+    return run
 
 
 def _alert(org: Org, agent: Any, person: User, mark: str, state: str) -> Alert:
@@ -215,7 +310,15 @@ def unknown(name: str) -> str:
         return f"{'0' * 16}.{'x' * 43}"
     if name == "org_id":
         return f"{'x' * len(MARK)}-org"
-    return str(uuid4()) if name in ("alert_id", "push_id", "view_id") else f"sso-of-{'x' * len(MARK)}"
+    if name == "agent_name":
+        return f"{'x' * len(MARK)} agent"
+    if name in ("schedule_id", "assignment_id"):
+        return "9" * 15
+    return (
+        str(uuid4())
+        if name in ("alert_id", "push_id", "view_id", "run_id", "preview_id", "silence_id")
+        else f"sso-of-{'x' * len(MARK)}"
+    )
 
 
 def seen(answer: Any) -> bytes:

@@ -180,11 +180,12 @@ def test_a_conflict_leaves_no_trace_of_what_it_named(scene):
 # --- too late, not low enough ----------------------------------------------------------------------------------------
 
 
-def test_a_late_failure_opens_nothing_and_tells_nobody(scene):
-    scene.fails(key="e1", ago=601)
+def test_a_late_failure_opens_its_alert_within_the_hour_and_pushes_to_nobody(scene):
+    scene.fails(key="e1", room="r1", ago=3601)
     assert (scene.stored("e1").reason, scene.stored("e1").alert) == ("late", None)
-    assert not Alert.objects.exists()
-    assert not Push.objects.exists()
+    scene.fails(key="e2", room="r2", ago=601)
+    assert (scene.stored("e2").reason, scene.stored("e2").alert) == ("late", Alert.objects.get())
+    assert set(Push.objects.values_list("kind", flat=True)) == {"digest"}  # "check these rooms"
 
 
 def test_a_late_failure_joins_an_open_alert_without_worsening_it(scene):
@@ -539,10 +540,11 @@ def statements(source, batch):
 
 
 def test_one_failure_event_costs_a_bounded_number_of_statements(scene):
-    assert statements(scene.source, [scene.event()]) <= 20
+    assert statements(scene.source, [scene.event()]) <= 28
 
 
 def test_the_number_of_statements_does_not_grow_with_the_batch(scene):
+    Policy.objects.create(org=scene.org, limits={"budget": {"pushes": 0}, "outage": {"rooms": 0}})
     alone = statements(scene.source, [scene.event(room="one", agent_name="a bot", agent_version="1")])
     rooms = [scene.event(room=f"room-{n}", agent_name=f"bot-{n}", agent_version="1") for n in range(100)]
     assert statements(scene.source, rooms) <= alone

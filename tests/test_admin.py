@@ -12,7 +12,17 @@ from django.utils.functional import Promise
 
 from alerts.models import Alert, Push
 from orgs import auth, keys
-from orgs.models import ApiKey, Assignment, Membership, Org, Policy, Source, SourceHeard, SupervisorRole, User
+from orgs.models import (
+    ApiKey,
+    Assignment,
+    Membership,
+    Org,
+    Retention,
+    Source,
+    SourceHeard,
+    SupervisorRole,
+    User,
+)
 from tests.factories import (
     AgentFactory,
     AlertFactory,
@@ -47,6 +57,11 @@ def url(name: str, *args: Any) -> str:
 def body(response: Any) -> str:
     assert response.status_code == 200
     return str(response.content.decode())
+
+
+RETENTION = {
+    field.name: str(field.default) for field in Retention._meta.fields if field.name.endswith("_days")
+}  # as the form shows it
 
 
 def formset(prefix: str, *rows: dict[str, Any], initial: int = 0) -> dict[str, Any]:
@@ -108,6 +123,7 @@ def test_only_our_models_are_there() -> None:
     labels = sorted(model._meta.label for model in admin.site._registry)
     assert labels == [
         "alerts.Alert",
+        "alerts.LegalHold",
         "alerts.Push",
         "orgs.Agent",
         "orgs.Assignment",
@@ -133,9 +149,27 @@ def test_there_is_one_way_to_make_an_org_and_one_back_to_its_checklist(desk: Cli
 def test_each_part_of_an_org_has_a_link_without_scripts(desk: Client) -> None:
     org = AgentFactory().org
     page = body(desk.get(url("orgs_org_change", org.pk)))
-    for part in ("org-part", "agents-group", "supervisor_roles-group", "assignments-group", "policies-group"):
+    for part in ("org-part", "agents-group", "supervisor_roles-group", "assignments-group"):
         assert f'href="#{part}"' in page and f'id="{part}"' in page
     assert re.search(r'href="#agents-group">Agents <span>1</span>', page)
+
+
+@pytest.mark.parametrize(
+    ("field", "days"),
+    [("room_activity_days", "39"), ("rejected_items_days", "8"), ("runs_days", "99999"), ("pushes_days", "x")],
+)
+def test_days_out_of_bounds_are_refused(desk: Client, field: str, days: str) -> None:
+    org = OrgFactory(external_id="melati")
+    forms = [formset(name) for name in ("agents", "supervisor_roles", "assignments", "memberships", "sources")]
+    data = ORG | formset("retention", {**RETENTION, field: days})
+    for form in forms:
+        data |= form
+    answer = desk.post(url("orgs_org_change", org.pk), data)
+    assert answer.status_code == 200 and not Retention.objects.exists()
+    assert (
+        desk.post(url("orgs_org_change", org.pk), data | {f"retention-0-{field}": RETENTION[field]}).status_code == 302
+    )
+    assert not Retention.objects.exists(), "nothing was changed: the defaults hold"
 
 
 def test_a_specialist_completes_an_org(desk: Client) -> None:
@@ -150,7 +184,7 @@ def test_a_specialist_completes_an_org(desk: Client) -> None:
         | formset("supervisor_roles", {"id": role.pk, "org": org.pk, "name": "Leads", "tier": "2"}, initial=1)
         | formset("assignments", {"role": role.pk, "user": rina.pk, "external_user_id": "77"})
         | formset("memberships", {"user": rina.pk, "role": "lead"})
-        | formset("policies", {"agent": "", "confidence_threshold": "0.4", "message_cap": "critical"})
+        | formset("retention", {**RETENTION, "failure_events_days": "90"})
         | formset("sources", {"name": "chatbot back end"}),
     )
 
@@ -158,7 +192,8 @@ def test_a_specialist_completes_an_org(desk: Client) -> None:
     assert Assignment.objects.get(org=org, role=role, user=rina).external_user_id == "77"
     assert SupervisorRole.objects.get().tier == 2
     assert Membership.objects.get(org=org).role == "lead"
-    assert Policy.objects.get(org=org).severities == {"message_cap": "critical"}
+    assert (Retention.objects.get(org=org).failure_events_days, Retention.objects.get().runs_days) == (90, 90)
+    assert f"/settings/policy?org={org.external_id}" in body(desk.get(url("orgs_org_change", org.pk)))
     assert Source.objects.get(org=org).name == "chatbot back end"
     assert auth.visible_orgs(rina) == auth.OrgIds.of([org.pk])
 
@@ -175,7 +210,7 @@ def test_the_page_of_an_org_offers_only_its_own_rows(desk: Client) -> None:
 def test_a_role_of_another_org_is_refused(desk: Client) -> None:
     org, foreign = OrgFactory(external_id="melati"), SupervisorRoleFactory()
     empty = {}
-    for prefix in ("agents", "supervisor_roles", "memberships", "policies", "sources"):
+    for prefix in ("agents", "supervisor_roles", "memberships", "sources"):
         empty |= formset(prefix)
     row = {"role": foreign.pk, "user": UserFactory().pk, "external_user_id": ""}
     page = body(desk.post(url("orgs_org_change", org.pk), ORG | empty | formset("assignments", row)))
@@ -208,7 +243,7 @@ def test_the_same_person_twice_in_a_role_is_said(desk: Client) -> None:
 
 def test_a_wrong_room_link_or_zone_is_said(desk: Client) -> None:
     wrong = ORG | {"zone": "Mars", "room_url_template": "javascript:{room_id}"}
-    parts = ("agents", "supervisor_roles", "assignments", "memberships", "policies", "sources")
+    parts = ("agents", "supervisor_roles", "assignments", "memberships", "sources")
     for part in parts:
         wrong |= formset(part)
     page = body(desk.post(url("orgs_org_change", OrgFactory().pk), wrong))
@@ -382,6 +417,22 @@ def test_a_key_is_revoked(desk: Client) -> None:
     desk.post(url("orgs_source_revoke_key", key.source_id, key.prefix))
     with pytest.raises(auth.InvalidKey):
         auth.find_key(secret)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "said"),
+    [
+        ("https://shop.example,http://localhost:3000", ["https://shop.example", "http://localhost:3000"], ""),
+        ("https://shop.example:443", [], "not written as browsers write it: https://shop.example."),
+        ("*", [], "is no origin such as"),
+    ],
+)
+def test_the_origins_of_a_source_are_validated(desk: Client, given: str, kept: list[str], said: str) -> None:
+    source = SourceFactory()
+    answer = desk.post(url("orgs_source_change", source.pk), {"name": source.name, "allowed_origins": given})
+    source.refresh_from_db()
+    assert (answer.status_code, source.allowed_origins) == (200 if said else 302, kept)
+    assert said in str(answer.context and answer.context["adminform"].form.errors)
 
 
 def test_a_key_is_revoked_on_its_own_source_only(desk: Client) -> None:

@@ -58,6 +58,7 @@ PUSH = [
     "occurrence",
     "reason",
     "kind",
+    "alert_ids",
     "state",
     "attempts",
     "next_attempt_at",
@@ -337,7 +338,7 @@ def test_the_detail_costs_the_same_for_one_and_twenty_pushes(org: Org, django_as
     for n in range(1, 21):
         PushFactory(alert=alert, occurrence=n)
         if n in (1, 20):
-            with django_assert_num_queries(5):
+            with django_assert_num_queries(6):
                 assert len(client.get(f"/api/alerts/{alert.pk}").json()["pushes"]) == n
 
 

@@ -293,7 +293,7 @@ def test_a_key_needs_the_scope(org: Org) -> None:
         (item(role="a\0b"), "bad_text", "role"),
         (item(role="a\nb"), "bad_text", "role"),
         (item(locale="fr"), "invalid_field", "locale"),
-        (item(agents=["Billing Bot"]), "unknown_field", "agents"),
+        (item(rooms=["r-1"]), "unknown_field", "rooms"),
         (item(org="other"), "unknown_field", "org"),
         ("rina", "invalid_item", None),
         (None, "invalid_item", None),
@@ -404,3 +404,69 @@ def test_two_orgs_that_name_the_same_new_people(transactional_db: None) -> None:
     answers = at_once(*(lambda machine=machine: put(machine, PATH, people) for machine in machines))
     assert [answer.status_code for answer in answers] == [200] * 4
     assert [len(stored(org)) for org in orgs] == [40] * 4
+
+
+# --- when they are on duty -------------------------------------------------------------------------------------------
+
+DAYS = {"days": [1, 2, 3, 4, 5], "from": "08:00", "to": "17:00"}
+NIGHT = {"days": [7, 6, 6], "from": "22:00", "to": "06:00", "holidays": "off"}
+AWAY = "2026-12-24T08:00:00+07:00"
+
+
+def test_hours_absence_and_what_a_role_is_for(org: Org, machine: Client) -> None:
+    AgentFactory(org=org, name="Billing Bot")
+    sent(machine, item(duty=[DAYS, NIGHT], away_until=AWAY, fallback=True, agents=["Billing Bot"]))
+    with scopes_disabled():
+        one = Assignment.objects.select_related("role").get(org=org)
+        assert one.duty == [DAYS, {"days": [6, 7], "from": "22:00", "to": "06:00", "holidays": "off"}]
+        assert one.away_until is not None and one.away_until.isoformat() == "2026-12-24T01:00:00+00:00"
+        assert one.role.fallback and [agent.name for agent in one.role.agents.all()] == ["Billing Bot"]
+
+    assert sent(machine, item())["unchanged"] == 1  # what is not said stays
+    answer = sent(machine, item(duty=[], away_until=None, fallback=False, agents=[]))
+    assert {name: change["to"] for name, change in answer["changed"][0]["changes"].items()} == {
+        "fallback": False, "agents": [], "duty": [], "away_until": None,
+    }  # fmt: skip
+    with scopes_disabled():
+        one = Assignment.objects.select_related("role").get(org=org)
+        assert (one.duty, one.away_until, one.role.fallback, list(one.role.agents.all())) == ([], None, False, [])
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ({"duty": [DAYS, NIGHT | {"from": "24:00"}]}, "duty[1].from"),
+        ({"duty": [DAYS | {"to": "24:00"}]}, "duty[0].to"),
+        ({"duty": [DAYS | {"to": "08:00"}]}, "duty[0].to"),
+        ({"duty": [DAYS | {"days": []}]}, "duty[0].days"),
+        ({"duty": [DAYS | {"days": [0]}]}, "duty[0].days"),
+        ({"duty": [DAYS | {"days": [True]}]}, "duty[0].days"),
+        ({"duty": [{"from": "08:00", "to": "09:00"}]}, "duty[0].days"),
+        ({"duty": [DAYS | {"holidays": "no"}]}, "duty[0].holidays"),
+        ({"duty": [DAYS | {"hours": 3}]}, "duty[0].hours"),
+        ({"duty": ["08:00-17:00"]}, "duty[0]"),
+        ({"duty": [DAYS] * 51}, "duty"),
+        ({"duty": "always"}, "duty"),
+        ({"away_until": "2026-12-24"}, "away_until"),
+        ({"away_until": 7}, "away_until"),
+        ({"fallback": "yes"}, "fallback"),
+        ({"agents": "Billing Bot"}, "agents"),
+        ({"agents": [7]}, "agents[0]"),
+        ({"agents": ["Nobody's Bot"]}, "agents[0]"),
+    ],
+)
+def test_what_is_wrong_with_them_is_named(org: Org, machine: Client, said: dict[str, Any], field: str) -> None:
+    answer = put(machine, PATH, {"assignments": [item("bayu"), item(**said)]})
+    status, code, where = refused(answer)
+    assert (status, where) == (422, f"assignments[1].{field}"), answer.json()
+    assert code in ("invalid_field", "unknown_agent")
+    assert stored(org) == []
+
+
+def test_two_items_of_one_role_cannot_disagree_about_it(org: Org, machine: Client) -> None:
+    AgentFactory(org=org, name="Billing Bot")
+    answer = put(machine, PATH, {"assignments": [item(fallback=True), item("bayu", fallback=False)]})
+    assert refused(answer) == (422, "contradiction", "assignments[1].fallback")
+    answer = put(machine, PATH, {"assignments": [item(agents=[]), item("bayu", agents=["Billing Bot"])]})
+    assert refused(answer) == (422, "contradiction", "assignments[1].agents")
+    assert len(sent(machine, item(fallback=True), item("bayu"), item("dewi", fallback=True))["added"]) == 3

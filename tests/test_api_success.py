@@ -14,10 +14,15 @@ from tests.scene import Scene
 
 NAMES = [
     "time_to_intervene_median_seconds",
+    "time_to_intervene_p75_seconds",
+    "reached_1min_pct",
+    "reached_5min_pct",
+    "reached_15min_pct",
     "follow_up_15min_pct",
     "unresolved_pct",
     "coverage_pct",
     "muted_pct",
+    "lost_to_window_pct",
     "false_alarm_pct",
     "with_confidence_pct",
 ]
@@ -52,10 +57,21 @@ def test_every_figure_of_all_orgs_together_and_of_each(scene: Scene) -> None:
             "high": None,
             "target": 300,
             "baseline": pytest.approx(240, abs=1),
+            "not_reached": False,
         }
-        assert [found[name]["target"] for name in NAMES] == [300, 70, None, 100, None, None, None]
+        assert [found[name]["target"] for name in NAMES] == [300, *[None] * 4, 70, None, 100, *[None] * 4]
+        assert [found[f"reached_{minutes}min_pct"]["value"] for minutes in (1, 5, 15)] == [0, 100, 100]
         assert found["with_confidence_pct"]["value"] == 0
         assert found["follow_up_15min_pct"]["value"] is None
+
+
+def test_what_too_few_got_has_no_value_and_says_so(scene: Scene) -> None:
+    for room in ("a", "b", "c"):
+        scene.fails(ago=500, room=room)
+    found = results(signed_in(scene.people[0]).get("/api/success"), None)
+    for name in ("time_to_intervene_median_seconds", "time_to_intervene_p75_seconds"):
+        assert [found[name][key] for key in ("value", "n", "high", "not_reached")] == [None, 4, None, True]
+    assert (found["reached_5min_pct"]["value"], found["reached_5min_pct"]["not_reached"]) == (25, False)
 
 
 def test_a_caller_sees_the_figures_of_their_orgs_only(scene: Scene) -> None:

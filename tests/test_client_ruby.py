@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.ingest_server import Sender, activities, alerts, events
+from tests.ingest_server import Sender, activities, alerts, events, reviews, runs
 from tests.lane_double import LaneDouble, Told
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -417,3 +417,87 @@ def test_a_report_in_a_signal_handler_raises_nothing(bot: Bot, double: LaneDoubl
     """
     finish(bot(script, URL=double.url))
     assert "after" in ids(double)
+
+
+# --- What the agents do -----------------------------------------------------------------------------------
+
+
+def test_runs_and_reviews_arrive(bot: Bot, lane: dict[str, str]) -> None:
+    script = """
+        monitor = client
+        common = {agent_name: "Billing Bot", input_kind: "faq"}
+        id = monitor.log_agent_run_start(surface: "chatbot", **common)
+        monitor.log_agent_run_end(run_id: id, resolution: "resolved", tokens_input: 812, cost_usd: "0.00412")
+        monitor.log_agent_qc(run_id: id, quality_score: 4, reviewer: "rina")
+        monitor.log_agent_qc(run_id: id, quality_score: 3)
+        whole = monitor.log_agent_run(started_at: Time.now - 60, resolution: "escalated", **common)
+        answer(monitor.flush, $problems, id, whole)
+    """
+    flushed, problems, first, whole = finish(bot(script, **lane))
+    assert (flushed["delivered"], problems) == (5, [])
+    assert {(str(one.run_id), one.resolution) for one in runs()} == {(first, "resolved"), (whole, "escalated")}
+    assert sorted(review.quality_score for review in reviews()) == [3, 4]
+
+
+def test_what_is_within_a_run_ends_it(bot: Bot, lane: dict[str, str]) -> None:
+    script = """
+        monitor = client
+        common = {agent_name: "Billing Bot", input_kind: "faq"}
+        value = monitor.run(**common) { |run| run.fields[:tokens_output] = 96; 7 }
+        monitor.run(**common) { |run| run.escalate(handoff_expected: true) }
+        raised = (monitor.run(**common) { raise "no such tool" } rescue $!.message)
+        thrown = catch(:out) { monitor.run(**common) { throw :out, "thrown" } }
+        answer(monitor.flush, $problems, value, raised, thrown)
+    """
+    flushed, problems, *values = finish(bot(script, **lane))
+    assert (flushed["delivered"], problems, values) == (8, [], [7, "no such tool", "thrown"])
+    ended = {(one.resolution, one.tokens_output, one.handoff_expected) for one in runs()}
+    assert ended == {("resolved", 96, None), ("escalated", None, True), ("failed", None, None)}
+    assert len(runs()) == 4
+
+
+def test_what_is_said_of_a_run_raises_nothing(bot: Bot) -> None:
+    script = """
+        monitor = client(exit_timeout: 0)
+        evil = Class.new { def to_s = raise("evil") }.new
+        [nil, 7, {}, {run_id: evil}, {"run_id" => nil, cost_usd: Float::NAN}].each do |fields|
+          monitor.log_agent_run(fields)
+          monitor.log_agent_run_end(fields)
+          monitor.log_agent_qc(fields)
+          monitor.run(fields) { |run| run.fields[:metadata] = evil }
+        end
+        answer(monitor.stats[:reported], monitor.log_agent_run_start(run_id: evil).size)
+    """
+    reported, size = finish(bot(script))
+    assert (reported, size) == (25, 36)
+
+
+def test_what_left_the_process_is_counted_each_item_once(bot: Bot, double: LaneDouble) -> None:
+    double.scripted = [Told(503, {"Retry-After": "0"})]
+    script = """
+        monitor = client
+        monitor.report_failure(failure("e-1"))
+        monitor.flush(20)
+        monitor.report_failure(failure(confidence: Float::NAN))
+        monitor.log_agent_run_start(agent_name: "Bot", input_kind: "faq")
+        monitor.flush(20)
+    """
+    finish(bot(script, URL=double.url))
+    assert [request.headers["X-Items-Sent"] for request in double.requests] == ["1", "1", "3"]
+    assert len({request.headers["X-Client-Id"] for request in double.requests}) == 1
+
+
+def test_who_could_come_is_kept_and_trouble_is_nil(bot: Bot, double: LaneDouble) -> None:
+    body = b'{"on_duty": 2, "reachable": 1, "expected_wait_seconds": null, "n": 0, "next_duty_at": null}'
+    double.scripted += [Told(200, {}, body), Told(503)]
+    script = """
+        monitor = client
+        first, again = Array.new(2) { monitor.availability("Billing Bot") }
+        answer(first["on_duty"], first.equal?(again), monitor.availability("Other", org_id: "org 2"),
+               LiveMonitoring.new("http://127.0.0.1:1", "k").availability(nil))
+    """
+    assert finish(bot(script, URL=double.url)) == [2, True, None, None]
+    assert [request.path for request in double.requests] == [
+        "/api/availability?agent=Billing+Bot",
+        "/api/availability?agent=Other&org_id=org+2",
+    ]

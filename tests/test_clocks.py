@@ -156,7 +156,7 @@ def check_no_time_is_ahead_of(now):
 
 def state_of(scene):
     people = {person.pk: index for index, person in enumerate(scene.people)}
-    ours = {"id", "org_id", "agent_id", "room_id", "alert_id", "source_id"}
+    ours = {"id", "org_id", "agent_id", "room_id", "alert_id", "source_id", "from_source_id"}
 
     def plain(row):
         named = ("_by_id", "_to_id", "human_id", "actor_id")

@@ -227,6 +227,25 @@ def test_source_create(manage: Any) -> None:
     assert sorted(str(source.org) for source in Source.objects.all()) == ["None", "Toko melati"]
 
 
+def test_source_create_with_origins(manage: Any) -> None:
+    pages = ["--origin", "https://admin.shop.example", "--origin", "http://localhost:3000"]
+    assert manage("source", "create", "--name", "shop", "--platform", *pages, *pages)[0] == 0
+    assert Source.objects.get().allowed_origins == ["https://admin.shop.example", "http://localhost:3000"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "said"),
+    [
+        ("*", "is no origin such as https://shop.example"),
+        ("https://Shop.example/", "is not written as browsers write it: https://shop.example."),
+    ],
+)
+def test_source_create_refuses_what_is_no_origin(manage: Any, origin: str, said: str) -> None:
+    sentence = refused(manage("source", "create", "--name", "shop", "--platform", "--origin", origin))
+    assert sentence.startswith("source: --origin: ") and said in sentence
+    assert not Source.objects.exists()
+
+
 def test_source_create_refuses(manage: Any) -> None:
     OrgFactory(external_id="melati")
     manage("source", "create", "--name", "bot", "--org", "melati")
@@ -334,6 +353,7 @@ def demo(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo_co
     settings.DEMO = True
     settings.DATA_DIR = tmp_path
     monkeypatch.setenv("STANDINS_URL", "http://127.0.0.1:9999")
+    monkeypatch.setenv("DEMO_DAYS", "1")
     return tmp_path / "demo.json"
 
 
@@ -344,7 +364,7 @@ def test_demo_setup_makes_a_small_world(manage: Any, demo: Path) -> None:
     assert json.loads(out.splitlines()[-1]) == {"logins": content["logins"]}
     assert demo.stat().st_mode & 0o777 == 0o600
     assert [org["name"] for org in content["orgs"]] == ["Toko Melati", "Bank Cendana", "Kopi Selasar"]
-    assert Agent.objects.filter(production=True).count() == 6
+    assert (Org.objects.count(), Agent.objects.filter(production=True).count()) == (15, 24)
     assert {org.room_url_template for org in Org.objects.all()} == {"http://127.0.0.1:9999/rooms/{room_id}"}
     assert auth.find_key(content["source_key"]).scopes == ["ingest", "read", "act"]
 
@@ -364,7 +384,7 @@ def test_demo_setup_again_changes_nothing(manage: Any, demo: Path) -> None:
     first, kept = manage("demo_setup")[1], demo.read_bytes()
     assert manage("demo_setup")[1] == first
     assert demo.read_bytes() == kept
-    assert (Org.objects.count(), ApiKey.objects.count(), Assignment.objects.count()) == (3, 1, 9)
+    assert (Org.objects.count(), ApiKey.objects.count(), Assignment.objects.count()) == (15, 1, 21)
 
 
 def test_demo_setup_makes_a_new_key_when_its_file_is_lost(manage: Any, demo: Path) -> None:

@@ -169,7 +169,7 @@ def test_the_ladder_goes_on_from_where_it_stopped_when_the_bot_fails_again(scene
     clock.advance(minutes=12)
     scene.fails("low_confidence")
     alert = scene.alert()
-    assert about(alert.due_at, database_clock.now() + timedelta(minutes=5))
+    assert about(alert.due_at, database_clock.now() + timedelta(minutes=3))  # the next tier's turn
     clock.advance(minutes=5)
     actions.sweep_timers()
     assert scene.last_told()[0] == "repeat_due"

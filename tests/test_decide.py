@@ -4,20 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
-from alerts.decide import (
-    AlertFacts,
-    EventFacts,
-    PolicyFacts,
-    PushFacts,
-    RoomFacts,
-    decide,
-    next_timer,
-    plan,
-    recheck,
-    repeats_passed,
-    waiting_since,
-)
+from alerts.decide import AlertFacts, EventFacts, PushFacts, RoomFacts, decide, plan, recheck, waiting_since
+from alerts.due import next_timer, repeats_passed
+from alerts.policy import PolicyFacts
 
 NOW = datetime(2026, 11, 21, 2, 14, tzinfo=UTC)
 ROOM = RoomFacts()
@@ -98,8 +89,20 @@ def test_only_rising_severity_is_worsened():
     )
 
 
-def test_a_late_event_opens_nothing():
-    assert verdict(decide(None, ROOM, event(ago=11 * MINUTE), POLICY, NOW)) == (None, "critical", False, "late")
+@pytest.mark.parametrize(
+    ("minutes", "unseen", "change"),
+    [(11, False, "opened"), (60, False, "opened"), (61, False, None), (61, True, "opened"), (3000, True, "opened")],
+)
+def test_a_late_event_opens_its_alert_within_the_hour_or_if_we_were_down(minutes, unseen, change):
+    late = structs.replace(event(ago=minutes * MINUTE), unseen=unseen)
+    assert verdict(decide(None, ROOM, late, POLICY, NOW)) == (change, "critical", False, "late")
+
+
+@pytest.mark.parametrize("heard", ["human_last_at", "answered_at", "settled_at", "returned_at"])
+def test_a_late_event_opens_nothing_where_something_was_heard_since(heard):
+    late, room = event(ago=20 * MINUTE), RoomFacts(**{heard: NOW - 15 * MINUTE})
+    assert verdict(decide(None, room, late, POLICY, NOW)) == (None, "critical", False, "late")
+    assert decide(None, RoomFacts(**{heard: NOW - 25 * MINUTE}), late, POLICY, NOW).change == "opened"
 
 
 def test_a_late_event_joins_an_open_alert_without_raising_it():
@@ -177,12 +180,12 @@ def test_a_customer_waits_since_the_event_says_so_else_since_a_failure_without_a
     [("rearmed", 299, False), ("rearmed", 300, True), ("worsened", 1, True), ("repeat_due", 0, False)],
 )
 def test_one_push_per_supervisor_and_room_in_five_minutes_unless_it_worsened(reason, ago, sends):
-    decided = plan(reason, NOW - timedelta(seconds=ago), NOW)
+    decided = plan(reason, NOW - timedelta(seconds=ago), NOW, throttle=POLICY.throttle)
     assert (decided.send, decided.reason) == (sends, "" if sends else "throttled")
 
 
 def test_who_was_never_told_is_told():
-    assert plan("first", None, NOW).send
+    assert plan("first", None, NOW, throttle=POLICY.throttle).send
 
 
 PUSH = PushFacts("first", NOW - MINUTE, False, True, "open", None, None)
@@ -217,43 +220,44 @@ def fresh(**facts):
 
 @pytest.mark.parametrize(("done", "minutes"), [(0, 5), (1, 15), (2, 35), (3, 75)])
 def test_repeats_come_at_5_15_35_and_75_minutes(done, minutes):
-    assert next_timer(fresh(repeats_done=done), ROOM) == (NOW + minutes * MINUTE, "repeat")
+    assert next_timer(fresh(repeats_done=done), ROOM, POLICY) == (NOW + minutes * MINUTE, "repeat")
 
 
 def test_after_the_fourth_repeat_only_the_end_is_left():
-    assert next_timer(fresh(repeats_done=4), ROOM) == (NOW + timedelta(hours=24), "abandoned")
+    assert next_timer(fresh(repeats_done=4), ROOM, POLICY) == (NOW + timedelta(hours=24), "abandoned")
 
 
 def test_info_never_repeats():
-    assert next_timer(fresh(severity="info", customer_waiting_since=None), ROOM) == (NOW + 30 * MINUTE, "quiet")
+    assert next_timer(fresh(severity="info", customer_waiting_since=None), ROOM, POLICY) == (NOW + 30 * MINUTE, "quiet")
 
 
 def test_a_snooze_holds_the_repeat_until_it_ends():
     snoozed = fresh(snoozed_until=NOW + 20 * MINUTE)
-    assert next_timer(snoozed, ROOM) == (NOW + 20 * MINUTE, "repeat")
-    assert repeats_passed(snoozed, NOW + 20 * MINUTE) == 2
+    assert next_timer(snoozed, ROOM, POLICY) == (NOW + 20 * MINUTE, "repeat")
+    assert repeats_passed(snoozed, POLICY, NOW + 20 * MINUTE) == 2
 
 
 def test_a_handoff_without_a_human_becomes_critical_after_3_minutes():
-    assert next_timer(fresh(), RoomFacts(handed_off_at=NOW)) == (NOW + 3 * MINUTE, "handed_off")
-    assert next_timer(fresh(severity="critical"), RoomFacts(handed_off_at=NOW)) == (NOW + 5 * MINUTE, "repeat")
+    assert next_timer(fresh(), RoomFacts(handed_off_at=NOW), POLICY) == (NOW + 3 * MINUTE, "handed_off")
+    assert next_timer(fresh(severity="critical"), RoomFacts(handed_off_at=NOW), POLICY) == (NOW + 5 * MINUTE, "repeat")
 
 
 def test_an_acknowledge_expires():
     held = fresh(state="acknowledged", acknowledge_expires_at=NOW + 10 * MINUTE)
-    assert next_timer(held, ROOM) == (NOW + 10 * MINUTE, "expired")
+    assert next_timer(held, ROOM, POLICY) == (NOW + 10 * MINUTE, "expired")
 
 
 def test_a_waiting_customer_is_never_closed_by_quiet():
-    assert next_timer(fresh(state="intervened"), ROOM) == (NOW + timedelta(hours=24), "abandoned")
+    assert next_timer(fresh(state="intervened"), ROOM, POLICY) == (NOW + timedelta(hours=24), "abandoned")
     waits_for_a_human = fresh(state="intervened", severity="critical", customer_waiting_since=None)
-    assert next_timer(waits_for_a_human, RoomFacts(handed_off_at=NOW)) == (NOW + timedelta(hours=24), "abandoned")
+    handed_off = RoomFacts(handed_off_at=NOW)
+    assert next_timer(waits_for_a_human, handed_off, POLICY) == (NOW + timedelta(hours=24), "abandoned")
 
 
 def test_quiet_counts_from_the_last_failure_or_human_act():
     done = fresh(state="intervened", customer_waiting_since=None)
-    assert next_timer(done, RoomFacts(human_last_at=NOW + 9 * MINUTE)) == (NOW + 39 * MINUTE, "quiet")
+    assert next_timer(done, RoomFacts(human_last_at=NOW + 9 * MINUTE), POLICY) == (NOW + 39 * MINUTE, "quiet")
 
 
 def test_a_resolved_alert_has_no_timer():
-    assert next_timer(fresh(state="resolved"), ROOM) is None
+    assert next_timer(fresh(state="resolved"), ROOM, POLICY) is None

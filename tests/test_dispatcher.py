@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from alerts.management.commands import dispatcher
 from alerts.models import Alert, Push, RoomActivity, WebhookDelivery
 from alerts.sources import inbox
+from console.management.commands import dispatcher
 from orgs import webhooks
 from tests.factories import AlertFactory, OrgFactory, PushFactory
 from tests.outbox import fresh, posts, sweep
@@ -100,7 +100,7 @@ def test_a_sweep_that_fails_stops_no_other(monkeypatch: Any, broken: str) -> Non
 
     for name in ("outbox.sweep_outbox", "actions.sweep_timers", "inbox.work"):
         work = fails if name == broken else lambda *args, name=name, **kwargs: done.append(name) or 0
-        monkeypatch.setattr(f"alerts.management.commands.dispatcher.{name}", work)
+        monkeypatch.setattr(f"console.management.commands.dispatcher.{name}", work)
     dispatcher._turn(threading.Event())
     assert sorted([*done, broken]) == ["actions.sweep_timers", "inbox.work", "outbox.sweep_outbox"]
 

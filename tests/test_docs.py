@@ -1,5 +1,6 @@
-"""The walk of docs/integrations/qontak.md, pasted as it is into a shell, against the real service."""
+"""The walks of docs/integrations/, pasted as they are into a shell, against the real service."""
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -8,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.launching import ROOT, Up, environment, short_folder
+from tests.typescript import built_package
 
 pytestmark = [pytest.mark.launcher, pytest.mark.timeout(240)]
 BLOCKS = re.compile(r"^```bash\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def running() -> Iterator[Up]:
     with short_folder() as data:
         up = Up(ROOT, "--no-demo", data=data).until_live()
@@ -21,18 +23,46 @@ def running() -> Iterator[Up]:
         up.stop()
 
 
-def test_the_walk_from_an_empty_service_to_a_human_in_the_room(running: Up, tmp_path: Path) -> None:
-    (tmp_path / "bin").symlink_to(ROOT / "bin")
-    blocks = BLOCKS.findall((ROOT / "docs" / "integrations" / "qontak.md").read_text())
-    assert len(blocks) == 4
+def walk(running: Up, folder: Path, name: str, blocks: int) -> str:
+    """What all blocks of a page print, pasted into one shell in a checkout."""
+    for part in ("bin", "clients", "examples"):
+        (folder / part).symlink_to(ROOT / part)
+    found = BLOCKS.findall((ROOT / "docs" / "integrations" / f"{name}.md").read_text())
+    assert len(found) == blocks
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", "\n".join(blocks)],
-        cwd=tmp_path,
-        env=environment(LIVE_DATA=str(running.data)),
+        ["bash", "-euo", "pipefail", "-c", "\n".join(found)],
+        cwd=folder,
+        env=environment(LIVE_DATA=str(running.data), HOME=os.environ.get("HOME", str(folder))),
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert '"status":"created"' in done.stdout and '"status":"stored"' in done.stdout
-    assert done.stdout.rstrip().endswith('"state":"intervened"')
+    return done.stdout.rstrip()
+
+
+def test_the_walk_from_an_empty_service_to_a_human_in_the_room(running: Up, tmp_path: Path) -> None:
+    said = walk(running, tmp_path, "qontak", 4)
+    assert '"status":"created"' in said and '"status":"stored"' in said
+    assert said.endswith('"state":"intervened"')
+
+
+@pytest.mark.node
+def test_the_walk_of_the_typescript_client(running: Up, tmp_path: Path) -> None:
+    built_package()
+    said = walk(running, tmp_path, "typescript", 6)
+    assert '{"delivered":5,"failed":0,"dropped":0}\n"state":"intervened"\n403\n' in said
+    assert "access-control-allow-origin: http://127.0.0.1:8123" in said
+    assert '"status":"created"' in said
+
+
+def test_the_walk_of_the_python_client(running: Up, tmp_path: Path) -> None:
+    said = walk(running, tmp_path, "python", 4)
+    assert 'Flushed(delivered=9, failed=0, dropped=0, waiting=0)\n"state":"intervened"' in said
+    assert said.endswith("paid")
+
+
+@pytest.mark.ruby
+def test_the_walk_of_the_ruby_client(running: Up, tmp_path: Path) -> None:
+    said = walk(running, tmp_path, "ruby", 3)
+    assert said.endswith('delivered=7 failed=0 dropped=0 waiting=0\n"state":"intervened"')

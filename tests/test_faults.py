@@ -15,13 +15,16 @@ import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import connections
+from django.db.models import F
 from django_scopes import scopes_disabled
 
 from alerts.models import Alert, FailureEvent, Push
 from launch import postgres
 from orgs.keys import issue
 from orgs.models import Source
-from tests.factories import AssignmentFactory, OrgFactory, SourceFactory, SupervisorRoleFactory
+from runs.models import AgentRun, DayKpi, HourKpi
+from tests.factories import AssignmentFactory, OrgFactory, SourceFactory, SupervisorRoleFactory, without_limits
+from tests.ingest_server import RUNS, run
 from tests.outbox import set_gate
 from tests.stack import Oracle, Process, Stack, WarmStack, accepted, database_url, stack, until
 from tests.standins import Standins
@@ -45,7 +48,7 @@ def failure(room: str = "room-1", **fields: Any) -> dict[str, Any]:
 def staffed_key() -> str:
     """An org with one supervisor; the key of its source."""
     set_gate()
-    org = OrgFactory()
+    org = without_limits(OrgFactory())
     AssignmentFactory(org=org, role=SupervisorRoleFactory(org=org))
     return issue(Source.objects.get(pk=SourceFactory(org=org).pk), ["ingest"])[1]
 
@@ -115,6 +118,23 @@ def test_2_web_killed_after_commit_gives_no_answer_and_the_retry_is_a_duplicate(
     assert Alert.objects.count() == 1
     arrived(standins, 1)
     oracle.check(standins)
+
+
+@pytest.mark.parametrize(("failpoint", "again"), [("before_commit", "created"), ("ingest_committed", "duplicate")])
+def test_1_to_3_web_killed_around_the_commit_of_runs(running: Stack, key: str, failpoint: str, again: str) -> None:
+    """Each run is stored and counted once; what is counted later is swept though nobody told of it."""
+    batch = [run(), run(ended_at=None, resolution=None)]
+    web = running.start("web", failpoint=failpoint)
+    assert running.post(RUNS, key, batch)[0] == 0
+    assert web.died() == -signal.SIGKILL
+    assert AgentRun.objects.count() == (0 if again == "created" else 2)
+    running.start("web")
+    running.start("dispatcher")
+    _, body = running.post(RUNS, key, batch)
+    assert [result["status"] for result in body["results"]] == [again, again]
+    assert AgentRun.objects.count() == sum(HourKpi.objects.values_list("runs", flat=True)) == 2
+    until(lambda: AgentRun.objects.filter(overdue_at__isnull=False).exists())
+    until(lambda: not DayKpi.objects.exclude(changes=F("folded")).exists())
 
 
 def test_3_killed_before_the_kick_is_swept_within_5_s(

@@ -7,7 +7,7 @@ import pytest
 from django_scopes import scopes_disabled
 
 from alerts import actions, figures
-from alerts.figures.formulas import census, middle, share
+from alerts.figures.formulas import census, share
 from orgs import clock as database_clock
 from orgs.models import Agent, Org, User
 from tests.factories import AgentFactory, reach
@@ -39,6 +39,7 @@ class Day:
         return estimate.value, estimate.n
 
 
+P75, REACHED = "time_to_intervene_p75_seconds", [f"reached_{minutes}min_pct" for minutes in (1, 5, 15)]
 TIME, FOLLOW_UP, UNRESOLVED = "time_to_intervene_median_seconds", "follow_up_15min_pct", "unresolved_pct"
 MUTED, FALSE_ALARM, CONFIDENCE, COVERAGE = "muted_pct", "false_alarm_pct", "with_confidence_pct", "coverage_pct"
 
@@ -66,12 +67,35 @@ def test_time_runs_from_the_first_failure_to_the_first_human_act(day: Day) -> No
     assert day.figure(TIME) == (240, 1)
 
 
-def test_the_time_is_the_median_of_the_episodes_a_human_came_to(day: Day) -> None:
+def test_the_time_is_the_median_over_all_episodes_those_nobody_came_to_included(day: Day) -> None:
     for room, minutes in (("a", 1), ("b", 2), ("c", 9)):
         day.at(0).fails(room=room)
         day.at(minutes).happens("human_message", room=room)
-    day.at(20).fails(room="nobody came")
     assert day.figure(TIME) == (120, 3)
+    day.at(10).fails(room="d")
+    day.at(13)
+    assert day.figure(TIME) == (330, 4)
+    assert day.figure(P75) == (540, 4)
+    assert [day.figure(name)[0] for name in REACHED] == [25, 50, 100]
+
+
+def test_what_too_few_got_is_not_reached(day: Day) -> None:
+    for room in ("a", "b", "c"):
+        day.at(0).fails(room=room)
+    day.at(1).happens("human_message", room="a")
+    day.at(2).happens("resolved", room="b")
+    day.at(20)
+    found = day.success()
+    assert (found[TIME].now.value, found[TIME].now.not_reached, found[TIME].now.n) == (None, True, 3)
+    assert found[TIME].outcomes == {"came": 1, "nobody": 1, "open": 1}
+    assert [round(found[name].now.value or 0) for name in REACHED] == [33, 33, 33]
+
+
+def test_what_recovers_by_itself_is_waited_for_until_then(day: Day) -> None:
+    day.at(0).fails("message_cap")
+    day.at(31)  # closed by quiet
+    assert day.success()[TIME].outcomes == {"recovered": 1}
+    assert day.figure(REACHED[2]) == (0, 1)
 
 
 def test_a_failure_in_front_of_a_human_waits_for_nobody(day: Day) -> None:
@@ -95,8 +119,8 @@ def test_who_comes_after_the_end_came_too_late(day: Day) -> None:
     day.at(0).fails("message_cap")
     day.at(31)  # closed by quiet
     day.at(40).happens("human_message")
-    assert day.figure(TIME) == (None, 0)
-    assert day.success()[TIME].outcomes == {"nobody": 1}
+    assert day.figure(TIME) == (None, 1)
+    assert day.success()[TIME].outcomes == {"recovered": 1}
 
 
 def test_a_human_act_that_is_told_late_still_counts(day: Day) -> None:
@@ -335,16 +359,6 @@ def test_shares_have_wilson_intervals() -> None:
         assert (found.low, found.high) == (pytest.approx(low, abs=0.01), pytest.approx(high, abs=0.01))
     assert share(0, 0).value is None
     assert (census(5, 6).low, census(5, 6).high) == (census(5, 6).value, census(5, 6).value)
-
-
-@pytest.mark.parametrize(
-    ("n", "rank"), [(1, 0), (5, 0), (6, 1), (9, 2), (20, 6), (50, 18), (100, 40), (40_000, 19_804)]
-)
-def test_medians_lie_between_order_statistics(n: int, rank: int) -> None:
-    """Ranks of the sign test's tables; the last by the normal approximation."""
-    found = middle([float(value) for value in range(n, 0, -1)])
-    assert found.value == (n + 1) / 2
-    assert (found.low, found.high) == ((rank, n + 1 - rank) if rank else (None, None))
 
 
 def test_outside_a_scope_nothing_is_counted(org: Org) -> None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from alerts import actions, figures
 from alerts.figures.closing import AT_ONCE, close_days
-from alerts.models import Alert, FailureEvent, KeptFigures
+from alerts.models import Alert, BlindInterval, FailureEvent, KeptFigures
 from tests.examples import at_most
 from tests.scene import Scene
-from tests.test_figures_recount import START, STEP, Recount, by_hand, check, check_baselines, play
+from tests.test_figures_recount import GAP, START, STEP, Recount, by_hand, check, check_baselines, go_blind, play
 from tests.test_state_machine import freeze
 
 DAY = timedelta(days=1)
@@ -29,7 +29,11 @@ def closed(now: datetime) -> int:
     return KeptFigures.objects.count()
 
 
-@given(stories=st.lists(PARTS, min_size=2, max_size=2), ahead=st.sampled_from([0, 1, 3, 40]))
+@given(
+    stories=st.lists(PARTS, min_size=2, max_size=2),
+    ahead=st.sampled_from([0, 1, 3, 40]),
+    gaps=st.lists(st.lists(GAP, max_size=1), min_size=3, max_size=3),
+)
 @settings(
     max_examples=at_most(25),
     deadline=None,
@@ -37,16 +41,19 @@ def closed(now: datetime) -> int:
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_kept_days_are_a_plain_recount_however_late_they_change(db: None, stories: list[Any], ahead: int) -> None:
+def test_kept_days_are_a_plain_recount_however_late_they_change(
+    db: None, stories: list[Any], ahead: int, gaps: list[Any]
+) -> None:
     """Days are closed between the parts, at a time that is `ahead` of the story: all that follows comes late."""
     with transaction.atomic(), scopes_disabled():
         scenes = [Scene(), Scene()]
         scenes[1].org.zone = "America/Los_Angeles"
         scenes[1].org.save()
         ends = [START, START]
-        for parts in zip(*stories, strict=True):
+        for parts, found in zip(zip(*stories, strict=True), gaps, strict=True):
             ends = [play(*one) for one in zip(scenes, parts, ends, strict=True)]
             closed(max(ends) + timedelta(days=ahead))
+            go_blind(scenes, found)
         now = max(ends) + timedelta(days=max(ahead, 2))
         kept = closed(now)
         first, last = START - 2 * DAY, now + DAY
@@ -129,6 +136,48 @@ def found(at: datetime, metric: str) -> dict[str, int]:
     """What is kept of the day in which this moment lies."""
     row = KeptFigures.objects.get(starts__lte=at, ends__gt=at, ends__lte=at + timedelta(hours=25))
     return row.counts.get(metric, {})  # type: ignore[no-any-return]
+
+
+def test_a_blind_interval_that_is_found_late_counts_again_what_went_on_then(scene: Scene) -> None:
+    row = of_yesterday(scene)
+    assert (row.waiting, row.watched_until) == ([START], None)
+    actions.resolve(Alert.objects.get().pk, scene.people[0])  # two days later
+    closed(START + 5 * DAY)
+    before, day = KeptFigures.objects.get(starts=row.starts), KeptFigures.objects.get(starts__gt=START + 3 * DAY)
+    assert before.unreached == [2 * 86400.0]
+    gap = BlindInterval.objects.create(cause="down", starts=START + DAY, ends=START + DAY + timedelta(minutes=5))
+    closed(START + 5 * DAY)
+    again = KeptFigures.objects.get(starts=row.starts)
+    assert (again.counts["time_to_intervene_median_seconds"], again.unreached) == ({"blind": 1}, [86400.0])
+    gap.refresh_from_db()
+    assert gap.counted
+    assert KeptFigures.objects.filter(pk=day.pk).exists() is False  # empty as it is, it came after
+    closed(START + 5 * DAY)
+    assert KeptFigures.objects.get(starts=row.starts).pk == again.pk
+
+
+def test_a_baseline_is_counted_again_when_we_were_blind_in_it_and_not_when_we_were_after_it(scene: Scene) -> None:
+    of_yesterday(scene)
+    actions.resolve(Alert.objects.get().pk, scene.people[0])
+    closed(START + 40 * DAY)
+    baseline = KeptFigures.objects.get(starts=START)
+    assert baseline.watched_until == START + 2 * DAY
+    BlindInterval.objects.create(cause="down", starts=START + 35 * DAY, ends=START + 36 * DAY)
+    closed(START + 40 * DAY)
+    assert KeptFigures.objects.get(starts=START).pk == baseline.pk
+    BlindInterval.objects.create(cause="down", starts=START, ends=START + timedelta(minutes=1))
+    closed(START + 40 * DAY)
+    assert KeptFigures.objects.get(starts=START).counts["time_to_intervene_median_seconds"] == {"began_blind": 1}
+
+
+def test_days_that_were_counted_otherwise_are_counted_again(scene: Scene) -> None:
+    row = of_yesterday(scene)
+    KeptFigures.objects.update(formula=1, counts={})
+    now = START + 2 * DAY
+    span = figures.span_of([scene.org], figures.period(START - DAY, now, now), now)
+    assert figures.count_metric(figures.BY_NAME["muted_pct"], span) == {"not_muted": 1}
+    closed(now)
+    assert KeptFigures.objects.get(starts=row.starts).counts["muted_pct"] == {"not_muted": 1}
 
 
 def test_another_zone_has_other_days(scene: Scene) -> None:

@@ -136,7 +136,7 @@ def test_an_export_is_read_again_unchanged_and_holds_no_formula(melati: Org) -> 
 
     text = "".join(imports.export_assignments(rows))
 
-    assert text == f'{",".join(imports.COLUMNS)}\r\nmelati,\'@Leads,1,\'=cmd,\'-5,"\'+1;""x"", y",id\r\n'
+    assert text == f'{",".join(imports.COLUMNS)}\r\nmelati,\'@Leads,1,\'=cmd,\'-5,"\'+1;""x"", y",id,always,\r\n'
     assert outcome(text) == [(2, "unchanged")]
 
 
@@ -160,3 +160,29 @@ def test_many_lines_cost_few_queries(melati: Org, django_assert_max_num_queries:
     with django_assert_max_num_queries(20):
         imports.run((HEADER + lines).encode(), dry_run=False)
     assert Assignment.objects.count() == 200
+
+
+def test_hours_and_absence_are_read_and_written_again(melati: Org) -> None:
+    header = "org,role,tier,sso_id,duty,away_until\n"
+    line = 'melati,Leads,1,rina,"{}",{}\n'
+    hours = "1-5 08:00-17:00; 6,7 22:00-06:00 holidays off"
+    typed = line.format("1,2-5 8-17.00;6,7 22:00\u201306:00  Holidays OFF", "2026-12-24T01:00:00Z")
+    assert outcome(header + typed) == [(2, "added")]
+    rows = Assignment.objects.select_related("org", "role", "user")
+    exported = "".join(imports.export_assignments(rows))
+    assert f'"{hours}",2026-12-24T01:00:00.000000Z' in exported
+    assert outcome(exported) == [(2, "unchanged")]
+    assert outcome(header + line.format("", "")) == [(2, "unchanged")]
+    assert outcome(header + line.format("always", "none")) == [(2, "changed")]
+    one = Assignment.objects.get()
+    assert (one.duty, one.away_until) == ([], None)
+    for cell, said in [
+        ("24:00-08:00", "“24:00-08:00” is not written like 1-5 08:00-17:00."),
+        ("1-5 08:00-24:00", "This is not a time from 00:00 to 23:59."),
+        ("5-1 08:00-17:00", "“5-1” is no row of days."),
+        ("1 08:00-08:00", "It ends when it begins. A day is 00:00 to 12:00 and 12:00 to 00:00."),
+    ]:
+        (refused,) = imports.run((header + line.format(cell, "")).encode(), dry_run=True).lines
+        assert (refused.outcome, refused.said) == ("refused", said)
+    (refused,) = imports.run((header + line.format("", "tomorrow")).encode(), dry_run=True).lines
+    assert "away_until must be a time" in refused.said

@@ -27,9 +27,27 @@ from alerts.models import Push, Room
 from console.ingest import http, memory, work
 from console.ingest.together import Together
 from orgs.models import Source
+from runs import fold
 from tests.conftest import Clock
-from tests.factories import AssignmentFactory
-from tests.ingest_server import ACTIVITY, EVENTS, Sender, activities, activity, ago, alerts, event, events
+from tests.factories import AssignmentFactory, without_limits
+from tests.ingest_server import (
+    ACTIVITY,
+    EVENTS,
+    REVIEWS,
+    RUNS,
+    Sender,
+    activities,
+    activity,
+    ago,
+    alerts,
+    event,
+    events,
+    review,
+    reviews,
+    run,
+    runs,
+)
+from tests.recount import roll_ups_are_true
 from tests.stack import database_url, until
 
 pytestmark = pytest.mark.faults
@@ -66,8 +84,43 @@ def test_14_the_same_activity_100_times_at_once_is_one_row(sender: Sender) -> No
     assert len(activities()) == 1
 
 
+def test_14_the_same_runs_100_times_at_once_are_one_row_each_and_counted_once(sender: Sender) -> None:
+    """Mutation: without the second try after a unique violation some of these answers are 503."""
+    batch = [run() for _ in range(10)]
+    answers = at_once(100, lambda turn: sender.post(batch if turn % 2 else batch[::-1], RUNS))
+    assert {answer.status for answer in answers} == {207}
+    statuses = Counter(status for answer in answers for status in answer.statuses)
+    assert statuses == {"created": 10, "duplicate": 990}
+    assert len(runs()) == 10
+    with scopes_disabled():
+        roll_ups_are_true()
+
+
+def test_14_start_end_and_reviews_of_a_run_at_once_end_the_same(sender: Sender) -> None:
+    whole = run()
+    start = {name: value for name, value in whole.items() if name not in ("ended_at", "resolution")}
+    posts = [(RUNS, start), (RUNS, whole)]
+    posts += [(REVIEWS, review(run_id=whole["run_id"], reviewer=name)) for name in ("rina", "budi")]
+    answers = at_once(40, lambda turn: sender.post(posts[turn % 4][1], posts[turn % 4][0]))
+    assert {answer.status for answer in answers} == {200, 201}
+    with scopes_disabled():
+        fold.fold_all()
+        roll_ups_are_true()
+    (stored,) = runs()
+    assert (stored.resolution, stored.review_count, stored.review_sum, len(reviews())) == ("resolved", 2, 8, 2)
+
+
+def test_15_the_same_run_with_other_payloads_at_once_keeps_one_original(sender: Sender) -> None:
+    sent = run(channel="c-0")
+    answers = at_once(40, lambda n: sender.post({**sent, "channel": f"c-{n % 4}"}, RUNS))
+    assert Counter(answer.status for answer in answers) == {201: 1, 200: 9, 409: 30}
+    (stored,) = runs()
+    assert sender.post({**sent, "channel": stored.channel}, RUNS).json["status"] == "duplicate"
+
+
 def test_14_rooms_named_in_any_order_at_once_are_no_deadlock_for_the_sender(sender: Sender) -> None:
     """Mutation: rooms locked in the order sent, and no retry: some of these answers are 500 or 503."""
+    without_limits(sender.source.org)
 
     def post(turn: int) -> int:
         rooms = [f"room-{n}" for n in range(8)]
@@ -102,23 +155,26 @@ BAD_BODIES: list[tuple[bytes, dict[str, str | None], set[int]]] = [
 ]
 
 
-def test_23_to_27_bad_bodies_leave_memory_flat_and_good_traffic_alone(sender: Sender) -> None:
+@pytest.mark.parametrize(("path", "make"), [(EVENTS, event), (RUNS, run)])
+def test_23_to_27_bad_bodies_leave_memory_flat_and_good_traffic_alone(
+    sender: Sender, path: str, make: Callable[..., dict[str, Any]]
+) -> None:
     """Mutation: a body collected whole before it is measured, or unpacked without a limit, grows by 64 MiB here."""
     process = psutil.Process()
     for body, headers, _ in BAD_BODIES:
-        sender.send(EVENTS, body, headers=headers)  # what is allocated once is no growth
+        sender.send(path, body, headers=headers)  # what is allocated once is no growth
     before = process.memory_info().rss
 
     def post(turn: int) -> tuple[int, set[int]]:
         if turn % 2:
-            return sender.post(event(room_id=f"room-{turn}")).status, {201}
+            return sender.post(make(room_id=f"room-{turn}"), path).status, {201}
         body, headers, expected = BAD_BODIES[turn // 2 % len(BAD_BODIES)]
-        return sender.send(EVENTS, body, headers=headers).status, expected
+        return sender.send(path, body, headers=headers).status, expected
 
     for status, expected in at_once(100, post):
         assert status in expected
     assert process.memory_info().rss - before < 64 * MIB
-    assert len(events()) == 50
+    assert len(events() if path == EVENTS else runs()) == 50
 
 
 def test_28_no_time_however_odd_costs_more_than_its_item(sender: Sender) -> None:
@@ -184,20 +240,21 @@ def test_13_a_deadlock_without_end_is_503_with_retry_after(sender: Sender, monke
     assert (answer.status, answer.error["code"], answer.headers["retry-after"]) == (503, "unavailable", "2")
 
 
+@pytest.mark.parametrize(("path", "make"), [(EVENTS, event), (RUNS, run), (REVIEWS, review)])
 def test_10_a_database_that_cuts_the_connections_is_503_and_then_recovers(
-    sender: Sender, wait_for: Callable[..., Any]
+    sender: Sender, wait_for: Callable[..., Any], path: str, make: Callable[[], Any]
 ) -> None:
-    sender.post(event())
+    sender.post(make(), path)
     with connections["default"].cursor() as cursor:
         cursor.execute(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
-    sent = event(event_id="after")
+    sent = make()
     statuses: list[int] = []
 
     def stored() -> bool:
-        statuses.append(sender.post(sent).status)
+        statuses.append(sender.post(sent, path).status)
         return statuses[-1] == 201
 
     wait_for(stored, seconds=10)

@@ -81,7 +81,7 @@ def test_every_text_of_every_item_is_declared_or_masked_as_a_text() -> None:
         assert unmasked - {"agent_name"} <= ids
     assert {path[-1] for path in SHOWN} == {
         "agent_name", "agent_version", "channel", "type", "message", "reason", "room_label", "last_customer_text",
-        "room_url",
+        "room_url", "source", "target",
     }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """bin/: what is said and answered when something is missing, taken or wrong."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -203,3 +204,8 @@ def test_an_environment_is_made_repaired_and_kept(
     with pytest.raises(LaunchError, match=r"needs the network.*\.$"):
         venv.ensure(["requirements.txt"])
     assert not venv.has("requirements.txt")
+
+
+def test_what_shares_something_expensive_runs_in_one_process(request: pytest.FixtureRequest) -> None:
+    """Where there are several, pytest-xdist finds a test's group at the end of its id."""
+    assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@test_launch")

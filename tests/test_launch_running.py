@@ -278,7 +278,7 @@ def test_the_suite_runs_on_engines_of_its_own(fresh: Path) -> None:
 def test_the_fast_suite_leaves_out_what_is_slow(fresh: Path) -> None:
     done = run(fresh / "bin" / "test", "--fast", "-m", "django_db", CHROMIUM="/no/such/browser")
     assert done.returncode == 3
-    left_out = "not browser and not faults and not launcher and not ruby and not slow"
+    left_out = "not browser and not faults and not launcher and not ruby and not node and not slow"
     assert f"--hypothesis-profile=fast -m (django_db) and {left_out}" in done.stdout
 
 

@@ -21,15 +21,16 @@ from schemathesis.specs.openapi import checks
 
 from alerts import actions
 from alerts.api.acts import ACTS
-from console.ingest import check
+from console.ingest import check, records
 from console.ingest.http import PATHS
 from console.ingest.webhooks import PREFIX
 from console.openapi.document import document
 from orgs.models import Org, User
 from tests.api_client import post, put, signed_in, supervisor_of, with_key
 from tests.examples import at_most
-from tests.factories import AlertFactory, OrgFactory, PushFactory, SourceFactory
+from tests.factories import AgentFactory, AlertFactory, OrgFactory, PushFactory, SourceFactory
 from tests.ingest_server import event, make_key
+from tests.runs_made import made_run, reviewed
 
 django.setup()
 DOCUMENT = document()
@@ -83,7 +84,9 @@ def test_the_acts_and_their_fields_are_those_of_the_code() -> None:
 
 def test_the_examples_can_be_sent_as_they_are() -> None:
     kinds = {"FailureEvent": check.EVENTS, "RoomActivity": check.ACTIVITY, "PushReceipt": check.RECEIPTS}
-    for path, name in zip(("/api/failure-events", "/api/room-activity", "/api/push-receipts"), kinds, strict=True):
+    kinds |= {"AgentRun": records.RUNS, "AgentReview": records.REVIEWS}
+    paths = ("/api/failure-events", "/api/room-activity", "/api/push-receipts", "/api/agent-runs", "/api/agent-qc")
+    for path, name in zip(paths, kinds, strict=True):
         content = DOCUMENT["paths"][path]["post"]["requestBody"]["content"]["application/json"]
         for example in content["examples"].values():
             sent = example["value"] if isinstance(example["value"], list) else [example["value"]]
@@ -132,6 +135,8 @@ def test_answers_are_as_described(org: Org, rina: User, monkeypatch: pytest.Monk
     monkeypatch.setattr(pushes, "HOPS_WITHIN", 0.0)
     alert = AlertFactory(org=org)
     push = PushFactory(alert=alert)
+    run = made_run(org, AgentFactory(org=org), datetime.now(UTC), review_count=1, review_sum=4)
+    reviewed(run, 4)
     client = signed_in(rina)
     with scopes_disabled():
         actions.take(alert.pk, rina)
@@ -145,12 +150,17 @@ def test_answers_are_as_described(org: Org, rina: User, monkeypatch: pytest.Monk
         ("/api/reach", "AgentReachPage"),
         ("/api/pushes", "PushPage"),
         ("/api/success", "Success"),
+        ("/api/runs", "RunPage"),
+        (f"/api/runs/{run.run_id}", "Run"),
+        ("/api/kpis?group_by=version", "Kpis"),
+        (f"/api/agents/{run.agent.name}/versions", "AgentVersions"),
         (f"/api/pushes/{push.pk}", "PushDetail"),
         (f"/api/pushes/{uuid4()}", "Error"),
     ):
         schema_of(name).validate(client.get(path).json())
     schema_of("AssignmentSync").validate(put(with_key(org), "/api/assignments?dry_run=1&allow_empty=1", []).json())
     schema_of("AssignmentSyncRefused").validate(put(with_key(org), "/api/assignments", [{}]).json())
+    schema_of("ClientToken").validate(post(with_key(org, "ingest"), "/api/client-tokens").json())
     schema_of("Alert").validate(post(client, f"/api/alerts/{alert.pk}/resolve").json())
     schema_of("AlertConflict").validate(post(client, f"/api/alerts/{alert.pk}/take").json())
     schema_of("PushConflict").validate(post(with_key(org), f"/api/pushes/{push.pk}/replay").json())

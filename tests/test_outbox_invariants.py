@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
 from alerts import actions
-from alerts.actions import telling
+from alerts.actions import stored_tellings
 from alerts.delivery import notification_service, outbox
 from alerts.delivery import sender as sending
 from alerts.delivery.claim import LEASE, claim
@@ -70,7 +70,7 @@ def test_i2_event_decision_alert_and_push_share_one_transaction(monkeypatch: pyt
     def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError("the push cannot be written")
 
-    monkeypatch.setattr(telling, "push_body", fail)
+    monkeypatch.setattr(stored_tellings, "push_body", fail)
     with pytest.raises(RuntimeError):
         report(source)
     stored = [model.objects.count() for model in (FailureEvent, Room, Alert, Transition, Push)]

@@ -287,14 +287,14 @@ def test_a_room_without_an_allowed_link_is_a_clear_page(scene: Scene, alert: Ale
 def test_an_alert_of_many_events_stays_one_page(org: Org, system: None, django_assert_max_num_queries: Any) -> None:
     made = AlertFactory(org=org)
     client = signed_in(supervisor_of(org))
-    with django_assert_max_num_queries(30):
+    with django_assert_max_num_queries(35):
         assert client.get(f"/alerts/{made.pk}").status_code == 200
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ([("resolved", "recovered")], "Not sent: the source had recovered by then."),
+        ([("resolved", "recovered")], "Not sent: it had recovered by then."),
         ([("resolved", "quiet")], "Not sent: the alert had closed by then, because the room was quiet."),
         ([("resolved", "room")], "Not sent: the room had been resolved by then."),
         ([("abandoned", "abandoned")], "Not sent: the alert had closed by then, because nobody came."),

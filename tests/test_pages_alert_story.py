@@ -11,7 +11,7 @@ from django.utils.html import strip_tags
 from alerts import actions
 from alerts.items import Handoff
 from alerts.models import Alert, Comment
-from console.pages.alert.timeline import next_step
+from console.pages.alert.upcoming import next_step
 from orgs.models import Org
 from tests.api_client import signed_in, supervisor_of
 from tests.factories import OrgFactory

@@ -9,7 +9,7 @@ from django_scopes import scopes_disabled
 
 from alerts.models import Gate, Push
 from orgs import clock as database_clock
-from orgs.models import Org, User
+from orgs.models import DutyReminder, Org, User
 from tests.api_client import signed_in, supervisor_of
 from tests.factories import AlertFactory, MembershipFactory, OrgFactory, PushFactory, UserFactory
 
@@ -93,6 +93,30 @@ def test_preferences_are_saved_and_used(org: Org) -> None:
     assert 'data-zone="Asia/Makassar"' in page
     wrong = client.post("/preferences", {"locale": "xx", "zone": "Mars/Base", "theme": "pink"})
     assert wrong.status_code == 422
+
+
+def test_pushes_about_duty_are_asked_for_in_the_orgs_where_one_has_a_role(org: Org) -> None:
+    other, foreign = OrgFactory(), OrgFactory()
+    me = supervisor_of(org, other)
+    client = signed_in(me)
+    client.post("/preferences", {"act": "duty", "duty": [org.external_id, foreign.external_id]})
+    with scopes_disabled():
+        assert list(DutyReminder.objects.values_list("org", "user")) == [(org.pk, me.pk)]
+    page = client.get("/preferences").content.decode()
+    ticked = re.findall(r'name="duty" value="([^"]+)" checked', page)
+    assert "Pushes about my duty" in page and ticked == [org.external_id]
+    client.post("/preferences", {"act": "duty"})
+    with scopes_disabled():
+        assert not DutyReminder.objects.exists()
+    assert "Pushes about my duty" not in text(signed_in(UserFactory(is_specialist=True)).get("/preferences"))
+
+
+def test_a_failed_push_about_duty_says_what_it_was_about(org: Org) -> None:
+    person = supervisor_of(org)
+    PushFactory(org=org, alert=None, supervisor=person, kind="duty", reason="duty_starts", state="dead")
+    MembershipFactory(org=org, user=person, role="lead")
+    shown = signed_in(person).get("/pushes").content.decode()
+    assert f"/duty?org={org.external_id}" in shown and "duty starts" in shown
 
 
 def test_language_for_people_who_are_signed_out(db: None) -> None:

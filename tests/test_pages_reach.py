@@ -182,7 +182,7 @@ def test_the_page_costs_the_same_for_one_and_for_many(
     reached: Client, org: Org, django_assert_max_num_queries: Any
 ) -> None:
     reached.get("/reach")
-    with django_assert_max_num_queries(31) as few:
+    with django_assert_max_num_queries(33) as few:
         reached.get("/reach")
     for n in range(10):
         AgentFactory(org=org, name=f"agent {n}")

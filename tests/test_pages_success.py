@@ -11,13 +11,14 @@ import pytest
 from django.test import Client
 from django.utils.html import strip_tags
 
-from alerts import actions
+from alerts import actions, figures
 from alerts.figures import METRICS, Estimate, Figure
+from alerts.models import BlindInterval
 from console.pages.success import view as success
 from console.pages.success.words import comparison_words
 from console.text.chart import PERCENT, line_chart
 from orgs import clock
-from orgs.models import Org
+from orgs.models import Membership, Org
 from tests.api_client import signed_in, supervisor_of
 from tests.factories import AgentFactory, OrgFactory, UserFactory, reach
 from tests.scene import Scene
@@ -54,10 +55,14 @@ def test_a_card_says_figure_goal_n_interval_and_definition(scene: Scene) -> None
         "Time to intervene, median 04:00 min",
         "goal 05:00 min or less",
         "too few for an interval",
-        "baseline so far 04:00 min, n 1",
-        "n 1 episode",
+        "baseline so far 04:00 min, n 2",
+        "n 2 episodes",
         "1 not counted: A human was there",
-        "1 not counted: Nobody yet",
+        "A human came 1",
+        "Nobody yet 1",
+        "Within 1 min 0 % 95 %: 0 to 97.5 %",
+        "Within 5 min 100 %",
+        "Three quarters within 04:00 min",
         "From the first failure event of an episode to the first time a human opened the room",
         "data as of",
     ):
@@ -66,7 +71,7 @@ def test_a_card_says_figure_goal_n_interval_and_definition(scene: Scene) -> None
 
 def test_without_data_it_says_so_and_never_zero(org: Org) -> None:
     page = signed_in(supervisor_of(org)).get("/success")
-    assert text(page).count("No data") >= len(METRICS)
+    assert text(page).count("No data") >= sum(not metric.same_as for metric in METRICS)
     assert "No failure event has come in" in text(page)
     assert '<svg class="lm-chart"' not in page.content.decode()
     assert "There is no agent in production yet." in text(page)
@@ -94,7 +99,7 @@ def test_orgs_stand_side_by_side_and_the_targeted_are_flagged(scene: Scene) -> N
 
 @pytest.mark.parametrize(("left_out", "tone"), [(9, "ok"), (10, "ok"), (11, "none")])
 def test_no_tick_where_more_is_left_out_than_counted(left_out: int, tone: str) -> None:
-    figure = Figure(METRICS[0], Estimate(120.0, 10), Estimate(), {"came": 10, "nobody": left_out - 1, "open": 1})
+    figure = Figure(METRICS[0], Estimate(120.0, 10), Estimate(), {"came": 10, "human_present": left_out})
     said = comparison_words(figure)
     assert said is not None
     assert (said.tone, said.icon == "circle-check-f") == (tone, tone == "ok")
@@ -103,7 +108,7 @@ def test_no_tick_where_more_is_left_out_than_counted(left_out: int, tone: str) -
 def test_the_goal_of_one_org_has_a_day(scene: Scene) -> None:
     Org.objects.filter(pk=scene.org.pk).update(ga_date=date(2026, 11, 4))
     page = text(signed_in(scene.people[0]).get("/success"))
-    assert "goal 05:00 min or less: more is left out than counted due 2 Feb 2027" in page
+    assert "goal 05:00 min or less due 2 Feb 2027" in page
     assert "goal: every agent due 4 Dec 2026" in page
 
 
@@ -215,10 +220,11 @@ def test_the_csv_of_the_figures_is_what_is_shown(scene: Scene) -> None:
     lines = rows(signed_in(UserFactory(is_specialist=True)).get("/success.csv?days=7"))
     assert list(lines[0]) == list(success.FIGURE_COLUMNS)
     assert lines[0]["org"] == ""
-    assert {line["org"] for line in lines[7:21:7]} == {scene.org.external_id, "'=HYPERLINK(1)"}
-    assert [line["metric"] for line in lines[:7]] == [metric.name for metric in METRICS]
+    n = len(METRICS)
+    assert {line["org"] for line in lines[n : 3 * n : n]} == {scene.org.external_id, "'=HYPERLINK(1)"}
+    assert [line["metric"] for line in lines[:n]] == [metric.name for metric in METRICS]
     assert float(lines[0]["value"]) == pytest.approx(240, abs=1)
-    trend = [line for line in lines[21:] if line["metric"] == "with_confidence_pct"]
+    trend = [line for line in lines[3 * n :] if line["metric"] == "with_confidence_pct"]
     assert len(trend) == 7
     assert sum(int(line["n"]) for line in trend) == 4
     days = [date.fromisoformat(line["from"]) for line in trend]
@@ -233,7 +239,7 @@ def test_the_csv_of_a_list_is_streamed_and_safe(scene: Scene) -> None:
     assert list(lines[0]) == list(success.ITEM_COLUMNS)
     assert {(line["room"], line["outcome"], line["counted"]) for line in lines} == {
         ("helped", "came", "yes"),
-        ("alone", "open", "no"),
+        ("alone", "open", "yes"),
         ("held", "human_present", "no"),
     }
     assert {line["label"] for line in lines} == {"Ibu Sari", "'=cmd|' /C calc'!A1", ""}
@@ -256,6 +262,7 @@ def test_signed_out_people_see_nothing(db: None) -> None:
 def test_more_orgs_cost_no_query_more(scene: Scene, django_assert_max_num_queries: Any) -> None:
     client = signed_in(UserFactory(is_specialist=True))
     client.get("/success")
+    success.shared_counts.clear()
     with django_assert_max_num_queries(40) as few:
         client.get("/success")
     for _ in range(4):
@@ -268,7 +275,59 @@ def test_the_boards_median_of_today_is_the_same_figure(scene: Scene) -> None:
     scene.fails(room="third", ago=420)
     scene.happens("human_opened", room="third", ago=60)
     page = text(signed_in(scene.people[0]).get("/"))
-    assert "median time to intervene today 5 min, n 2" in page
+    assert "median time to intervene today 5 min, n 3" in page
+
+
+def test_a_board_where_too_few_were_reached_says_so(scene: Scene) -> None:
+    for room in ("a", "b"):
+        scene.fails(room=room, ago=420)
+    assert "median time to intervene today not reached, n 4" in text(signed_in(scene.people[0]).get("/"))
+    assert "Time to intervene, median Not reached" in text(signed_in(scene.people[0]).get("/success"))
+
+
+# --- when we could not see -------------------------------------------------------------------------------------------
+
+
+def go_blind(**facts: Any) -> None:
+    """From 20 to 13 min ago, because we were down, or because of a source."""
+    now = clock.now()
+    times = {"starts": now - timedelta(minutes=20), "ends": now - timedelta(minutes=13)}
+    BlindInterval.objects.create(**{"cause": "down", **times, **facts})
+
+
+def test_when_we_could_not_see_is_said_and_shaded(scene: Scene) -> None:
+    page = signed_in(scene.people[0]).get("/success")
+    assert "Blind for" not in text(page)
+    assert "c-blind" not in page.content.decode()
+    go_blind()
+    go_blind(
+        org=scene.org, source=scene.source, cause="source_silent", starts=clock.now() - timedelta(minutes=9), ends=None
+    )
+    page = signed_in(scene.people[0]).get("/success")
+    assert "Blind for 16 min of this time" in text(page)
+    assert f"because nothing came from {scene.source.name}." in text(page)
+    assert "because we were down." in text(page)
+    assert "1 more time" in text(page)
+    assert "c-blind" in page.content.decode()
+    assert "Blind for" not in text(signed_in(scene.people[0]).get("/success?from=2026-01-05&to=2026-01-12"))
+
+
+def test_what_began_while_we_were_blind_is_left_out_and_counted(scene: Scene) -> None:
+    go_blind(starts=clock.now() - timedelta(seconds=400), ends=clock.now() - timedelta(seconds=200))
+    page = text(signed_in(scene.people[0]).get("/success"))
+    assert "1 not counted: It began while we were blind" in page
+    assert "1 not counted: We were blind" in page
+
+
+def test_sources_say_when_one_of_theirs_was_silent(scene: Scene) -> None:
+    other = Scene(OrgFactory(name="Kopi Selasar"))
+    go_blind(org=scene.org, source=scene.source, cause="source_silent")
+    Membership.objects.create(org=scene.org, user=scene.people[0], role=Membership.Role.LEAD)
+    Membership.objects.create(org=other.org, user=other.people[0], role=Membership.Role.LEAD)
+    assert "Blind for 7 min in the last 24 hours" in text(signed_in(scene.people[0]).get("/sources"))
+    assert "Blind for" not in text(signed_in(other.people[0]).get("/sources"))
+    everybody = text(signed_in(UserFactory(is_specialist=True)).get("/sources"))
+    assert f"because nothing came from {scene.source.name} about {scene.org.name}." in everybody
 
 
 # --- the chart -----------------------------------------------------------------------------------------------------
@@ -282,9 +341,39 @@ def test_a_missing_value_is_a_gap() -> None:
     assert line_chart([None, None], ["a", "b"], [("target", 70.0, "goal")], PERCENT, str) is None
 
 
+def test_a_short_blind_stretch_can_be_seen_and_none_leaves_the_chart() -> None:
+    values: list[float | None] = [10.0, 20.0, 30.0]
+    chart = line_chart(values, ["a", "b", "c"], [], PERCENT, str, [(-3.0, 0.2), (1.5, 1.501), (2.9, 9.0)])
+    assert chart is not None
+    assert [(shade.x, shade.width) for shade in chart.shades] == [(40.0, 2.0), (170.0, 2.0), (298.0, 2.0)]
+
+
 def test_words_beside_lines_do_not_cover_each_other() -> None:
     chart = line_chart([70], ["a"], [("target", 70.0, "goal"), ("baseline", 71.0, "baseline")], PERCENT, str)
     assert chart is not None
     places = sorted(rule.text_y for rule in chart.rules)
     assert all(b - a >= 14 for a, b in pairwise(places))
     assert [tick.label for tick in chart.levels] == ["0", "50.0", "100"]
+
+
+def test_figures_are_counted_once_for_all_who_see_the_same_until_something_happens(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count, counted = figures.count_figures, []
+
+    def counting(*asked: Any) -> figures.CountedFigures:
+        counted.append(asked)
+        return count(*asked)
+
+    monkeypatch.setattr(figures, "count_figures", counting)
+    client = signed_in(scene.people[0])
+    first = rows(client.get("/success.csv"))
+    assert rows(client.get("/success.csv")) == first
+    assert len(counted) == 1
+    client.get("/success.csv?days=7")
+    assert len(counted) == 2
+    scene.fails(room="another")
+    assert rows(client.get("/success.csv")) != first
+    go_blind()
+    client.get("/success.csv")
+    assert len(counted) == 4

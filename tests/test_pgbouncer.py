@@ -16,7 +16,7 @@ from django.db import connection
 from django_scopes import scopes_disabled
 
 from alerts.models import FailureEvent, Push
-from tests.factories import AssignmentFactory, SourceFactory
+from tests.factories import AssignmentFactory, SourceFactory, without_limits
 from tests.ingest_server import ACTIVITY, EVENTS, activity, event, make_key
 from tests.launching import free_port
 from tests.stack import Stack, stack, until
@@ -66,7 +66,7 @@ def _answers(url: str) -> bool:
 def test_many_at_once_are_taken_decided_and_told(pooled: str, _standins_process: Standins) -> None:
     """Mutation: with prepared statements a connection is asked for what another one prepared."""
     source = SourceFactory()
-    AssignmentFactory(org=source.org)
+    AssignmentFactory(org=without_limits(source.org))
     key = make_key(source)[1]
     made: Stack
     with stack(_standins_process, pooled) as made:

@@ -102,6 +102,28 @@ def test_any_other_status_may_have_reached_the_customer(status: str) -> None:
     assert not reading("agent", status=status).facts[0].undelivered
 
 
+@pytest.mark.parametrize("mark", [{"is_echo": True}, {"content_attributes": {"external_echo": True}}])
+def test_what_was_typed_in_the_phones_own_app_is_an_unknown_human(mark: dict[str, Any]) -> None:
+    assert facts("agent", sender_type=None, sender_id=None, **mark) == [("human_message", SENT, "")]
+    assert facts("", sender_type=None, sender_id=None, **mark) == [("human_message", SENT, "")]
+
+
+@pytest.mark.parametrize(
+    ("who", "fields"),
+    [
+        ("agent", {"sender_type": None, "sender_id": None}),  # no sender, and no echo
+        ("bot", {"sender_type": None, "sender_id": None, "is_echo": True}),
+        ("agent", {"sender_type": "Models::Broadcast", "is_echo": True}),  # of a kind we do not know
+    ],
+)
+def test_an_echo_is_never_guessed(who: str, fields: dict[str, Any]) -> None:
+    assert (facts(who, **fields), reading(who, **fields).reason) == ([], "unknown_sender")
+
+
+def test_a_campaign_is_nobody_though_it_is_an_echo() -> None:
+    assert facts("agent", sender_type=None, sender_id=None, is_echo=True, is_campaign=True) == []
+
+
 # --- the room --------------------------------------------------------------------------------------------------------
 
 

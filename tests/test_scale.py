@@ -11,35 +11,62 @@ GROWS = {
     *(
         "Alert",
         "Comment",
+        "DigestAlert",
         "FailureEvent",
         "Push",
         "RejectedItem",
         "Room",
         "RoomActivity",
+        "SenderHour",
+        "SenderProcess",
+        "SilencedAlert",
         "SourceHeard",
         "SourceMinute",
     ),
-    *("KeptFigures", "Transition", "WebhookDelivery"),
+    *("KeptFigures", "LegalHold", "Transition", "WebhookDelivery"),
+    *("AgentFlow", "AgentQc", "AgentRun", "DayKpi", "DaySessions", "HourKpi", "RoomSession"),
 }
 STAYS_SMALL = {
     *(
         "Agent",
         "ApiKey",
         "Assignment",
+        "BlindInterval",
         "FiguresMark",
+        "FoldMark",
         "Gate",
         "Membership",
         "Org",
         "Policy",
+        "PolicyPreview",
         "RoleAgent",
         "SavedView",
+        "SessionsMark",
         "Source",
     ),
-    *("SupervisorRole", "User", "Wall", "WebhookEndpoint"),
+    *(
+        "BusinessHours",
+        "DutyFeed",
+        "DutyMark",
+        "DutyReminder",
+        "Handover",
+        "Holiday",
+        "QuietHours",
+        "TemporaryDuty",
+        "TemporarySchedule",
+    ),
+    *("Retention", "Silence", "SupervisorRole", "User", "Wall", "WebHeartbeat", "WebhookEndpoint"),
 }
-OF_NOBODY = {"RejectedItem", "SourceMinute"}  # what a platform source sent and named no org for: kept on one machine
+OF_NOBODY = {
+    "RejectedItem",
+    "SenderHour",
+    "SenderProcess",
+    "SourceMinute",
+}  # what a platform source sent and named no org for: kept on one machine
 FROM_THE_ID = {"idempotency_key"}  # a UUID made from the row's own: unique by itself
-MODELS = {model.__name__: model for app in ("orgs", "alerts") for model in apps.get_app_config(app).get_models()}
+MODELS = {
+    model.__name__: model for app in ("orgs", "alerts", "runs") for model in apps.get_app_config(app).get_models()
+}
 
 
 def test_every_table_is_one_that_grows_or_one_that_stays_small() -> None:

@@ -32,12 +32,12 @@ from django_scopes import scopes_disabled
 
 from agent_live_monitoring import Client
 from alerts import actions
-from alerts.models import Alert, FailureEvent, Push, RoomActivity, Transition
+from alerts.models import Alert, BlindInterval, FailureEvent, KeptFigures, Push, RoomActivity, Transition
 from alerts.sources import inbox
 from orgs import clock as database_clock
 from orgs import webhooks
 from orgs.models import Org, User
-from tests.factories import AssignmentFactory, OrgFactory, SourceFactory, SupervisorRoleFactory, reach
+from tests.factories import AssignmentFactory, OrgFactory, SourceFactory, SupervisorRoleFactory, reach, without_limits
 from tests.ingest_server import make_key
 from tests.qontak import message, stamp
 
@@ -108,7 +108,7 @@ class Day:
 
     def add(self, name: str) -> None:
         """An org and its people, none of them with a phone yet."""
-        org = OrgFactory(external_id=name, zone="Asia/Jakarta")
+        org = without_limits(OrgFactory(external_id=name, zone="Asia/Jakarta"))
         role = SupervisorRoleFactory(org=org)
         people = [AssignmentFactory(org=org, role=role, external_user_id=f"u{n}").user for n in range(2)]
         self.places[name] = Place(org, urlsplit(webhooks.create(org, "qontak")[1]).path, people)
@@ -261,15 +261,22 @@ def check_verdicts(day: Day) -> None:
 
 
 def check_figures(day: Day) -> None:
-    """The four success figures and the three beside them, per org and overall."""
+    """The four success figures and the three beside them, per org and overall.
+
+    An org has 100 episodes (two of each room that fails again), of which 90 are reached. Of org 1 50 are within 60 s
+    and the next ones at 120: the middle is 90. Overall 140 of 300 are within 120 s, 180 within 240.
+    """
+    with scopes_disabled():
+        BlindInterval.objects.all().delete()  # a web process of other tests beats by this clock, which jumps
+        KeptFigures.objects.all().delete()
     for name in ("melati", "cendana"):
         reach(day.places[name].people[1], day.places[name].org)
     zone = day.start.astimezone(UTC) + timedelta(hours=7)
     period = f"from={zone:%Y-%m-%d}&to={zone + timedelta(days=1):%Y-%m-%d}"
     figures = {name: read(reader(place.org), period, name) for name, place in day.places.items()}
-    median = {"melati": 60, "cendana": 120, "selasar": 240}
+    median = {"melati": 90, "cendana": 120, "selasar": 240}
     for name, found in figures.items():
-        assert found["time_to_intervene_median_seconds"] == (median[name], 90)
+        assert found["time_to_intervene_median_seconds"] == (median[name], 100)
         assert found["follow_up_15min_pct"] == (pytest.approx(100 * 120 / 140, abs=0.01), 140)
         assert found["unresolved_pct"] == (pytest.approx(100 * 10 / 90, abs=0.01), 90)
         assert found["muted_pct"] == (0, 100)
@@ -278,7 +285,7 @@ def check_figures(day: Day) -> None:
     assert [figures[name]["false_alarm_pct"] for name in QUICK] == [(25, 8), (None, 0), (None, 0)]
     _, key = make_key(SourceFactory(org=None, name="reader of all"), scopes=("read",))
     overall = read(Browser(headers={"Authorization": f"Bearer {key}"}), period, None)
-    assert overall["time_to_intervene_median_seconds"] == (120, 270)
+    assert overall["time_to_intervene_median_seconds"] == (240, 300)
     assert overall["follow_up_15min_pct"] == (pytest.approx(100 * 120 / 140, abs=0.01), 420)
     assert overall["coverage_pct"] == (pytest.approx(100 * 2 / 3, abs=0.01), 3)
 

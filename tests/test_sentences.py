@@ -11,7 +11,7 @@ from django.utils import translation
 from django.utils.html import strip_tags
 
 from alerts.models import Alert, Room, Transition
-from console.pages.alert import timeline
+from console.pages.alert import changes
 from console.text import sentences, wording
 from console.text.sentences import BECAUSE, ENDED, QUIETLY, Told, telling
 from console.text.translations import Entry, complaints, entries, wanted
@@ -183,9 +183,9 @@ def every_sentence() -> Iterator[str]:
         for change in [*Transition.Change.values, "a_new_change"]:
             for who in (RINA, None):
                 made = Transition(alert=shown, at=NOW, change=change, reason=reason, actor=who)
-                yield timeline.change_title(made, shown)
+                yield changes.change_title(made, shown)
                 made.detail = {"cause": "assigned", "name": "Bayu", "sso_id": "bayu", "from": "info", "to": "critical"}
-                yield timeline.change_title(made, shown)
+                yield changes.change_title(made, shown)
     for reason in [*HANDOFF_REASONS, *sentences.SAID_BY_SENDERS, "a_new_code", "policy"]:
         yield sentences.as_said(reason)
 

@@ -16,11 +16,13 @@ from alerts.items import EventItem
 from alerts.models import Alert, Push
 from console.ingest import check
 from console.openapi.document import document
+from console.pages.policy.form import entered_of
 from console.pages.sources.words import alarm
 from console.text import sentences
 from orgs.models import Org, Severity
+from orgs.policy_fields import POLICY_DEFAULTS
 from orgs.routing import Recipient
-from orgs.signals import ROOM_SIGNALS, SENT, SIGNALS, SOURCE_SIGNALS
+from orgs.signals import ROOM_SIGNALS, SENT, SIGNALS, SOURCE_SIGNALS, WIDE_SIGNALS
 from tests.api_client import signed_in, supervisor_of, with_key
 from tests.factories import UserFactory
 from tests.scene import Scene
@@ -73,19 +75,13 @@ def test_the_lane_takes_it_with_what_it_needs_and_the_document_says_so(signal: s
 
 
 @pytest.mark.parametrize("signal", list(ROOM_SIGNALS))
-def test_an_org_decides_how_severe_it_is_in_the_admin(signal: str, scene: Scene, client: Client) -> None:
+def test_an_org_decides_how_severe_it_is_on_its_page(signal: str, scene: Scene, client: Client) -> None:
     wanted = "info" if ROOM_SIGNALS[signal].severity != "info" else "critical"
     client.force_login(UserFactory(is_specialist=True))
-    address = reverse("admin:orgs_org_change", args=[scene.org.pk])
-    form = client.get(address).context["adminform"].form.initial
-    form |= {"allowed_hosts": "", "ga_date": "", "plan": "", "room_url_template": "https://chat.example/{room_id}"}
-    for prefix in ("agents", "supervisor_roles", "assignments", "memberships", "policies", "sources"):
-        form |= {f"{prefix}-TOTAL_FORMS": 0, f"{prefix}-INITIAL_FORMS": 0}
-    form |= {"policies-TOTAL_FORMS": 1, f"policies-0-{signal}": wanted}
-    assert client.post(address, form).status_code == 302
+    form = entered_of(POLICY_DEFAULTS) | {f"severities.{signal}": wanted, "version": "0"}
+    assert client.post(f"{reverse('policy')}?org={scene.org.external_id}", form).status_code == 302
     scene.fails(signal)
     assert scene.alert().severity == wanted
-    assert client.get(address).context["inline_admin_formsets"][4].formset.forms[0].initial[signal] == wanted
     history = client.get(reverse("admin:orgs_org_history", args=[scene.org.pk])).content.decode()
     assert f"<dt>{ROOM_SIGNALS[signal].label}</dt><dd>{Severity(wanted).label}</dd>" in history
 
@@ -131,6 +127,21 @@ def test_every_signal_of_a_source_has_its_sentences(org: Org) -> None:
     for signal in SOURCE_SIGNALS:
         alert = Alert(org=org, opened_at=timezone.now(), episode=1, signals=[{"signal": signal, "episode": 1}])
         assert str(org) in alarm(alert, "UTC")
+
+
+def test_every_signal_of_an_agent_has_its_sentences(org: Org) -> None:
+    assert set(WIDE_SIGNALS) <= set(sentences.BECAUSE)
+    sprite = (ROOT / "templates/_sprite.html").read_text()
+    for signal in WIDE_SIGNALS.values():
+        assert str(signal.recovered)
+        assert f'<symbol id="i-{signal.icon}"' in sprite
+
+
+@pytest.mark.parametrize("signal", set(SIGNALS) - set(SENT))
+def test_what_is_found_here_cannot_be_sent(signal: str) -> None:
+    sent = as_sent("help_requested") | {"signal": signal}
+    with pytest.raises(check.InvalidItem):
+        check.convert(sent, check.EVENTS, timezone.now())
 
 
 def test_an_agent_asks_for_a_human_in_time(scene: Scene) -> None:

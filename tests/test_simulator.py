@@ -9,7 +9,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,16 @@ from typing import Any
 import msgspec
 import pytest
 
+from agent_live_monitoring import Availability
 from alerts.items import ActivityItem, EventItem
+from demo.flows import SILENT
 from demo.simulator.cast import Demo, Player, choose
+from demo.simulator.desk import may_promise
+from demo.simulator.runs import RunTraffic
 from demo.simulator.story import FAILURE_EVENTS, ROOM_ACTIVITY, SCRIPTS, Scenario, Step, Story
 from demo.simulator.words import LINES
 from orgs.signals import ROOM_SIGNALS
+from runs.items import RunItem
 from tests.lane_double import LaneDouble, Told
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,7 +40,10 @@ SCENARIOS = tuple(SCRIPTS)
 
 
 def tell(scenario: Scenario = "calm", *, seed: int = 1, rooms: int = 20, steps: int = 2_000) -> list[Step]:
-    story = Story(seed=seed, run="r", players=PLAYERS, rooms=rooms, scenario=scenario)
+    return tell_by(Story(seed=seed, run="r", players=PLAYERS, rooms=rooms, scenario=scenario), steps)
+
+
+def tell_by(story: Story, steps: int = 2_000) -> list[Step]:
     return list(islice(story.steps(), steps))
 
 
@@ -48,6 +56,45 @@ def by_room(steps: list[Step]) -> dict[str, list[Step]]:
 
 def signals(steps: list[Step]) -> list[str]:
     return [step.item["signal"] for step in steps if step.path == FAILURE_EVENTS]
+
+
+# --- The runs ---------------------------------------------------------------------------------------------
+
+
+def traffic(*, run: str = "r", rate: float = 10) -> RunTraffic:
+    return RunTraffic(seed=1, run=run, orgs=["toko-melati", "klinik-anggrek"], rate=rate)
+
+
+def test_runs_are_drawn_of_the_orgs_named_and_of_no_silent_agent() -> None:
+    told = traffic()
+    drawn = [told.draw() for _ in range(600)]
+    assert {run.item["org_id"] for run in drawn} == {"toko-melati", "klinik-anggrek"}
+    assert SILENT.agent not in {run.item["agent_name"] for run in drawn}
+    assert not RunTraffic(seed=1, run="r", orgs=["somebody-else"], rate=10)
+
+
+def test_each_run_is_what_the_contract_takes() -> None:
+    told = traffic()
+    drawn = [told.draw() for _ in range(2_000)]
+    for run in drawn:
+        item = msgspec.convert(run.at(NOW), RunItem, strict=False)
+        assert (item.ended_at is None) == run.stalls
+        assert (item.resolution is None) == run.stalls
+    assert 0 < sum(run.stalls for run in drawn) < 20
+    assert 0 < len([run.review() for run in drawn if run.score is not None]) < 100
+
+
+def test_another_run_of_the_simulator_draws_other_ids_and_rooms() -> None:
+    first, second = ([told.draw().item for _ in range(50)] for told in (traffic(), traffic(run="s")))
+    for name in ("run_id", "room_id"):
+        assert not {item[name] for item in first} & {item[name] for item in second}
+
+
+def test_runs_come_at_their_rate_and_a_pause_is_not_made_up_for() -> None:
+    told = traffic(rate=20)
+    list(told.due(NOW))
+    assert 100 < sum(len(list(told.due(NOW + timedelta(seconds=n / 2)))) for n in range(1, 21)) < 300
+    assert len(list(told.due(NOW + timedelta(hours=1)))) < 60
 
 
 # --- The story --------------------------------------------------------------------------------------------
@@ -127,6 +174,67 @@ def test_flapping_fails_again_after_the_return() -> None:
 def test_the_customer_waits_since_before_the_failure() -> None:
     item = next(step for step in tell() if step.waiting_seconds is not None).at(NOW)
     assert item["customer_waiting_since"] < item["occurred_at"]
+
+
+# --- Bots that give up ------------------------------------------------------------------------------------
+
+
+def there(on_duty: int = 1, wait: float | None = None, n: int = 0) -> Availability:
+    return Availability(NOW, on_duty, on_duty, wait, n, None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "promises"),
+    [
+        (None, True),  # nobody knows
+        (there(), True),
+        (there(0), False),
+        (there(wait=120, n=9), True),
+        (there(wait=3_000, n=9), False),
+        (there(wait=None, n=9), False),  # too often nobody came
+        (there(wait=3_000, n=2), True),  # of two conversations nothing follows
+        (there(0, wait=120, n=9), False),
+    ],
+)
+def test_a_bot_promises_a_human_where_one_is_there_and_comes_in_time(
+    answer: Availability | None, promises: bool
+) -> None:
+    assert may_promise(answer) is promises
+
+
+def gives_up(scenario: Scenario) -> Story:
+    """Nobody of melati is on duty."""
+    return Story(
+        seed=5,
+        run="r",
+        players=PLAYERS,
+        rooms=12,
+        scenario=scenario,
+        who_is_there=lambda player: there(int(player.org_id != "melati")),
+    )
+
+
+def test_bots_of_one_seed_have_the_same_rooms_whatever_they_promise() -> None:
+    promising, honest = gives_up("handoff"), gives_up("honest")
+    rooms = [
+        [(step.item["room_id"], step.item["org_id"]) for step in tell_by(story, 600)] for story in (promising, honest)
+    ]
+    assert rooms[0] == rooms[1]
+    assert promising.handoffs["met"] == honest.handoffs["met"] > 0
+    assert promising.handoffs["alone"] == honest.handoffs["kept"] > 0
+    assert promising.handoffs["kept"] == honest.handoffs["alone"] == 0
+
+
+def test_nobody_comes_to_a_room_that_was_handed_to_nobody() -> None:
+    for steps in by_room([step for step in tell_by(gives_up("handoff")) if step.item["org_id"] == "melati"]).values():
+        assert not {step.item.get("kind") for step in steps} & {"assigned", "human_message", "resolved"}
+
+
+def test_a_bot_that_asked_keeps_the_room_and_answers() -> None:
+    rooms = by_room([step for step in tell_by(gives_up("honest")) if step.item["org_id"] == "melati"]).values()
+    told = [[step.item.get("kind") or step.item["signal"] for step in steps] for steps in rooms]
+    assert "unexpected_handoff" not in set().union(*told)
+    assert ["customer_message", "bot_message"] * 2 in [kinds[-4:] for kinds in told]
 
 
 # --- Who plays --------------------------------------------------------------------------------------------

@@ -5,8 +5,10 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
+from agent_live_monitoring import Availability
 from alerts.sources.qontak import read
 from demo.simulator.cast import Player
+from demo.simulator.chat import HONEST
 from demo.simulator.story import FAILURE_EVENTS, ROOM_ACTIVITY, Step, Story
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -39,6 +41,16 @@ def test_every_message_is_understood_as_it_was_meant() -> None:
         assert (reading.reason, bool(reading.facts)) == ("", True)
         kinds |= {fact.kind for fact in reading.facts}
     assert kinds == {"customer_message", "bot_message", "human_message", "assigned", "resolved"}
+
+
+def test_a_bot_that_asked_says_so_in_the_room_and_the_chat_product_reads_a_bots_message() -> None:
+    nobody = Availability(NOW, 0, 0, None, 0, None)
+    story = Story(seed=3, run="r", players=PLAYERS, rooms=5, scenario="honest", who_is_there=lambda player: nobody)
+    honest = [line for lines in HONEST.values() for line in lines]
+    said = [step for step in islice(story.steps(), 400) if step.by_webhook and step.item["text"] in honest]
+    assert said
+    for step in said:
+        assert [fact.kind for fact in read(step.at(NOW), "melati", NOW).facts] == ["bot_message"]
 
 
 def test_humans_are_named_as_the_chat_product_knows_them() -> None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import django
 import pytest
@@ -17,12 +18,38 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django_scopes import scopes_disabled
 
 from alerts.api import pushes
-from alerts.models import Alert, Push, Transition
+from alerts.models import Alert, Push, Silence, Transition
 from console.ingest.http import PATHS
 from orgs.keys import issue, revoke
-from orgs.models import Assignment, Org, SavedView, Wall, WebhookEndpoint
+from orgs.models import (
+    Assignment,
+    DutyFeed,
+    DutyReminder,
+    Handover,
+    Holiday,
+    Org,
+    QuietHours,
+    SavedView,
+    TemporarySchedule,
+    Wall,
+    WebhookEndpoint,
+)
 from tests.factories import OrgFactory, SourceFactory
-from tests.ingest_server import ACTIVITY, EVENTS, RECEIPTS, Sender, activity, event, make_key
+from tests.ingest_server import (
+    ACTIVITY,
+    EVENTS,
+    RECEIPTS,
+    REVIEWS,
+    RUNS,
+    Sender,
+    activity,
+    event,
+    make_key,
+    review,
+    reviews,
+    run,
+    runs,
+)
 from tests.tenants import (
     KEY_ELSEWHERE,
     KEYS,
@@ -65,6 +92,7 @@ def routes(patterns: Any = None, before: str = "", space: str = "") -> Iterator[
 
 
 ALL = list(routes())
+OF_DUTY: tuple[Any, ...] = (QuietHours, Holiday, TemporarySchedule, Handover, DutyFeed, DutyReminder)
 ACTS = {
     "acknowledge": {},
     "take": {},
@@ -80,8 +108,9 @@ BODIES: dict[str, dict[str, Any]] = {f"api_alert_{verb}": body for verb, body in
     "api_test_push": {},
     "api_push_replay": {},
 }
-PAGE_VERBS = {**ACTS, "undo": {}}
-FORMS = {**PAGE_VERBS, "rename": {"name": "x"}}
+PAGE_VERBS = {**ACTS, "undo": {}, "hold": {"reason": "x"}, "unhold": {}, "rehold": {}}
+PAGE_VERBS |= {"silence": {"minutes": "30"}, "unsilence": {}}
+FORMS = {**PAGE_VERBS, "rename": {"name": "x"}, "duty_hours": {"always": "1"}}
 
 # Addresses that name something of an org: a stranger gets the 404 of what does not exist, byte for byte.
 OF_AN_ORG = {
@@ -104,12 +133,24 @@ OF_AN_ORG = {
     "join",
     "api_alert",
     "api_push",
+    "api_run",
+    "api_agent_versions",
+    "api_policy_preview_result",
+    "policy_preview_result",
+    "api_silence",
+    "silence_end",
+    "silence_restore",
+    "run",
+    "run_hold",
+    "run_unhold",
+    "agent",
+    "duty_hours",
     *BODIES,
 }
 FOR_LEADS = {"replay", "webhook", "webhook_settings", "webhook_rotate", "webhook_end_overlap", "webhook_switch"}
-FOR_LEADS |= {"webhook_again", "wall_revoke"}
+FOR_LEADS |= {"policy_preview_result", "webhook_again", "wall_revoke", "run_hold", "run_unhold"}
 # Whose address is the key: it shows its org to whoever has it, and nothing to anybody else.
-OF_ITS_ADDRESS = {"wall"}
+OF_ITS_ADDRESS = {"wall", "duty_feed"}
 # Lists and pages that show each caller their own.
 OF_THE_CALLER = {
     "board",
@@ -128,6 +169,19 @@ OF_THE_CALLER = {
     "sources",
     "webhook_new",
     "walls",
+    "duty",
+    "duty_mine",
+    "duty_calendar",
+    "duty_hand_over",
+    "api_availability",
+    "api_duty",
+    "api_calendar",
+    "api_schedules",
+    "api_schedule",
+    "api_handovers",
+    "api_duty_feeds",
+    "api_quiet_hours",
+    "api_duty_pushes",
     "palette",
     "preferences",
     "set_language",
@@ -138,6 +192,16 @@ OF_THE_CALLER = {
     "success_behind",
     "success_behind_csv",
     "api_success",
+    "api_runs",
+    "api_kpis",
+    "kpis",
+    "kpis_csv",
+    "runs",
+    "runs_csv",
+    "api_blind_intervals",
+    "api_silences",
+    "silences",
+    "silences_matches",
     "api_orgs",
     "api_agents",
     "api_supervisors",
@@ -145,12 +209,30 @@ OF_THE_CALLER = {
     "api_pushes",
     "api_assignments",
     "api_confirm_person",
+    "api_client_tokens",
+    "api_policy_preview",
+    "api_policy",
+    "api_policy_versions",
+    "api_policy_revert",
+    "policy",
+    "policy_revert",
+    "policy_preview",
 }
 # Of no org at all: health, documents, signing in.
 OF_NOBODY = {"livez", "readyz", "metrics", "api_schema", "api_docs", "api_nothing_here", "invitation"}
 OF_NOBODY |= {"manifest", "worker", "offline"}
 SIGNING_IN = ("account_", "mfa_")
 SHOW_NOTHING_TO_THE_OWNER = {
+    "duty_hand_over",
+    "api_availability",
+    "api_calendar",
+    "api_schedules",
+    "api_schedule",
+    "api_handovers",
+    "api_duty_feeds",
+    "api_quiet_hours",
+    "api_duty_pushes",
+    "silences_matches",
     "palette",
     "view_restore",
     "bulk",
@@ -163,6 +245,13 @@ SHOW_NOTHING_TO_THE_OWNER = {
     "setup_new",
     "api_assignments",
     "api_confirm_person",
+    "api_client_tokens",
+    "api_policy_preview",
+    "api_policy",
+    "api_policy_versions",
+    "api_policy_revert",
+    "policy_revert",
+    "policy_preview",
 }
 
 
@@ -200,9 +289,15 @@ def filled(route: Route, ours: Tenant, known: bool = True) -> str:
         "sso_id": ours.lead.sso_id,
         "org_id": ours.org.external_id,
         "public_id": ours.wall.public_id if route.name == "wall_revoke" else ours.endpoint.public_id,
-        "token": ours.wall_token,
+        "token": ours.feed_token if route.name == "duty_feed" else ours.wall_token,
+        "schedule_id": ours.schedule.pk,
+        "assignment_id": ours.assignment.pk,
         "metric": "with_confidence_pct",
         "view_id": ours.view.pk,
+        "run_id": ours.run.run_id,
+        "preview_id": ours.preview.pk,
+        "agent_name": ours.run.agent.name,
+        "silence_id": ours.silence.pk,
     }
 
     def value(match: re.Match[str]) -> str:
@@ -219,7 +314,7 @@ def ask(client: Client, method: str, path: str, route: Route) -> Any:
         body = json.dumps(_with_human(client, BODIES.get(route.name, {}), route))
         return client.generic(method, path, body if method != "GET" else "", content_type="application/json")
     if method == "POST":
-        return client.post(path, FORMS.get(path.rpartition("/")[2], {}))
+        return client.post(path, FORMS.get(route.name) or FORMS.get(path.rpartition("/")[2], {}))
     return client.generic(method, path)
 
 
@@ -227,6 +322,19 @@ def _with_human(client: Client, body: dict[str, Any], route: Route) -> dict[str,
     if "HTTP_AUTHORIZATION" in client.defaults and route.name.startswith("api_alert_"):
         return {"sso_id": f"sso-of-{MARK}"} | body
     return body
+
+
+def without(path: str, told: bytes) -> bytes:
+    """What was told beside the address that was asked for, which the way to the log-in names, quoted once more."""
+    for form in (path, quote(path), quote(quote(path))):
+        told = told.replace(form.encode(), b"")
+    return told
+
+
+def difference(told: bytes, other: bytes) -> tuple[bytes, bytes]:
+    """Where two answers begin to differ."""
+    place = next((n for n, (one, two) in enumerate(zip(told, other, strict=False)) if one != two), 0)
+    return told[max(place - 40, 0) : place + 60], other[max(place - 40, 0) : place + 60]
 
 
 def state_of_a(ours: Tenant) -> Any:
@@ -240,6 +348,8 @@ def state_of_a(ours: Tenant) -> Any:
             list(WebhookEndpoint.objects.filter(org=ours.org).order_by("pk").values()),
             list(Wall.objects.filter(org=ours.org).order_by("pk").values()),
             list(SavedView.objects.filter(org=ours.org).order_by("pk").values()),
+            [list(model.objects.filter(org=ours.org).order_by("pk").values()) for model in OF_DUTY],
+            list(Silence.objects.filter(org=ours.org).order_by("pk").values()),
         )
 
 
@@ -277,8 +387,8 @@ def test_what_is_of_an_org_does_not_exist_for_strangers(ours: Tenant) -> None:
         for who, client in callers_of(route, everybody).items():
             for method in methods_for(who):
                 answer = ask(client, method, path, route)
-                told = seen(answer).replace(path.encode(), b"")
-                told_of_nothing = seen(ask(client, method, nothing, route)).replace(nothing.encode(), b"")
+                told = without(path, seen(answer))
+                told_of_nothing = without(nothing, seen(ask(client, method, nothing, route)))
                 if told != told_of_nothing or MARK.encode() in told or not _is_refused(answer, who, route):
                     wrong.append((who, method, route.pattern, answer.status_code))
     assert not wrong
@@ -315,7 +425,9 @@ def test_an_address_that_is_a_key_shows_its_org_whoever_asks_and_is_nothing_once
     everybody, before, wrong = strangers(ours) | insiders(ours) | {"a specialist": specialist()}, state_of_a(ours), []
     theirs = tenant("third")
     path, foreign = filled(route, ours), filled(route, theirs)
-    spoilt = (path[:-1], path + "x", path.replace(ours.wall_token[:16], theirs.wall_token[:16]), "/wall/\u00e9.x")
+    other = path.replace(ours.wall_token[:16], theirs.wall_token[:16])
+    other = other.replace(ours.feed_token[:16], theirs.feed_token[:16])
+    spoilt = (path[:-1], path + "x", other, f"{path.rpartition('/')[0]}/\u00e9.x")
     for who, client in callers_of(route, everybody).items():
         nothing = filled(route, ours, known=False)
         for method in METHODS:
@@ -429,15 +541,20 @@ def test_a_specialist_finds_every_org_in_the_admin(ours: Tenant) -> None:
     assert not wrong
 
 
+RUN = "00000000-0000-4000-8000-000000000001"
+
 # --- the lane --------------------------------------------------------------------------------------------------------
 
 
 def test_the_lane_has_no_other_paths() -> None:
     """Beside them there are the webhooks, each bound to one org by its address: tests/test_webhooks.py."""
-    assert sorted(PATHS) == sorted([EVENTS, ACTIVITY, RECEIPTS])
+    assert sorted(PATHS) == sorted([EVENTS, ACTIVITY, RECEIPTS, RUNS, REVIEWS])
 
 
-@pytest.mark.parametrize(("path", "make"), [(EVENTS, event), (ACTIVITY, activity)])
+MAKE = {EVENTS: event, ACTIVITY: activity, RUNS: run, REVIEWS: review}
+
+
+@pytest.mark.parametrize(("path", "make"), MAKE.items())
 def test_a_foreign_org_in_an_item_is_as_unknown_as_none(path: str, make: Any, sender: Sender) -> None:
     foreign: Org = OrgFactory(external_id=f"{MARK}-org", name=f"{MARK} org")
     one = make(org_id=foreign.external_id)
@@ -462,11 +579,30 @@ def test_the_same_room_and_ids_in_two_orgs_are_strangers(sender: Sender) -> None
     assert states == {sender.source.org_id: "open", theirs.org_id: "intervened"}
 
 
-@pytest.mark.parametrize("path", [EVENTS, ACTIVITY])
+def test_the_same_run_and_review_in_two_orgs_are_strangers(sender: Sender) -> None:
+    """A run of another org is neither completed nor contradicted, and a review counts in its own org alone."""
+    theirs = SourceFactory()
+    _, key = make_key(theirs)
+    second = Sender(sender.port, theirs, key, sender.row)
+    one = run(run_id=RUN, room_id="same room", ended_at=None, resolution=None)
+    assert sender.post(one, RUNS).status == 201
+    refused = second.post({"run_id": RUN, "resolution": "failed"}, RUNS)
+    assert (refused.status, refused.error["field"]) == (422, "agent_name")
+    assert second.post({**one, "agent_name": "Another"}, RUNS).status == 201
+    assert [second.post(review(run_id=RUN), REVIEWS).status, sender.post(review(run_id=RUN), REVIEWS).status] == [
+        201
+    ] * 2
+    assert [(stored.org, stored.agent.org, stored.review_count) for stored in runs()] == [
+        (org, org, 1) for org in (sender.source.org, theirs.org)
+    ]
+    assert len({(stored.org_id, stored.run_id) for stored in reviews()}) == 2
+
+
+@pytest.mark.parametrize("path", MAKE)
 def test_no_and_revoked_keys_write_nothing(path: str, sender: Sender) -> None:
     row, raw = issue(sender.source, ["ingest"])
     revoke(row)
-    item = event() if path == EVENTS else activity()
+    item = MAKE[path]()
     for key in (f"Bearer {raw}", "Bearer nothing.atall", None):
         answer = sender.post(item, path, Authorization=key)
         assert (answer.status, answer.error["code"]) == (401, "unauthenticated")

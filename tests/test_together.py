@@ -223,3 +223,47 @@ async def test_every_place_is_free_again_whatever_became_of_the_request() -> Non
         while together.held:
             await asyncio.sleep(0.001)
     together.close()
+
+
+async def test_who_sends_little_does_not_wait_for_a_crowd_at_work() -> None:
+    groups: list[list[str]] = []
+    begun, first, crowd = threading.Event(), threading.Event(), threading.Event()
+
+    def step(items: Sequence[str]) -> list[str | Refusal]:
+        groups.append(list(items))
+        begun.set()
+        holds = {"first": first, "loud-0": crowd}.get(items[0])
+        assert holds is None or holds.wait(10)
+        return list(items)
+
+    together = Together("test", step, most=32, waiting=100)
+    sent = [asyncio.create_task(together.run("first", sender="loud"))]
+    await asyncio.to_thread(begun.wait, 10)
+    sent += [asyncio.create_task(together.run(f"loud-{n}", sender="loud")) for n in range(30)]
+    await asyncio.sleep(0)
+    begun.clear()
+    first.set()
+    await sent[0]
+    await asyncio.to_thread(begun.wait, 10)
+    late = asyncio.create_task(together.run("late", sender="loud"))
+    quiet = [asyncio.create_task(together.run(name, sender=name)) for name in ("quiet", "calm")]
+    assert await asyncio.gather(*quiet) == ["quiet", "calm"]
+    assert (len(groups[1]), groups[2:], late.done()) == (30, [["quiet", "calm"]], False)
+    crowd.set()
+    await asyncio.gather(*sent, late)
+    assert groups[3:] == [["late"]]
+    together.close()
+
+
+async def test_nobody_passes_a_group_of_many_senders() -> None:
+    step = Held()
+    together = Together("test", step, most=32, waiting=100)
+    sent = [asyncio.create_task(together.run("first"))]
+    await asyncio.to_thread(step.begun.wait, 10)
+    sent += [asyncio.create_task(together.run(f"one-{n}", sender=n)) for n in range(20)]
+    await asyncio.sleep(0.05)
+    assert step.groups == [["first"]]
+    step.go_on.set()
+    await asyncio.gather(*sent)
+    assert step.groups[1:] == [[f"one-{n}" for n in range(20)]]
+    together.close()

@@ -12,7 +12,7 @@ from alerts.actions import judge_source
 from alerts.delivery.claim import claim
 from alerts.models import Alert, Push, SourceMinute
 from alerts.sources import traffic, watch
-from alerts.sources.rules import WatchFigures, is_rejected, is_silent
+from alerts.sources.rules import WatchFigures, is_lagging, is_rejected, is_silent
 from orgs import clock as database_clock
 from orgs.models import Org, Source, SourceHeard, User
 from tests.factories import AssignmentFactory, OrgFactory, SourceFactory, UserFactory
@@ -248,3 +248,30 @@ def test_a_push_to_somebody_who_is_no_specialist_any_more_is_cancelled(
     User.objects.filter(pk=specialist.pk).update(is_specialist=False)
     assert claim().pushes == []
     assert Push.objects.values_list("state", "ended_reason").get() == ("cancelled", "removed")
+
+
+# --- late ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("created", "slow", "already", "alarm"),
+    [(20, 11, False, True), (20, 10, False, False), (19, 19, False, False), (3, 2, True, True), (0, 0, True, False)],
+)
+def test_lagging_is_a_median_over_five_minutes(created: int, slow: int, already: bool, alarm: bool) -> None:
+    assert is_lagging(WatchFigures(AT, 0, created, 0, created, slow), already) is alarm
+
+
+def test_a_source_that_lags_is_an_alert_until_it_does_not(specialist: User) -> None:
+    sends, now = Sends(), database_clock.now()
+    late = traffic.TrafficCounts()
+    for _ in range(20):
+        late.stored(now - timedelta(minutes=6), now)
+    sends.items(1, created=late.created, slow=late.slow)
+    watch.sweep_sources()
+    found = alert()
+    assert found is not None
+    assert [entry["signal"] for entry in found.signals] == ["lagging_source"]
+    assert Push.objects.filter(supervisor=specialist, reason="lagging_source").exists()
+    sends.items(0, created=21)
+    watch.sweep_sources()
+    assert Alert.objects.get().resolved_kind == "recovered"

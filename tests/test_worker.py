@@ -57,5 +57,5 @@ def test_keeps_its_connection_to_the_database_and_makes_a_new_one_when_that_is_c
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s)", [next(iter(first))])
     kick(running)  # finds the line cut
-    until(lambda: not backends())
+    until(lambda: first.isdisjoint(backends()))
     assert first.isdisjoint(deliver())

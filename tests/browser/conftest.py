@@ -22,6 +22,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from launch import ports
 from orgs.keys import issue
 from orgs.models import User
+from tests.factories import without_limits
 from tests.once import once, shared
 from tests.scene import Scene
 from tests.stack import Stack, database_url, stack
@@ -36,6 +37,7 @@ EXPECTED = (
     "404 (Not Found)",
     "409 (Conflict)",
     "401 (Unauthorized)",
+    "412 (",
     "422 (",
     "Service Worker",
 )
@@ -209,6 +211,7 @@ def check_looks(page: Page, what: str) -> None:
 def site(web: Stack, browser: Browser, system: None, standins: Standins, transactional_db: None) -> Iterator[Site]:
     """A fresh org on the running service."""
     scene = Scene()
+    without_limits(scene.org)
     scene.org.room_url_template = f"{standins.url}/rooms/{{room_id}}"
     scene.org.save()
     for user, name in zip(scene.people, ("Rina Wulandari", "Bayu Pratama"), strict=True):

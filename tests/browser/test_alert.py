@@ -213,6 +213,23 @@ def test_a_comment_shows_at_once_and_to_everybody(site: Site) -> None:
     expect(bayus.locator(".lm-timeline")).to_contain_text("“She wants her <b>money</b> back”")
 
 
+def test_a_hold_is_set_and_taken_back(site: Site) -> None:
+    site.fails("r1")
+    Membership.objects.create(org=site.scene.org, user=site.scene.people[0], role=Membership.Role.LEAD)
+    page = opened(site)
+    page.get_by_label("Why it must not be deleted").fill("Case 12/2026")
+    page.get_by_role("button", name="Hold", exact=True).click()
+    expect(page.locator(".lm-hold")).to_contain_text("Case 12/2026")
+    page.locator(".lm-toast").last.get_by_role("button", name="Undo").click()
+    expect(page.locator(".lm-hold")).to_have_count(0)
+    page.get_by_label("Why it must not be deleted").fill("Case 13/2026")
+    page.get_by_label("Why it must not be deleted").press("Enter")
+    page.get_by_role("button", name="Lift the hold").click()
+    expect(page.locator(".lm-hold")).to_have_count(0)
+    page.locator(".lm-toast").last.get_by_role("button", name="Undo").click()
+    expect(page.locator(".lm-hold")).to_contain_text("Case 13/2026")
+
+
 def test_it_works_without_scripts(site: Site) -> None:
     site.fails("r1")
     page = site.page(site.scene.people[0], java_script_enabled=False)
@@ -238,7 +255,7 @@ def test_the_language_is_switched_for_pages_and_live_rows(site: Site) -> None:
     page.goto("/preferences")
     page.get_by_label("Language").select_option("id")
     page.get_by_text("Dark", exact=True).click()
-    page.get_by_role("button", name="Save").click()
+    page.locator("form").filter(has_text="Language").get_by_role("button", name="Save").click()
     expect(page.locator("h1")).to_have_text("Preferensi")
     expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
     page.goto("/")

@@ -314,7 +314,7 @@ def test_a_snoozed_alert_is_woken_from_its_section(site: Site) -> None:
     actions.snooze(site.scene.alert("asleep").pk, site.scene.people[1], until)
     expect(page.locator("h1")).to_have_text("1 alert needs a human")
     section = page.locator("details[data-group=snoozed]")
-    expect(section.locator("summary")).to_have_text("Snoozed 1 alert")
+    expect(section.locator("summary")).to_have_text("Snoozed or silenced 1 alert")
     expect(site.row(page, "asleep")).to_be_hidden()
     section.locator("summary").click()
     expect(site.row(page, "asleep")).to_contain_text("Snoozed until")

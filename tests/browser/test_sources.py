@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from orgs.models import Membership, SourceHeard, WebhookEndpoint
+from alerts.sources.senders import SaidSent, add_sent
+from orgs.models import Agent, Membership, SourceHeard, WebhookEndpoint
+from runs.models import AgentFlow
 from tests.browser.conftest import Site, check_looks
 from tests.factories import (
     AlertFactory,
@@ -35,6 +37,11 @@ def full(site: Site) -> WebhookEndpoint:
     WebhookDeliveryFactory(endpoint=endpoint, outcome="refused", reason="address", understood=[])
     WebhookDeliveryFactory(endpoint=endpoint, outcome="repeated")
     WebhookEndpointFactory(org=org, source=SourceFactory(org=org), public_id="unheard")
+    add_sent([SaidSent(org.pk, source.pk, "w-1", True, 1200, 1100, 0)], now)
+    for days, (agent, surface) in enumerate((("Billing Bot", "chatbot"), ("An agent with a very long name " * 4, ""))):
+        flow = {"input_kind": "escalation_recommendation", "surface": surface, "last_run": 1}
+        made = Agent.objects.get_or_create(org=org, name=agent)[0]
+        AgentFlow.objects.create(org=org, agent=made, reported_at=now - timedelta(days=2 * days), **flow)
     return endpoint
 
 

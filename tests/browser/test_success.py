@@ -1,7 +1,11 @@
 """The success pages in a browser: accessible, no wider than the screen, usable with the keyboard."""
 
+from datetime import timedelta
+
 from playwright.sync_api import expect
 
+from alerts.models import BlindInterval
+from orgs import clock
 from tests.browser.conftest import PHONE, Site, check_looks
 
 PAGES = ("/success", "/success/time_to_intervene_median_seconds", "/success/coverage_pct", "/success?days=90")
@@ -11,6 +15,9 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(site: Site) -> N
     site.fails("r1")
     site.happens("r1", "human_message")
     site.fails("r2", agent_name="Card Helper")
+    for hours in (5, 3):
+        at = clock.now() - timedelta(hours=hours)
+        BlindInterval.objects.create(cause="down", starts=at, ends=at + timedelta(minutes=5))
     page = site.page(site.scene.people[0])
     for path in PAGES:
         page.goto(path)

@@ -1,0 +1,65 @@
+"""Two plays at the same time: one in a process of its own, which ends with this one's interest in it."""
+
+import os
+
+import psutil
+import pytest
+
+from alerts.replay.halves import play_in_turn, play_together
+
+
+class Unwanted(Exception):
+    """Nobody waits any more."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind():
+    """No process that was forked here is left."""
+    before = psutil.Process().children()
+    yield
+    assert psutil.Process().children() == before
+
+
+def playing(answer, steps=3):
+    def play(tick):
+        for step in range(steps):
+            tick(step / steps)
+        return answer, os.getpid()
+
+    return play
+
+
+@pytest.mark.parametrize("play", [play_in_turn, play_together])
+def test_both_answers_come_and_how_far_they_are_is_told_on_the_way(play):
+    said = []
+    (first, here), (second, there) = play(playing("first"), playing("second"), said.append)
+    assert (first, second) == ("first", "second")
+    assert here == os.getpid()
+    assert (there != here) == (play is play_together)
+    assert said == sorted(said)
+    assert 0.0 <= said[0] < said[-1] <= 1.0
+
+
+def test_what_the_other_play_raises_is_raised_here():
+    def fails(tick):
+        raise KeyError("room")
+
+    with pytest.raises(KeyError, match="room"):
+        play_together(playing("first"), fails, lambda _: None)
+
+
+def test_an_other_play_that_dies_is_noticed():
+    with pytest.raises(EOFError):
+        play_together(playing("first"), lambda _: os._exit(9), lambda _: None)
+
+
+def test_nobody_plays_on_for_whoever_does_not_want_it_any_more():
+    def endless(tick):
+        while True:
+            tick(0.5)
+
+    def stop(_):
+        raise Unwanted
+
+    with pytest.raises(Unwanted):
+        play_together(playing("first"), endless, stop)

@@ -1,0 +1,110 @@
+"""Runs go with their reviews when they are old; their sums stay. A room is forgotten with its runs."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db.models import Sum
+
+from alerts import actions
+from alerts.retention.erase import erase_person, erase_room
+from alerts.retention.purge import Pace, purge
+from orgs import clock
+from runs.items import ReviewItem, RunItem
+from runs.models import AgentQc, AgentRun, DayKpi, HourKpi, RoomSession
+from runs.store import store_review_batches, store_run_batches
+from tests.factories import AgentFactory, UserFactory
+from tests.scene import Scene
+from tests.test_figures_recount import START
+from tests.test_runs_sums import accepted
+from tests.test_state_machine import freeze
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def scene(db: None, system: None) -> Scene:
+    return Scene()
+
+
+def run(scene: Scene, at: datetime = START, room: str = "", **review: Any) -> UUID:
+    """A run that took 42 s, and a review of it."""
+    freeze(at + timedelta(minutes=1))
+    item = RunItem(
+        run_id=uuid4(),
+        agent_name="Bot",
+        input_kind="chat",
+        started_at=at,
+        ended_at=at + timedelta(seconds=42),
+        resolution="resolved",
+        room_id=room or None,
+    )
+    store_run_batches([(scene.source, [accepted(item, scene.org)])])
+    said = ReviewItem(run_id=item.run_id, quality_score=4, **{"reviewer": "rina", **review})
+    store_review_batches([(scene.source, [accepted(said, scene.org)])])
+    assert item.run_id is not None
+    return item.run_id
+
+
+def purged(now: datetime) -> dict[str, int]:
+    freeze(now)
+    return {table: n for table, n in purge(now, pace=Pace(rests=0)).items() if n and table.startswith("runs_")}
+
+
+def test_old_runs_go_with_their_reviews_and_their_sums_stay(scene: Scene) -> None:
+    run(scene)
+    young = run(scene, START + 60 * DAY)
+    assert purged(START + 92 * DAY) == {"runs_agentrun": 1, "runs_agentqc": 1}
+    assert AgentRun.objects.get().run_id == AgentQc.objects.get().run_id == young
+    for sums in (HourKpi, DayKpi):
+        assert sums.objects.aggregate(n=Sum("runs"), good=Sum("quality")) == {"n": 2, "good": 8}
+
+
+def test_a_held_run_stays_with_its_review(scene: Scene) -> None:
+    held = run(scene)
+    specialist = UserFactory(is_specialist=True)
+    actions.hold_run(scene.org, held, specialist, "Case 12")
+    assert purged(START + 92 * DAY) == {} and AgentQc.objects.exists()
+    actions.lift_run_hold(scene.org, held, specialist)
+    assert purged(START + 92 * DAY) == {"runs_agentrun": 1, "runs_agentqc": 1}
+
+
+def test_a_run_that_was_told_just_now_is_counted_first(scene: Scene) -> None:
+    run(scene)
+    AgentRun.objects.update(started_at=START - 200 * DAY, ended_at=START - 200 * DAY)
+    assert purged(START + timedelta(hours=1)) == {}
+    assert purged(START + 2 * DAY) == {"runs_agentrun": 1, "runs_agentqc": 1}
+
+
+def test_a_review_whose_run_never_came_goes_too(scene: Scene) -> None:
+    run(scene)
+    AgentRun.objects.all().delete()
+    assert purged(START + 92 * DAY) == {"runs_agentqc": 1}
+
+
+def test_sessions_of_rooms_stay_as_long_as_alerts(scene: Scene) -> None:
+    RoomSession.objects.create(
+        org=scene.org, room="r1", agent=AgentFactory(org=scene.org), began_at=START, last_customer_at=START,
+        ended_at=START, touched=True, contained=True, abandoned=False, settled=True, durable=True,
+    )  # fmt: skip
+    assert purged(START + 399 * DAY) == {}
+    assert purged(START + 402 * DAY) == {"runs_roomsession": 1}
+
+
+def test_a_room_is_forgotten_with_its_runs(scene: Scene) -> None:
+    run(scene, room="room-of-runs")
+    other = run(scene, room="elsewhere", notes="as in room-of-runs")
+    certificate = erase_room(scene.org, "room-of-runs", clock.now())
+    assert certificate.tables == {"runs_agentrun": 1, "runs_agentqc": 2} and certificate.remaining == 0
+    assert AgentRun.objects.get().run_id == other
+    assert AgentQc.objects.get().notes == "as in [erased]"
+
+
+def test_a_reviewer_is_forgotten_and_the_score_stays(scene: Scene) -> None:
+    person = scene.people[0]
+    run(scene, reviewer=person.sso_id, notes=f"{person.name} was there")
+    erase_person(person.sso_id, clock.now())
+    review = AgentQc.objects.get()
+    assert review.reviewer.startswith("erased-") and review.quality_score == 4
+    assert person.sso_id not in f"{review.reviewer_key} {review.notes}" and person.name not in review.notes
