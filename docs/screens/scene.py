@@ -182,7 +182,7 @@ def play_evening() -> dict[str, Any]:
         for agent, usual in (("Order Tracker", 4), ("Billing Bot", 3), ("Card Helper", 3), ("Sales Assistant", 5)):
             week_before(agent, usual, now)
         script = Script(evening)
-        for part in (earlier, ibu_sari, held_rooms, waiting_rooms):
+        for part in (earlier, ibu_sari, held_rooms, rooms_that_wait):
             part(script, people)
         script.perform()
         turn_clock_back(0)
@@ -283,7 +283,7 @@ def held_rooms(script: Script, people: dict[str, User]) -> None:
     script.then(1.3, lambda: actions.take(alert_in(NADIA).pk, people["bayu"]))
 
 
-def waiting_rooms(script: Script, people: dict[str, User]) -> None:
+def rooms_that_wait(script: Script, people: dict[str, User]) -> None:
     script.fails(4.6, PELANGGAN, "low_confidence", **low(0.4))
     script.told(4.6)
     script.fails(4.3, HENDRA, "agent_error", **broken("Timeout", "Instagram"))
