@@ -144,11 +144,11 @@ def _store(org: Any, asked: Any) -> None:
     from django.db.models import F
 
     from alerts.actions.stored import Stored
-    from alerts.actions.tables import as_json, fetch
     from alerts.models import Push
     from alerts.replay.history import read_history
     from alerts.replay.past import read_past
     from alerts.replay.stage import Stage
+    from alerts.tables import as_json, fetch
     from orgs.models import Policy
 
     history = read_history(org, asked.since, asked.until)

@@ -8,9 +8,11 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from alerts.actions import Batch, Known, ResolvedRun, as_json, fetch, record_run_outcomes, rooms_of, waiting_rooms
+from alerts.actions import Batch, ResolvedRun, record_run_outcomes, rooms_of, waiting_rooms
 from alerts.decide import PolicyFacts
 from alerts.items import Accepted, ErrorInfo, EventItem, Handoff
+from alerts.known import Known
+from alerts.tables import as_json, fetch
 from alerts.times import PAST_LIMIT
 from orgs.models import Source
 from orgs.signals.stalled_run import STALLED_RUN

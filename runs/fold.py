@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 from django.db import transaction
 
-from alerts.actions import as_json, fetch
 from alerts.faults import PASSING, contained
+from alerts.tables import as_json, fetch
 from orgs import clock
 from runs.durations import BUCKET_SQL
 from runs.late import follow_reviews, follow_rooms, stamp_overdue

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Literal
 
-from alerts.actions import fetch
 from alerts.faults import contained
+from alerts.tables import fetch
 from runs.models import FoldMark
 from runs.rooms import SAID, hear_rooms
 from runs.rows import RunId, RunRow

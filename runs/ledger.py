@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from alerts.actions import Known, Table, as_json, fetch
 from alerts.failpoints import failpoint
+from alerts.known import Known
+from alerts.tables import Table, as_json, fetch
 from runs.detected import report_runs
 from runs.models import AgentQc, AgentRun
 from runs.rooms import hear_rooms, read_again

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Q
 
-from alerts.actions import fetch
+from alerts.tables import fetch
 from orgs.auth import OrgIds, of_orgs
 from runs.models import AgentFlow
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
 
-from alerts.actions import fetch
+from alerts.tables import fetch
 from runs.models import HourKpi
 
 HOUR = timedelta(hours=1)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from alerts.actions import as_json, fetch
+from alerts.tables import as_json, fetch
 from runs.rows import RunId, RunRow
 
 # Among what happened a day before and after its start: a human act after it, then true; anything else, then false;

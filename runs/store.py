@@ -11,8 +11,10 @@ from uuid import uuid5
 
 from django.db import transaction
 
-from alerts.actions import CONFLICT, Batch, Known, fetch, known_now, retried
+from alerts.actions import CONFLICT, Batch, retried
 from alerts.items import Accepted, Result
+from alerts.known import Known, known_now
+from alerts.tables import fetch
 from orgs.models import Source
 from runs.items import ReviewItem, RunItem
 from runs.ledger import REVIEWS, WANTED, Ledger, as_keys, current_reviews

@@ -8,10 +8,12 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Max
 
-from alerts.actions import AgentSilence, fetch, judge_silence, known_now
+from alerts.actions import AgentSilence, judge_silence
 from alerts.faults import contained
+from alerts.known import known_now
 from alerts.models import Alert, BlindInterval
 from alerts.sources.rules import SILENT_AFTER
+from alerts.tables import fetch
 from orgs.models import Agent
 from runs.silence import LONGEST, AgentPast, compared, heard_since, hours_of, is_silent_agent
 

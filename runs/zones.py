@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
-from alerts.actions import fetch, known_now
 from alerts.figures.periods import instant
+from alerts.known import known_now
+from alerts.tables import fetch
 from orgs.models import Org
 from runs.ledger import REBUILD, RUN_COLUMNS, add_days, read_runs
 from runs.sums import NAMES

@@ -7,6 +7,7 @@ import pytest
 from alerts import actions
 from alerts.blind import beat, notice_down
 from alerts.delivery.digest import still_waiting, write_digests
+from alerts.known import Known
 from alerts.models import Alert, BlindInterval, DigestAlert, FailureEvent, Push, Transition, WebHeartbeat
 from orgs import clock as database_clock
 from tests.factories import AssignmentFactory, SupervisorRoleFactory
@@ -94,7 +95,7 @@ def test_the_digest_says_that_rooms_are_to_be_checked(scene, clock, sweep):
     sweep()
     digest = digests().filter(supervisor=scene.people[0]).get()
     now = database_clock.now()
-    assert "check these rooms" in next(iter(write_digests(still_waiting([digest], now), now).values()))
+    assert "check these rooms" in next(iter(write_digests(still_waiting([digest], Known(), now), now).values()))
 
 
 def test_a_silence_that_ended_meanwhile_lets_nothing_go_before_others_could_tell(scene, clock, sweep):

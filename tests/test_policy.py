@@ -11,6 +11,7 @@ from django.test import Client
 from django_scopes import scopes_disabled
 
 from alerts import actions
+from alerts.known import policy_for
 from alerts.models import Alert
 from alerts.policy import DEFAULT_POLICY, PolicyFacts, policy_facts
 from orgs.models import Agent, Org, Policy
@@ -70,7 +71,7 @@ def test_an_agent_has_what_it_says_and_the_rest_of_its_org(org: Org, machine: Cl
     answer = put(machine, own, agent="Billing Bot")
     assert answer.json() == {"version": 1, "throttle_minutes": 1, "escalate_minutes": {"warning": 4}}
     with scopes_disabled():
-        facts = actions.policy_for(org.pk, agent.pk)
+        facts = policy_for(org.pk, agent.pk)
     assert (facts.throttle_minutes, facts.handoff_minutes) == (1, 7)
     assert facts.escalate_minutes == {"critical": 2, "warning": 4}
     assert put(machine, {}, '"1"', agent="Billing Bot").json() == {"version": 2}

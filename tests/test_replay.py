@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from alerts import actions
 from alerts.actions.stored import stored
 from alerts.delivery.digest import still_waiting, write_digests
+from alerts.known import Known
 from alerts.models import Alert, PolicyPreview, Push, Room, Transition
 from alerts.replay import requests
 from alerts.replay.figures import figures_of, not_reproduced
@@ -105,7 +106,7 @@ class Past:
         self.tick()
         pending = Push.objects.filter(state="pending", next_attempt_at__lte=self.now)
         for digest in pending.filter(kind="digest"):
-            if digests := {pk: some for pk, some in still_waiting([digest], self.now).items() if some}:
+            if digests := {pk: some for pk, some in still_waiting([digest], Known(), self.now).items() if some}:
                 write_digests(digests, self.now)
             else:
                 pending.filter(pk=digest.pk).update(

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from alerts.actions import fetch
+from alerts.tables import fetch
 from orgs.models import Source
 from runs import fold, late, ledger, rooms, store, zones
 from runs.items import ReviewItem, RunItem

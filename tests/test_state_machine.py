@@ -20,6 +20,7 @@ from alerts.decide import TO_HOLDER, RoomFacts
 from alerts.delivery.digest import still_waiting, write_digests
 from alerts.due import next_timer
 from alerts.items import Accepted, ActivityItem, EventItem
+from alerts.known import Known
 from alerts.models import Alert, DigestAlert, FailureEvent, Push, Room, RoomActivity, Silence, Transition, WebHeartbeat
 from alerts.policy import DEFAULT_POLICY
 from orgs.models import Assignment, Policy, QuietHours
@@ -400,7 +401,7 @@ class Supervision(RuleBasedStateMachine):
     def what_is_pending_is_sent(self):
         pending = Push.objects.filter(state="pending", next_attempt_at__lte=self.now)
         for digest in pending.filter(kind="digest"):
-            digests = still_waiting([digest], self.now)
+            digests = still_waiting([digest], Known(), self.now)
             if digests:
                 write_digests(digests, self.now)
             else:

@@ -2,7 +2,7 @@
 
 Everybody else imports from here alone; import-linter checks it. Callers have entered a scope; system work enters
 `scopes_disabled()` explicitly. Lock order: the Room rows of a transaction first, sorted by (org, room id); everything
-else hangs on them. What runs/ writes its own tables with is exported too: `Table`, `known_now`, `retried`.
+else hangs on them.
 """
 
 from alerts.actions.activity import record_activity as record_activity
@@ -22,9 +22,6 @@ from alerts.actions.holds import hold_run as hold_run
 from alerts.actions.holds import lift_hold as lift_hold
 from alerts.actions.holds import lift_run_hold as lift_run_hold
 from alerts.actions.holds import restore_hold as restore_hold
-from alerts.actions.known import Known as Known
-from alerts.actions.known import known_now as known_now
-from alerts.actions.known import policy_for as policy_for
 from alerts.actions.outage_acts import TakenAlert as TakenAlert
 from alerts.actions.outage_rows import rooms_of_outage as rooms_of_outage
 from alerts.actions.outage_rows import rooms_under as rooms_under
@@ -60,8 +57,5 @@ from alerts.actions.silences import open_matches as open_matches
 from alerts.actions.silences import restore_silence as restore_silence
 from alerts.actions.sources import SourceTrouble as SourceTrouble
 from alerts.actions.sources import judge_source as judge_source
-from alerts.actions.tables import Table as Table
-from alerts.actions.tables import as_json as as_json
-from alerts.actions.tables import fetch as fetch
 from alerts.actions.timers import sweep_timers as sweep_timers
 from alerts.actions.undo import mark_of as mark_of

@@ -10,11 +10,11 @@ from django.db.models import Q
 from alerts.actions.book import Book
 from alerts.actions.conversation import Activity, hear_moment, hear_settled, of_activity, show_wait
 from alerts.actions.events import Batch, judge_repeat, known_hashes, retried
-from alerts.actions.known import Known, known_now
 from alerts.actions.spoken import find_talk_over
 from alerts.actions.undelivered import undo_message
 from alerts.decide import human_present
 from alerts.items import Accepted, ActivityItem, Result, RoomNames
+from alerts.known import Known, known_now
 from alerts.models import Alert, Room, RoomActivity
 from alerts.rows import ActivityRow
 from alerts.times import heard

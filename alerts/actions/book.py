@@ -14,7 +14,6 @@ from uuid import UUID
 import msgspec
 from django.db.models import Model
 
-from alerts.actions.known import Known
 from alerts.actions.outages import Outages, is_under
 from alerts.actions.reply_window import follow_window
 from alerts.actions.revoking import TakenFromPhones
@@ -28,6 +27,7 @@ from alerts.due import acknowledge_lasts, next_timer, repeats_passed
 from alerts.failpoints import failpoint
 from alerts.holding import stall_due
 from alerts.items import RoomNames
+from alerts.known import Known
 from alerts.models import Alert, Push, Room
 from alerts.policy import PolicyFacts
 from alerts.rows import EventRow, TransitionRow

@@ -8,9 +8,7 @@ from django.db import IntegrityError, transaction
 
 from alerts.actions.book import Book
 from alerts.actions.failures import apply_event
-from alerts.actions.known import Known, known_now
 from alerts.actions.same_run import SameRuns
-from alerts.actions.tables import as_json, fetch
 from alerts.decide import (
     CRITICAL,
     OPENS_LATE_WITHIN,
@@ -18,9 +16,11 @@ from alerts.decide import (
     severity_of,
 )
 from alerts.items import Accepted, EventItem, ItemT, Result, RoomNames
+from alerts.known import Known, known_now
 from alerts.models import FailureEvent, Room, RoomActivity
 from alerts.policy import PolicyFacts
 from alerts.rows import EventRow
+from alerts.tables import as_json, fetch
 from alerts.times import heard
 from orgs.models import Agent, Source
 

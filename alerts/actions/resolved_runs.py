@@ -8,9 +8,9 @@ from alerts.actions.activity import end
 from alerts.actions.book import Book, Moment
 from alerts.actions.conversation import RAN, hear_run, show_wait
 from alerts.actions.events import Batch, decide_batches, retried, rooms_of
-from alerts.actions.known import Known
 from alerts.actions.stored import stored
 from alerts.items import EventItem, Result
+from alerts.known import Known
 from alerts.models import Alert, Room
 from orgs.signals.stalled_run import STALLED_RUN
 

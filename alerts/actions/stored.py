@@ -18,7 +18,6 @@ from django.db import transaction
 from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
 
 from alerts import feed
-from alerts.actions.known import Known
 from alerts.actions.outage_rows import AgentKey, SourceKey, outages_of, rooms_of_outage, rooms_under, source_outages_of
 from alerts.actions.statements import (
     ALL_OF_ALERT,
@@ -39,10 +38,10 @@ from alerts.actions.statements import (
     WITH_DUTY,
 )
 from alerts.actions.stored_tellings import StoredTellings
-from alerts.actions.tables import Table, as_json, fetch
 from alerts.blind import GRACE, Downtimes, notice_down
 from alerts.decide import TO_HOLDER
 from alerts.failpoints import failpoint
+from alerts.known import Known
 from alerts.models import (
     Alert,
     BlindInterval,
@@ -57,6 +56,7 @@ from alerts.models import (
     under_outage,
 )
 from alerts.rows import ActivityRow, EventRow, TransitionRow
+from alerts.tables import Table, as_json, fetch
 from orgs import clock
 from orgs.models import DutyMark
 

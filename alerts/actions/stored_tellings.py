@@ -19,7 +19,6 @@ from alerts.actions.statements import (
     SPENT,
     SUPERSEDE,
 )
-from alerts.actions.tables import Table, as_json, fetch
 from alerts.delivery.message import idempotency_key, push_body
 from alerts.models import (
     Alert,
@@ -29,6 +28,7 @@ from alerts.models import (
     new_id,
 )
 from alerts.rows import DigestAlertRow, PushRow
+from alerts.tables import Table, as_json, fetch
 from orgs.auth import visible_orgs
 from orgs.models import User
 from orgs.routing import Recipient

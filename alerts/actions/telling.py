@@ -7,7 +7,6 @@ from uuid import UUID
 
 from alerts.actions.budget import Spending
 from alerts.actions.digests import Joining, join_digests, name_in_digests
-from alerts.actions.known import Known
 from alerts.actions.outages import Outages
 from alerts.actions.revoking import TakenFromPhones, revocations
 from alerts.actions.silenced import SilencedAlerts
@@ -17,6 +16,7 @@ from alerts.actions.stored_tellings import TELLS as TELLS
 from alerts.actions.whom import UNROUTABLE, Whom, is_of_rooms, may_watch, reason_for, say_why
 from alerts.decide import Plan, plan, waits_for_digest
 from alerts.failpoints import failpoint
+from alerts.known import Known
 from alerts.models import Alert, Push
 from alerts.policy import PolicyFacts
 from alerts.rows import EventRow, PushRow, TransitionRow

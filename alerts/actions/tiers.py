@@ -6,8 +6,8 @@ It is wall time; what pauses it moves it on, so that its due time stands in the 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from alerts.actions.known import Known
 from alerts.decide import INFO, escalates_after
+from alerts.known import Known
 from alerts.models import Alert
 from orgs.duty.roster import QUIET
 from orgs.routing import Recipient, Standing

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from alerts.actions.known import Known
 from alerts.actions.outages import JOINED, Outages
 from alerts.actions.stored import stored
 from alerts.actions.tiers import (
@@ -18,6 +17,7 @@ from alerts.actions.tiers import (
     tiers_together,
 )
 from alerts.decide import CRITICAL, INFO
+from alerts.known import Known
 from alerts.models import Alert
 from alerts.rows import TransitionRow
 from orgs.duty.roster import QUIET

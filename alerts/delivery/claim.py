@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from alerts.decide import PUSH_EXPIRES, PushFacts, RevocationFacts, recheck, recheck_revocation
 from alerts.delivery import gate as gates
@@ -19,10 +19,11 @@ from alerts.delivery.sender import Claimed
 from alerts.delivery.silenced import silenced_alerts
 from alerts.failpoints import failpoint
 from alerts.feed import Kick
+from alerts.known import Known, known_now
 from alerts.models import Alert, Gate, Push
+from alerts.tables import Table, fetch
 from orgs import clock
 from orgs.duty.roster import QUIET, Roster
-from orgs.rosters import rosters_of
 from orgs.routing import NO_TIER, SPECIALISTS, absent_from_org, standing_at
 
 LEASE = timedelta(seconds=60)  # longer than the task limit of 30 s, which is longer than a deadline of 10 s
@@ -176,6 +177,9 @@ WHERE push.id = ANY (ARRAY(SELECT id FROM due))  -- else the planner, who expect
 ORDER BY due.critical DESC, due.turn, due.planned_at, due.id
 FOR UPDATE OF push SKIP LOCKED
 """  # noqa: S608 - made of constants
+GATE_COLUMNS = [str(field.column) for field in Gate._meta.concrete_fields]
+GATES = Table(Gate, GATE_COLUMNS)
+LOCKED_GATE = f"SELECT {', '.join(GATE_COLUMNS)} FROM alerts_gate FOR UPDATE"  # noqa: S608 - the model's own names
 OURS = """
 UPDATE alerts_push SET state = 'sending', lease_token = %(token)s, lease_until = %(until)s, attempts = attempts + 1
 WHERE id = ANY(%(ids)s)
@@ -197,14 +201,15 @@ def claim(min_age: timedelta = timedelta(), kick: Kick | None = None) -> Claim:
     Locks the Gate row, then the chosen Push rows (SKIP LOCKED). Run it with the tenant scope disabled.
     """
     with transaction.atomic(durable=True):  # durable: the claim is committed before anything is sent
-        gate, now = locked_gate(), clock.now()
-        claimed = _claim(gate, now, min_age, partial(_hops, kick, now.timestamp() - time.time()))
+        gate = locked_gate()
+        now, known = known_now()
+        claimed = _claim(gate, known, now, min_age, partial(_hops, kick, now.timestamp() - time.time()))
     if claimed.pushes:
         failpoint("after_claim")
     return claimed
 
 
-def _claim(gate: Gate, now: datetime, min_age: timedelta, hops: Hops) -> Claim:
+def _claim(gate: Gate, known: Known, now: datetime, min_age: timedelta, hops: Hops) -> Claim:
     shown = gate.reason
     if not settings.NOTIFICATION_SERVICE_URL:
         gate.reason = gates.CONFIGURATION
@@ -214,7 +219,7 @@ def _claim(gate: Gate, now: datetime, min_age: timedelta, hops: Hops) -> Claim:
         looked_at = min(gates.BATCH, max(2 * admission.limit, SPARE))
         rows = _due(now, now - min_age, looked_at) if admission.open else []
         revokes = gate.revokes_off_until is None or gate.revokes_off_until <= now
-        wanted, cancelled = _check(rows, now, admission.limit, revokes)
+        wanted, cancelled = _check(rows, known, now, admission.limit, revokes)
         _cancel(cancelled, now)
         gates.take_tokens(gate, admission, len(wanted), now)
         claimed = Claim(
@@ -224,40 +229,43 @@ def _claim(gate: Gate, now: datetime, min_age: timedelta, hops: Hops) -> Claim:
             recovering=admission.probe or gate.allowance is not None,
         )
     if rows or gate.reason != shown:  # an idle service writes nothing
-        gate.save()
+        write_gate(gate)
     return claimed
 
 
 def locked_gate() -> Gate:
     """The one Gate row, locked until the end of the transaction; made, with a full bucket, where there is none."""
-    gate = Gate.objects.select_for_update().first()
-    if gate is None:
+    if not (found := GATES.load(LOCKED_GATE, [])):
         fresh = Gate(tokens=settings.PUSH_BURST, refilled_at=clock.now())
         Gate.objects.bulk_create([fresh], ignore_conflicts=True)  # another process may have been quicker
-        gate = Gate.objects.select_for_update().get()
-    return gate
+        found = GATES.load(LOCKED_GATE, [])
+    return found[0]
+
+
+def write_gate(gate: Gate) -> None:
+    """The Gate row as it is now; the caller has locked it."""
+    GATES.put([{name: getattr(gate, name) for name in GATE_COLUMNS}])
 
 
 def _due(now: datetime, due_by: datetime, limit: int) -> list[DuePush]:
-    with connection.cursor() as cursor:
-        cursor.execute(DUE, {"now": now, "due_by": due_by, "alive": now - PUSH_EXPIRES, "limit": limit})
-        return [DuePush(*row) for row in cursor.fetchall()]
+    rows = fetch(DUE, {"now": now, "due_by": due_by, "alive": now - PUSH_EXPIRES, "limit": limit}, binary=True)
+    return [DuePush(*row) for row in rows]
 
 
 def _check(
-    rows: list[DuePush], now: datetime, limit: int, revokes: bool
+    rows: list[DuePush], known: Known, now: datetime, limit: int, revokes: bool
 ) -> tuple[list[DuePush], list[tuple[DuePush, str]]]:
     """The first `limit` rows that still make sense, and all rows that do not, each with its reason.
 
     `revokes`: notification-service takes pushes back, as far as we know. A digest that is to go, and is not written
     yet, is written now.
     """
-    rosters = rosters_of({row.org_id for row in rows if row.kind != Push.Kind.REVOKE}, now)
+    rosters = known.rosters({row.org_id for row in rows if row.kind != Push.Kind.REVOKE}, now)
     routed = _Routed(rosters, now)
     of_duty = duty_rechecks([row for row in rows if row.kind == Push.Kind.DUTY], rosters, now)
-    named = still_waiting([row for row in rows if row.kind == Push.Kind.DIGEST], now)
+    named = still_waiting([row for row in rows if row.kind == Push.Kind.DIGEST], known, now)
     alerts = {row.alert_id: row.org_id for row in rows if row.alert_id is not None and row.tier != SPECIALISTS}
-    silenced = silenced_alerts(alerts, alerts.values(), now) if alerts else set()
+    silenced = silenced_alerts(alerts, alerts.values(), known, now)
     wanted: list[DuePush] = []
     cancelled: list[tuple[DuePush, str]] = []
     for row in rows:
@@ -354,16 +362,14 @@ def _cancel(cancelled: list[tuple[DuePush, str]], now: datetime) -> None:
     if not cancelled:
         return
     ids, reasons = [row.id for row, _ in cancelled], [reason for _, reason in cancelled]
-    with connection.cursor() as cursor:
-        cursor.execute(CANCEL, {"ids": ids, "reasons": reasons, "now": now})
+    fetch(CANCEL, {"ids": ids, "reasons": reasons, "now": now})
 
 
 def _take(wanted: list[DuePush], now: datetime, probe: bool, hops: Hops) -> list[Claimed]:
     if not wanted:
         return []
     token = uuid4()
-    with connection.cursor() as cursor:
-        cursor.execute(OURS, {"token": token, "until": now + LEASE, "ids": [row.id for row in wanted]})
+    fetch(OURS, {"token": token, "until": now + LEASE, "ids": [row.id for row in wanted]})
     claimed_at = time.monotonic()
     return [
         Claimed(

@@ -11,9 +11,9 @@ from django.db.models import Exists, OuterRef
 from alerts.decide import RANK
 from alerts.delivery.message import digest_body
 from alerts.delivery.silenced import silenced_alerts
+from alerts.known import Known
 from alerts.models import Alert, DigestAlert, Push, put_aside, under_outage
 from orgs.models import Assignment, User
-from orgs.routing import backing_up
 
 # What a digest that is not written yet stands for, and its reader was pushed since it joined.
 PUSHED_SINCE = Push._base_manager.filter(
@@ -36,11 +36,11 @@ class DueDigest(Protocol):
     def body(self) -> str: ...
 
 
-def still_waiting(digests: Sequence[DueDigest], now: datetime) -> dict[UUID, list[Alert]]:
+def still_waiting(digests: Sequence[DueDigest], known: Known, now: datetime) -> dict[UUID, list[Alert]]:
     """The alerts of each that nobody has, and that its reader still backs up; the severest first, then the oldest.
 
-    What its reader was pushed since it joined is left out: it is no news. Three queries, none for no digests. Of a
-    digest that is written, only those that it named.
+    What its reader was pushed since it joined is left out: it is no news. No query for no digests. Of a digest that is
+    written, only those that it named.
     """
     if not digests:
         return {}
@@ -48,7 +48,7 @@ def still_waiting(digests: Sequence[DueDigest], now: datetime) -> dict[UUID, lis
     rows = rows.exclude(put_aside(now, "alert__")).exclude(named=False).exclude(under_outage("alert__"))
     rows = rows.exclude(Exists(PUSHED_SINCE), push__body="")
     found = list(rows.select_related("alert__org", "alert__room", "alert__agent", "alert__source"))
-    silenced = silenced_alerts([one.alert_id for one in found], {one.org_id for one in found}, now)
+    silenced = silenced_alerts([one.alert_id for one in found], {one.org_id for one in found}, known, now)
     alerts: dict[UUID, list[Alert]] = defaultdict(list)
     for row in found:
         if is_waiting(row.alert, now, covered=row.alert_id in silenced):
@@ -57,7 +57,7 @@ def still_waiting(digests: Sequence[DueDigest], now: datetime) -> dict[UUID, lis
     routed = [alert for some in alerts.values() for alert in some if alert.agent_id or alert.room_id]
     agents = {(alert.org_id, alert.agent_id or 0) for alert in routed}
     theirs: set[tuple[int, int | None, int]] = {
-        (*key, person.user_id) for key, some in backing_up(agents, fallback=True).items() for person in some
+        (*key, person.user_id) for key, some in known.people(agents).items() for person in some
     }
     if any(alert.is_outage and not alert.agent_id for some in alerts.values() for alert in some):
         held = Assignment.objects.filter(user__in=people.values(), user__is_active=True)

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from alerts.decide import PUSH_EXPIRES
 from alerts.delivery import gate as gates
-from alerts.delivery.claim import locked_gate
+from alerts.delivery.claim import locked_gate, write_gate
 from alerts.delivery.sender import Finished
 from alerts.models import Gate
 from orgs import clock
@@ -125,5 +125,5 @@ def _learn(gate_was: Gate, batch: Sequence[Finished]) -> bool:
         now = clock.now()
         for probe, group in groupby(batch, key=lambda done: done.push.probe):
             gates.learn(gate, [done.outcome for done in group], probe, now, settings.PUSH_BURST)
-        gate.save()
+        write_gate(gate)
         return gate.closed_until is not None and gate.closed_until > now

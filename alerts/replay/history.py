@@ -15,9 +15,9 @@ import msgspec
 from django.db.models.base import ModelState
 
 from alerts.actions.resolved_runs import ResolvedRun
-from alerts.actions.tables import fetch
 from alerts.models import Push, Room
 from alerts.rows import ActivityRow, EventRow
+from alerts.tables import fetch
 from orgs.models import Agent, Org, User
 
 _rows = partial(fetch, binary=True)

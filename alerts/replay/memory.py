@@ -12,10 +12,10 @@ from heapq import heappop, heappush
 from typing import Any
 from uuid import UUID
 
-from alerts.actions.known import Known
 from alerts.actions.stored import NO_MOMENTS, READ_AT_MOST, AgentKey, RoomKey, SourceKey
 from alerts.blind import Downtimes
 from alerts.decide import CRITICAL, LATE_AFTER, TO_HOLDER
+from alerts.known import Known
 from alerts.models import Alert, Room, new_id
 from alerts.replay.pushes import PushMemory
 from alerts.rows import ActivityRow, EventRow, TransitionRow

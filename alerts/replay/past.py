@@ -11,8 +11,8 @@ from itertools import chain, pairwise
 
 from django.db import connection
 
-from alerts.actions.known import Known
 from alerts.actions.stored import AgentKey
+from alerts.known import Known
 from alerts.models import Silence
 from alerts.policy import PolicyFacts
 from alerts.silencing import SilenceFacts, windows

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from alerts import actions
 from alerts.decide import RoomFacts
 from alerts.due import next_timer
+from alerts.known import policy_for
 from alerts.models import Alert
 from console.text.wording import clock, moment, people
 from orgs.models import User
@@ -19,7 +20,7 @@ def next_step(alert: Alert, now: datetime) -> str:
     """What time alone will do next, and when; empty for a resolved alert. Two queries."""
     if alert.room is None and not alert.is_outage:
         return ""
-    policy = actions.policy_for(alert.org_id, alert.agent_id)
+    policy = policy_for(alert.org_id, alert.agent_id)
     timer = next_timer(alert.facts, alert.room.facts if alert.room else RoomFacts(), policy)
     if timer is None:
         return ""

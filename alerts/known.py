@@ -1,4 +1,4 @@
-"""What the lane knows of orgs, their agents and policies, and whom to tell: read once, used again while it holds.
+"""What is known of orgs, their agents and policies, and whom to tell: read once, used again while it holds.
 
 It is read anew after 5 s, and as soon as anything of it changed: each of these tables keeps its history, so the newest
 entry of each history is the stamp of what is known. One statement asks for the stamp and the time.
@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from alerts.actions.tables import fetch
 from alerts.models import Silence
 from alerts.policy import DEFAULT_POLICY, PolicyFacts, policy_facts
 from alerts.silencing import SilenceFacts
+from alerts.tables import fetch
 from orgs.duty.roster import Roster
 from orgs.history import tracked
 from orgs.models import (

@@ -13,7 +13,7 @@ import psycopg
 from django.db import connection
 from django.db.models import JSONField, Model
 
-from alerts.actions.copying import binary_rows
+from alerts.copying import binary_rows
 
 SHORT_NAMES = {
     "bigint": "int8",
@@ -26,7 +26,9 @@ M = TypeVar("M", bound=Model)
 Row = msgspec.Struct | Mapping[str, Any]
 
 
-def fetch(statement: str, parameters: Sequence[Any] = (), *, binary: bool = False) -> list[tuple[Any, ...]]:
+def fetch(
+    statement: str, parameters: Sequence[Any] | Mapping[str, Any] = (), *, binary: bool = False
+) -> list[tuple[Any, ...]]:
     """The rows a statement answers with. The server prepares it once: Django's own cursor binds here, each time.
 
     `binary`: times come as numbers, read in a fifth of the time; JSON is to be cast to text.
