@@ -4,8 +4,10 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, task_postrun
+from celery.signals import setup_logging, task_postrun, worker_process_init
 from django.db import close_old_connections
+
+from console.loaded import keep_loaded
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
@@ -18,6 +20,11 @@ app.autodiscover_tasks(["alerts", "runs"])
 def _connection_is_kept(**about: Any) -> None:
     """Give the connection back to the pool, whole; a new one for each task costs 7 ms, and every plan anew."""
     close_old_connections()
+
+
+@worker_process_init.connect
+def _loaded_is_kept(**about: Any) -> None:
+    keep_loaded(pages=False)
 
 
 @setup_logging.connect

@@ -38,6 +38,7 @@ from console.ingest.decode import MIB, Refusal  # noqa: E402
 from console.ingest.http import answers, lane  # noqa: E402
 from console.ingest.request import request_id  # noqa: E402
 from console.live.sockets import websocket_application  # noqa: E402
+from console.loaded import keep_loaded  # noqa: E402
 from orgs.errors import error_body  # noqa: E402
 
 SLOT_WAIT = 2.0  # seconds
@@ -214,7 +215,9 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     async with beating() if settings.WEB_HEARTBEAT else nullcontext():
         while True:
             message = await receive()
-            if message["type"] == "lifespan.shutdown":
+            if message["type"] == "lifespan.startup":
+                keep_loaded(pages=True)
+            else:
                 await asyncio.to_thread(lane().close)
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
