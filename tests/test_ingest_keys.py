@@ -1,16 +1,19 @@
 """Who may write, how often, and what a stranger learns: nothing."""
 
+import json
+import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django_scopes import scopes_disabled
 
-from console.ingest import keys, memory
+from console.ingest import http, keys, memory
 from console.ingest.decode import Refusal
 from orgs.models import SourceHeard
 from tests.factories import OrgFactory, SourceFactory
 from tests.ingest_server import ACTIVITY, EVENTS, RECEIPTS, Sender, event, events, make_key
+from tests.stack import until
 
 
 @pytest.mark.parametrize(
@@ -151,3 +154,24 @@ def test_two_orgs_may_use_the_same_room_and_event_ids(sender: Sender) -> None:
 
 def test_receipts_take_no_key(sender: Sender) -> None:
     assert sender.post([], RECEIPTS).status == 401
+
+
+def test_who_is_to_come_later_is_told_later_and_holds_nothing(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: said at once, it is asked at once again, and the answers take the time of what could be stored."""
+    monkeypatch.setattr(http, "HELD_FOR", 30.0)
+    monkeypatch.setattr(http, "HELD_AT_ONCE", 1)
+    _, key = make_key(sender.source, rate_per_minute=1)
+    assert sender.post(event(), Authorization=f"Bearer {key}").status == 201
+    body = json.dumps(event()).encode()
+    head = f"POST {EVENTS} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    lane = http.lane()
+    with socket.create_connection(("127.0.0.1", sender.port)) as held:
+        held.sendall(head.encode() + body)
+        until(lambda: lane._held == 1)
+        assert not lane.of_keys.open
+        assert (
+            sender.post(event(), Authorization=f"Bearer {key}").status == 429
+        )  # nobody else is held
+        assert sender.post(event()).status == 201
+    until(lambda: lane._held == 0)  # it left

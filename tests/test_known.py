@@ -4,8 +4,7 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from alerts import actions
-from alerts.actions import known
+from alerts import actions, known
 from alerts.models import FailureEvent, Push
 from orgs.models import Agent, Policy, User
 from tests.factories import AssignmentFactory, SupervisorRoleFactory, UserFactory

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
@@ -36,6 +37,9 @@ RECEIPTS = "/api/push-receipts"
 PATHS = frozenset({*WRITES, RECEIPTS})
 FLUSH_SECONDS = 1.0
 AT_ONCE = 32  # requests in one transaction
+LATER = frozenset({429, 503})  # come again later: said at once, it would be asked at once by who does not wait
+HELD_FOR = 1.0  # seconds until that is said
+HELD_AT_ONCE = 2000
 WEBHOOK_LIMIT = 256 * 1024  # bytes: one message, its room and its contact
 RECEIPT_LIMIT = 64 * 1024  # bytes: some 400 receipts, of a sender who is proven only by the whole body
 
@@ -90,6 +94,7 @@ class Lane:
         self.of_webhooks = Budget(WEBHOOK_LIMIT, 10.0, each=4 * MIB, at_once=500, total=32 * MIB)
         self.of_strangers = Budget(RECEIPT_LIMIT, 10.0, each=MIB, at_once=64, total=16 * MIB)
         self._flushing: asyncio.Task[None] | None = None
+        self._held = 0  # refusals that are not said yet
 
     @staticmethod
     def _together(
@@ -131,11 +136,30 @@ class Lane:
             log.exception("ingest_failed", path=request.name, request_id=request.id)
             status, body = 500, msgspec.json.encode(error_body("internal_error", "A fault of ours. Send it again."))
         keep = await request.discard()
+        if status in LATER and request.path in WRITES:  # a webhook's sender does not ask again
+            await self._hold(request)
         _account(request, status)
         await _send(send, request, status, body, retry_after, keep, await self._readable(request))
         failpoint("answered")
         if tally and self._flushing is None:
             self._flushing = asyncio.create_task(self._flush_soon())
+
+    async def _hold(self, request: Request) -> None:
+        """Wait before a refusal is said: senders that do not wait take the time of what we could store.
+
+        Its body is let go. Raises Disconnected.
+        """
+        request.free()
+        if self._held >= HELD_AT_ONCE:
+            return
+        self._held += 1
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HELD_FOR):
+                    while True:
+                        await request.chunk()
+        finally:
+            self._held -= 1
 
     async def _preflight(self, request: Request) -> work.Answer:
         """Whether a page may send. Raises Refusal (403, 503)."""
