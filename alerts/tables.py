@@ -40,7 +40,8 @@ def fetch(
         connection.queries_log.append({"sql": sent, "time": "0"})
     with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
         cursor.execute(statement.encode(), parameters, prepare=True, binary=binary)
-        return cursor.fetchall() if cursor.description else []
+        answered = cursor.pgresult  # its `description` would look up the type of every column, each time
+        return cursor.fetchall() if answered is not None and answered.nfields else []
 
 
 def as_json(rows: Sequence[Row] | Sequence[Sequence[Any]]) -> str:

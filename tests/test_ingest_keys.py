@@ -170,8 +170,6 @@ def test_who_is_to_come_later_is_told_later_and_holds_nothing(sender: Sender, mo
         held.sendall(head.encode() + body)
         until(lambda: lane._held == 1)
         assert not lane.of_keys.open
-        assert (
-            sender.post(event(), Authorization=f"Bearer {key}").status == 429
-        )  # nobody else is held
+        assert sender.post(event(), Authorization=f"Bearer {key}").status == 429  # nobody else is held
         assert sender.post(event()).status == 201
     until(lambda: lane._held == 0)  # it left

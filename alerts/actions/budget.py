@@ -57,8 +57,8 @@ class Spending:
 
     def spend(self, push: PushRow) -> None:
         """This push is planned."""
-        if push.state == Push.State.PENDING:
-            person, about = (push.org_id, push.supervisor_id), push.alert_id
+        person, about = (push.org_id, push.supervisor_id), push.alert_id
+        if push.state == Push.State.PENDING and self.budget(person).pushes:
             before = [one for one in self._pushes.get(person, ()) if not (one[1] and one[0] == about)]
             self._pushes[person] = [*before, (about, True, push.planned_at)]
 

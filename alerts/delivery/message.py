@@ -7,14 +7,15 @@ import json
 import zoneinfo
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID, uuid5
 
 from django.conf import settings
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, override
+from django.utils.translation import gettext_noop, ngettext, override
 
 from alerts.decide import RANK
 from alerts.models import Alert, Push, Room
@@ -31,6 +32,7 @@ TTL_SECONDS = 1800  # as long as a push waits here before it expires
 DUTY = UUID("3d0f6f5e-6a0b-4f4e-8a55-2c9b7d1e4f60")  # the namespace of the collapse keys of pushes about duty
 DUTY_PARTS = 4  # of one's duty that a push names
 TITLE = 200  # characters, the contract's limit
+WAITS_SINCE = gettext_noop("The customer has been waiting since %(time)s.")
 WORST_FIRST = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
 NOT_IN_EVERY_SERVICE = ("priority", "replaces")  # fields that a service of before may refuse: then it goes without
 
@@ -49,8 +51,11 @@ def push_body(
     org's zone, words in the recipient's language, else the org's.
     """
     locale = recipient.locale or org.locale
-    with override(locale):
-        title, text = _test_words(org) if alert is None else _words(push, alert, org, room, subject)
+    if alert is not None:
+        title, text = _words(push, alert, org, room, subject, locale)
+    else:
+        with override(locale):
+            title, text = _test_words(org)
     occurred_at = push.planned_at if alert is None else alert.last_event_at
     data = {
         "alert_id": None if alert is None else str(alert.id),
@@ -128,7 +133,7 @@ def _body(
         "user_source": "chat",
         "recipient": {"sso_id": sso_id},
         "channels": ["in_app", "push"],
-        "title": Truncator(title).chars(TITLE),
+        "title": title if len(title) <= TITLE else Truncator(title).chars(TITLE),
         "body": text,
         "locale": locale,
         "severity": severity,
@@ -237,15 +242,44 @@ def _test_words(org: Org) -> tuple[str, str]:
     return _("Test push"), _("If you can read this, alerts of %(org)s reach you.") % {"org": org.name}
 
 
-def _words(push: Push | PushRow, alert: Alert, org: Org, room: Room | None, subject: str) -> tuple[str, str]:
-    signal = _leading_signal(alert)
-    title = _("%(severity)s: %(signal)s, %(agent)s") % {
-        "severity": Severity(push.severity).label,
-        "signal": signal_name(signal),
-        "agent": subject,
-    }
-    sentences = [_why_again(push.reason), _what_happened(signal, room), _waiting(alert, room, org)]
+def _words(
+    push: Push | PushRow, alert: Alert, org: Org, room: Room | None, subject: str, locale: str
+) -> tuple[str, str]:
+    handed_off = room is not None and room.handed_off_at is not None
+    phrases = _phrases(locale, push.severity, _leading_signal(alert), push.reason, handed_off)
+    title = phrases.title % {"severity": phrases.severity, "signal": phrases.signal, "agent": subject}
+    sentences = [phrases.why, phrases.happened]
+    if (since := _waits_since(alert, room)) is not None:
+        sentences.append(phrases.waiting % {"time": _clock(since, org, phrases.mark)})
     return title, " ".join(sentence for sentence in sentences if sentence)
+
+
+class _Phrases(NamedTuple):
+    """What one kind of push says in one language; `title` and `waiting` are filled in for each."""
+
+    title: str
+    severity: str
+    signal: str
+    why: str
+    happened: str
+    waiting: str
+    mark: str  # within a time of day
+
+
+@lru_cache(maxsize=4096)
+def _phrases(locale: str, severity: str, signal: str, reason: str, handed_off: bool) -> _Phrases:
+    """Kept: gettext takes as long as all the rest of a push's words."""
+    with override(locale):
+        happened = UNEXPECTED_HANDOFF.name if handed_off else signal
+        return _Phrases(
+            title=_("%(severity)s: %(signal)s, %(agent)s"),
+            severity=str(Severity(severity).label),
+            signal=signal_name(signal),
+            why=_why_again(reason),
+            happened=str(SIGNALS[happened].happened) if happened in SIGNALS else "",
+            waiting=_(WAITS_SINCE),
+            mark=time_mark(),
+        )
 
 
 def _leading_signal(alert: Alert) -> str:
@@ -276,19 +310,16 @@ def _why_again(reason: str) -> str:
             return ""
 
 
-def _what_happened(signal: str, room: Room | None) -> str:
-    if room is not None and room.handed_off_at is not None:
-        signal = UNEXPECTED_HANDOFF.name
-    return str(SIGNALS[signal].happened) if signal in SIGNALS else ""
+def _waits_since(alert: Alert, room: Room | None) -> datetime | None:
+    return alert.customer_waiting_since or (room.customer_waiting_since if room is not None else None)
 
 
 def _waiting(alert: Alert, room: Room | None, org: Org) -> str:
-    since = alert.customer_waiting_since or (room.customer_waiting_since if room is not None else None)
-    if since is None:
+    if (since := _waits_since(alert, room)) is None:
         return ""
-    return _("The customer has been waiting since %(time)s.") % {"time": _clock(since, org)}
+    return _(WAITS_SINCE) % {"time": _clock(since, org)}
 
 
-def _clock(at: datetime, org: Org) -> str:
+def _clock(at: datetime, org: Org, mark: str = "") -> str:
     local = at.astimezone(zoneinfo.ZoneInfo(org.zone))
-    return f"{local:%H}{time_mark()}{local:%M}"
+    return f"{local.hour:02}{mark or time_mark()}{local.minute:02}"
