@@ -1,7 +1,13 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
 class OrgsConfig(AppConfig):
     name = "orgs"
     verbose_name = _("Orgs and people")
+
+    def ready(self) -> None:
+        from orgs.database import switch_off_jit
+
+        post_migrate.connect(switch_off_jit, sender=self)

@@ -8,8 +8,10 @@ import threading
 import warnings
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
 from django.db import connection
 
 from orgs.database import look, read_url
@@ -163,3 +165,16 @@ def test_a_setting_that_is_missing_is_one_sentence(name: str) -> None:
     env = kept | ({"SECRET_KEY": "x" * 50} if name != "SECRET_KEY" else {"DATABASE_URL": os.environ["DATABASE_URL"]})
     done = subprocess.run([sys.executable, "manage.py", "check"], cwd=ROOT, env=env, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (2, f"check: Set the {name} environment variable\n")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_migrate_lets_the_database_compile_no_query() -> None:
+    """Mutation: a server that can compile queries takes 290 ms for a claim of pushes that runs for 1."""
+    name = connection.settings_dict["NAME"]
+    with connection.cursor() as cursor:
+        cursor.execute(f'ALTER DATABASE "{name}" RESET jit')
+    connection.close()
+    connection.close_pool()  # what is open does not notice
+    call_command("migrate", verbosity=0)
+    with psycopg.connect(**connection.get_connection_params()) as new:
+        assert new.execute("SHOW jit").fetchone() == ("off",)
