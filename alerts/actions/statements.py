@@ -25,6 +25,19 @@ LOCK_PEOPLE = (
     "SELECT pg_advisory_xact_lock(hashtextextended('push-budget ' || org_id || ' ' || supervisor_id, 0))"  # noqa: S608
     f" FROM (SELECT org_id, supervisor_id FROM {PEOPLE} ORDER BY org_id, supervisor_id) AS sorted"
 )
+# When each person was last told of these rooms, and of the alerts of these sources, after a time.
+TOLD = """
+SELECT room_id, NULL::bigint, supervisor_id, max(planned_at) FROM alerts_push
+WHERE room_id = ANY(%b::bigint[]) AND kind = 'alert' AND state IN ('pending', 'sending', 'sent') AND planned_at > %b
+GROUP BY room_id, supervisor_id
+"""
+TOLD_OF_SOURCES = """
+SELECT NULL::bigint, alert.source_id, push.supervisor_id, max(push.planned_at)
+FROM alerts_alert alert JOIN alerts_push push ON push.alert_id = alert.id
+WHERE alert.source_id = ANY(%b::bigint[]) AND push.kind = 'alert'
+  AND push.state IN ('pending', 'sending', 'sent') AND push.planned_at > %b
+GROUP BY alert.source_id, push.supervisor_id
+"""
 # Six rows a person or a few more, whatever they were told before.
 SPENT = (
     "SELECT push.org_id, push.supervisor_id, push.alert_id, push.state = 'pending', push.planned_at"  # noqa: S608
@@ -32,8 +45,8 @@ SPENT = (
     " WHERE push.kind = 'alert' AND push.state IN ('pending', 'sending', 'sent') AND push.planned_at > %b::timestamptz"
 )
 SUPERSEDE = """
-UPDATE alerts_push p SET state = 'cancelled', ended_reason = 'superseded', ended_at = %s, next_attempt_at = NULL
-  FROM unnest(%s::uuid[], %s::bigint[], %s::int[]) AS n(alert_id, supervisor_id, occurrence)
+UPDATE alerts_push p SET state = 'cancelled', ended_reason = 'superseded', ended_at = %b, next_attempt_at = NULL
+  FROM unnest(%b::uuid[], %b::bigint[], %b::int[]) AS n(alert_id, supervisor_id, occurrence)
  WHERE p.alert_id = n.alert_id AND p.supervisor_id = n.supervisor_id
    AND p.occurrence < n.occurrence AND p.state = 'pending'
 """

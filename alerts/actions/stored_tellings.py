@@ -6,9 +6,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-from django.db.models import Max, Q
-
 from alerts.actions.outage_rows import AgentKey
 from alerts.actions.statements import (
     HOLD_PUSHES,
@@ -18,6 +15,8 @@ from alerts.actions.statements import (
     ON_PHONES,
     SPENT,
     SUPERSEDE,
+    TOLD,
+    TOLD_OF_SOURCES,
 )
 from alerts.delivery.message import idempotency_key, push_body
 from alerts.models import (
@@ -69,14 +68,9 @@ class StoredTellings:
         self, rooms: set[int], sources: set[int], since: datetime
     ) -> Iterable[tuple[int | None, int | None, int, datetime]]:
         """Room, source, supervisor, and when they were last told of it, after `since`."""
-        rows = Push.objects.filter(
-            Q(room__in=rooms) | Q(alert__source__in=sources) if sources else Q(room__in=rooms),
-            state__in=TELLS,
-            kind=Push.Kind.ALERT,
-            planned_at__gt=since,
-        )
-        told = rows.values_list("room_id", "alert__source_id", "supervisor_id")
-        return told.annotate(last=Max("planned_at"))
+        of_rooms = fetch(TOLD, [list(rooms), since]) if rooms else []
+        of_sources = fetch(TOLD_OF_SOURCES, [list(sources), since]) if sources else []
+        return [(room, source, supervisor, last) for room, source, supervisor, last in (*of_rooms, *of_sources)]
 
     def body(self, push: PushRow, alert: Alert, person: Recipient) -> str:
         """What a push says, frozen."""
@@ -100,8 +94,7 @@ class StoredTellings:
     def supersede(self, newer: Sequence[PushRow], now: datetime) -> None:
         """Cancel what waits of older occurrences for the same supervisor and alert."""
         alerts, people = [p.alert_id for p in newer], [p.supervisor_id for p in newer]
-        with connection.cursor() as cursor:
-            cursor.execute(SUPERSEDE, [now, alerts, people, [p.occurrence for p in newer]])
+        fetch(SUPERSEDE, [now, alerts, people, [p.occurrence for p in newer]])
 
     def silences_due(self, now: datetime, held: datetime | None) -> list[UUID]:
         """The silences that begin, end, or may have been idle for long enough; what fell due from `held` on waits. A
