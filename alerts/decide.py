@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from alerts.limits import NO_BUDGET, OutageRule, PushBudget
+from alerts.limits import NO_BUDGET, OutageRule, PushBudget, minutes_long
 from alerts.policy import PolicyFacts
 from orgs.signals import ROOM_SIGNALS
 
@@ -224,7 +224,7 @@ def _decide_held(
 def escalates_after(severity: str, policy: PolicyFacts) -> timedelta | None:
     """How long a tier has to act before the next one is told; None: an info alert is told to nobody else."""
     minutes = policy.escalate_minutes.get(severity)
-    return None if minutes is None else timedelta(minutes=minutes)
+    return None if minutes is None else minutes_long(minutes)
 
 
 class Plan(msgspec.Struct, frozen=True):

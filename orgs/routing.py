@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 
 from django.db.models import Q
 
@@ -49,6 +50,8 @@ class Standing:
 
     def through_quiet(self) -> "Standing":
         """The same for what passes quiet hours."""
+        if not any(one.absent == QUIET for one in chain(self.people, self.fallback)):
+            return self
         return Standing([_woken(one) for one in self.people], [_woken(one) for one in self.fallback])
 
 

@@ -45,6 +45,10 @@ BOOKKEEPING = {
 FOLLOWED = {"customer_waiting_since", "human_acted_at", "window_ends_at", "window_over_at"}
 
 
+PENDING, RESOLVED = Push.State.PENDING, Alert.State.RESOLVED
+NO_DOWNTIMES = Downtimes()
+
+
 class UnrecordedChange(Exception):
     """An alert changed, and no transition says why: a fault of the code that changed it."""
 
@@ -87,7 +91,7 @@ class Book:
         self.swept_at: datetime | None = None  # time alone is at work, and decides as of when each thing was due
         self._begun_at = now
         self.blind = False  # what is due now fell due while we were down: a digest names it
-        self.downs = Downtimes()  # of when the events to decide occurred, if that is long ago
+        self.downs = NO_DOWNTIMES  # of when the events to decide occurred, if that is long ago
         self.late_seconds = 0  # by which a timer runs late, if it is decided as of now and not of when it was due
         self.stored = stored()
         self.known = known or self.stored.known()
@@ -159,7 +163,8 @@ class Book:
         if not rooms:
             return
         alerts = self.stored.newest_alerts(list(rooms))
-        self._furnish([alert for alert in alerts if "room" not in alert._state.fields_cache], rooms)
+        if self.stored.compares:
+            self._furnish([alert for alert in alerts if "room" not in alert._state.fields_cache], rooms)
         for alert in alerts:
             assert alert.room_id is not None
             self.alerts[alert.room_id] = self.keep_alert(alert)
@@ -177,7 +182,7 @@ class Book:
     def open_alert(self, room: Room) -> Alert | None:
         """The alert of this room that is not resolved."""
         alert = self.alerts.get(room.id)
-        return alert if alert is not None and alert.state != Alert.State.RESOLVED else None
+        return alert if alert is not None and alert.state != RESOLVED else None
 
     def policy_of(self, alert: Alert) -> PolicyFacts:
         """What applies to this alert: its agent's policy."""
@@ -324,8 +329,10 @@ class Book:
         self.outbox.write()
         self.silenced.write()
         failpoint("before_commit")
-        due = any(push.state == Push.State.PENDING for push in self.outbox.pushes)
+        due = any(push.state == PENDING for push in self.outbox.pushes)
         self.stored.after_commit(self._touched | self._moved, due=due)
+        self.outages.let_go()
+        self.silenced.let_go()
 
     def _move_outages(self) -> None:
         """The row of an outage says how many rooms wait under it: it is shown anew when one of them changed."""

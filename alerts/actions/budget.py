@@ -14,6 +14,8 @@ from alerts.limits import NO_BUDGET, PushBudget
 from alerts.models import Push
 from alerts.rows import PushRow
 
+PENDING = Push.State.PENDING
+
 
 def lock_people(people: Iterable[Person]) -> None:
     """Nobody else plans for these people until the transaction ends. Locking one again changes nothing."""
@@ -52,12 +54,14 @@ class Spending:
         """How many count against a new push about this alert: it takes the place of one that still waits."""
         if (pushes := self._pushes.get(person)) is None:
             return 0
-        since = self.now - self.budget(person).window
-        return sum(at > since and not (waits and about == alert) for about, waits, at in pushes)
+        since, count = self.now - self.budget(person).window, 0
+        for about, waits, at in pushes:
+            count += at > since and not (waits and about == alert)
+        return count
 
     def spend(self, push: PushRow) -> None:
         """This push is planned."""
-        if push.state == Push.State.PENDING:
+        if push.state == PENDING:
             person, about = (push.org_id, push.supervisor_id), push.alert_id
             before = [one for one in self._pushes.get(person, ()) if not (one[1] and one[0] == about)]
             self._pushes[person] = [*before, (about, True, push.planned_at)]

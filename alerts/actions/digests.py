@@ -79,7 +79,7 @@ def name_in_digests(joining: Sequence[Joining], begun: Sequence[PushRow], now: d
     waiting = stored().waiting_digests({one.person for one in joining})
     digests |= {person: digest.id for person, digest in waiting.items()}
     wanted = {(digests[one.person], one.alert_id): one for one in joining}
-    known = wanted.keys() & stored().named_in(digests.values())
+    known = stored().named_in(wanted)
     stored().join_again(known, now)
     stored().write_names([DigestAlertRow(wanted[key].org_id, *key, now) for key in wanted if key not in known])
 

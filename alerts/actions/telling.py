@@ -25,6 +25,8 @@ from orgs.signals.low_confidence import LOW_CONFIDENCE
 
 DIGESTED = ("over_budget", "uncorroborated")  # reasons of skipped pushes whose alert joins a digest
 HELD = {Alert.Scope.AGENT.value: "held_by_agent_outage", Alert.Scope.SOURCE.value: "held_by_source_outage"}
+NOT_READ = timedelta(-1)
+PENDING, ALERT, SKIPPED = Push.State.PENDING, Push.Kind.ALERT, Push.State.SKIPPED
 IN_A_DIGEST = ("outage_ended", "blind", "late", "on_duty")  # reasons to tell people that are no push of their own
 
 
@@ -56,7 +58,7 @@ class Outbox:
         self.whom = Whom(now, known, outages)
         self.expected: set[tuple[int, int]] = set()  # whose people are read with the first that are asked for
         self._told: dict[tuple[str, int], datetime] = {}
-        self._told_within = timedelta(-1)  # how far back that was read
+        self._told_within = NOT_READ  # how far back that was read
         self._spending = Spending(now)
         self.taken: dict[UUID, TakenFromPhones] = {}  # by alert: what somebody has now, and others' phones still show
 
@@ -92,7 +94,7 @@ class Outbox:
                 self.joining += [_joining_now(telling, person, self.now) for person in present]
                 continue
             planned = self._pushes(telling, found, held, silenced)
-            if any(push.state == Push.State.PENDING for push in planned):
+            if any(push.state == PENDING for push in planned):
                 telling.alert.last_told_at = self.now
             self.pushes += planned
 
@@ -160,19 +162,19 @@ class Outbox:
             alert_id=alert.id,
             room_id=alert.room_id,
             supervisor_id=person.user_id,
-            kind=Push.Kind.ALERT,
+            kind=ALERT,
             occurrence=telling.occurrence,
             tier=person.tier,
             reason=reason_for(telling, person),
             severity=telling.severity,
             idempotency_key=key,
             planned_at=self.now,
-            state=Push.State.PENDING,
+            state=PENDING,
             next_attempt_at=self.now,
         )
         if not verdict.send:
             why = held if verdict.reason in HELD.values() else verdict.reason
-            push.end(Push.State.SKIPPED, why, self.now)
+            push.end(SKIPPED, why, self.now)
             if verdict.reason in DIGESTED:
                 self.joining.append(_joining(push, alert.id))
             return push
@@ -212,10 +214,10 @@ class Outbox:
 
     def _supersede(self) -> None:
         """A newer occurrence for the same supervisor and alert cancels what still waits to be sent."""
-        newest = {(p.alert_id, p.supervisor_id): p for p in self.pushes if p.state == Push.State.PENDING}
+        newest = {(p.alert_id, p.supervisor_id): p for p in self.pushes if p.state == PENDING}
         for push in self.pushes:
             newer = newest.get((push.alert_id, push.supervisor_id))
-            if newer is not None and newer is not push and push.state == Push.State.PENDING:
+            if newer is not None and newer is not push and push.state == PENDING:
                 push.end(Push.State.CANCELLED, "superseded", newer.planned_at)
         again = [p for p in newest.values() if p.occurrence > 1]
         if again:

@@ -17,10 +17,12 @@ from alerts.actions.stored import NO_MOMENTS, READ_AT_MOST, AgentKey, RoomKey, S
 from alerts.blind import Downtimes
 from alerts.decide import CRITICAL, LATE_AFTER, TO_HOLDER
 from alerts.models import Alert, Room, new_id
+from alerts.replay.plain import plain_alert
 from alerts.replay.pushes import PushMemory
 from alerts.rows import ActivityRow, EventRow, TransitionRow
 
 Due = tuple[datetime, int, Alert]
+OPEN, RESOLVED = Alert.State.OPEN, Alert.State.RESOLVED
 
 
 class Memory(PushMemory):
@@ -88,6 +90,9 @@ class Memory(PushMemory):
         keys = ((one["org_id"], one["room_id"]) for one in wanted)
         return {key for key in keys if key in self._rooms and self._rooms[key].customer_waiting_since is not None}
 
+    def new_alert(self, **fields: Any) -> Alert:
+        return plain_alert(**fields)
+
     def newest_alerts(self, rooms: Sequence[int]) -> list[Alert]:
         return [self._newest[pk] for pk in sorted(rooms) if pk in self._newest]
 
@@ -132,7 +137,7 @@ class Memory(PushMemory):
             whose = alert.agent_id == outage.agent_id
         else:
             own = self.newest_outage(alert.agent_id, (0, 0)) if alert.agent_id else None
-            theirs = own is not None and own.state != Alert.State.RESOLVED and _is_since(alert, own)
+            theirs = own is not None and own.state != RESOLVED and _is_since(alert, own)
             whose = alert.from_source_id == outage.source_id and not theirs
         in_time = outage.resolved_at is None or alert.opened_at <= outage.resolved_at
         return whose and in_time and _is_since(alert, outage) and alert.last_event_at >= covered - LATE_AFTER
@@ -162,12 +167,12 @@ class Memory(PushMemory):
     def _follow(self, alert: Alert) -> None:
         """Know without a search what is looked for all the time: rooms that wait for somebody, outages that last."""
         if alert.room_id is not None:
-            if self._newest[alert.room_id].state == Alert.State.OPEN:
+            if self._newest[alert.room_id].state == OPEN:
                 self._waiting_rooms[alert.room_id] = self._newest[alert.room_id]
             else:
                 self._waiting_rooms.pop(alert.room_id, None)
         elif alert.is_outage:
-            if alert.state != Alert.State.RESOLVED or alert.released_at is None:
+            if alert.state != RESOLVED or alert.released_at is None:
                 self._lasting[alert.id] = alert
             else:
                 self._lasting.pop(alert.id, None)
@@ -240,7 +245,7 @@ class Memory(PushMemory):
         raise NotImplementedError  # a replay says itself whose time has come
 
     def due_outages(self, now: datetime, held: datetime | None = None) -> list[UUID]:
-        open_ones = (one for one in self._lasting.values() if one.state != Alert.State.RESOLVED)
+        open_ones = (one for one in self._lasting.values() if one.state != RESOLVED)
         return [one.id for one in open_ones if one.due_at is not None and one.due_at <= now]
 
     def outages_over(self) -> list[UUID]:
@@ -255,7 +260,7 @@ class Memory(PushMemory):
     def open_outages(self, agents: Iterable[AgentKey], *, lock: bool = False, lasting: bool = False) -> list[Alert]:
         newest = [self._outages[pk][-1] for _, pk in agents if self._outages.get(pk)]
         newest += [some[-1] for some in self._source_outages.values()]
-        return [one for one in newest if one.state != Alert.State.RESOLVED]
+        return [one for one in newest if one.state != RESOLVED]
 
     def lock_sources(self, keys: Sequence[SourceKey]) -> None:
         pass
@@ -394,4 +399,4 @@ def _is_since(alert: Alert, outage: Alert) -> bool:
 
 
 def _stands(alert: Alert) -> tuple[bool, datetime]:
-    return alert.state != Alert.State.RESOLVED, alert.opened_at
+    return alert.state != RESOLVED, alert.opened_at

@@ -31,6 +31,7 @@ from orgs.models import (
     Wall,
     WebhookEndpoint,
 )
+from orgs.routing import Standing
 
 # Of what is tracked: these decide nothing about whom to tell.
 NOT_ASKED = (ApiKey, DutyFeed, Membership, Retention, Source, Wall, WebhookEndpoint)
@@ -114,6 +115,11 @@ class Frozen(Known):
 
     def policies(self, agents: Iterable[AgentKey]) -> dict[AgentKey, PolicyFacts]:
         return self._flat
+
+    def standing(self, agents: Iterable[AgentKey], at: datetime) -> dict[AgentKey, Standing]:
+        if not (known := self._standing).keys() >= (wanted := set(agents)):
+            return super().standing(wanted, at)
+        return {key: known[key] for key in wanted}
 
     def sso_ids(self) -> Iterator[tuple[int, str]]:
         """Of everybody who could be told."""
