@@ -1,7 +1,7 @@
 """What a failure event, a timer or an attempt to tell somebody means. Pure: plain data in, verdict and reason out."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -83,8 +83,7 @@ class AlertFacts(msgspec.Struct, frozen=True):
     hours_until: datetime | None = None  # everybody on duty is in quiet hours: the first of them is told then
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """`change` None: the event is stored and changes no alert. `reason` is stored and shown."""
 
     change: Literal["opened", "attached", "worsened", "rearmed"] | None
@@ -215,7 +214,7 @@ def _decide_held(
     else:
         found = _decide_open(alert, False, severity, now)
     told = found.reason in ("first", "rearmed", "worsened", "attached", signal)
-    return replace(found, notify=True, reason=signal) if told else found
+    return msgspec.structs.replace(found, notify=True, reason=signal) if told else found
 
 
 # --- who is told ---------------------------------------------------------------------------------------------------

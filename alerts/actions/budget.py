@@ -30,9 +30,11 @@ class Spending:
         self.now = now
         self._budgets: dict[Person, PushBudget] = {}
         self._pushes: dict[Person, list[Spent]] = {}
+        self._unread: list[Person] = []  # those with a budget, until the first is asked about
+        self._since = now
 
     def know(self, people: Iterable[Person], budgets: Mapping[int, PushBudget]) -> None:
-        """Lock these people and read what those with a budget spent. `budgets`: by org pk.
+        """Lock these people. `budgets`: by org pk; what those with one spent is read when it is asked.
 
         All are locked at once, in order, where any has a budget: those without one may have to be locked later, for
         their digest, and whoever holds some of them must not wait for one that goes before. Nobody is, where none has.
@@ -44,14 +46,22 @@ class Spending:
             return
         lock_people(new)
         since = self.now - max(self._budgets[one].window for one in limited)
-        for person, pushes in stored().spent(limited, since).items():
+        self._since = min(since, self._since) if self._unread else since
+        self._unread += limited
+
+    def _read(self) -> None:
+        """What those spent who are locked by now."""
+        for person, pushes in stored().spent(self._unread, self._since).items():
             self._pushes[person] = [*self._pushes.get(person, ()), *pushes]
+        self._unread = []
 
     def budget(self, person: Person) -> PushBudget:
         return self._budgets.get(person, NO_BUDGET)
 
     def spent(self, person: Person, alert: UUID) -> int:
         """How many count against a new push about this alert: it takes the place of one that still waits."""
+        if self._unread:
+            self._read()
         if (pushes := self._pushes.get(person)) is None:
             return 0
         since, count = self.now - self.budget(person).window, 0

@@ -6,9 +6,10 @@ when it is claimed (alerts/delivery/digest.py): then it names what is still open
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from alerts.actions.budget import lock_people
 from alerts.actions.stored import stored
@@ -22,8 +23,7 @@ from alerts.rows import DigestAlertRow, PushRow
 NEWS = ("first", "worsened", "rearmed", "escalated", "corroborated", "outage_ended", "expired", "on_duty")
 
 
-@dataclass(frozen=True, slots=True)
-class Joining:
+class Joining(msgspec.Struct, frozen=True):
     """One alert that joins the digest of one person, as of `at` (None: now). `why`: reason of the digest that it
     begins; `about`: of its own telling.
     """

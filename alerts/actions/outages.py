@@ -64,7 +64,8 @@ class Outages:
 
         With `lasting` they stay open until the transaction ends: whoever ends one waits, and then sees what it held.
         """
-        new = {key for key in agents if (key[1] and key[1] not in self._open) or key[0] not in self._orgs}
+        known, orgs = self._open, self._orgs
+        new = {key for key in agents if (key[1] and key[1] not in known) or key[0] not in orgs}
         if not new:
             return
         policies = self._book.known.policies(new)

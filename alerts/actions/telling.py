@@ -133,6 +133,7 @@ class Outbox:
         alert, planned = telling.alert, []
         subject = _subject(alert.room_id, alert.id if alert.is_outage else alert.source_id or alert.id)
         throttle, uncorroborated = self._policy(alert).throttle, self.is_uncorroborated(alert)
+        is_held = silenced or bool(held) or uncorroborated
         for person in people:
             about, whose = (subject, person.user_id), (alert.org_id, person.user_id)
             verdict = plan(
@@ -142,7 +143,7 @@ class Outbox:
                 throttle=throttle,
                 absent=person.absent,
                 worse=telling.transition.change == "worsened",
-                spent=self._spending.spent(whose, alert.id),
+                spent=0 if is_held or person.absent else self._spending.spent(whose, alert.id),
                 budget=self._spending.budget(whose),
                 silenced=silenced,
                 held=bool(held),
@@ -214,10 +215,11 @@ class Outbox:
 
     def _supersede(self) -> None:
         """A newer occurrence for the same supervisor and alert cancels what still waits to be sent."""
-        newest = {(p.alert_id, p.supervisor_id): p for p in self.pushes if p.state == PENDING}
-        for push in self.pushes:
-            newer = newest.get((push.alert_id, push.supervisor_id))
-            if newer is not None and newer is not push and push.state == PENDING:
+        waiting = [push for push in self.pushes if push.state == PENDING]
+        newest = {(push.alert_id, push.supervisor_id): push for push in waiting}
+        for push in waiting if len(newest) < len(waiting) else ():
+            newer = newest[push.alert_id, push.supervisor_id]
+            if newer is not push:
                 push.end(Push.State.CANCELLED, "superseded", newer.planned_at)
         again = [p for p in newest.values() if p.occurrence > 1]
         if again:

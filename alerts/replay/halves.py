@@ -18,7 +18,7 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 
 SaysHowFar = Callable[[float], None]  # is told how far a play is, 0..1; what it raises ends it
 Half = Callable[[SaysHowFar], Any]  # a play, and what it comes to
-GARBAGE = 20_000  # objects that are made until it is looked which of them nobody needs
+GARBAGE = 500_000  # objects that are made until it is looked which of them nobody needs
 
 
 def play_in_turn(first: Half, second: Half, tick: SaysHowFar) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from alerts.actions.known import Known
 from alerts.actions.stored import NO_MOMENTS, READ_AT_MOST, AgentKey, RoomKey, SourceKey
-from alerts.blind import Downtimes
+from alerts.blind import NO_DOWNTIMES, Downtimes
 from alerts.decide import CRITICAL, LATE_AFTER, TO_HOLDER
 from alerts.models import Alert, Room, new_id
 from alerts.replay.plain import plain_alert
@@ -84,7 +84,9 @@ class Memory(PushMemory):
         return [self._rooms[key] for key in wanted], set()
 
     def lock_rooms_by_pk(self, pks: Iterable[int], *, skip_locked: bool = False) -> Iterable[Room]:
-        return [self._rooms_by_pk[pk] for pk in sorted(set(pks), key=self._order.__getitem__)]
+        wanted = set(pks)
+        ordered = sorted(wanted, key=self._order.__getitem__) if len(wanted) > 1 else wanted
+        return [self._rooms_by_pk[pk] for pk in ordered]
 
     def waiting_rooms(self, wanted: Sequence[Mapping[str, Any]]) -> set[RoomKey]:
         keys = ((one["org_id"], one["room_id"]) for one in wanted)
@@ -310,7 +312,7 @@ class Memory(PushMemory):
         pass
 
     def downtimes(self, since: datetime) -> Downtimes:
-        return Downtimes()
+        return NO_DOWNTIMES
 
     def was_silent(self, room: Room, since: datetime) -> bool:
         return False

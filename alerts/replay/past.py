@@ -83,7 +83,7 @@ class Frozen(Known):
         self._agents |= {(one.org_id, one.name): one for one in self._agents_by_pk.values()}
         self._flat = super().policies(keys)
         self.people(keys)
-        self.tiers(keys)
+        super().tiers(keys)
         self.rosters([org.pk], at)
         self.specialists()
         self._silences[org.pk] = silences
@@ -115,6 +115,9 @@ class Frozen(Known):
 
     def policies(self, agents: Iterable[AgentKey]) -> dict[AgentKey, PolicyFacts]:
         return self._flat
+
+    def tiers(self, agents: Iterable[AgentKey]) -> dict[AgentKey, list[int]]:
+        return {key: self._tiers[key] for key in agents}
 
     def standing(self, agents: Iterable[AgentKey], at: datetime) -> dict[AgentKey, Standing]:
         if not (known := self._standing).keys() >= (wanted := set(agents)):

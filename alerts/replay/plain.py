@@ -37,7 +37,7 @@ def _plain(model: type[Model]) -> tuple[type, dict[str, Any]]:
         name: one for name, one in vars(model).items() if isinstance(one, property | FunctionType) and name[0] != "_"
     }
     for field in model._meta.concrete_fields:
-        if (leads_to := cast(type[Model] | None, field.related_model)) is not None:
+        if (leads_to := field.related_model) is not None:
             kind = _Kept if field.name in KEPT else _Asked
             own[field.name] = kind(field.name, field.attname, leads_to)
     held = {name: value for name, value in model().__dict__.items() if name != "_state"}

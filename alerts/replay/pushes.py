@@ -27,12 +27,10 @@ class PushMemory(Stored):
         self._made = 0
         self.pushes: list[PushRow] = []  # without skipped ones and digests
         self.skipped: dict[UUID, str] = {}  # by alert: why somebody was not told last
-        self.told: dict[tuple[UUID | None, int, int], PushRow] = {}  # by alert, person, occurrence
         self._spent: dict[Person, list[PushRow]] = defaultdict(list)
         self._about: dict[UUID | None, list[PushRow]] = defaultdict(list)  # by alert
         self._about_room: dict[int, list[PushRow]] = defaultdict(list)
         self._about_source: dict[int, list[PushRow]] = defaultdict(list)
-        self._waiting: dict[tuple[UUID | None, int], list[PushRow]] = defaultdict(list)  # by alert, person
         self.fresh: list[PushRow] = []  # pending ones that are new, for whoever sends them
         self.hurried: list[PushRow] = []  # digests that began, or go sooner
         self.ended: list[PushRow] = []  # dead or expired ones, as they ended
@@ -103,10 +101,9 @@ class PushMemory(Stored):
         pass
 
     def hold_pushes(self, alerts: Collection[UUID], now: datetime) -> None:
-        for (alert, _), waiting in self._waiting.items():
-            for push in waiting if alert in alerts else ():
-                if push.state == Push.State.PENDING and push.tier > 0:
-                    self._end_silenced(push, now)
+        for push in (one for alert in alerts for one in self._about.get(alert, ())):
+            if push.state == PENDING and push.tier > 0:
+                self._end_silenced(push, now)
 
     def _end_silenced(self, push: PushRow, now: datetime) -> None:
         push.end(Push.State.CANCELLED, "silenced", now)
@@ -231,7 +228,6 @@ class PushMemory(Stored):
 
     def _keep_push(self, push: PushRow) -> None:
         self.pushes.append(push)
-        self.told[push.alert_id, push.supervisor_id, push.occurrence] = push
         self._spent[push.org_id, push.supervisor_id].append(push)
         self._about[push.alert_id].append(push)
         alert = self.alerts[push.alert_id] if push.alert_id else None
@@ -241,13 +237,19 @@ class PushMemory(Stored):
             self._about_source[alert.source_id].append(push)
         if push.state == PENDING:
             self.fresh.append(push)
-            self._waiting[push.alert_id, push.supervisor_id].append(push)
 
     def supersede(self, newer: Sequence[PushRow], now: datetime) -> None:
-        for push in newer:
-            for older in self._waiting.pop((push.alert_id, push.supervisor_id), ()):
-                if older.state == PENDING and older.occurrence < push.occurrence:
-                    older.end(Push.State.CANCELLED, "superseded", now)
+        for push in newer:  # of those before it only the last one can still wait
+            older = self.told(push.alert_id, push.supervisor_id, push.occurrence - 1)
+            if older is not None and older.state == PENDING:
+                older.end(Push.State.CANCELLED, "superseded", now)
+
+    def told(self, alert: UUID | None, person: int, occurrence: int) -> PushRow | None:
+        """The last push about this alert to this person, of this occurrence or an older one."""
+        for push in reversed(self._about.get(alert, ())):
+            if push.supervisor_id == person and push.occurrence <= occurrence:
+                return push
+        return None
 
     def end_push(self, push: PushRow, state: str, reason: str, at: datetime) -> None:
         """It was sent, or ended otherwise."""

@@ -24,7 +24,7 @@ from alerts.actions.resolved_runs import ResolvedRun, record_in_again
 from alerts.actions.stalls import sweep_stalls
 from alerts.actions.stored import storing
 from alerts.actions.telling import Telling
-from alerts.blind import Downtimes
+from alerts.blind import NO_DOWNTIMES
 from alerts.decide import RoomFacts
 from alerts.delivery.digest import is_waiting
 from alerts.due import next_timer
@@ -146,8 +146,9 @@ class Stage:
         for pk in memory.outages_over():
             timers.release_rooms(pk, now)
         if rooms:
-            timers.work_rooms(list(rooms), now, Downtimes())
-        sweep_stalls(now, None, Downtimes(), len(memory.stalls))
+            timers.work_rooms(list(rooms), now, NO_DOWNTIMES)
+        if memory.stalls and memory.stalls[0][0] <= now:
+            sweep_stalls(now, None, NO_DOWNTIMES, len(memory.stalls))
         if memory.ended:
             timers.pass_unreached(now)
             digest_expired(now)
@@ -196,8 +197,8 @@ class Stage:
         memory.hurried.clear()
 
     def _ended(self, past: PastPush, at: datetime) -> None:
-        push = self.memory.told.get((past.alert_id, past.supervisor_id, past.occurrence))
-        if push is None:
+        push = self.memory.told(past.alert_id, past.supervisor_id, past.occurrence)
+        if push is None or push.occurrence != past.occurrence:
             return
         push.push = past.push
         if past.ended_reason != "superseded":
