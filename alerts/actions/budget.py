@@ -39,19 +39,19 @@ class Spending:
         All are locked at once, in order, where any has a budget: those without one may have to be locked later, for
         their digest, and whoever holds some of them must not wait for one that goes before. Nobody is, where none has.
         """
-        new = {one for one in people if one not in self._budgets}
-        self._budgets |= {one: budgets.get(one[0], NO_BUDGET) for one in new}
-        limited = sorted(one for one in new if self._budgets[one].pushes)
+        new = {one: budgets.get(one[0], NO_BUDGET) for one in people if one not in self._budgets}
+        self._budgets |= new
+        limited = [one for one, budget in new.items() if budget.pushes]
         if not limited:
             return
         lock_people(new)
-        since = self.now - max(self._budgets[one].window for one in limited)
+        since = self.now - max(new[one].window for one in limited)
         self._since = min(since, self._since) if self._unread else since
         self._unread += limited
 
     def _read(self) -> None:
         """What those spent who are locked by now."""
-        for person, pushes in stored().spent(self._unread, self._since).items():
+        for person, pushes in stored().spent(sorted(self._unread), self._since).items():
             self._pushes[person] = [*self._pushes.get(person, ()), *pushes]
         self._unread = []
 

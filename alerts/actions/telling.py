@@ -233,13 +233,13 @@ def _agent(alert: Alert) -> tuple[int, int]:
 def _joining(push: PushRow, alert: UUID) -> Joining:
     why = push.ended_reason
     about = push.reason
-    return Joining(push.org_id, push.supervisor_id, push.tier, alert, push.severity, why, about, push.planned_at)
+    return Joining((push.org_id, push.supervisor_id), push.tier, alert, push.severity, why, about, push.planned_at)
 
 
 def _joining_now(telling: Telling, person: Recipient, now: datetime) -> Joining:
     alert = telling.alert
     why = telling.reason
-    return Joining(alert.org_id, person.user_id, person.tier, alert.id, telling.severity, why, why, now)
+    return Joining((alert.org_id, person.user_id), person.tier, alert.id, telling.severity, why, why, now)
 
 
 def _subject(room_id: int | None, other: int | UUID | None) -> str:

@@ -46,7 +46,7 @@ class Memory(PushMemory):
         self.due: list[Due] = []  # a heap; one whose alert is due at another time by now is void
         self._count = 0
         self.stalls: list[tuple[datetime, int]] = []  # a heap of rooms, likewise
-        self._lined_up: dict[UUID, datetime] = {}  # by alert: when it stands in `due`, last put there
+        self._lined_up: dict[int, datetime | None] = {}  # by alert, the object: when it stands in `due`, last put there
         self._stalls_lined_up: dict[int, datetime] = {}  # by room pk, likewise
 
         self._critical: dict[int, list[tuple[datetime, int]]] = defaultdict(list)  # by agent pk: heard, room pk
@@ -156,13 +156,13 @@ class Memory(PushMemory):
 
     def write_alerts(self, alerts: Collection[Alert]) -> None:
         for alert in alerts:
-            if alert.id not in self.alerts:
+            if id(alert) not in self._lined_up:
                 self.keep(alert)
             elif alert.room_id is not None and len(self._of_room[alert.room_id]) > 1:
                 self._newest[alert.room_id] = max(self._of_room[alert.room_id], key=_stands)
             self._follow(alert)
-            if alert.due_at is not None and self._lined_up.get(alert.id) != alert.due_at:
-                self._lined_up[alert.id] = alert.due_at
+            if alert.due_at is not None and self._lined_up[id(alert)] != alert.due_at:
+                self._lined_up[id(alert)] = alert.due_at
                 self._count += 1
                 heappush(self.due, (alert.due_at, self._count, alert))
 
@@ -192,12 +192,13 @@ class Memory(PushMemory):
 
     def forget_due(self, alert: Alert, at: datetime) -> None:
         """It stands in line no more; it may come again for the same time."""
-        if self._lined_up.get(alert.id) == at:
-            del self._lined_up[alert.id]
+        if self._lined_up[id(alert)] == at:
+            self._lined_up[id(alert)] = None
 
     def keep(self, alert: Alert) -> None:
         """A new alert."""
         self.alerts[alert.id] = alert
+        self._lined_up[id(alert)] = None
         if alert.room_id is not None:
             self._of_room[alert.room_id].append(alert)
             self._newest[alert.room_id] = max(self._of_room[alert.room_id], key=_stands)
