@@ -77,6 +77,14 @@ SELECT alert_id, supervisor_id, occurrence, kind, reason, planned_at, state, end
  ORDER BY planned_at, id
 """
 
+ARRIVALS_OF = """
+SELECT DISTINCT (SELECT min(joined_at) FROM alerts_digestalert WHERE push_id = push.id) AS at
+  FROM alerts_push push
+ WHERE org_id = %b AND planned_at > %b::timestamptz AND planned_at <= %b::timestamptz
+   AND kind = 'digest' AND reason = 'on_duty'
+ ORDER BY at
+"""
+
 
 class KnownAlert(NamedTuple):
     """An alert of the past, and when it was first opened."""
@@ -150,6 +158,7 @@ class History:
     pushes: list[PastPush] = field(default_factory=list)
     alerts: dict[UUID, KnownAlert] = field(default_factory=dict)
     rooms: list[tuple[int, int, str, str]] = field(default_factory=list)  # pk, org pk, room id, channel
+    arrivals: list[datetime] = field(default_factory=list)  # when who came on duty was told
     people: dict[int, User] = field(default_factory=dict)
     detected: dict[tuple[int, datetime], UUID] = field(default_factory=dict)  # alerts, by room and time
     numbers: dict[int, int] = field(default_factory=dict)  # of the last digest before, by person
@@ -209,6 +218,8 @@ def read_history(org: Org, since: datetime, until: datetime) -> History:
     ids = list(found.alerts)
     found.changes = [_change(row) for row in _rows(CHANGES_OF, [ids, found.begin, until])]
     found.pushes = [PastPush(*row) for row in _rows(PUSHES_OF, [org.pk, found.begin, until])]
+    arrived = {at for (at,) in _rows(ARRIVALS_OF, [org.pk, found.begin, until]) if at is not None}
+    found.arrivals = sorted(arrived | {one.at for one in found.changes if one.reason == "on_duty"})
     _read_people(found)
     return found
 

@@ -13,19 +13,21 @@ from typing import Any
 from uuid import UUID
 
 from alerts.actions.known import Known
-from alerts.actions.stored import NO_MOMENTS, READ_AT_MOST, AgentKey, RoomKey, SourceKey
+from alerts.actions.outages import is_under
+from alerts.actions.stored import AgentKey, RoomKey, SourceKey
+from alerts.actions.whom import is_of_rooms
 from alerts.blind import NO_DOWNTIMES, Downtimes
-from alerts.decide import CRITICAL, LATE_AFTER, TO_HOLDER
+from alerts.decide import CRITICAL, LATE_AFTER
 from alerts.models import Alert, Room, new_id
+from alerts.replay.heard import HeardMemory
 from alerts.replay.plain import plain_alert
-from alerts.replay.pushes import PushMemory
-from alerts.rows import ActivityRow, EventRow, TransitionRow
+from alerts.rows import EventRow, TransitionRow
 
 Due = tuple[datetime, int, Alert]
 OPEN, RESOLVED = Alert.State.OPEN, Alert.State.RESOLVED
 
 
-class Memory(PushMemory):
+class Memory(HeardMemory):
     """Rooms, alerts, pushes and what was heard, as far as it was played."""
 
     compares = False
@@ -57,12 +59,8 @@ class Memory(PushMemory):
         # By source and agent: alerts of rooms that began or worsened, and when, in this order.
         self._began: dict[tuple[int | None, int], list[tuple[datetime, Alert]]] = defaultdict(list)
         self._lasting: dict[UUID, Alert] = {}  # outages that are open, or whose rooms are not told yet that they ended
-        self._failures: dict[int, list[EventRow]] = defaultdict(list)  # by room pk, as they were heard
-        self._of_run: dict[tuple[int, str, str], list[EventRow]] = defaultdict(list)
-        self._episodes: dict[int, int] = {}  # by event id
-        self._opening: set[int] = set()  # ids of events that opened an alert, or an episode of it
-        self._activities: dict[int, list[ActivityRow]] = defaultdict(list)  # by room pk, as they were heard
 
+        self.seen = datetime.min  # who came on duty since then is told
         self.transitions: list[TransitionRow] = []
         self.ids: dict[AgentKey, list[tuple[datetime, UUID]]] = {}  # of real outages of agents, oldest first
         self.ids_of_source: dict[SourceKey, list[tuple[datetime, UUID]]] = {}  # likewise
@@ -225,10 +223,6 @@ class Memory(PushMemory):
             if event.run_id and event.reason not in ("above_threshold", "same_run"):
                 self._of_run[event.org_id, event.run_id, event.signal].append(event)
 
-    def write_activities(self, activities: Sequence[ActivityRow]) -> None:
-        for one in activities:
-            self._activities[one.room_id].append(one)
-
     def write_transitions(self, transitions: Sequence[TransitionRow]) -> None:
         self.transitions += transitions
         for one in transitions:
@@ -331,21 +325,33 @@ class Memory(PushMemory):
     def put_off_stall(self, room: int, until: datetime) -> None:
         self._rooms_by_pk[room].due_at = until
 
-    def source_of_customer(self, room: Room) -> int | None:
-        said = [one for one in self._activities.get(room.id, ()) if one.kind == "customer_message" and one.source_id]
-        return max(said, key=lambda one: one.at).source_id if said else None
+    # --- who comes on duty --------------------------------------------------------------------------------------------
 
     def open_alerts(self, orgs: Iterable[int], now: datetime, *, waiting: bool) -> list[Alert]:
-        return []  # who comes on duty is not played: alerts/replay/stage.py
+        found = [one for one in self.alerts.values() if one.state == OPEN and one.duty_waits == waiting]
+        if waiting:
+            found = [one for one in found if one.hours_until is None or one.hours_until > now]
+        else:
+            found = [one for one in found if one.tier > 0]
+        return [one for one in found if is_of_rooms(one) and not self._is_held(one, now)]
+
+    def _is_held(self, alert: Alert, now: datetime) -> bool:
+        held = alert.held_until is not None and alert.held_until > now
+        return held or alert.is_snoozed(now) or alert.is_silenced(now) or self.is_covered(alert)
+
+    def is_covered(self, alert: Alert) -> bool:
+        """Whether it is under an outage."""
+        outages = self.open_outages([(alert.org_id, alert.agent_id or 0)])
+        return any(is_under(alert, outage) for outage in outages)
 
     def duty_orgs(self, since: datetime) -> set[int]:
-        return set()
+        return {org for org, _ in self._rooms}
 
     def duty_seen(self, now: datetime) -> datetime | None:
-        return None
+        return self.seen
 
     def see_duty(self, now: datetime) -> None:
-        pass
+        pass  # a replay says itself since when it looks
 
     def outages_ended(self, agents: Iterable[AgentKey]) -> dict[int, datetime | None]:
         return {pk: self._outages[pk][-1].resolved_at for _, pk in agents if self._outages.get(pk)}
@@ -358,42 +364,6 @@ class Memory(PushMemory):
                     break
                 found.add((agent, room))
         return found
-
-    # --- what was heard of rooms --------------------------------------------------------------------------------------
-
-    def first_failures(self, wanted: Sequence[Mapping[str, Any]]) -> Iterable[tuple[Any, ...]]:
-        for key in wanted:
-            in_room: dict[int, EventRow] = {}
-            for event in self._of_run.get((key["org_id"], key["run_id"], key["signal"]), ()):
-                first = in_room.get(event.room_id)
-                if first is None or (first.reason == "late" and event.reason != "late"):
-                    in_room[event.room_id] = event
-            for one in in_room.values():
-                yield (
-                    one.org_id, one.room_id, one.run_id, one.signal, one.event_id, one.occurred_at, one.received_at,
-                    one.customer_waiting_since, one.reason, one.alert_id, self._episodes.get(one.id or 0),
-                )  # fmt: skip
-
-    def activities_since(self, room: Room, kinds: Sequence[str], since: datetime) -> Iterable[Any]:
-        heard = self._activities.get(room.id, ())
-        found = [one for one in heard if one.kind in kinds and not one.undelivered and one.at > since]
-        return sorted(found, key=lambda one: one.at)[-READ_AT_MOST:]
-
-    def failures_since(self, room: Room, since: datetime) -> Iterable[Any]:
-        found = [
-            one
-            for one in self._failures.get(room.id, ())
-            if one.occurred_at > since
-            and one.signal not in TO_HOLDER
-            and (one.reason not in NO_MOMENTS or one.id in self._opening)
-        ]
-        return sorted(found, key=lambda one: one.occurred_at)[-READ_AT_MOST:]
-
-    def has_event(self, room: Room, source: int, event_id: str) -> bool:
-        return any(one.event_id == event_id for one in self._failures.get(room.id, ()))
-
-    def activities_heard(self, room: int, since: datetime, kinds: Sequence[str]) -> list[Any]:
-        return [one for one in self._activities.get(room, ()) if one.received_at >= since and one.kind in kinds]
 
 
 def _is_since(alert: Alert, outage: Alert) -> bool:

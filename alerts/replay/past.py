@@ -17,7 +17,7 @@ from alerts.models import Silence
 from alerts.policy import PolicyFacts
 from alerts.silencing import SilenceFacts, windows
 from orgs.as_it_was import as_it_was
-from orgs.duty.roster import Roster
+from orgs.duty.roster import Roster, duty_spans, told_spans
 from orgs.history import tracked
 from orgs.models import (
     Agent,
@@ -62,6 +62,16 @@ class Past:
                     if window.starts > end:
                         break
                     found |= {window.starts, window.ends}
+        return sorted(at for at in found if begin < at <= end)
+
+    def duty_turns(self, org: int, begin: datetime, end: datetime) -> list[datetime]:
+        """When anybody's duty began or their quiet hours ended, in (begin, end]. Empty where everybody is always on."""
+        found: set[datetime] = set()
+        for since, until, known in zip(self._since, [*self._since[1:], end], self._known, strict=True):
+            roster = known.rosters([org], since)[org]
+            for shift in () if roster.is_plain else roster.shifts:
+                for spans in (duty_spans, told_spans):
+                    found |= {span.begin for span in spans(roster, shift, max(since, begin), min(until, end))}
         return sorted(at for at in found if begin < at <= end)
 
     def policies_changed(self) -> list[datetime]:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +27,7 @@ class PushMemory(Stored):
         self._made = 0
         self.pushes: list[PushRow] = []  # without skipped ones and digests
         self.skipped: dict[UUID, str] = {}  # by alert: why somebody was not told last
+        self._not_sent: list[PushRow] = []  # those that were skipped
         self._spent: dict[Person, list[PushRow]] = defaultdict(list)
         self._about: dict[UUID | None, list[PushRow]] = defaultdict(list)  # by alert
         self._about_room: dict[int, list[PushRow]] = defaultdict(list)
@@ -182,7 +183,7 @@ class PushMemory(Stored):
         )
 
     def named_to(self, alerts: Collection[UUID], people: Collection[int]) -> Iterable[tuple[UUID, int, datetime]]:
-        for one in self.pushes:
+        for one in chain(self.pushes, self._not_sent):
             if one.alert_id is not None and one.alert_id in alerts and one.supervisor_id in people:
                 yield one.alert_id, one.supervisor_id, one.planned_at
         for digest in self.digests:
@@ -221,6 +222,7 @@ class PushMemory(Stored):
             elif push.state == SKIPPED:
                 assert push.alert_id is not None
                 self.skipped[push.alert_id] = push.ended_reason
+                self._not_sent.append(push)
                 if push.ended_reason == "silenced":
                     self._silenced[push.alert_id] = push.planned_at
             else:
