@@ -330,3 +330,13 @@ def test_until_now_is_until_the_last_preview_of_as_many_days(db):
         past.tick(minutes=2)
         assert requests.span_of_days(past.org, 7)[1] == past.now
         transaction.set_rollback(True)
+
+
+def test_what_phones_read_once_somebody_has_it_counts_as_nothing(db):
+    with transaction.atomic(), scopes_disabled():
+        past = Past().tell([("fails", "room-1", "agent_error")])
+        Push.objects.filter(kind="alert").update(push="queued")  # their phones showed it
+        past.tell([("acts", "take", 0, 0)])
+        assert Push.objects.filter(kind="revoke", state="sent").exclude(body="").exists()
+        plays_again(past)
+        transaction.set_rollback(True)

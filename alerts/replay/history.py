@@ -73,7 +73,7 @@ SELECT alert_id, supervisor_id, occurrence, kind, reason, planned_at, state, end
        body <> '', attempts, (trace ->> 'claimed')::float8, severity
   FROM alerts_push
  WHERE org_id = %b AND planned_at > %b::timestamptz AND planned_at <= %b::timestamptz
-   AND kind NOT IN ('test', 'duty') AND state <> 'skipped'
+   AND kind IN ('alert', 'digest') AND state <> 'skipped'
  ORDER BY planned_at, id
 """
 
