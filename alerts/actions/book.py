@@ -113,7 +113,8 @@ class Book:
 
     def as_of(self, at: datetime) -> None:
         """What is decided from here on is decided at that time."""
-        self.tell()
+        if self._tellings:
+            self.tell()
         self.now = at
         self.outbox.as_of(at)
 

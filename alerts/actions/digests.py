@@ -75,7 +75,8 @@ def name_in_digests(joining: Sequence[Joining], begun: Sequence[PushRow], now: d
     wanted = {(digests[one.person], one.alert_id): one for one in joining}
     known = stored().named_in(wanted)
     stored().join_again(known, now)
-    stored().write_names([DigestAlertRow(wanted[key].person[0], *key, now) for key in wanted if key not in known])
+    new = [key for key in wanted if key not in known] if known else wanted
+    stored().write_names([DigestAlertRow(wanted[key].person[0], *key, now) for key in new])
 
 
 def _due(some: Sequence[Joining], last: tuple[int, datetime | None] | None, now: datetime) -> datetime:

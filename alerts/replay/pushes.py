@@ -38,8 +38,8 @@ class PushMemory(Stored):
         self.digests: list[PushRow] = []
         self.digest_of: dict[Person, PushRow] = {}  # that waits
         self.numbers: dict[Person, tuple[int, datetime | None]] = {}
-        self.names: dict[UUID, list[UUID]] = defaultdict(list)  # alerts by digest
-        self._joined: dict[tuple[UUID, UUID], datetime] = {}  # by digest and alert: when it joined, the last time
+        # Alerts by digest, and when each joined, the last time.
+        self.names: dict[UUID, dict[UUID, datetime]] = defaultdict(dict)
         self._silenced: dict[UUID, datetime] = {}  # by alert: when somebody was last not told because of a silence
 
     def unreached(self, since: datetime, now: datetime) -> dict[UUID, int]:
@@ -192,11 +192,12 @@ class PushMemory(Stored):
                 yield from ((pk, digest.supervisor_id, digest.planned_at) for pk in named)
 
     def join_again(self, names: Collection[tuple[UUID, UUID]], now: datetime) -> None:
-        self._joined.update(dict.fromkeys(names, now))
+        for digest, alert in names:
+            self.names[digest][alert] = now
 
     def pushed_since(self, digest: PushRow, alert: Alert) -> bool:
         """Whether its reader was pushed this alert after it joined, so that the digest names it no more."""
-        joined, person = self._joined[digest.id, alert.id], digest.supervisor_id
+        joined, person = self.names[digest.id][alert.id], digest.supervisor_id
         for push in reversed(self._about.get(alert.id, ())):
             if push.planned_at <= joined - AS_OF:
                 return False
@@ -280,9 +281,8 @@ class PushMemory(Stored):
         self.hurried.append(digest)
 
     def named_in(self, names: Collection[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
-        return {one for one in names if one in self._joined}
+        return {one for one in names if one[0] in self.names and one[1] in self.names[one[0]]}
 
     def write_names(self, rows: Sequence[DigestAlertRow]) -> None:
         for row in rows:
-            self.names[row.push_id].append(row.alert_id)
-            self._joined[row.push_id, row.alert_id] = row.joined_at
+            self.names[row.push_id][row.alert_id] = row.joined_at

@@ -228,7 +228,8 @@ class Stage:
     def _claim(self, push: PushRow, at: datetime) -> None:
         """The digest names what still waits, and is sent; it is cancelled if nothing does."""
         memory, known, person = self.memory, self._past.at(at), (push.org_id, push.supervisor_id)
-        alerts = [memory.alerts[pk] for pk in memory.names[push.id] if pk in memory.alerts]
+        known_ones = (memory.alerts[pk] for pk in memory.names[push.id] if pk in memory.alerts)
+        alerts = [one for one in known_ones if one.state == Alert.State.OPEN]
         backed = known.people({(one.org_id, one.agent_id or 0) for one in alerts if one.agent_id or one.room_id})
         theirs = {key for key, some in backed.items() for one in some if one.user_id == push.supervisor_id}
         if any(one.source_id and one.is_outage for one in alerts) and known.backs_up_any(push.supervisor_id):
@@ -242,7 +243,7 @@ class Stage:
             push.end(Push.State.CANCELLED, "no_longer_needed", at)
             return
         push.planned_at, push.body, push.state, push.attempts = at, "written", Push.State.SENT, 1
-        memory.names[push.id] = named
+        memory.names[push.id] = dict.fromkeys(named, at)
         memory.numbers[person] = push.occurrence, at
 
     # --- what was heard and done --------------------------------------------------------------------------------------
