@@ -186,7 +186,7 @@ class Outbox:
     def is_uncorroborated(self, alert: Alert) -> bool:
         """The agent is not sure, nothing else says so, and that waits for a digest."""
         signals = [entry["signal"] for entry in alert.signals_now]
-        if set(signals) != {LOW_CONFIDENCE.name}:
+        if LOW_CONFIDENCE.name not in signals or set(signals) != {LOW_CONFIDENCE.name}:
             return False
         policy = self._policy(alert)
         return waits_for_digest(signals, policy, alert.org.created_at, self.now)

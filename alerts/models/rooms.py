@@ -78,7 +78,7 @@ class Room(models.Model):
     def facts(self) -> RoomFacts:
         """What the pure rules need to know of it."""
         recovered = self.recovered_at is not None and (self.failed_at is None or self.recovered_at > self.failed_at)
-        return RoomFacts(*_FACTS(self.__dict__), recovered=recovered)  # type: ignore[misc] # it is not among these
+        return RoomFacts(*_FACTS(self.__dict__), recovered)  # type: ignore[call-arg] # it is not among these
 
     @property
     def hold_facts(self) -> HoldFacts:
