@@ -106,8 +106,9 @@ class Outages:
         found = [self._book.keep_alert(one) for one in self._named(self._stored.open_outages(keys, lock=True))]
         self._keep(found)
         self._read_counted(found)
-        self._count({key: rule for key, rule in watched.items() if self._open[key[1]] is None})
-        self._count_of_sources({key: rule for key, rule in of_sources.items() if key not in self._of_source})
+        if any(key not in self._of_source for key in sources):  # while a source is out nothing it tells begins another
+            self._count({key: rule for key, rule in watched.items() if self._open[key[1]] is None})
+            self._count_of_sources({key: rule for key, rule in of_sources.items() if key not in self._of_source})
 
     def _named(self, outages: Iterable[Alert]) -> list[Alert]:
         """With their orgs and agents, as they are known."""
