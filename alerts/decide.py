@@ -1,13 +1,13 @@
 """What a failure event, a timer or an attempt to tell somebody means. Pure: plain data in, verdict and reason out."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
 
-from alerts.limits import NO_BUDGET, OutageRule, PushBudget
+from alerts.limits import NO_BUDGET, OutageRule, PushBudget, minutes_long
 from alerts.policy import PolicyFacts
 from orgs.signals import ROOM_SIGNALS
 
@@ -83,8 +83,7 @@ class AlertFacts(msgspec.Struct, frozen=True):
     hours_until: datetime | None = None  # everybody on duty is in quiet hours: the first of them is told then
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """`change` None: the event is stored and changes no alert. `reason` is stored and shown."""
 
     change: Literal["opened", "attached", "worsened", "rearmed"] | None
@@ -215,7 +214,7 @@ def _decide_held(
     else:
         found = _decide_open(alert, False, severity, now)
     told = found.reason in ("first", "rearmed", "worsened", "attached", signal)
-    return replace(found, notify=True, reason=signal) if told else found
+    return msgspec.structs.replace(found, notify=True, reason=signal) if told else found
 
 
 # --- who is told ---------------------------------------------------------------------------------------------------
@@ -224,7 +223,7 @@ def _decide_held(
 def escalates_after(severity: str, policy: PolicyFacts) -> timedelta | None:
     """How long a tier has to act before the next one is told; None: an info alert is told to nobody else."""
     minutes = policy.escalate_minutes.get(severity)
-    return None if minutes is None else timedelta(minutes=minutes)
+    return None if minutes is None else minutes_long(minutes)
 
 
 class Plan(msgspec.Struct, frozen=True):

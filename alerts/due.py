@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from alerts.decide import CRITICAL, INFO, AlertFacts, RoomFacts
+from alerts.limits import minutes_long
 from alerts.policy import PolicyFacts
 
 QUIET = timedelta(minutes=30)
@@ -18,14 +19,21 @@ Timer = Literal[
 
 def acknowledge_lasts(severity: str, policy: PolicyFacts) -> timedelta:
     """How long an acknowledge holds without a human act in the room."""
-    return timedelta(minutes=policy.acknowledge_minutes[severity])
+    return minutes_long(policy.acknowledge_minutes[severity])
 
 
 def next_timer(alert: AlertFacts, room: RoomFacts, policy: PolicyFacts) -> tuple[datetime, Timer] | None:
     """The next thing time alone will do to this alert, and when; None for a resolved one."""
     if alert.state == "resolved":
         return None
-    timers: list[tuple[datetime, Timer]] = [_end_timer(alert, room)]
+    return min(_timers(alert, room, policy, _end_timer(alert, room)))
+
+
+def _timers(
+    alert: AlertFacts, room: RoomFacts, policy: PolicyFacts, end: tuple[datetime, Timer]
+) -> list[tuple[datetime, Timer]]:
+    """All that time alone will do to this alert, which is not resolved; `end`: what ends it."""
+    timers = [end]
     if alert.state == "acknowledged" and alert.acknowledge_expires_at is not None:
         timers.append((alert.acknowledge_expires_at, "expired"))
     if room.handed_off_at is not None and alert.severity != CRITICAL:
@@ -43,7 +51,7 @@ def next_timer(alert: AlertFacts, room: RoomFacts, policy: PolicyFacts) -> tuple
         timers.append((max(later), "quiet_ended"))
     elif alert.silenced_until is None and alert.state == "open" and alert.severity != INFO and not room.recovered:
         timers += _telling_timers(alert, policy)
-    return min(timers)
+    return timers
 
 
 def _telling_timers(alert: AlertFacts, policy: PolicyFacts) -> list[tuple[datetime, Timer]]:
@@ -53,6 +61,8 @@ def _telling_timers(alert: AlertFacts, policy: PolicyFacts) -> list[tuple[dateti
         found.append((alert.ladder_from + repeats[alert.repeats_done], "repeat"))
     if alert.escalate_at is not None:
         found.append((alert.escalate_at, "escalate"))
+    if alert.snoozed_until is None and alert.held_until is None:
+        return found
     return [(max(at, alert.snoozed_until or at, alert.held_until or at), timer) for at, timer in found]
 
 
@@ -69,10 +79,10 @@ def due_now(
     """
     if alert.state == "resolved":
         return None
-    at, timer = _end_timer(alert, room)
-    if not _is_due(at, now, held):
-        at, timer = next_timer(alert, room, policy) or (at, timer)
-    return (at, timer) if _is_due(at, now, held) else None
+    found = _end_timer(alert, room)
+    if not _is_due(found[0], now, held):
+        found = min(_timers(alert, room, policy, found))
+    return found if _is_due(found[0], now, held) else None
 
 
 def _is_due(at: datetime, now: datetime, held: datetime | None) -> bool:
@@ -101,11 +111,15 @@ def _end_timer(alert: AlertFacts, room: RoomFacts) -> tuple[datetime, Timer]:
     """
     if alert.ends_at is not None:
         return alert.ends_at, "recovered"
-    quiet_since = max(filter(None, (alert.last_event_at, room.human_last_at, alert.revived_at)))
+    quiet_since = alert.last_event_at
+    for at in (room.human_last_at, alert.revived_at):
+        quiet_since = at if at is not None and at > quiet_since else quiet_since
     waits = alert.customer_waiting_since is not None or room.handed_off_at is not None
     untold = alert.duty_waits and alert.state == "open"
     at = quiet_since + (ABANDONED if waits or untold else QUIET)
-    return max(at, alert.ends_not_before or at), "abandoned" if waits else "quiet"
+    if alert.ends_not_before is not None and alert.ends_not_before > at:
+        at = alert.ends_not_before
+    return at, "abandoned" if waits else "quiet"
 
 
 def repeats_passed(alert: AlertFacts, policy: PolicyFacts, now: datetime) -> int:

@@ -2,6 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
+
+
+@lru_cache(maxsize=1024)
+def minutes_long(minutes: int) -> timedelta:
+    """So many minutes. Every decision asks for the same few."""
+    return timedelta(minutes=minutes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +20,7 @@ class PushBudget:
 
     @property
     def window(self) -> timedelta:
-        return timedelta(minutes=self.minutes)
+        return minutes_long(self.minutes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from alerts.limits import OutageRule, PushBudget
+from alerts.limits import OutageRule, PushBudget, minutes_long
 from orgs.policy_fields import POLICY_DEFAULTS
 
 
@@ -52,22 +52,22 @@ class PolicyFacts:
     @property
     def presence(self) -> timedelta:
         """How long a human is taken to be in a room after their last act; also the grace after somebody entered it."""
-        return timedelta(minutes=self.presence_minutes)
+        return minutes_long(self.presence_minutes)
 
     @property
     def return_after(self) -> timedelta:
         """Of human silence; then a message of the bot means that the bot has the room back."""
-        return timedelta(minutes=self.return_minutes)
+        return minutes_long(self.return_minutes)
 
     @property
     def stalled_after(self) -> timedelta:
         """A human who holds a room and leaves its customer unanswered for so long has stalled."""
-        return timedelta(minutes=self.stalled_minutes)
+        return minutes_long(self.stalled_minutes)
 
     @property
     def handoff_clock(self) -> timedelta:
         """From a handoff to the first human message; past it the alert is critical."""
-        return timedelta(minutes=self.handoff_minutes)
+        return minutes_long(self.handoff_minutes)
 
 
 def policy_facts(document: Mapping[str, Any]) -> PolicyFacts:

@@ -4,9 +4,13 @@ WhatsApp lets one answer freely for 24 h after the customer's last message; afte
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import lru_cache
+
+from alerts.limits import minutes_long
 
 
+@lru_cache(maxsize=1024)
 def channel_of(channel: str) -> str:
     """A channel as windows name it: in lower case, every spelling of WhatsApp as one.
 
@@ -20,4 +24,4 @@ def channel_of(channel: str) -> str:
 def window_ends(channel: str, customer_last_at: datetime | None, hours: Mapping[str, int]) -> datetime | None:
     """Until when this channel may be answered freely; None: always, or nobody knows when the customer wrote last."""
     lasts = hours.get(channel_of(channel))
-    return None if customer_last_at is None or not lasts else customer_last_at + timedelta(hours=lasts)
+    return None if customer_last_at is None or not lasts else customer_last_at + minutes_long(60 * lasts)

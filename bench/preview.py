@@ -2,7 +2,8 @@
 
 A scratch database gets the failure events and room activity of a week: three failures a room, a human in two rooms of
 three. They are played once under the policy that holds, and what came of it is stored as if it had been the past. Then
-the preview of another policy is timed: read, played as it was, played as it would have been, counted.
+the preview of another policy is timed: read, played as it was, played as it would have been, counted; then that of one
+more draft.
 
     python -m bench.preview [--small] [--scale N]
 
@@ -46,7 +47,7 @@ def main() -> int:
         environment(stack)
         asked = make_past(events)
         parts, answer = measure(asked)
-    total = sum(parts.values())
+    total = parts["first draft"]
     said = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in parts.items())
     print(f"{answer['events']:,} events: {said}")
     print({half: {k: v for k, v in answer[half].items() if isinstance(v, int)} for half in ("now", "then")})
@@ -174,15 +175,21 @@ def _store(org: Any, asked: Any) -> None:
 
 
 def measure(asked: Any) -> tuple[dict[str, float], dict[str, Any]]:
-    """Seconds of each part, and the answer."""
+    """Seconds of a first draft, and of another over the same past, which plays one half only; and its answer."""
     from django_scopes import scopes_disabled
 
     from alerts.replay.requests import play_preview
 
-    begun = time.perf_counter()
+    parts = {}
     with scopes_disabled():
-        answer = play_preview(asked, lambda _: None)
-    return {"all": time.perf_counter() - begun}, answer
+        for name in ("first draft", "another"):
+            begun = time.perf_counter()
+            answer = play_preview(asked, lambda _: None)
+            parts[name] = time.perf_counter() - begun
+            asked.state, asked.answer = asked.State.DONE, answer
+            asked.save()
+            asked.policy = {**asked.policy, "throttle_minutes": 20}
+    return parts, answer
 
 
 if __name__ == "__main__":

@@ -36,6 +36,10 @@ class Standing:
 
     people: list[Recipient] = field(default_factory=list)
     fallback: list[Recipient] = field(default_factory=list)
+    _quiet: bool = field(init=False, repr=False, compare=False)  # somebody has quiet hours
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_quiet", any(one.absent == QUIET for one in self.everybody))
 
     @property
     def everybody(self) -> list[Recipient]:
@@ -49,6 +53,8 @@ class Standing:
 
     def through_quiet(self) -> "Standing":
         """The same for what passes quiet hours."""
+        if not self._quiet:
+            return self
         return Standing([_woken(one) for one in self.people], [_woken(one) for one in self.fallback])
 
 

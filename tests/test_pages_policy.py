@@ -177,6 +177,7 @@ def test_a_preview_is_waited_for_and_shows_what_would_have_come(org: Org, lead: 
     shown = lead.get(address)
     assert "hx-get" not in shown.content.decode()
     assert "1 failure event replayed. Nothing was sent or saved." in text(shown)
+    assert "Left out: pushes about one's own duty, and what phones read once" in text(shown)
     assert "Escalations" in text(shown) and saved_policy(org, None).version == 0
     assert lead_of(OrgFactory(), "Eko").get(address).status_code == 404
     wrong = lead.post(f"{PATH}/preview", form(throttle_minutes="-1"))

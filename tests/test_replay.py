@@ -285,3 +285,59 @@ def test_both_halves_come_to_the_same_in_two_processes_as_in_one(db, monkeypatch
         assert said == sorted(said)
         assert 0.0 < said[0] < said[-1] <= 1.0
         transaction.set_rollback(True)
+
+
+def test_another_draft_over_the_same_past_plays_one_half_only_until_something_changed(db, monkeypatch):
+    with transaction.atomic(), scopes_disabled():
+        past = Past().tell([("fails", "room-1", "agent_error"), ("passes", 1200, 0), ("acts", "take", 0, 0)])
+        played = []
+        play = Stage.play
+        monkeypatch.setattr(Stage, "play", lambda stage: played.append(stage._asked) or play(stage))
+
+        def preview(**changed):
+            played.clear()
+            about = {"since": past.begin, "until": past.begin + timedelta(minutes=30), "asked_at": past.now}
+            policy = policies.POLICY_DEFAULTS | changed
+            asked = PolicyPreview(org=past.org, policy=policy, expires_at=past.now, state="done", **about)
+            asked.answer = requests.play_preview(asked, lambda _: None)
+            asked.save()
+            return asked.answer
+
+        first = preview(repeat_minutes=[1, 2])
+        assert played == [True, False]
+        second = preview(severities={"agent_error": "info"})
+        assert played == [True]
+        assert (second["now"], second["not_reproduced"]) == (first["now"], first["not_reproduced"])
+        assert second["then"] != first["then"]
+        Push.objects.filter(kind="alert").update(push="no_token")  # what became of a push is heard later
+        assert preview(severities={"agent_error": "info"})["now"]["interruptions"] < first["now"]["interruptions"]
+        assert sorted(played) == [False, True]
+        policies.save_policy(past.org, None, policies.POLICY_DEFAULTS | {"throttle_minutes": 1}, None)
+        preview(severities={"agent_error": "info"})
+        assert sorted(played) == [False, True]
+        transaction.set_rollback(True)
+
+
+def test_until_now_is_until_the_last_preview_of_as_many_days(db):
+    with transaction.atomic(), scopes_disabled():
+        past = Past()
+        since, until = requests.span_of_days(past.org, 7)
+        assert (since, until) == (past.now - timedelta(days=7), past.now)
+        about = {"org": past.org, "policy": {}, "asked_at": past.now, "expires_at": past.now, "state": "done"}
+        PolicyPreview.objects.create(since=since, until=until, **about)
+        past.tick(minutes=14)
+        assert requests.span_of_days(past.org, 7) == (since, until)
+        assert requests.span_of_days(past.org, 1) == (past.now - timedelta(days=1), past.now)
+        past.tick(minutes=2)
+        assert requests.span_of_days(past.org, 7)[1] == past.now
+        transaction.set_rollback(True)
+
+
+def test_what_phones_read_once_somebody_has_it_counts_as_nothing(db):
+    with transaction.atomic(), scopes_disabled():
+        past = Past().tell([("fails", "room-1", "agent_error")])
+        Push.objects.filter(kind="alert").update(push="queued")  # their phones showed it
+        past.tell([("acts", "take", 0, 0)])
+        assert Push.objects.filter(kind="revoke", state="sent").exclude(body="").exists()
+        plays_again(past)
+        transaction.set_rollback(True)

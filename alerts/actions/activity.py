@@ -1,11 +1,11 @@
 """What happens in a room: people coming, customers writing, the bot getting it back."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
 from django.db.models import Q
+from msgspec.structs import replace
 
 from alerts.actions.book import Book
 from alerts.actions.conversation import Activity, hear_moment, hear_settled, of_activity, show_wait

@@ -6,7 +6,6 @@ raises UnrecordedChange and the transaction stores nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,7 +20,7 @@ from alerts.actions.silenced import SilencedAlerts
 from alerts.actions.stored import stored
 from alerts.actions.telling import Outbox, Telling
 from alerts.actions.tiers import judge_tier_clock, shift_tier_clock, start_tier_clock
-from alerts.blind import Downtimes
+from alerts.blind import NO_DOWNTIMES, Downtimes
 from alerts.decide import RoomFacts
 from alerts.due import acknowledge_lasts, next_timer, repeats_passed
 from alerts.failpoints import failpoint
@@ -45,6 +44,9 @@ BOOKKEEPING = {
 FOLLOWED = {"customer_waiting_since", "human_acted_at", "window_ends_at", "window_over_at"}
 
 
+PENDING, RESOLVED = Push.State.PENDING, Alert.State.RESOLVED
+
+
 class UnrecordedChange(Exception):
     """An alert changed, and no transition says why: a fault of the code that changed it."""
 
@@ -55,8 +57,7 @@ def _values(row: Model, fields: Iterable[str]) -> dict[str, Any]:
     return {name: msgspec.json.encode(held[name]) if type(held[name]) is list else held[name] for name in fields}
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """Something that happened in a room: a kind of activity, or a failure. `key`: its id; `who`: pk of a user.
 
     Of a failure: since when the customer waits because of it (None: nobody does), whether it handed the room over, and
@@ -87,7 +88,7 @@ class Book:
         self.swept_at: datetime | None = None  # time alone is at work, and decides as of when each thing was due
         self._begun_at = now
         self.blind = False  # what is due now fell due while we were down: a digest names it
-        self.downs = Downtimes()  # of when the events to decide occurred, if that is long ago
+        self.downs: Downtimes = NO_DOWNTIMES  # of when the events to decide occurred, if that is long ago
         self.late_seconds = 0  # by which a timer runs late, if it is decided as of now and not of when it was due
         self.stored = stored()
         self.known = known or self.stored.known()
@@ -112,7 +113,8 @@ class Book:
 
     def as_of(self, at: datetime) -> None:
         """What is decided from here on is decided at that time."""
-        self.tell()
+        if self._tellings:
+            self.tell()
         self.now = at
         self.outbox.as_of(at)
 
@@ -159,7 +161,8 @@ class Book:
         if not rooms:
             return
         alerts = self.stored.newest_alerts(list(rooms))
-        self._furnish([alert for alert in alerts if "room" not in alert._state.fields_cache], rooms)
+        if self.stored.compares:
+            self._furnish([alert for alert in alerts if "room" not in alert._state.fields_cache], rooms)
         for alert in alerts:
             assert alert.room_id is not None
             self.alerts[alert.room_id] = self.keep_alert(alert)
@@ -177,7 +180,7 @@ class Book:
     def open_alert(self, room: Room) -> Alert | None:
         """The alert of this room that is not resolved."""
         alert = self.alerts.get(room.id)
-        return alert if alert is not None and alert.state != Alert.State.RESOLVED else None
+        return alert if alert is not None and alert.state != RESOLVED else None
 
     def policy_of(self, alert: Alert) -> PolicyFacts:
         """What applies to this alert: its agent's policy."""
@@ -314,8 +317,9 @@ class Book:
         Raises IntegrityError.
         """
         self.tell()
-        self.silenced.judge_changed([alert for alert in self._alerts.values() if alert.id in self._touched])
-        self._move_outages()
+        touched = [alert for alert in self._alerts.values() if alert.id in self._touched]
+        self.silenced.judge_changed(touched)
+        self._move_outages([alert for alert in touched if alert.room_id])
         self._write_changed()
         self.stored.write_events(self.events)
         for transition, event in self._caused:
@@ -324,12 +328,13 @@ class Book:
         self.outbox.write()
         self.silenced.write()
         failpoint("before_commit")
-        due = any(push.state == Push.State.PENDING for push in self.outbox.pushes)
+        due = any(push.state == PENDING for push in self.outbox.pushes)
         self.stored.after_commit(self._touched | self._moved, due=due)
+        self.outages.let_go()
+        self.silenced.let_go()
 
-    def _move_outages(self) -> None:
+    def _move_outages(self, changed: Sequence[Alert]) -> None:
         """The row of an outage says how many rooms wait under it: it is shown anew when one of them changed."""
-        changed = [alert for alert in self._alerts.values() if alert.id in self._touched and alert.room_id]
         if changed:
             self.outages.load({(alert.org_id, alert.agent_id or 0) for alert in changed}, lasting=False)
             self._moved.update(outage.id for outage in self.outages.of(changed))

@@ -14,6 +14,8 @@ from alerts.limits import NO_BUDGET, PushBudget
 from alerts.models import Push
 from alerts.rows import PushRow
 
+PENDING = Push.State.PENDING
+
 
 def lock_people(people: Iterable[Person]) -> None:
     """Nobody else plans for these people until the transaction ends. Locking one again changes nothing."""
@@ -28,37 +30,49 @@ class Spending:
         self.now = now
         self._budgets: dict[Person, PushBudget] = {}
         self._pushes: dict[Person, list[Spent]] = {}
+        self._unread: list[Person] = []  # those with a budget, until the first is asked about
+        self._since = now
 
     def know(self, people: Iterable[Person], budgets: Mapping[int, PushBudget]) -> None:
-        """Lock these people and read what those with a budget spent. `budgets`: by org pk.
+        """Lock these people. `budgets`: by org pk; what those with one spent is read when it is asked.
 
         All are locked at once, in order, where any has a budget: those without one may have to be locked later, for
         their digest, and whoever holds some of them must not wait for one that goes before. Nobody is, where none has.
         """
-        new = {one for one in people if one not in self._budgets}
-        self._budgets |= {one: budgets.get(one[0], NO_BUDGET) for one in new}
-        limited = sorted(one for one in new if self._budgets[one].pushes)
+        new = {one: budgets.get(one[0], NO_BUDGET) for one in people if one not in self._budgets}
+        self._budgets |= new
+        limited = [one for one, budget in new.items() if budget.pushes]
         if not limited:
             return
         lock_people(new)
-        since = self.now - max(self._budgets[one].window for one in limited)
-        for person, pushes in stored().spent(limited, since).items():
+        since = self.now - max(new[one].window for one in limited)
+        self._since = min(since, self._since) if self._unread else since
+        self._unread += limited
+
+    def _read(self) -> None:
+        """What those spent who are locked by now."""
+        for person, pushes in stored().spent(sorted(self._unread), self._since).items():
             self._pushes[person] = [*self._pushes.get(person, ()), *pushes]
+        self._unread = []
 
     def budget(self, person: Person) -> PushBudget:
         return self._budgets.get(person, NO_BUDGET)
 
     def spent(self, person: Person, alert: UUID) -> int:
         """How many count against a new push about this alert: it takes the place of one that still waits."""
+        if self._unread:
+            self._read()
         if (pushes := self._pushes.get(person)) is None:
             return 0
-        since = self.now - self.budget(person).window
-        return sum(at > since and not (waits and about == alert) for about, waits, at in pushes)
+        since, count = self.now - self.budget(person).window, 0
+        for about, waits, at in pushes:
+            count += at > since and not (waits and about == alert)
+        return count
 
     def spend(self, push: PushRow) -> None:
         """This push is planned."""
         person, about = (push.org_id, push.supervisor_id), push.alert_id
-        if push.state == Push.State.PENDING and self.budget(person).pushes:
+        if push.state == PENDING and self.budget(person).pushes:
             before = [one for one in self._pushes.get(person, ()) if not (one[1] and one[0] == about)]
             self._pushes[person] = [*before, (about, True, push.planned_at)]
 

@@ -5,8 +5,9 @@ that comes late, or is taken back, the room is read anew, by the same steps, fro
 """
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from alerts.actions.book import Book, Moment
 from alerts.actions.stored import READ_AT_MOST

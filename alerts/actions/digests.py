@@ -6,40 +6,34 @@ when it is claimed (alerts/delivery/digest.py): then it names what is still open
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from alerts.actions.budget import lock_people
 from alerts.actions.stored import stored
 from alerts.actions.stored_tellings import Person
 from alerts.decide import RANK, digest_due
-from alerts.delivery.message import idempotency_key
-from alerts.models import Push, new_id
+from alerts.models import Push
 from alerts.rows import DigestAlertRow, PushRow
 
 # Reasons to tell somebody of something new.
 NEWS = ("first", "worsened", "rearmed", "escalated", "corroborated", "outage_ended", "expired", "on_duty")
 
 
-@dataclass(frozen=True, slots=True)
-class Joining:
+class Joining(msgspec.Struct, frozen=True):
     """One alert that joins the digest of one person, as of `at` (None: now). `why`: reason of the digest that it
     begins; `about`: of its own telling.
     """
 
-    org_id: int
-    supervisor_id: int
+    person: Person
     tier: int
     alert_id: UUID
     severity: str
     why: str
     about: str
     at: datetime | None = None
-
-    @property
-    def person(self) -> Person:
-        return self.org_id, self.supervisor_id
 
     @property
     def is_new_critical(self) -> bool:
@@ -79,9 +73,10 @@ def name_in_digests(joining: Sequence[Joining], begun: Sequence[PushRow], now: d
     waiting = stored().waiting_digests({one.person for one in joining})
     digests |= {person: digest.id for person, digest in waiting.items()}
     wanted = {(digests[one.person], one.alert_id): one for one in joining}
-    known = wanted.keys() & stored().named_in(digests.values())
+    known = stored().named_in(wanted)
     stored().join_again(known, now)
-    stored().write_names([DigestAlertRow(wanted[key].org_id, *key, now) for key in wanted if key not in known])
+    new = [key for key in wanted if key not in known] if known else wanted
+    stored().write_names([DigestAlertRow(wanted[key].person[0], *key, now) for key in new])
 
 
 def _due(some: Sequence[Joining], last: tuple[int, datetime | None] | None, now: datetime) -> datetime:
@@ -113,19 +108,20 @@ def _hurry(
 
 
 def _begin(some: Sequence[Joining], last: tuple[int, datetime | None] | None, now: datetime) -> PushRow:
-    push_id, due, first = new_id(), _due(some, last, now), some[0]
+    (push_id, key), due, first = stored().new_push(), _due(some, last, now), some[0]
+    org, person = first.person
     return PushRow(
         id=push_id,
-        org_id=first.org_id,
+        org_id=org,
         alert_id=None,
         room_id=None,
-        supervisor_id=first.supervisor_id,
+        supervisor_id=person,
         kind=Push.Kind.DIGEST,
         occurrence=(last[0] if last else 0) + 1,
         tier=first.tier,
         reason=first.why,
         severity=_worst([one.severity for one in some]),
-        idempotency_key=idempotency_key(push_id),
+        idempotency_key=key,
         planned_at=due,
         state=Push.State.PENDING,
         next_attempt_at=due,

@@ -94,7 +94,8 @@ def _change_alert(
         stopped = _hear(book, event, room, newest)
     alert = newest
     if decision.change == "opened" or alert is None:
-        alert = Alert(id=book.stored.name_alert(event), org=org, room=room, agent=agent, version=0)
+        pk = book.stored.name_alert(event)
+        alert = book.stored.new_alert(id=pk, org=org, room=room, agent=agent, version=0)
         book.alerts[room.id] = alert
     previous, promotes = alert.severity, _promotes(book, newest, event, decision)
     if decision.change in ("opened", "rearmed"):

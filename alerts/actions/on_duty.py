@@ -104,7 +104,7 @@ def _join_told(book: Book, orgs: set[int], since: datetime, now: datetime) -> li
         agents = {agent for _, agent in outages.agent_keys(alert)}
         for user, (came, tier) in _came(alert, agents, present[alert.org_id], passes).items():
             if came > since:
-                about = Joining(alert.org_id, user, tier, alert.pk, alert.severity, "on_duty", "on_duty")
+                about = Joining((alert.org_id, user), tier, alert.pk, alert.severity, "on_duty", "on_duty")
                 found[alert.pk, user] = came, about
     named = defaultdict(list)
     if found:

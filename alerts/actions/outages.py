@@ -11,13 +11,13 @@ the transaction, then the agents, sorted, then the sources, sorted, then their o
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from alerts.actions.outage_rows import AgentKey, SourceKey
 from alerts.decide import CRITICAL, has_doubled, is_outage, is_outage_of_source
-from alerts.limits import OutageRule
+from alerts.limits import OutageRule, minutes_long
 from alerts.models import Alert
 from alerts.policy import PolicyFacts
 from orgs.models import Agent, Org
@@ -27,18 +27,18 @@ from orgs.signals.source_outage import SOURCE_OUTAGE
 if TYPE_CHECKING:
     from alerts.actions.book import Book
 
+OPEN, AGENT, ROOM = Alert.State.OPEN, Alert.Scope.AGENT, Alert.Scope.ROOM
 JOINED = "agent_joined"  # another agent fails under the outage of its source: whom only it concerns is told
 
 
 def is_under(alert: Alert, outage: Alert) -> bool:
     """Whether this room is under that outage now, if no outage of its agent goes before."""
     assert outage.covers_from is not None
-    if outage.scope == Alert.Scope.AGENT:
-        of_it = alert.agent_id == outage.agent_id
-    else:
-        of_it = (alert.org_id, alert.from_source_id) == (outage.org_id, outage.source_id)
-    is_open = alert.scope == Alert.Scope.ROOM and alert.state == Alert.State.OPEN
-    return of_it and is_open and alert.opened_at >= outage.covers_from
+    if alert.state != OPEN or alert.scope != ROOM or alert.opened_at < outage.covers_from:
+        return False
+    if outage.scope == AGENT:
+        return alert.agent_id == outage.agent_id
+    return alert.from_source_id == outage.source_id and alert.org_id == outage.org_id
 
 
 class Outages:
@@ -55,12 +55,17 @@ class Outages:
         self._clock_from: dict[UUID, datetime] = {}  # by pk of an outage that begins: the first of its rooms
         self._agents: dict[UUID, set[int]] = {}  # by pk of a source's outage: agents with rooms under it
 
+    def let_go(self) -> None:
+        """The book is closed. Nothing leads back to it from here, so it is freed without the garbage collector."""
+        del self._book
+
     def load(self, agents: Iterable[AgentKey], *, lasting: bool = True) -> None:
         """Read the open outages of these agents and of the sources of their orgs, those not read yet.
 
         With `lasting` they stay open until the transaction ends: whoever ends one waits, and then sees what it held.
         """
-        new = {key for key in agents if (key[1] and key[1] not in self._open) or key[0] not in self._orgs}
+        known, orgs = self._open, self._orgs
+        new = {key for key in agents if (key[1] and key[1] not in known) or key[0] not in orgs}
         if not new:
             return
         policies = self._book.known.policies(new)
@@ -101,13 +106,14 @@ class Outages:
         found = [self._book.keep_alert(one) for one in self._named(self._stored.open_outages(keys, lock=True))]
         self._keep(found)
         self._read_counted(found)
-        self._count({key: rule for key, rule in watched.items() if self._open[key[1]] is None})
-        self._count_of_sources({key: rule for key, rule in of_sources.items() if key not in self._of_source})
+        if any(key not in self._of_source for key in sources):  # while a source is out nothing it tells begins another
+            self._count({key: rule for key, rule in watched.items() if self._open[key[1]] is None})
+            self._count_of_sources({key: rule for key, rule in of_sources.items() if key not in self._of_source})
 
     def _named(self, outages: Iterable[Alert]) -> list[Alert]:
         """With their orgs and agents, as they are known."""
         found, known = list(outages), self._book.known
-        fresh = [one for one in found if "org" not in one._state.fields_cache]
+        fresh = [one for one in found if "org" not in one._state.fields_cache] if self._stored.compares else []
         orgs = known.orgs({one.org_id for one in fresh}) if fresh else {}
         agents = known.agents_by_pk({one.agent_id for one in fresh if one.agent_id}) if fresh else {}
         for one in fresh:
@@ -144,7 +150,7 @@ class Outages:
             self._failing_of[org, source].add((agent, room))
 
     def _since(self, rule: OutageRule) -> datetime:
-        return self._book.now - timedelta(minutes=rule.minutes)
+        return self._book.now - minutes_long(rule.minutes)
 
     def of(self, alerts: Iterable[Alert]) -> list[Alert]:
         """The open outages of the agents and sources of these rooms' alerts, of those that were loaded."""
@@ -160,8 +166,10 @@ class Outages:
 
     def covering(self, alert: Alert) -> Alert | None:
         """The outage that this alert is under: that of its agent goes before that of its source."""
-        of_agent, of_source = self._open.get(alert.agent_id or 0), self._source_outage(alert)
-        return next((one for one in (of_agent, of_source) if one is not None and is_under(alert, one)), None)
+        for one in (self._open.get(alert.agent_id or 0), self._source_outage(alert)):
+            if one is not None and is_under(alert, one):
+                return one
+        return None
 
     def agent_keys(self, alert: Alert) -> list[AgentKey]:
         """Whose supervisors are told of this alert: of the outage of a source those of every agent under it."""
@@ -200,7 +208,8 @@ class Outages:
         for pairs in self._failing_of.values():
             pairs -= {pair for pair in pairs if pair[0] == agent.pk}
         pk = self._stored.name_outage((org.pk, agent.pk), self._book.now)
-        outage = Alert(id=pk, org=org, agent=agent, agent_version=alert.agent_version, scope=Alert.Scope.AGENT)
+        version, scope = alert.agent_version, Alert.Scope.AGENT
+        outage = self._stored.new_alert(id=pk, org=org, agent=agent, agent_version=version, scope=scope)
         self._open[agent.pk] = outage
         self._counted[outage.id] |= rooms
         self._begin(outage, AGENT_OUTAGE.name, alert, rule, len(rooms))
@@ -215,7 +224,7 @@ class Outages:
         rule = self._book.known.policies_of_orgs([org.pk])[org.pk].outage
         if is_outage_of_source(agents.values(), rule):
             pk = self._stored.name_source_outage((org.pk, source), self._book.now)
-            outage = Alert(id=pk, org=org, source_id=source, scope=Alert.Scope.SOURCE)
+            outage = self._stored.new_alert(id=pk, org=org, source_id=source, scope=Alert.Scope.SOURCE)
             self._of_source[org.pk, source] = outage
             self._counted[outage.id] |= rooms
             self._agents[outage.id] = set(agents)
@@ -228,7 +237,7 @@ class Outages:
         outage.signals, outage.event_count = [{**entry, "episode": 1}], rooms
         outage.opened_at = outage.ladder_from = outage.worsened_at = now
         outage.first_failure_at, outage.last_event_at = alert.first_failure_at, alert.last_event_at
-        outage.covers_from, outage.ends_at = self._since(rule), now + timedelta(minutes=rule.clean_minutes)
+        outage.covers_from, outage.ends_at = self._since(rule), now + minutes_long(rule.clean_minutes)
         outage.rooms_told = rooms
         if (told := self._stored.first_told_under(outage)) is not None:
             self._clock_from[outage.pk] = told
@@ -246,7 +255,7 @@ class Outages:
         rooms = outage.event_count = outage.event_count + 1
         outage.last_event_at = max(outage.last_event_at, alert.last_event_at)
         outage.signals = [{**entry, "count": rooms, "last_at": outage.last_event_at.isoformat()}]
-        outage.ends_at = now + timedelta(minutes=rule.clean_minutes)
+        outage.ends_at = now + minutes_long(rule.clean_minutes)
         assert outage.worsened_at is not None
         detail, shown = {"rooms": rooms}, outage.last_reason
         joins = self._joins(outage, alert)

@@ -14,7 +14,7 @@ def digest_expired(now: datetime) -> int:
     with contained("expired_not_digested"), stored().atomic():
         found = list(stored().expired(now - LOOKS_BACK))
         joining = [
-            Joining(org, person, tier, alert, severity, "expired", "expired")
+            Joining((org, person), tier, alert, severity, "expired", "expired")
             for org, person, tier, alert, severity in found
         ]
         begun = join_digests(joining, now)

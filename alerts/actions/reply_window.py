@@ -1,9 +1,10 @@
 """The reply window of a room whose customer waits: when it is about to close people are told, once an episode."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from alerts.decide import CRITICAL, INFO, WARNING
+from alerts.limits import minutes_long
 from alerts.models import Alert, Room
 from alerts.policy import PolicyFacts
 from alerts.window import window_ends
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from alerts.actions.book import Book
 
 ONE_WORSE = {INFO: WARNING, WARNING: CRITICAL, CRITICAL: CRITICAL}
+RESOLVED = Alert.State.RESOLVED
 
 
 def follow_window(alert: Alert, policy: PolicyFacts, now: datetime) -> None:
@@ -19,13 +21,13 @@ def follow_window(alert: Alert, policy: PolicyFacts, now: datetime) -> None:
     ends, room = None, alert.room
     if room is None:
         return
-    if alert.state != Alert.State.RESOLVED and alert.customer_waiting_since is not None:
+    if alert.state != RESOLVED and alert.customer_waiting_since is not None:
         ends = window_ends(room.channel, room.customer_last_at, policy.reply_window_hours)
     if ends is None or (alert.window_over_at is not None and ends > now):
         alert.window_over_at = None
     alert.window_ends_at = ends
     told = ends is None or alert.window_told == alert.episode
-    alert.window_closing_at = None if told or ends is None else ends - timedelta(hours=policy.window_closing_hours)
+    alert.window_closing_at = None if told or ends is None else ends - minutes_long(60 * policy.window_closing_hours)
 
 
 def tell_window_closing(book: "Book", alert: Alert, room: Room) -> None:

@@ -19,6 +19,7 @@ from alerts.silencing import Covering, covering
 if TYPE_CHECKING:
     from alerts.actions.book import Book
 
+OPEN, RESOLVED = Alert.State.OPEN, Alert.State.RESOLVED
 TOLD_WITHIN = timedelta(minutes=5)  # a silence shorter than this that held nothing is not told of
 
 
@@ -30,6 +31,10 @@ class SilencedAlerts:
         self._met: dict[tuple[UUID, UUID], tuple[int, bool]] = {}  # (silence, alert): org, whether it was held
         self._held: set[UUID] = set()  # alerts that are marked from now on
         self._spared: set[UUID] = set()
+
+    def let_go(self) -> None:
+        """As `Outages.let_go`."""
+        del self._book
 
     def covering(self, alert: Alert) -> Covering | None:
         """What silences this alert now, whatever its row says; nothing does while nobody can be told of it."""
@@ -47,7 +52,7 @@ class SilencedAlerts:
 
     def meets(self, alert: Alert) -> bool:
         """Whether the alert, of which a failure was just decided, is silenced; the silence is not idle then."""
-        if alert.state == Alert.State.OPEN:
+        if alert.state == OPEN:
             return self.is_held(alert)
         found = self.covering(alert)
         if found is not None:
@@ -71,8 +76,8 @@ class SilencedAlerts:
 
     def judge(self, alert: Alert) -> None:
         """Mark what a silence covers from now on; let go what none covers any more, and tell of it if it waits."""
-        found = self.covering(alert) if alert.state != Alert.State.RESOLVED else None
-        if found is not None and (alert.state == Alert.State.OPEN or alert.silenced_until is not None):
+        found = self.covering(alert) if alert.state != RESOLVED else None
+        if found is not None and (alert.state == OPEN or alert.silenced_until is not None):
             begins = alert.silenced_until is None
             self._mark(alert, found)
             if begins:
@@ -84,9 +89,9 @@ class SilencedAlerts:
     def judge_changed(self, alerts: Iterable[Alert]) -> None:
         """Mark those of these that are open and covered, and not marked yet; one that is over is marked no more."""
         for alert in alerts:
-            if alert.state == Alert.State.OPEN and alert.silenced_until is None:
+            if alert.state == OPEN and alert.silenced_until is None:
                 self.judge(alert)
-            elif alert.state == Alert.State.RESOLVED and alert.silenced_until is not None:
+            elif alert.state == RESOLVED and alert.silenced_until is not None:
                 self._let_go(alert)
 
     def write(self) -> None:

@@ -108,6 +108,10 @@ class Stored(StoredTellings):
         """Those of these rooms (`org_id`, `room_id`) whose customer waits."""
         return set(fetch(WAITING, [as_json(wanted)]))
 
+    def new_alert(self, **fields: Any) -> Alert:
+        """An alert that is not written yet."""
+        return Alert(**fields)
+
     def newest_alerts(self, rooms: Sequence[int]) -> list[Alert]:
         """The open alert of each of these rooms, else its newest; without their orgs, rooms and agents."""
         return ALERTS.load(NEWEST, [list(rooms)])

@@ -169,9 +169,11 @@ class StoredTellings:
         assert isinstance(digest, Push)
         digest.save(update_fields=["planned_at", "next_attempt_at", "severity"])
 
-    def named_in(self, digests: Iterable[UUID]) -> set[tuple[UUID, UUID]]:
-        """What these digests stand for: (push, alert)."""
-        return set(DigestAlert.objects.filter(push__in=digests).values_list("push_id", "alert_id"))
+    def named_in(self, names: Collection[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
+        """Those of these (push, alert) where the digest stands for the alert already."""
+        digests, alerts = {push for push, _ in names}, {alert for _, alert in names}
+        rows = DigestAlert.objects.filter(push__in=digests, alert__in=alerts).values_list("push_id", "alert_id")
+        return set(names) & set(rows)
 
     def join_again(self, names: Collection[tuple[UUID, UUID]], now: datetime) -> None:
         """These (push, alert) join their digest once more."""

@@ -25,6 +25,8 @@ from orgs.signals.low_confidence import LOW_CONFIDENCE
 
 DIGESTED = ("over_budget", "uncorroborated")  # reasons of skipped pushes whose alert joins a digest
 HELD = {Alert.Scope.AGENT.value: "held_by_agent_outage", Alert.Scope.SOURCE.value: "held_by_source_outage"}
+NOT_READ = timedelta(-1)
+PENDING, ALERT, SKIPPED = Push.State.PENDING, Push.Kind.ALERT, Push.State.SKIPPED
 IN_A_DIGEST = ("outage_ended", "blind", "late", "on_duty")  # reasons to tell people that are no push of their own
 
 
@@ -56,7 +58,7 @@ class Outbox:
         self.whom = Whom(now, known, outages)
         self.expected: set[tuple[int, int]] = set()  # whose people are read with the first that are asked for
         self._told: dict[tuple[str, int], datetime] = {}
-        self._told_within = timedelta(-1)  # how far back that was read
+        self._told_within = NOT_READ  # how far back that was read
         self._spending = Spending(now)
         self.taken: dict[UUID, TakenFromPhones] = {}  # by alert: what somebody has now, and others' phones still show
 
@@ -92,7 +94,7 @@ class Outbox:
                 self.joining += [_joining_now(telling, person, self.now) for person in present]
                 continue
             planned = self._pushes(telling, found, held, silenced)
-            if any(push.state == Push.State.PENDING for push in planned):
+            if any(push.state == PENDING for push in planned):
                 telling.alert.last_told_at = self.now
             self.pushes += planned
 
@@ -131,6 +133,7 @@ class Outbox:
         alert, planned = telling.alert, []
         subject = _subject(alert.room_id, alert.id if alert.is_outage else alert.source_id or alert.id)
         throttle, uncorroborated = self._policy(alert).throttle, self.is_uncorroborated(alert)
+        is_held = silenced or bool(held) or uncorroborated
         for person in people:
             about, whose = (subject, person.user_id), (alert.org_id, person.user_id)
             verdict = plan(
@@ -140,7 +143,7 @@ class Outbox:
                 throttle=throttle,
                 absent=person.absent,
                 worse=telling.transition.change == "worsened",
-                spent=self._spending.spent(whose, alert.id),
+                spent=0 if is_held or person.absent else self._spending.spent(whose, alert.id),
                 budget=self._spending.budget(whose),
                 silenced=silenced,
                 held=bool(held),
@@ -160,19 +163,19 @@ class Outbox:
             alert_id=alert.id,
             room_id=alert.room_id,
             supervisor_id=person.user_id,
-            kind=Push.Kind.ALERT,
+            kind=ALERT,
             occurrence=telling.occurrence,
             tier=person.tier,
             reason=reason_for(telling, person),
             severity=telling.severity,
             idempotency_key=key,
             planned_at=self.now,
-            state=Push.State.PENDING,
+            state=PENDING,
             next_attempt_at=self.now,
         )
         if not verdict.send:
             why = held if verdict.reason in HELD.values() else verdict.reason
-            push.end(Push.State.SKIPPED, why, self.now)
+            push.end(SKIPPED, why, self.now)
             if verdict.reason in DIGESTED:
                 self.joining.append(_joining(push, alert.id))
             return push
@@ -183,7 +186,7 @@ class Outbox:
     def is_uncorroborated(self, alert: Alert) -> bool:
         """The agent is not sure, nothing else says so, and that waits for a digest."""
         signals = [entry["signal"] for entry in alert.signals_now]
-        if set(signals) != {LOW_CONFIDENCE.name}:
+        if LOW_CONFIDENCE.name not in signals or set(signals) != {LOW_CONFIDENCE.name}:
             return False
         policy = self._policy(alert)
         return waits_for_digest(signals, policy, alert.org.created_at, self.now)
@@ -212,10 +215,11 @@ class Outbox:
 
     def _supersede(self) -> None:
         """A newer occurrence for the same supervisor and alert cancels what still waits to be sent."""
-        newest = {(p.alert_id, p.supervisor_id): p for p in self.pushes if p.state == Push.State.PENDING}
-        for push in self.pushes:
-            newer = newest.get((push.alert_id, push.supervisor_id))
-            if newer is not None and newer is not push and push.state == Push.State.PENDING:
+        waiting = [push for push in self.pushes if push.state == PENDING]
+        newest = {(push.alert_id, push.supervisor_id): push for push in waiting}
+        for push in waiting if len(newest) < len(waiting) else ():
+            newer = newest[push.alert_id, push.supervisor_id]
+            if newer is not push:
                 push.end(Push.State.CANCELLED, "superseded", newer.planned_at)
         again = [p for p in newest.values() if p.occurrence > 1]
         if again:
@@ -229,13 +233,13 @@ def _agent(alert: Alert) -> tuple[int, int]:
 def _joining(push: PushRow, alert: UUID) -> Joining:
     why = push.ended_reason
     about = push.reason
-    return Joining(push.org_id, push.supervisor_id, push.tier, alert, push.severity, why, about, push.planned_at)
+    return Joining((push.org_id, push.supervisor_id), push.tier, alert, push.severity, why, about, push.planned_at)
 
 
 def _joining_now(telling: Telling, person: Recipient, now: datetime) -> Joining:
     alert = telling.alert
     why = telling.reason
-    return Joining(alert.org_id, person.user_id, person.tier, alert.id, telling.severity, why, why, now)
+    return Joining((alert.org_id, person.user_id), person.tier, alert.id, telling.severity, why, why, now)
 
 
 def _subject(room_id: int | None, other: int | UUID | None) -> str:

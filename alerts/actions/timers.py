@@ -141,11 +141,12 @@ def work_rooms(rooms: Sequence[int], now: datetime, downs: Downtimes) -> int:
     book.known.policies(agents)  # read once for all
     book.known.tiers(agents)
     book.outages.load(agents)
+    held = downs.holds_from(now)
     for alert in due:
         assert alert.due_at is not None
         book.blind = downs.covers(alert.due_at)
         alert.timer_failures, alert.due_at = 0, None  # the book sets the next
-        _run_timers(book, alert, now, downs.holds_from(now))
+        _run_timers(book, alert, now, held)
         book.as_of(now)
     book.blind = False
     book.close()
@@ -154,8 +155,9 @@ def work_rooms(rooms: Sequence[int], now: datetime, downs: Downtimes) -> int:
 
 def _run_timers(book: Book, alert: Alert, now: datetime, held: datetime | None) -> None:
     """What is due by now, each as of when it was, unless that is too long ago: then as of now. `held`: as `due_now`."""
-    assert alert.room is not None
-    while due := due_now(alert.facts, alert.room.facts, book.policy_of(alert), now, held):
+    room, policy = alert.room, book.policy_of(alert)
+    assert room is not None
+    while due := due_now(alert.facts, room.facts, policy, now, held):
         at, timer = due
         late = now - at
         book.late_seconds = int(late.total_seconds()) if late > ON_TIME else 0
@@ -165,10 +167,10 @@ def _run_timers(book: Book, alert: Alert, now: datetime, held: datetime | None) 
         outage = book.outages.covering(alert) if timer in TELLING else None
         if outage is not None and outage.ends_at is not None:
             alert.held_until = max(outage.ends_at, now + HELD_AT_LEAST)
-        elif timer in UNKNOWN_WHILE_SILENT and stored().was_silent(alert.room, now - GRACE):
+        elif timer in UNKNOWN_WHILE_SILENT and stored().was_silent(room, now - GRACE):
             alert.ends_not_before = now + LOOK_AGAIN
         else:
-            TIMERS[timer](book, alert, alert.room)
+            TIMERS[timer](book, alert, room)
     book.late_seconds = 0
 
 

@@ -185,7 +185,8 @@ def _awaited(asked: PolicyPreview) -> PolicyPreview:
 
 def _answer(asked: PolicyPreview) -> Response:
     if asked.state == State.DONE:
-        return Response(msgspec.convert(asked.answer, PolicyPreviewShape))
+        said = {name: part for name, part in (asked.answer or {}).items() if name != "basis"}
+        return Response(msgspec.convert(said, PolicyPreviewShape))
     if asked.state in GONE:
         return Response(PreviewGoneShape(GONE[State(asked.state)]), status=409)
     return Response(

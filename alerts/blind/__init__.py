@@ -4,6 +4,7 @@
 """
 
 from alerts.blind.downs import GRACE as GRACE
+from alerts.blind.downs import NO_DOWNTIMES as NO_DOWNTIMES
 from alerts.blind.downs import Downtimes as Downtimes
 from alerts.blind.heartbeat import BEAT_EVERY as BEAT_EVERY
 from alerts.blind.heartbeat import beat as beat

@@ -47,3 +47,6 @@ class Downtimes:
     def covers(self, at: datetime) -> bool:
         """Whether what fell due then did so while we were down."""
         return any(one.covers(at) for one in self.found)
+
+
+NO_DOWNTIMES = Downtimes()

@@ -4,6 +4,7 @@ import os
 import time
 import uuid
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
@@ -13,11 +14,14 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import JSONArray, JSONObject
 from django.utils.translation import gettext_lazy as _
 from django_scopes import ScopedManager
+from msgspec import structs
 
 from alerts.decide import AlertFacts
 from alerts.models.rooms import Room
 from orgs.models import NAME, Agent, Org, Severity, Source
 from orgs.texts import TEXT_LENGTH
+
+_FACTS = itemgetter(*AlertFacts.__struct_fields__)  # columns of the same names
 
 
 def new_id() -> uuid.UUID:
@@ -246,28 +250,8 @@ class Alert(models.Model):
     @property
     def facts(self) -> AlertFacts:
         """What the pure rules need to know of it."""
-        return AlertFacts(
-            state=self.state,  # type: ignore[arg-type]
-            severity=self.severity,
-            last_event_at=self.last_event_at,
-            ladder_from=self.ladder_from,
-            repeats_done=self.repeats_done,
-            resolved_at=self.resolved_at,
-            snoozed_until=self.snoozed_until,
-            acknowledge_expires_at=self.acknowledge_expires_at,
-            customer_waiting_since=self.customer_waiting_since,
-            revived_at=self.revived_at,
-            ends_not_before=self.ends_not_before,
-            window_closing_at=self.window_closing_at,
-            window_ends_at=None if self.window_over_at else self.window_ends_at,
-            escalate_at=self.escalate_at,
-            held_until=self.held_until,
-            silenced_until=self.silenced_until,
-            episodes_at=self.episodes_at,
-            ends_at=self.ends_at,
-            duty_waits=self.duty_waits,
-            hours_until=self.hours_until,
-        )
+        found = AlertFacts(*_FACTS(self.__dict__))
+        return found if self.window_over_at is None else structs.replace(found, window_ends_at=None)
 
     @property
     def is_outage(self) -> bool:

@@ -18,19 +18,18 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 
 SaysHowFar = Callable[[float], None]  # is told how far a play is, 0..1; what it raises ends it
 Half = Callable[[SaysHowFar], Any]  # a play, and what it comes to
-GARBAGE = 20_000  # objects that are made until it is looked which of them nobody needs
+GARBAGE = 500_000  # objects that are made until it is looked which of them nobody needs
 
 
 def play_in_turn(first: Half, second: Half, tick: SaysHowFar) -> tuple[Any, Any]:
     """What both come to, one after the other, in this process."""
-    with _collecting_seldom():
-        return first(lambda x: tick(x / 2)), second(lambda x: tick((1 + x) / 2))
+    return first(lambda x: tick(x / 2)), second(lambda x: tick((1 + x) / 2))
 
 
 def play_together(here: Half, beside: Half, tick: SaysHowFar) -> tuple[Any, Any]:
     """What both come to. Raises what either raises, and what `tick` does, which ends both; EOFError: `beside` died."""
     receiver, sender = Pipe(duplex=False)
-    with receiver, _collecting_seldom():
+    with receiver:
         child = os.fork()
         if not child:
             _be_beside(beside, receiver, sender)
@@ -108,7 +107,7 @@ def _leave_connections() -> None:
 
 
 @contextmanager
-def _collecting_seldom() -> Iterator[None]:
+def collecting_seldom() -> Iterator[None]:
     """A play makes many objects and keeps them: looking through all of them again and again finds nothing."""
     thresholds = gc.get_threshold()
     gc.freeze()

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from django.db.models.base import ModelState
 
 from alerts.actions.resolved_runs import ResolvedRun
 from alerts.models import Push, Room
+from alerts.replay.plain import plain_room
 from alerts.rows import ActivityRow, EventRow
 from alerts.tables import fetch
 from orgs.models import Agent, Org, User
@@ -73,8 +73,16 @@ SELECT alert_id, supervisor_id, occurrence, kind, reason, planned_at, state, end
        body <> '', attempts, (trace ->> 'claimed')::float8, severity
   FROM alerts_push
  WHERE org_id = %b AND planned_at > %b::timestamptz AND planned_at <= %b::timestamptz
-   AND kind NOT IN ('test', 'duty') AND state <> 'skipped'
+   AND kind IN ('alert', 'digest') AND state <> 'skipped'
  ORDER BY planned_at, id
+"""
+
+ARRIVALS_OF = """
+SELECT DISTINCT (SELECT min(joined_at) FROM alerts_digestalert WHERE push_id = push.id) AS at
+  FROM alerts_push push
+ WHERE org_id = %b AND planned_at > %b::timestamptz AND planned_at <= %b::timestamptz
+   AND kind = 'digest' AND reason = 'on_duty'
+ ORDER BY at
 """
 
 
@@ -150,6 +158,7 @@ class History:
     pushes: list[PastPush] = field(default_factory=list)
     alerts: dict[UUID, KnownAlert] = field(default_factory=dict)
     rooms: list[tuple[int, int, str, str]] = field(default_factory=list)  # pk, org pk, room id, channel
+    arrivals: list[datetime] = field(default_factory=list)  # when who came on duty was told
     people: dict[int, User] = field(default_factory=dict)
     detected: dict[tuple[int, datetime], UUID] = field(default_factory=dict)  # alerts, by room and time
     numbers: dict[int, int] = field(default_factory=dict)  # of the last digest before, by person
@@ -209,6 +218,8 @@ def read_history(org: Org, since: datetime, until: datetime) -> History:
     ids = list(found.alerts)
     found.changes = [_change(row) for row in _rows(CHANGES_OF, [ids, found.begin, until])]
     found.pushes = [PastPush(*row) for row in _rows(PUSHES_OF, [org.pk, found.begin, until])]
+    arrived = {at for (at,) in _rows(ARRIVALS_OF, [org.pk, found.begin, until]) if at is not None}
+    found.arrivals = sorted(arrived | {one.at for one in found.changes if one.reason == "on_duty"})
     _read_people(found)
     return found
 
@@ -253,14 +264,8 @@ def _change(row: tuple[Any, ...]) -> PastChange:
 
 
 def blank_rooms(history: History) -> list[Room]:
-    """Its rooms as if nobody had heard of them, made anew; the channel of a room is as good as always the same."""
-    blank, found = Room().__dict__, []
-    for pk, org, room_id, channel in history.rooms:
-        room = Room.__new__(Room)  # a tenth of what it takes to go through every field of each
-        room.__dict__ = blank | {"id": pk, "org_id": org, "room_id": room_id, "channel": channel}
-        room._state = ModelState()
-        found.append(room)
-    return found
+    """Its rooms as if nobody had heard of them, made anew."""
+    return [plain_room(*one) for one in history.rooms]
 
 
 def outages(history: History) -> list[KnownAlert]:

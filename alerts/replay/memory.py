@@ -12,18 +12,22 @@ from heapq import heappop, heappush
 from typing import Any
 from uuid import UUID
 
-from alerts.actions.stored import NO_MOMENTS, READ_AT_MOST, AgentKey, RoomKey, SourceKey
-from alerts.blind import Downtimes
-from alerts.decide import CRITICAL, LATE_AFTER, TO_HOLDER
+from alerts.actions.outages import is_under
+from alerts.actions.stored import AgentKey, RoomKey, SourceKey
+from alerts.actions.whom import is_of_rooms
+from alerts.blind import NO_DOWNTIMES, Downtimes
+from alerts.decide import CRITICAL, LATE_AFTER
 from alerts.known import Known
 from alerts.models import Alert, Room, new_id
-from alerts.replay.pushes import PushMemory
-from alerts.rows import ActivityRow, EventRow, TransitionRow
+from alerts.replay.heard import HeardMemory
+from alerts.replay.plain import plain_alert
+from alerts.rows import EventRow, TransitionRow
 
 Due = tuple[datetime, int, Alert]
+OPEN, RESOLVED = Alert.State.OPEN, Alert.State.RESOLVED
 
 
-class Memory(PushMemory):
+class Memory(HeardMemory):
     """Rooms, alerts, pushes and what was heard, as far as it was played."""
 
     compares = False
@@ -44,7 +48,7 @@ class Memory(PushMemory):
         self.due: list[Due] = []  # a heap; one whose alert is due at another time by now is void
         self._count = 0
         self.stalls: list[tuple[datetime, int]] = []  # a heap of rooms, likewise
-        self._lined_up: dict[UUID, datetime] = {}  # by alert: when it stands in `due`, last put there
+        self._lined_up: dict[int, datetime | None] = {}  # by alert, the object: when it stands in `due`, last put there
         self._stalls_lined_up: dict[int, datetime] = {}  # by room pk, likewise
 
         self._critical: dict[int, list[tuple[datetime, int]]] = defaultdict(list)  # by agent pk: heard, room pk
@@ -55,12 +59,8 @@ class Memory(PushMemory):
         # By source and agent: alerts of rooms that began or worsened, and when, in this order.
         self._began: dict[tuple[int | None, int], list[tuple[datetime, Alert]]] = defaultdict(list)
         self._lasting: dict[UUID, Alert] = {}  # outages that are open, or whose rooms are not told yet that they ended
-        self._failures: dict[int, list[EventRow]] = defaultdict(list)  # by room pk, as they were heard
-        self._of_run: dict[tuple[int, str, str], list[EventRow]] = defaultdict(list)
-        self._episodes: dict[int, int] = {}  # by event id
-        self._opening: set[int] = set()  # ids of events that opened an alert, or an episode of it
-        self._activities: dict[int, list[ActivityRow]] = defaultdict(list)  # by room pk, as they were heard
 
+        self.seen = datetime.min  # who came on duty since then is told
         self.transitions: list[TransitionRow] = []
         self.ids: dict[AgentKey, list[tuple[datetime, UUID]]] = {}  # of real outages of agents, oldest first
         self.ids_of_source: dict[SourceKey, list[tuple[datetime, UUID]]] = {}  # likewise
@@ -82,11 +82,16 @@ class Memory(PushMemory):
         return [self._rooms[key] for key in wanted], set()
 
     def lock_rooms_by_pk(self, pks: Iterable[int], *, skip_locked: bool = False) -> Iterable[Room]:
-        return [self._rooms_by_pk[pk] for pk in sorted(set(pks), key=self._order.__getitem__)]
+        wanted = set(pks)
+        ordered = sorted(wanted, key=self._order.__getitem__) if len(wanted) > 1 else wanted
+        return [self._rooms_by_pk[pk] for pk in ordered]
 
     def waiting_rooms(self, wanted: Sequence[Mapping[str, Any]]) -> set[RoomKey]:
         keys = ((one["org_id"], one["room_id"]) for one in wanted)
         return {key for key in keys if key in self._rooms and self._rooms[key].customer_waiting_since is not None}
+
+    def new_alert(self, **fields: Any) -> Alert:
+        return plain_alert(**fields)
 
     def newest_alerts(self, rooms: Sequence[int]) -> list[Alert]:
         return [self._newest[pk] for pk in sorted(rooms) if pk in self._newest]
@@ -132,7 +137,7 @@ class Memory(PushMemory):
             whose = alert.agent_id == outage.agent_id
         else:
             own = self.newest_outage(alert.agent_id, (0, 0)) if alert.agent_id else None
-            theirs = own is not None and own.state != Alert.State.RESOLVED and _is_since(alert, own)
+            theirs = own is not None and own.state != RESOLVED and _is_since(alert, own)
             whose = alert.from_source_id == outage.source_id and not theirs
         in_time = outage.resolved_at is None or alert.opened_at <= outage.resolved_at
         return whose and in_time and _is_since(alert, outage) and alert.last_event_at >= covered - LATE_AFTER
@@ -149,25 +154,25 @@ class Memory(PushMemory):
 
     def write_alerts(self, alerts: Collection[Alert]) -> None:
         for alert in alerts:
-            if alert.id not in self.alerts:
+            if id(alert) not in self._lined_up:
                 self.keep(alert)
             elif alert.room_id is not None and len(self._of_room[alert.room_id]) > 1:
                 self._newest[alert.room_id] = max(self._of_room[alert.room_id], key=_stands)
             self._follow(alert)
-            if alert.due_at is not None and self._lined_up.get(alert.id) != alert.due_at:
-                self._lined_up[alert.id] = alert.due_at
+            if alert.due_at is not None and self._lined_up[id(alert)] != alert.due_at:
+                self._lined_up[id(alert)] = alert.due_at
                 self._count += 1
                 heappush(self.due, (alert.due_at, self._count, alert))
 
     def _follow(self, alert: Alert) -> None:
         """Know without a search what is looked for all the time: rooms that wait for somebody, outages that last."""
         if alert.room_id is not None:
-            if self._newest[alert.room_id].state == Alert.State.OPEN:
+            if self._newest[alert.room_id].state == OPEN:
                 self._waiting_rooms[alert.room_id] = self._newest[alert.room_id]
             else:
                 self._waiting_rooms.pop(alert.room_id, None)
         elif alert.is_outage:
-            if alert.state != Alert.State.RESOLVED or alert.released_at is None:
+            if alert.state != RESOLVED or alert.released_at is None:
                 self._lasting[alert.id] = alert
             else:
                 self._lasting.pop(alert.id, None)
@@ -185,12 +190,13 @@ class Memory(PushMemory):
 
     def forget_due(self, alert: Alert, at: datetime) -> None:
         """It stands in line no more; it may come again for the same time."""
-        if self._lined_up.get(alert.id) == at:
-            del self._lined_up[alert.id]
+        if self._lined_up[id(alert)] == at:
+            self._lined_up[id(alert)] = None
 
     def keep(self, alert: Alert) -> None:
         """A new alert."""
         self.alerts[alert.id] = alert
+        self._lined_up[id(alert)] = None
         if alert.room_id is not None:
             self._of_room[alert.room_id].append(alert)
             self._newest[alert.room_id] = max(self._of_room[alert.room_id], key=_stands)
@@ -217,10 +223,6 @@ class Memory(PushMemory):
             if event.run_id and event.reason not in ("above_threshold", "same_run"):
                 self._of_run[event.org_id, event.run_id, event.signal].append(event)
 
-    def write_activities(self, activities: Sequence[ActivityRow]) -> None:
-        for one in activities:
-            self._activities[one.room_id].append(one)
-
     def write_transitions(self, transitions: Sequence[TransitionRow]) -> None:
         self.transitions += transitions
         for one in transitions:
@@ -240,7 +242,7 @@ class Memory(PushMemory):
         raise NotImplementedError  # a replay says itself whose time has come
 
     def due_outages(self, now: datetime, held: datetime | None = None) -> list[UUID]:
-        open_ones = (one for one in self._lasting.values() if one.state != Alert.State.RESOLVED)
+        open_ones = (one for one in self._lasting.values() if one.state != RESOLVED)
         return [one.id for one in open_ones if one.due_at is not None and one.due_at <= now]
 
     def outages_over(self) -> list[UUID]:
@@ -255,7 +257,7 @@ class Memory(PushMemory):
     def open_outages(self, agents: Iterable[AgentKey], *, lock: bool = False, lasting: bool = False) -> list[Alert]:
         newest = [self._outages[pk][-1] for _, pk in agents if self._outages.get(pk)]
         newest += [some[-1] for some in self._source_outages.values()]
-        return [one for one in newest if one.state != Alert.State.RESOLVED]
+        return [one for one in newest if one.state != RESOLVED]
 
     def lock_sources(self, keys: Sequence[SourceKey]) -> None:
         pass
@@ -305,7 +307,7 @@ class Memory(PushMemory):
         pass
 
     def downtimes(self, since: datetime) -> Downtimes:
-        return Downtimes()
+        return NO_DOWNTIMES
 
     def was_silent(self, room: Room, since: datetime) -> bool:
         return False
@@ -323,21 +325,33 @@ class Memory(PushMemory):
     def put_off_stall(self, room: int, until: datetime) -> None:
         self._rooms_by_pk[room].due_at = until
 
-    def source_of_customer(self, room: Room) -> int | None:
-        said = [one for one in self._activities.get(room.id, ()) if one.kind == "customer_message" and one.source_id]
-        return max(said, key=lambda one: one.at).source_id if said else None
+    # --- who comes on duty --------------------------------------------------------------------------------------------
 
     def open_alerts(self, orgs: Iterable[int], now: datetime, *, waiting: bool) -> list[Alert]:
-        return []  # who comes on duty is not played: alerts/replay/stage.py
+        found = [one for one in self.alerts.values() if one.state == OPEN and one.duty_waits == waiting]
+        if waiting:
+            found = [one for one in found if one.hours_until is None or one.hours_until > now]
+        else:
+            found = [one for one in found if one.tier > 0]
+        return [one for one in found if is_of_rooms(one) and not self._is_held(one, now)]
+
+    def _is_held(self, alert: Alert, now: datetime) -> bool:
+        held = alert.held_until is not None and alert.held_until > now
+        return held or alert.is_snoozed(now) or alert.is_silenced(now) or self.is_covered(alert)
+
+    def is_covered(self, alert: Alert) -> bool:
+        """Whether it is under an outage."""
+        outages = self.open_outages([(alert.org_id, alert.agent_id or 0)])
+        return any(is_under(alert, outage) for outage in outages)
 
     def duty_orgs(self, since: datetime) -> set[int]:
-        return set()
+        return {org for org, _ in self._rooms}
 
     def duty_seen(self, now: datetime) -> datetime | None:
-        return None
+        return self.seen
 
     def see_duty(self, now: datetime) -> None:
-        pass
+        pass  # a replay says itself since when it looks
 
     def outages_ended(self, agents: Iterable[AgentKey]) -> dict[int, datetime | None]:
         return {pk: self._outages[pk][-1].resolved_at for _, pk in agents if self._outages.get(pk)}
@@ -351,42 +365,6 @@ class Memory(PushMemory):
                 found.add((agent, room))
         return found
 
-    # --- what was heard of rooms --------------------------------------------------------------------------------------
-
-    def first_failures(self, wanted: Sequence[Mapping[str, Any]]) -> Iterable[tuple[Any, ...]]:
-        for key in wanted:
-            in_room: dict[int, EventRow] = {}
-            for event in self._of_run.get((key["org_id"], key["run_id"], key["signal"]), ()):
-                first = in_room.get(event.room_id)
-                if first is None or (first.reason == "late" and event.reason != "late"):
-                    in_room[event.room_id] = event
-            for one in in_room.values():
-                yield (
-                    one.org_id, one.room_id, one.run_id, one.signal, one.event_id, one.occurred_at, one.received_at,
-                    one.customer_waiting_since, one.reason, one.alert_id, self._episodes.get(one.id or 0),
-                )  # fmt: skip
-
-    def activities_since(self, room: Room, kinds: Sequence[str], since: datetime) -> Iterable[Any]:
-        heard = self._activities.get(room.id, ())
-        found = [one for one in heard if one.kind in kinds and not one.undelivered and one.at > since]
-        return sorted(found, key=lambda one: one.at)[-READ_AT_MOST:]
-
-    def failures_since(self, room: Room, since: datetime) -> Iterable[Any]:
-        found = [
-            one
-            for one in self._failures.get(room.id, ())
-            if one.occurred_at > since
-            and one.signal not in TO_HOLDER
-            and (one.reason not in NO_MOMENTS or one.id in self._opening)
-        ]
-        return sorted(found, key=lambda one: one.occurred_at)[-READ_AT_MOST:]
-
-    def has_event(self, room: Room, source: int, event_id: str) -> bool:
-        return any(one.event_id == event_id for one in self._failures.get(room.id, ()))
-
-    def activities_heard(self, room: int, since: datetime, kinds: Sequence[str]) -> list[Any]:
-        return [one for one in self._activities.get(room, ()) if one.received_at >= since and one.kind in kinds]
-
 
 def _is_since(alert: Alert, outage: Alert) -> bool:
     """Whether this alert began since what the outage covers."""
@@ -394,4 +372,4 @@ def _is_since(alert: Alert, outage: Alert) -> bool:
 
 
 def _stands(alert: Alert) -> tuple[bool, datetime]:
-    return alert.state != Alert.State.RESOLVED, alert.opened_at
+    return alert.state != RESOLVED, alert.opened_at

@@ -17,7 +17,7 @@ from alerts.models import Silence
 from alerts.policy import PolicyFacts
 from alerts.silencing import SilenceFacts, windows
 from orgs.as_it_was import as_it_was
-from orgs.duty.roster import Roster
+from orgs.duty.roster import Roster, duty_spans, told_spans
 from orgs.history import tracked
 from orgs.models import (
     Agent,
@@ -31,6 +31,7 @@ from orgs.models import (
     Wall,
     WebhookEndpoint,
 )
+from orgs.routing import Standing
 
 # Of what is tracked: these decide nothing about whom to tell.
 NOT_ASKED = (ApiKey, DutyFeed, Membership, Retention, Source, Wall, WebhookEndpoint)
@@ -63,6 +64,16 @@ class Past:
                     found |= {window.starts, window.ends}
         return sorted(at for at in found if begin < at <= end)
 
+    def duty_turns(self, org: int, begin: datetime, end: datetime) -> list[datetime]:
+        """When anybody's duty began or their quiet hours ended, in (begin, end]. Empty where everybody is always on."""
+        found: set[datetime] = set()
+        for since, until, known in zip(self._since, [*self._since[1:], end], self._known, strict=True):
+            roster = known.rosters([org], since)[org]
+            for shift in () if roster.is_plain else roster.shifts:
+                for spans in (duty_spans, told_spans):
+                    found |= {span.begin for span in spans(roster, shift, max(since, begin), min(until, end))}
+        return sorted(at for at in found if begin < at <= end)
+
     def policies_changed(self) -> list[datetime]:
         """When another policy began to hold."""
         pairs = zip(self._since[1:], pairwise(self._known), strict=True)
@@ -82,7 +93,7 @@ class Frozen(Known):
         self._agents |= {(one.org_id, one.name): one for one in self._agents_by_pk.values()}
         self._flat = super().policies(keys)
         self.people(keys)
-        self.tiers(keys)
+        super().tiers(keys)
         self.rosters([org.pk], at)
         self.specialists()
         self._silences[org.pk] = silences
@@ -114,6 +125,14 @@ class Frozen(Known):
 
     def policies(self, agents: Iterable[AgentKey]) -> dict[AgentKey, PolicyFacts]:
         return self._flat
+
+    def tiers(self, agents: Iterable[AgentKey]) -> dict[AgentKey, list[int]]:
+        return {key: self._tiers[key] for key in agents}
+
+    def standing(self, agents: Iterable[AgentKey], at: datetime) -> dict[AgentKey, Standing]:
+        if not (known := self._standing).keys() >= (wanted := set(agents)):
+            return super().standing(wanted, at)
+        return {key: known[key] for key in wanted}
 
     def sso_ids(self) -> Iterator[tuple[int, str]]:
         """Of everybody who could be told."""

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,8 @@ from alerts.rows import DigestAlertRow, PushRow
 from orgs.models import User
 from orgs.routing import Recipient
 
-PENDING = str(Push.State.PENDING)
+PENDING, SENT, SKIPPED = str(Push.State.PENDING), str(Push.State.SENT), str(Push.State.SKIPPED)
+DEAD, DIGEST = str(Push.State.DEAD), str(Push.Kind.DIGEST)
 AS_OF = timedelta(minutes=2)  # what is written as of its due time may be older than what was written before it
 
 
@@ -26,19 +27,19 @@ class PushMemory(Stored):
         self._made = 0
         self.pushes: list[PushRow] = []  # without skipped ones and digests
         self.skipped: dict[UUID, str] = {}  # by alert: why somebody was not told last
-        self.told: dict[tuple[UUID | None, int, int], PushRow] = {}  # by alert, person, occurrence
+        self._not_sent: list[PushRow] = []  # those that were skipped
         self._spent: dict[Person, list[PushRow]] = defaultdict(list)
+        self._about: dict[UUID | None, list[PushRow]] = defaultdict(list)  # by alert
         self._about_room: dict[int, list[PushRow]] = defaultdict(list)
         self._about_source: dict[int, list[PushRow]] = defaultdict(list)
-        self._waiting: dict[tuple[UUID | None, int], list[PushRow]] = defaultdict(list)  # by alert, person
         self.fresh: list[PushRow] = []  # pending ones that are new, for whoever sends them
         self.hurried: list[PushRow] = []  # digests that began, or go sooner
         self.ended: list[PushRow] = []  # dead or expired ones, as they ended
         self.digests: list[PushRow] = []
         self.digest_of: dict[Person, PushRow] = {}  # that waits
         self.numbers: dict[Person, tuple[int, datetime | None]] = {}
-        self.names: dict[UUID, list[UUID]] = defaultdict(list)  # alerts by digest
-        self._joined: dict[tuple[UUID, UUID], datetime] = {}  # by digest and alert: when it joined, the last time
+        # Alerts by digest, and when each joined, the last time.
+        self.names: dict[UUID, dict[UUID, datetime]] = defaultdict(dict)
         self._silenced: dict[UUID, datetime] = {}  # by alert: when somebody was last not told because of a silence
 
     def unreached(self, since: datetime, now: datetime) -> dict[UUID, int]:
@@ -101,10 +102,9 @@ class PushMemory(Stored):
         pass
 
     def hold_pushes(self, alerts: Collection[UUID], now: datetime) -> None:
-        for (alert, _), waiting in self._waiting.items():
-            for push in waiting if alert in alerts else ():
-                if push.state == Push.State.PENDING and push.tier > 0:
-                    self._end_silenced(push, now)
+        for push in (one for alert in alerts for one in self._about.get(alert, ())):
+            if push.state == PENDING and push.tier > 0:
+                self._end_silenced(push, now)
 
     def _end_silenced(self, push: PushRow, now: datetime) -> None:
         push.end(Push.State.CANCELLED, "silenced", now)
@@ -126,15 +126,19 @@ class PushMemory(Stored):
         pass
 
     def spent(self, people: Sequence[Person], since: datetime) -> Mapping[Person, Sequence[Spent]]:
-        return {one: found for one in people if (found := self._spent_by(one, since))}
-
-    def _spent_by(self, person: Person, since: datetime) -> list[Spent]:
-        found, begin = [], since - AS_OF
-        for push in reversed(self._spent.get(person, ())):
-            if push.planned_at <= begin:
-                break
-            if push.planned_at > since and push.state in TELLS:
-                found.append((push.alert_id, push.state == PENDING, push.planned_at))
+        found, begin = {}, since - AS_OF
+        for person in people:
+            pushes = self._spent.get(person)
+            if not pushes or pushes[-1].planned_at <= begin:
+                continue
+            spent: list[Spent] = []
+            for push in reversed(pushes):
+                at = push.planned_at
+                if at <= begin:
+                    break
+                if at > since and push.state in TELLS:
+                    spent.append((push.alert_id, push.state == PENDING, at))
+            found[person] = spent
         return found
 
     def told_before(
@@ -144,9 +148,10 @@ class PushMemory(Stored):
         about: list[tuple[tuple[int | None, int | None], Sequence[PushRow]]]
         about = [((pk, None), self._about_room.get(pk, ())) for pk in rooms]
         about += [((None, pk), self._about_source.get(pk, ())) for pk in sources]
+        begin = since - AS_OF
         for (room, source), pushes in about:
             for push in reversed(pushes):
-                if push.planned_at <= since - AS_OF:
+                if push.planned_at <= begin:
                     break
                 if push.planned_at > since and push.state in TELLS:
                     key = room, source, push.supervisor_id
@@ -178,7 +183,7 @@ class PushMemory(Stored):
         )
 
     def named_to(self, alerts: Collection[UUID], people: Collection[int]) -> Iterable[tuple[UUID, int, datetime]]:
-        for one in self.pushes:
+        for one in chain(self.pushes, self._not_sent):
             if one.alert_id is not None and one.alert_id in alerts and one.supervisor_id in people:
                 yield one.alert_id, one.supervisor_id, one.planned_at
         for digest in self.digests:
@@ -187,13 +192,18 @@ class PushMemory(Stored):
                 yield from ((pk, digest.supervisor_id, digest.planned_at) for pk in named)
 
     def join_again(self, names: Collection[tuple[UUID, UUID]], now: datetime) -> None:
-        self._joined.update(dict.fromkeys(names, now))
+        for digest, alert in names:
+            self.names[digest][alert] = now
 
     def pushed_since(self, digest: PushRow, alert: Alert) -> bool:
         """Whether its reader was pushed this alert after it joined, so that the digest names it no more."""
-        joined = self._joined[digest.id, alert.id]
-        about = (self.told.get((alert.id, digest.supervisor_id, nth)) for nth in range(alert.occurrence, 0, -1))
-        return any(one is not None and one.state in TELLS and one.planned_at > joined for one in about)
+        joined, person = self.names[digest.id][alert.id], digest.supervisor_id
+        for push in reversed(self._about.get(alert.id, ())):
+            if push.planned_at <= joined - AS_OF:
+                return False
+            if push.supervisor_id == person and push.planned_at > joined and push.state in TELLS:
+                return True
+        return False
 
     def new_push(self) -> tuple[UUID, UUID]:
         self._made += 1
@@ -202,7 +212,7 @@ class PushMemory(Stored):
 
     def write_pushes(self, pushes: Sequence[PushRow]) -> None:
         for push in pushes:
-            if push.kind == Push.Kind.DIGEST:
+            if push.kind == DIGEST:
                 self.digests.append(push)
                 self.hurried.append(push)
                 self.digest_of[push.org_id, push.supervisor_id] = push
@@ -210,9 +220,10 @@ class PushMemory(Stored):
                     push.occurrence,
                     self.numbers.get((push.org_id, push.supervisor_id), (0, None))[1],
                 )
-            elif push.state == Push.State.SKIPPED:
+            elif push.state == SKIPPED:
                 assert push.alert_id is not None
                 self.skipped[push.alert_id] = push.ended_reason
+                self._not_sent.append(push)
                 if push.ended_reason == "silenced":
                     self._silenced[push.alert_id] = push.planned_at
             else:
@@ -220,29 +231,35 @@ class PushMemory(Stored):
 
     def _keep_push(self, push: PushRow) -> None:
         self.pushes.append(push)
-        self.told[push.alert_id, push.supervisor_id, push.occurrence] = push
         self._spent[push.org_id, push.supervisor_id].append(push)
+        self._about[push.alert_id].append(push)
         alert = self.alerts[push.alert_id] if push.alert_id else None
         if push.room_id is not None:
             self._about_room[push.room_id].append(push)
         elif alert is not None and alert.source_id:
             self._about_source[alert.source_id].append(push)
-        if push.state == Push.State.PENDING:
+        if push.state == PENDING:
             self.fresh.append(push)
-            self._waiting[push.alert_id, push.supervisor_id].append(push)
 
     def supersede(self, newer: Sequence[PushRow], now: datetime) -> None:
-        for push in newer:
-            for older in self._waiting.pop((push.alert_id, push.supervisor_id), ()):
-                if older.state == Push.State.PENDING and older.occurrence < push.occurrence:
-                    older.end(Push.State.CANCELLED, "superseded", now)
+        for push in newer:  # of those before it only the last one can still wait
+            older = self.told(push.alert_id, push.supervisor_id, push.occurrence - 1)
+            if older is not None and older.state == PENDING:
+                older.end(Push.State.CANCELLED, "superseded", now)
+
+    def told(self, alert: UUID | None, person: int, occurrence: int) -> PushRow | None:
+        """The last push about this alert to this person, of this occurrence or an older one."""
+        for push in reversed(self._about.get(alert, ())):
+            if push.supervisor_id == person and push.occurrence <= occurrence:
+                return push
+        return None
 
     def end_push(self, push: PushRow, state: str, reason: str, at: datetime) -> None:
         """It was sent, or ended otherwise."""
-        if push.state not in (Push.State.PENDING, Push.State.SENT):
+        if push.state not in (PENDING, SENT):
             return
         push.state, push.ended_reason, push.ended_at = state, reason, at
-        if state == Push.State.DEAD or reason == "expired":
+        if state == DEAD or reason == "expired":
             self.ended.append(push)
 
     def cancelled_reason(self, alert: Alert, since: datetime) -> str:
@@ -263,10 +280,9 @@ class PushMemory(Stored):
         assert isinstance(digest, PushRow)
         self.hurried.append(digest)
 
-    def named_in(self, digests: Iterable[UUID]) -> set[tuple[UUID, UUID]]:
-        return {(digest, alert) for digest in digests for alert in self.names.get(digest, ())}
+    def named_in(self, names: Collection[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
+        return {one for one in names if one[0] in self.names and one[1] in self.names[one[0]]}
 
     def write_names(self, rows: Sequence[DigestAlertRow]) -> None:
         for row in rows:
-            self.names[row.push_id].append(row.alert_id)
-            self._joined[row.push_id, row.alert_id] = row.joined_at
+            self.names[row.push_id][row.alert_id] = row.joined_at

@@ -4,6 +4,7 @@ Two plays of one history: as it was (`asked` False: sweeps come when they came, 
 a policy that is asked about: from its time on timers work when they are due, and every push is sent at once.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,13 +19,13 @@ from alerts.actions import people, timers
 from alerts.actions.activity import end, react
 from alerts.actions.book import Book
 from alerts.actions.events import decide_again
-from alerts.actions.outages import is_under
+from alerts.actions.on_duty import sweep_on_duty
 from alerts.actions.recovery import digest_expired
 from alerts.actions.resolved_runs import ResolvedRun, record_in_again
 from alerts.actions.stalls import sweep_stalls
 from alerts.actions.stored import storing
 from alerts.actions.telling import Telling
-from alerts.blind import Downtimes
+from alerts.blind import NO_DOWNTIMES
 from alerts.decide import RoomFacts
 from alerts.delivery.digest import is_waiting
 from alerts.due import next_timer
@@ -33,10 +34,11 @@ from alerts.replay.history import History, PastChange, PastPush, blank_rooms, ou
 from alerts.replay.memory import Memory
 from alerts.replay.past import Past
 from alerts.rows import ActivityRow, EventRow, PushRow, TransitionRow
+from orgs.duty.spans import INSTANT
 from orgs.models import User
 
 # In this order, where they happened at the same time.
-RETIMED, ENDED, JUDGED, HEARD, RAN, ACTIVITY, ACTED, TOLD, CLAIMED, SWEPT = range(10)
+RETIMED, ENDED, JUDGED, HEARD, RAN, ACTIVITY, ACTED, TOLD, CLAIMED, SWEPT, ARRIVED = range(11)
 Item = tuple[datetime, int, int, Any]  # when, which of these, its place, what
 
 
@@ -61,6 +63,7 @@ class Stage:
             ids = self.memory.ids if one.scope == Alert.Scope.AGENT else self.memory.ids_of_source
             key = history.org.pk, (one.agent_id if one.scope == Alert.Scope.AGENT else one.source_id) or 0
             ids.setdefault(key, []).append((one.first_at or one.opened_at, one.id))
+        self._turns = past.duty_turns(history.org.pk, history.begin, history.until)
         self._events: list[tuple[EventRow, UUID | None]] = []
         self._digests: list[tuple[datetime, int, PushRow]] = []  # a heap: those that are asked for, not as it was
         self._count = 0
@@ -100,6 +103,9 @@ class Stage:
         silenced = {one.at for one in history.changes if _is_of_silence(one) and one.at <= split}
         turns = self._past.silences_turn(history.org.pk, split, history.until) if self._asked else []
         items += [(at, JUDGED, None) for at in (*silenced, *turns)]
+        arrived = {at for at in history.arrivals if at <= split}
+        arrived |= {at for at in self._turns if at > split} if self._asked else set()
+        items += [(at, ARRIVED, None) for at in arrived]
         items += [(at, RETIMED, None) for at in self._past.policies_changed()]
         wanted = [(at, kind, place, what) for place, (at, kind, what) in enumerate(items) if at <= history.until]
         return sorted(wanted, key=lambda one: one[:3])
@@ -146,8 +152,9 @@ class Stage:
         for pk in memory.outages_over():
             timers.release_rooms(pk, now)
         if rooms:
-            timers.work_rooms(list(rooms), now, Downtimes())
-        sweep_stalls(now, None, Downtimes(), len(memory.stalls))
+            timers.work_rooms(list(rooms), now, NO_DOWNTIMES)
+        if memory.stalls and memory.stalls[0][0] <= now:
+            sweep_stalls(now, None, NO_DOWNTIMES, len(memory.stalls))
         if memory.ended:
             timers.pass_unreached(now)
             digest_expired(now)
@@ -178,6 +185,12 @@ class Stage:
                 alert.due_at = timer[0] if timer else None
                 self.memory.write_alerts([alert])
 
+    def _arrived(self, _: None, at: datetime) -> None:
+        """Somebody came on duty: of what is open and untaken they are told."""
+        if place := bisect_right(self._turns, at):
+            self.memory.seen = self._turns[place - 1] - INSTANT
+            sweep_on_duty(at)
+
     def _swept(self, _: None, at: datetime) -> None:
         self._sweep(at)
 
@@ -196,8 +209,8 @@ class Stage:
         memory.hurried.clear()
 
     def _ended(self, past: PastPush, at: datetime) -> None:
-        push = self.memory.told.get((past.alert_id, past.supervisor_id, past.occurrence))
-        if push is None:
+        push = self.memory.told(past.alert_id, past.supervisor_id, past.occurrence)
+        if push is None or push.occurrence != past.occurrence:
             return
         push.push = past.push
         if past.ended_reason != "superseded":
@@ -215,26 +228,23 @@ class Stage:
     def _claim(self, push: PushRow, at: datetime) -> None:
         """The digest names what still waits, and is sent; it is cancelled if nothing does."""
         memory, known, person = self.memory, self._past.at(at), (push.org_id, push.supervisor_id)
-        alerts = [memory.alerts[pk] for pk in memory.names[push.id] if pk in memory.alerts]
+        known_ones = (memory.alerts[pk] for pk in memory.names[push.id] if pk in memory.alerts)
+        alerts = [one for one in known_ones if one.state == Alert.State.OPEN]
         backed = known.people({(one.org_id, one.agent_id or 0) for one in alerts if one.agent_id or one.room_id})
         theirs = {key for key, some in backed.items() for one in some if one.user_id == push.supervisor_id}
         if any(one.source_id and one.is_outage for one in alerts) and known.backs_up_any(push.supervisor_id):
             theirs.add((push.org_id, 0))  # the outage of a source concerns everybody of the org
         specialist = any(one.user_id == push.supervisor_id for one in known.specialists())
         news = (one for one in alerts if not memory.pushed_since(push, one))
-        waiting = (one for one in news if is_waiting(one, at, covered=self._is_covered(one)))
+        waiting = (one for one in news if is_waiting(one, at, covered=memory.is_covered(one)))
         named = [one.pk for one in waiting if specialist or (one.org_id, one.agent_id or 0) in theirs]
         del memory.digest_of[person]
         if not named:
             push.end(Push.State.CANCELLED, "no_longer_needed", at)
             return
         push.planned_at, push.body, push.state, push.attempts = at, "written", Push.State.SENT, 1
-        memory.names[push.id] = named
+        memory.names[push.id] = dict.fromkeys(named, at)
         memory.numbers[person] = push.occurrence, at
-
-    def _is_covered(self, alert: Alert) -> bool:
-        outages = self.memory.open_outages([(alert.org_id, alert.agent_id or 0)])
-        return any(is_under(alert, outage) for outage in outages)
 
     # --- what was heard and done --------------------------------------------------------------------------------------
 
@@ -312,6 +322,7 @@ PLAYS: dict[int, Callable[[Stage, Any, datetime], None]] = {
     TOLD: Stage._told,
     CLAIMED: Stage._claimed,
     SWEPT: Stage._swept,
+    ARRIVED: Stage._arrived,
 }
 
 

@@ -30,7 +30,8 @@ def preview_operations() -> list[Operation]:
             requestBody=json_body(asked, example) | {"required": True},
             description="At most 31 days are played again, once under the policies that held and once under this one; "
             "nothing changes, and scope `read` is enough. For an org `policy` names every field, for an `agent` only "
-            "what it has for itself. One at a time for an org: who asks anew ends what was asked before.",
+            "what it has for itself. Pushes about one's own duty are left out, and what phones read once somebody has "
+            "an alert. One at a time for an org: who asks anew ends what was asked before.",
         ),
         make_operation(
             "get",

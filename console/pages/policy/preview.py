@@ -1,7 +1,7 @@
 """What would have happened under the policy in the form: asked for, waited for, shown. Nothing is saved or sent."""
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from alerts.models import PolicyPreview
-from alerts.replay.requests import ask_preview
+from alerts.replay.requests import ask_preview, span_of_days
 from console.pages.access import looked_after, signed_in, signed_in_user
 from console.pages.policy.form import document_in, entered_in
 from console.pages.policy.view import policy_asked
@@ -41,8 +41,7 @@ def ask_for_preview(request: HttpRequest) -> HttpResponse:
     document, wrong = judge_policy(document_in(entered, windows, whole=agent is None), whole=agent is None)
     if wrong:
         return render(request, "pages/policy/_preview.html", {"wrong": wrong[0].message})
-    now, days = clock.now(), _days(request)
-    asked = ask_preview(org, agent, document, now - timedelta(days=days), now, signed_in_user(request))
+    asked = ask_preview(org, agent, document, *span_of_days(org, _days(request)), signed_in_user(request))
     return _shown(request, asked)
 
 
