@@ -19,6 +19,7 @@ from django_scopes import scopes_disabled
 from agent_live_monitoring import Client
 from alerts.models import Gate
 from orgs.models import Org
+from tests.examples import FAST, THOROUGH
 from tests.factories import OrgFactory, SourceFactory
 from tests.ingest_server import Sender, make_key, serving
 from tests.lane_double import LaneDouble
@@ -28,8 +29,9 @@ from tests.outbox import set_gate
 from tests.stack import until
 from tests.standins import CLIENT_ID, CLIENT_SECRET, RECEIPT_SECRET, Standins
 
-# What `bin/test --fast` chooses: the fewest generated examples.
-hypothesis.settings.register_profile("fast", max_examples=3, deadline=None)
+# What `bin/test --fast` chooses, and what a night has time for: `bin/test --hypothesis-profile=thorough`.
+hypothesis.settings.register_profile("fast", max_examples=FAST, deadline=None)
+hypothesis.settings.register_profile("thorough", max_examples=THOROUGH, deadline=None)
 gc.disable()  # until everything is imported
 LIVE_NOW = (
     "CREATE OR REPLACE FUNCTION live_now() RETURNS timestamptz LANGUAGE sql VOLATILE "
