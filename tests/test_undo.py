@@ -420,7 +420,7 @@ def rolled_back(work):
     seconds=st.sampled_from([0, 1, 61, 170, 290, 599]),
 )
 @tried(
-    max_examples=at_most(60, usually=30),
+    max_examples=at_most(60),
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
