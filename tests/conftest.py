@@ -3,7 +3,9 @@
 import gc
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +21,38 @@ from django_scopes import scopes_disabled
 from agent_live_monitoring import Client
 from alerts.models import Gate
 from orgs.models import Org
+from tests.examples import FAST, THOROUGH
 from tests.factories import OrgFactory, SourceFactory
 from tests.ingest_server import Sender, make_key, serving
 from tests.lane_double import LaneDouble
 from tests.once import once
-from tests.order import group_of, is_slow, place_of
+from tests.order import HERE, group_of, is_slow, place_of
 from tests.outbox import set_gate
 from tests.stack import until
 from tests.standins import CLIENT_ID, CLIENT_SECRET, RECEIPT_SECRET, Standins
 
-# What `bin/test --fast` chooses: the fewest generated examples.
-hypothesis.settings.register_profile("fast", max_examples=3, deadline=None)
+# What `bin/test --fast` chooses, and what a night has time for: `bin/test --hypothesis-profile=thorough`.
+hypothesis.settings.register_profile("fast", max_examples=FAST, deadline=None)
+hypothesis.settings.register_profile("thorough", max_examples=THOROUGH, deadline=None)
+gc.disable()  # until everything is imported
 LIVE_NOW = (
     "CREATE OR REPLACE FUNCTION live_now() RETURNS timestamptz LANGUAGE sql VOLATILE "
     "AS 'SELECT clock_timestamp() + interval ''{} seconds'''"
 )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Of several processes, each of which reads all test modules, each reads its share first: in a fresh checkout none
+    is compiled by all. What is wrong with one is said when it is collected.
+    """
+    process: dict[str, Any] | None = getattr(session.config, "workerinput", None)
+    if process is None or [Path(name).resolve() for name in session.config.args] != [HERE]:
+        return
+    which, of = int(process["workerid"].removeprefix("gw")), process["workercount"]
+    for path in sorted(HERE.rglob("test_*.py"))[which::of]:
+        if not pytest_ignore_collect(path, session.config):
+            with suppress(Exception):
+                import_module(".".join(path.relative_to(HERE.parent).with_suffix("").parts))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -56,9 +75,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported stays until the end: the garbage collector need not walk over it again and again."""
+    """What was imported stays until the end: the garbage collector need not walk over it again and again.
+
+    Nor over what urls and templates become later every 700 objects, which was a tenth of the time of a usual test.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -177,7 +177,7 @@ def state_of(scene):
 
 @given(steps=st.lists(STEP, min_size=2, max_size=8), of_agent=OFFSET, of_chat=OFFSET)
 @settings(
-    max_examples=at_most(40),
+    max_examples=at_most(40, usually=20),
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],

@@ -35,7 +35,7 @@ def closed(now: datetime) -> int:
     gaps=st.lists(st.lists(GAP, max_size=1), min_size=3, max_size=3),
 )
 @settings(
-    max_examples=at_most(25),
+    max_examples=at_most(25, usually=12),
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],

@@ -280,7 +280,7 @@ def check(found: list[figures.Figure], wanted: dict[str, tuple[float | None, int
     gaps=st.lists(GAP, max_size=2),
 )
 @settings(
-    max_examples=at_most(40),
+    max_examples=at_most(40, usually=20),
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],  # a story shrinks too slowly to be worth it

@@ -180,7 +180,7 @@ def grouped(told: Sequence[Told], cuts: Sequence[bool]) -> Iterator[list[Told]]:
         yield group
 
 
-@settings(max_examples=at_most(40), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_most(40, usually=20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(requests, st.booleans()), min_size=2, max_size=8))
 def test_any_grouping_gives_the_rows_and_answers_of_one_by_one(drawn: list[tuple[Told, bool]]) -> None:
     told = [one for one, _ in drawn]

@@ -104,7 +104,9 @@ def source(db: None, system: None) -> Source:
     return SourceFactory(org=OrgFactory(zone="Asia/Jakarta"))
 
 
-@settings(max_examples=at_most(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=at_most(100, usually=40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(steps=STEPS, zone=st.sampled_from(ZONES), last=st.sampled_from(ZONES))
 def test_the_roll_ups_are_what_a_recount_finds(
     source: Source, steps: list[tuple[str, Any]], zone: str, last: str

@@ -1,13 +1,12 @@
 """Any order, repetition, split and concurrency of failure events, room activity and human acts keeps the invariants."""
 
 import itertools
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection, transaction
-from django.db.models import Count, F, Q
+from django.db.models import F, Q
 from django_scopes import scopes_disabled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,19 +15,23 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from alerts import actions
 from alerts.actions.telling import TELLS
 from alerts.blind import beat, notice_down
-from alerts.decide import TO_HOLDER, RoomFacts
 from alerts.delivery.digest import still_waiting, write_digests
-from alerts.due import next_timer
 from alerts.items import Accepted, ActivityItem, EventItem
 from alerts.known import Known
-from alerts.models import Alert, DigestAlert, FailureEvent, Push, Room, RoomActivity, Silence, Transition, WebHeartbeat
-from alerts.policy import DEFAULT_POLICY
+from alerts.models import Alert, FailureEvent, Push, Room, Silence, Transition, WebHeartbeat
 from orgs.models import Assignment, Policy, QuietHours
 from orgs.rosters import rosters_of
 from orgs.routing import standing_at
 from orgs.signals import SENT
 from tests.examples import at_most
 from tests.factories import AssignmentFactory, OrgFactory, SourceFactory, SupervisorRoleFactory, UserFactory
+from tests.invariants import (
+    BUDGET,
+    CHECKS,
+    Seen,
+    check_each_tier_is_told_before_the_next,
+    check_planned_pushes_are_explained,
+)
 from tests.scene import NEEDS
 
 pytestmark = pytest.mark.django_db
@@ -40,8 +43,6 @@ SECONDS_AGO = st.sampled_from([0, 0, 0, 5, 60, 250, 601, 1500])
 KINDS = st.sampled_from(
     ["human_opened", "human_message", "assigned", "resolved", "returned_to_agent", "customer_message", "bot_message"]
 )
-PEOPLE_OF_TIER = {0: 1, 1: 2, 2: 1}  # tier 0: the specialist
-BUDGET = 3
 numbers = itertools.count()
 
 
@@ -79,173 +80,6 @@ def freeze(at):
             "CREATE OR REPLACE FUNCTION live_now() RETURNS timestamptz LANGUAGE sql VOLATILE "
             f"AS 'SELECT ''{at.isoformat()}''::timestamptz'"
         )
-
-
-def check_one_open_alert_per_room():
-    doubled = (
-        Alert.objects.exclude(state="resolved")
-        .filter(scope="room")
-        .values("room")
-        .annotate(n=Count("id"))
-        .filter(n__gt=1)
-    )
-    assert not doubled
-
-
-def check_no_two_pushes_in_a_window_unless_worsened():
-    pushes = Push.objects.filter(state__in=TELLS, kind="alert").order_by("planned_at", "occurrence")
-    last = {}
-    for push in pushes:
-        told = last.get((push.room_id, push.supervisor_id))
-        breaks = push.reason in ("worsened", "escalated", "window_closing") or _is_worse(push)
-        assert told is None or breaks or push.planned_at - told >= DEFAULT_POLICY.throttle
-        last[(push.room_id, push.supervisor_id)] = push.planned_at
-
-
-def _is_worse(push):
-    """Of a human in the room, its reason says so even where it got worse."""
-    rows = Transition.objects.filter(alert=push.alert_id, occurrence=push.occurrence, change="worsened")
-    return push.reason in TO_HOLDER and rows.exists()
-
-
-def check_every_event_is_counted_and_says_why():
-    assert not FailureEvent.objects.filter(reason="")
-    for alert in Alert.objects.filter(scope="room").annotate(n=Count("events")):
-        assert alert.event_count == alert.n == sum(entry["count"] for entry in alert.signals)
-
-
-def check_every_timer_is_in_its_row():
-    for alert in Alert.objects.select_related("room"):
-        timer = next_timer(alert.facts, alert.room.facts if alert.room else RoomFacts(), DEFAULT_POLICY)
-        assert alert.due_at == (timer[0] if timer else None)
-
-
-def check_nobody_is_told_of_what_is_over():
-    """By the events' own times, not by the reason the code under test gave them."""
-    late = Q(event__received_at__gt=F("event__occurred_at") + timedelta(minutes=10))
-    told = Transition.objects.filter(late).exclude(change="attached", occurrence=0)
-    for opened in told.select_related("event"):  # nothing was heard of its room since
-        assert (opened.change in ("opened", "rearmed"), opened.occurrence) == (True, 0)
-        heard = RoomActivity.objects.filter(room=opened.event.room_id, at__gte=opened.event.occurred_at)
-        heard = heard.filter(kind__in=["human_message", "resolved", "returned_to_agent"], undelivered=False)
-        assert not heard.filter(received_at__lt=opened.event.received_at)
-    for again in Transition.objects.filter(change="rearmed").select_related("event"):
-        ends = Transition.objects.filter(alert=again.alert_id, id__lt=again.id, change__in=["resolved", "returned"])
-        ends = ends.exclude(reason="quiet")  # nobody said it was over
-        assert not ends.filter(at__gt=again.event.occurred_at)
-
-
-def check_an_open_alert_waits_as_its_room_does():
-    for alert in Alert.objects.exclude(state="resolved").filter(scope="room").select_related("room"):
-        assert alert.customer_waiting_since == alert.room.customer_waiting_since
-
-
-def check_nobody_waits_whom_a_human_answered():
-    """And a bot's answer counts only if no failure that left the customer waiting came after what they asked."""
-    for room in Room.objects.filter(answered_at__isnull=False, customer_waiting_since__isnull=False):
-        human = RoomActivity.objects.filter(room=room, kind="human_message", undelivered=False, at=room.answered_at)
-        assert not human or room.customer_waiting_since >= room.answered_at
-
-
-def check_only_the_newest_push_waits():
-    waiting = Push.objects.filter(state="pending", kind="alert").values("alert", "supervisor").annotate(n=Count("id"))
-    assert not waiting.filter(n__gt=1)
-
-
-def check_planned_pushes_are_explained():
-    """Every decision to tell people left a push for each recipient, and every one not sent says why."""
-    assert not Push.objects.filter(state__in=["skipped", "cancelled", "dead"], ended_reason="")
-    for transition in Transition.objects.filter(occurrence__gt=0).exclude(reason="unroutable"):
-        told = Push.objects.filter(alert=transition.alert_id, occurrence=transition.occurrence)
-        tiers = set(told.values_list("tier", flat=True))
-        wanted = transition.detail.get("wanted", transition.reason)  # whatever held it back
-        if wanted in (*TO_HOLDER, "window_closing") and told.count() == 1:
-            continue  # whoever has the room, or the alert, alone
-        if transition.change == "escalated":
-            assert tiers == {transition.detail["to"] or 0}
-        else:
-            assert tiers in ({1}, {1, 2})
-        assert told.count() == sum(PEOPLE_OF_TIER[tier] for tier in tiers)
-
-
-def check_each_tier_is_told_before_the_next():
-    """In each episode the first tier first, then each once; nobody of a tier is told that was not reached."""
-    for alert in Alert.objects.all():
-        rows = Transition.objects.filter(alert=alert, episode=alert.episode, change="escalated").order_by("id")
-        reached = [row.detail["to"] for row in rows]
-        on = Transition.objects.filter(alert=alert, episode=alert.episode, change="rearmed", reason="flapping")
-        steps = [1, 2, None] if reached[:1] == [1] else [2, None]  # first of all whoever has the room
-        assert reached == steps[: len(reached)] or (on and reached == [None])
-        if reached and not on:
-            assert alert.tier == max(tier for tier in (*reached, 0) if tier) if any(reached) else alert.tier == 2
-            assert (alert.tiers_over_at is not None) == (None in reached)
-
-
-def check_no_budget_is_exceeded():
-    """In no 10 min more than 6 pushes about alerts to one person; digests 10 min apart, with a critical one 5."""
-    times = defaultdict(list)
-    for push in Push.objects.filter(state__in=TELLS).order_by("planned_at"):
-        times[push.supervisor_id, push.kind].append(push.planned_at)
-    for (_, kind), planned in times.items():
-        if kind == "alert":
-            assert all(b - a >= timedelta(minutes=10) for a, b in zip(planned, planned[BUDGET:], strict=False))
-        else:
-            assert all(b - a >= timedelta(minutes=5) for a, b in itertools.pairwise(planned))
-
-
-def later_pushes(push):
-    """Of the same alert to the same person; two of one instant go by their occurrence."""
-    later = Q(planned_at__gt=push.planned_at) | Q(planned_at=push.planned_at, occurrence__gt=push.occurrence)
-    return Push.objects.filter(later, alert=push.alert_id, supervisor=push.supervisor_id)
-
-
-def check_what_went_over_a_budget_is_in_a_digest():
-    for push in Push.objects.filter(ended_reason="over_budget"):
-        assert DigestAlert.objects.filter(push__supervisor=push.supervisor_id, alert=push.alert_id).exists()
-
-
-def check_what_an_outage_held_is_released_or_over():
-    """A room whose push was held is under an outage still, was told of since, or nobody waits for anybody to come."""
-    held = Push.objects.filter(ended_reason__in=["held_by_agent_outage", "held_by_source_outage"])
-    for push in held.select_related("alert"):
-        alert = push.alert
-        released = Transition.objects.filter(alert=alert, at__gte=push.planned_at, change="released_hold")
-        told = later_pushes(push)
-        over = Alert.objects.filter(scope="agent", released_at=None).exists() or alert.state != "open"
-        moved = Transition.objects.filter(alert=alert, at__gt=push.planned_at, actor__isnull=False)
-        assert over or released or told or moved or alert.episode > 1 or alert.is_snoozed(alert.updated_at)
-
-
-def check_nobody_is_told_of_a_room_under_an_outage():
-    """Unless somebody had it meanwhile."""
-    for outage in Alert.objects.filter(scope="agent").exclude(state="resolved"):
-        for alert in actions.rooms_under(outage):
-            since = Transition.objects.filter(alert=alert, at__gte=outage.opened_at)
-            told = Push.objects.filter(alert=alert, state__in=TELLS, planned_at__gt=outage.opened_at)
-            assert not told or since.filter(Q(actor__isnull=False) | Q(change__in=["expired", "opened_room"]))
-
-
-def check_nobody_is_told_of_what_is_silenced():
-    """Neither worsening nor escalation breaks a silence of a room, or of the whole org."""
-    for silence in Silence.objects.filter(signal=""):
-        told = Push.objects.filter(state__in=TELLS, kind="alert", tier__gt=0, planned_at__gt=silence.starts_at)
-        told = told.filter(planned_at__lt=silence.ended_at or silence.ends_at)
-        assert not told.filter(room__room_id=silence.room_id) if silence.room_id else not told
-
-
-def check_what_a_silence_held_is_released_or_over():
-    """A telling that was held waits for the end of a silence, was let go since, or nobody waits for anybody."""
-    for push in Push.objects.filter(ended_reason="silenced").select_related("alert__room"):
-        alert = push.alert
-        since = Transition.objects.filter(alert=alert, at__gte=push.ended_at)
-        told = later_pushes(push)
-        released = since.filter(change="released_hold").exists() or told.exclude(ended_reason="silenced").exists()
-        over = alert.state == "resolved" or since.filter(change__in=["resolved", "rearmed", "abandoned"]).exists()
-        assert alert.silenced_until is not None or released or over
-        assert alert.silenced_until is None or alert.silenced_until > alert.silenced_from
-
-
-CHECKS = [value for name, value in list(globals().items()) if name.startswith("check_")]
 
 
 class Supervision(RuleBasedStateMachine):
@@ -411,8 +245,9 @@ class Supervision(RuleBasedStateMachine):
     @invariant()
     def invariants_hold(self):
         if hasattr(self, "atomic"):
+            seen = Seen()
             for check in self.checks:
-                check()
+                check(seen)
 
 
 class Shifts(Supervision):
@@ -577,6 +412,7 @@ def test_many_at_once_on_two_rooms_keep_the_invariants():
         list(pool.map(work, range(8)))
     with scopes_disabled():
         assert FailureEvent.objects.count() == 8 * 6 * 2 + 6 * 2
+        seen = Seen()
         for check in CHECKS:
-            check()
+            check(seen)
         assert not Alert.objects.filter(~Q(pk=None), version__lt=F("episode"))

@@ -1,7 +1,5 @@
 """Which rows are outages, and which alerts of rooms fell under one: derived, never written."""
 
-from collections.abc import Collection, Iterable
-
 from django.db.models import Exists, Q, QuerySet
 
 from alerts.decide import LATE_AFTER
@@ -9,18 +7,6 @@ from alerts.models import Alert, outages_over
 
 AgentKey = tuple[int, int]  # org pk, agent pk
 SourceKey = tuple[int, int]  # org pk, source pk
-
-
-def outages_of(agents: Iterable[AgentKey]) -> Q:
-    """The outages of these agents, open and ended."""
-    agents = list(agents)
-    of_agents = Q(org__in={org for org, _ in agents}, agent__in={pk for _, pk in agents})
-    return of_agents & Q(scope=Alert.Scope.AGENT, covers_from__isnull=False)
-
-
-def source_outages_of(orgs: Collection[int]) -> Q:
-    """The outages of the sources of these orgs, open and ended."""
-    return Q(org__in=orgs, scope=Alert.Scope.SOURCE, covers_from__isnull=False)
 
 
 def rooms_of_outage(outage: Alert) -> QuerySet[Alert]:

@@ -59,6 +59,24 @@ LOCK_SOURCES = (
     " FROM (SELECT org, source FROM json_to_recordset(%b::json) AS given (org bigint, source bigint)"
     " ORDER BY org, source) AS sorted"
 )
+# The outages of these agents, of an org each, and those of the sources of these orgs.
+OF_AGENTS = (
+    "org_id = ANY(%b::bigint[]) AND agent_id = ANY(%b::bigint[]) AND scope = 'agent' AND covers_from IS NOT NULL"
+)
+OF_SOURCES = "org_id = ANY(%b::bigint[]) AND scope = 'source' AND covers_from IS NOT NULL"
+OPEN_OUTAGES = (
+    f"SELECT {', '.join(ALL_OF_ALERT)} FROM alerts_alert"  # noqa: S608 - our own columns
+    f" WHERE state <> 'resolved' AND (({OF_AGENTS}) OR ({OF_SOURCES}))"
+)
+LOCK_OUTAGES = f"{OPEN_OUTAGES} ORDER BY id FOR NO KEY UPDATE"
+OUTAGES_ENDED = (
+    f"SELECT DISTINCT ON (org_id, agent_id) agent_id, resolved_at FROM alerts_alert"  # noqa: S608 - our own text
+    f" WHERE {OF_AGENTS} AND state = 'resolved' ORDER BY org_id, agent_id, opened_at DESC"
+)
+SOURCE_OUTAGES_ENDED = (
+    f"SELECT org_id, source_id, max(resolved_at) FROM alerts_alert"  # noqa: S608 - our own text
+    f" WHERE {OF_SOURCES} AND state = 'resolved' GROUP BY org_id, source_id"
+)
 # Which failures count: those that were critical, and in time.
 COUNTS = (
     "event.severity = 'critical'"

@@ -15,10 +15,10 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
+from django.db.models import Exists, Min, OuterRef, Q, QuerySet
 
 from alerts import feed
-from alerts.actions.outage_rows import AgentKey, SourceKey, outages_of, rooms_of_outage, rooms_under, source_outages_of
+from alerts.actions.outage_rows import AgentKey, SourceKey, rooms_of_outage, rooms_under
 from alerts.actions.statements import (
     ALL_OF_ALERT,
     ALL_OF_ROOM,
@@ -30,9 +30,13 @@ from alerts.actions.statements import (
     KEEP_OPEN,
     LOCK,
     LOCK_AGENTS,
+    LOCK_OUTAGES,
     LOCK_SOURCES,
     MAKE,
     NEWEST,
+    OPEN_OUTAGES,
+    OUTAGES_ENDED,
+    SOURCE_OUTAGES_ENDED,
     UNREACHED,
     WAITING,
     WITH_DUTY,
@@ -280,9 +284,8 @@ class Stored(StoredTellings):
 
         With `lock` nobody else changes them, with `lasting` nobody ends them, until the transaction ends.
         """
-        rows = Alert.objects.filter(outages_of(agents := list(agents)) | source_outages_of({org for org, _ in agents}))
-        rows = rows.exclude(state=Alert.State.RESOLVED)
-        found = list(rows.select_for_update(of=("self",), no_key=True).order_by("pk") if lock else rows)
+        orgs, pks = _apart(agents)
+        found = ALERTS.load(LOCK_OUTAGES if lock else OPEN_OUTAGES, [orgs, pks, orgs])
         if not (lasting and found):
             return found
         stay = {pk for (pk,) in fetch(KEEP_OPEN, [[one.pk for one in found]])}
@@ -290,9 +293,7 @@ class Stored(StoredTellings):
 
     def outages_ended(self, agents: Iterable[AgentKey]) -> dict[int, datetime | None]:
         """When the last outage of each that had one ended, by agent pk."""
-        ended = Alert.objects.filter(outages_of(agents), state=Alert.State.RESOLVED)
-        newest = ended.order_by("org_id", "agent_id", "-opened_at").distinct("org_id", "agent_id")
-        return {pk: at for pk, at in newest.values_list("agent_id", "resolved_at") if pk is not None}
+        return dict(fetch(OUTAGES_ENDED, _apart(agents)))
 
     def failing_rooms(self, agents: Sequence[int], since: Sequence[datetime]) -> Iterable[tuple[int, int]]:
         """Rooms of each of these agents with a critical failure since then: (agent pk, room pk)."""
@@ -300,9 +301,7 @@ class Stored(StoredTellings):
 
     def source_outages_ended(self, orgs: Collection[int]) -> dict[SourceKey, datetime]:
         """When the last outage of each source ended that had one in these orgs."""
-        rows = Alert.objects.filter(source_outages_of(orgs), state=Alert.State.RESOLVED).order_by()
-        ended = rows.values_list("org_id", "source_id").annotate(last=Max("resolved_at"))
-        return {(org, source): at for org, source, at in ended}
+        return {(org, source): at for org, source, at in fetch(SOURCE_OUTAGES_ENDED, [sorted(orgs)])}
 
     def failing_rooms_of_sources(self, since: Mapping[SourceKey, datetime]) -> Iterable[tuple[int, int, int, int]]:
         """Rooms with a critical failure that each of these sources told of since then: (org, source, agent, room)."""
@@ -373,6 +372,12 @@ def _row(row: Alert | Room, columns: Iterable[str]) -> dict[str, Any]:
 
 def _rooms(statement: str, keys: Sequence[RoomKey]) -> list[Room]:
     return ROOMS.load(statement, [as_json([{"org_id": org, "room_id": room} for org, room in keys])])
+
+
+def _apart(agents: Iterable[AgentKey]) -> list[list[int]]:
+    """The orgs of these agents, and their own pks."""
+    pairs = list(agents)
+    return [sorted({org for org, _ in pairs}), sorted({pk for _, pk in pairs})]
 
 
 def _without(wanted: Sequence[RoomKey], found: Iterable[Room]) -> list[RoomKey]:

@@ -3,10 +3,9 @@
 import json
 from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PHONE, Site
+from tests.browser.conftest import PHONE, Site, check_axe
 from tests.browser.proxy import Proxy
 from tests.browser.test_session import log_in_elsewhere
 from tests.browser.test_wall import wall_of
@@ -52,7 +51,7 @@ def test_a_phone_installs_it_shows_a_card_without_a_connection_and_keeps_nothing
         proxy.cut()
         page.reload()
         expect(page.get_by_role("heading", name="No connection").first).to_be_visible()
-        assert Axe().run(page).violations_count == 0
+        check_axe(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         page.get_by_role("button").first.click()  # still away
         expect(page.get_by_role("heading", name="No connection").first).to_be_visible()

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from orgs.models import Source
-from tests.browser.conftest import DESKTOP, PHONE, Site
+from tests.browser.conftest import DESKTOP, PHONE, Site, check_axe
 from tests.ingest_server import runs
 from tests.standins import ROOT
 from tests.typescript import built_package
@@ -102,5 +101,5 @@ def test_the_tile_is_readable_on_every_screen(site: Site, host: str) -> None:
     for theme, size in (("light", DESKTOP), ("dark", PHONE)):
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
         page.set_viewport_size(size)  # type: ignore[arg-type]
-        assert Axe().run(page).violations_count == 0
+        check_axe(page, theme)
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]

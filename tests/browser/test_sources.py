@@ -2,13 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from alerts.sources.senders import SaidSent, add_sent
 from orgs.models import Agent, Membership, SourceHeard, WebhookEndpoint
 from runs.models import AgentFlow
-from tests.browser.conftest import Site, check_looks
+from tests.browser.conftest import Site, check_axe, check_looks
 from tests.factories import (
     AlertFactory,
     RejectedItemFactory,
@@ -64,7 +63,7 @@ def test_a_new_endpoint_by_keyboard_and_its_address_copied(site: Site) -> None:
     page.get_by_role("button", name="Make the address").press("Enter")
     address = page.locator(".lm-secret code").inner_text()
     assert "/api/webhooks/qontak/" in address
-    assert Axe().run(page).violations_count == 0
+    check_axe(page)
     page.get_by_role("button", name="Copy").click()
     expect(page.locator(".lm-toast")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == address
