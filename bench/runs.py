@@ -224,6 +224,7 @@ def in_process(how_many: int, *, roll_ups: bool) -> tuple[int, float]:
     """Batches stored by this process, with or without the roll-ups: the runs, and the seconds it took."""
     from django_scopes import scopes_disabled
 
+    from console.http.asgi import collect_seldom
     from console.ingest import records
     from console.ingest.check import ItemSender, check
     from orgs.models import Source
@@ -237,6 +238,7 @@ def in_process(how_many: int, *, roll_ups: bool) -> tuple[int, float]:
             [check(item, place, records.RUNS, sender, now) for place, item in enumerate(items)]
             for items in made(how_many, SIZE, **fields)
         ]
+        collect_seldom()  # as the web process
         started = time.perf_counter()
         for accepted in ready:
             store_run_batches([(source, accepted)])
