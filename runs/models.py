@@ -220,6 +220,27 @@ class DayKpi(RunSums):
         return f"{self.org_id} {self.day}"
 
 
+class PurgedRuns(models.Model):
+    """Runs that were deleted, by the day of UTC on which they began as sent (runs/purged.py).
+
+    Kept as long as the roll-ups, in which they still count.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    org = models.ForeignKey(Org, models.CASCADE, related_name="+", db_index=False)
+    day = models.DateField()
+    run_ids = ArrayField(models.UUIDField())
+
+    objects = ScopedManager(org="org")
+
+    class Meta:
+        verbose_name_plural = "purged runs"
+        indexes = [models.Index(fields=["org", "day"], name="purgedruns_org_day")]  # what is sent again
+
+    def __str__(self) -> str:
+        return f"{self.org_id} {self.day}"
+
+
 class AgentFlow(models.Model):
     """When an agent last reported a run of this kind from this place: written by runs/presence.py, off the way in."""
 

@@ -3,6 +3,7 @@
 from alerts.retention.registry import AboutRoom, Retained, keep, knows_room
 from alerts.retention.texts import people_write
 from runs.containment import LOCK
+from runs.purged import KEEP_IDS
 
 # Of a run that was told late the roll-ups are corrected within a minute: a day is enough.
 COUNTED = "kept.updated_at < live_now() - interval '1 day'"
@@ -12,6 +13,7 @@ RUNS = Retained(
     "runs_days",
     where=COUNTED,
     hanging=(("runs_agentqc", "run_id", "run_id"),),
+    before=KEEP_IDS,
     held=("run_id", "kept.run_id"),
 )
 # Reviews whose run never came.
@@ -30,6 +32,9 @@ def register() -> None:
     """Again changes nothing."""
     for entry in (SESSIONS, REVIEWS, RUNS):
         keep(entry)
-    knows_room(AboutRoom("runs_agentrun", "room", hanging=(("runs_agentqc", "run_id", "run_id"),), held="run_id"))
+    of_room = AboutRoom(
+        "runs_agentrun", "room", hanging=(("runs_agentqc", "run_id", "run_id"),), before=KEEP_IDS, held="run_id"
+    )
+    knows_room(of_room)
     knows_room(AboutRoom("runs_roomsession", "room", written_under=LOCK))
     people_write("runs_agentqc", "notes")

@@ -17,6 +17,7 @@ from orgs.models import Source
 from runs.items import ReviewItem, RunItem
 from runs.ledger import REVIEWS, WANTED, Ledger, as_keys, current_reviews
 from runs.merge import RefusedRun, merge, new_run
+from runs.purged import purged_runs
 from runs.rows import ReviewRow, RunId, RunRow
 
 HELD = f"""
@@ -38,15 +39,19 @@ def store_run_batches(batches: Sequence[Batch[RunItem]]) -> list[list[Result]]:
 
 def _store_runs(batches: Sequence[Batch[RunItem]], now: datetime, known: Known) -> list[list[Result]]:
     ledger = Ledger(now, known)
-    ledger.lock((one.org_id, one.item.run_id) for _, accepted in batches for one in accepted)
-    answers = [[_store_run(ledger, source.pk, one) for one in accepted] for source, accepted in batches]
+    sent = [one for _, accepted in batches for one in accepted]
+    ledger.lock((one.org_id, one.item.run_id) for one in sent)
+    purged = purged_runs(sent)
+    answers = [[_store_run(ledger, purged, source.pk, one) for one in accepted] for source, accepted in batches]
     ledger.close()
     return answers
 
 
-def _store_run(ledger: Ledger, source_id: int, one: Accepted[RunItem]) -> Result:
+def _store_run(ledger: Ledger, purged: Collection[RunId], source_id: int, one: Accepted[RunItem]) -> Result:
     key, run_id = (one.org_id, one.item.run_id), str(one.item.run_id)
     row = ledger.rows.get(key)
+    if purged and key in purged:
+        return Result(one.index, run_id, "duplicate")  # its sums stayed; what it says more is lost
     try:
         if row is not None:
             return Result(one.index, run_id, merge(row, one, ledger.now))
