@@ -30,13 +30,14 @@ class AgentRun(models.Model):
         RUNBOOK = "runbook", _("Runbook")
 
     id = models.BigAutoField(primary_key=True)
-    # To check a reference costs as much as a third of the row. The agent's is checked, and with it the org's.
+    # To check a reference costs as much as a third of the row. A run is stored with its hour, whose agent is checked,
+    # and with it the org; a trigger keeps an agent that has runs.
     org = models.ForeignKey(Org, models.CASCADE, related_name="+", db_index=False, db_constraint=False)
     source = models.ForeignKey(  # who posted it first
         Source, models.CASCADE, related_name="+", db_index=False, db_constraint=False
     )
     run_id = models.UUIDField()
-    agent = models.ForeignKey(Agent, models.CASCADE, related_name="+", db_index=False)
+    agent = models.ForeignKey(Agent, models.CASCADE, related_name="+", db_index=False, db_constraint=False)
     agent_version = models.CharField(max_length=NAME, blank=True)
     input_kind = models.CharField(max_length=NAME)
     channel = models.CharField(max_length=NAME, blank=True)
