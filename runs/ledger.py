@@ -36,7 +36,6 @@ REVIEWED = (
     " USING (org_id, run_id) WHERE qc.replaced_at IS NULL GROUP BY 1, 2"
 )
 MANY = 50  # rows, for which it pays to begin a COPY
-NOT_ASKED: Any = object()
 REBUILD = 7_316_001  # the advisory locks of orgs whose days are built anew: 7316001, org pk
 SHARED = f"SELECT pg_advisory_xact_lock_shared({REBUILD}, org) FROM unnest(%b::int[]) AS org"  # noqa: S608
 KEY = ("agent_id", "agent_version", "channel", "input_kind")
@@ -186,15 +185,18 @@ class _Periods:
     def __init__(self, known: Known) -> None:
         self._known = known
         self._zones: dict[int, ZoneInfo] = {}
-        self._days: dict[tuple[int, datetime], date | None] = {}  # of an hour that lies in one day, else None
+        # By org, ordinal and hour of UTC: the hour, and the day it lies in; None: in two.
+        self._hours: dict[tuple[int, int, int], tuple[datetime, date | None]] = {}
 
     def of(self, row: RunRow) -> Place:
         """Where a run counts."""
         org, at = row.org_id, row.started_at
-        hour = at.replace(minute=0, second=0, microsecond=0)
-        day = self._days.get((org, hour), NOT_ASKED)
-        if day is NOT_ASKED:
-            day = self._days[org, hour] = self._day_of_hour(org, hour)
+        key = org, at.toordinal(), at.hour
+        found = self._hours.get(key)
+        if found is None:
+            hour = at.replace(minute=0, second=0, microsecond=0)
+            found = self._hours[key] = hour, self._day_of_hour(org, hour)
+        hour, day = found
         if day is None:
             day = at.astimezone(self._zones[org]).date()
         return org, hour, day, row.agent_id, row.agent_version, row.channel, row.input_kind

@@ -48,7 +48,8 @@ def _store_runs(batches: Sequence[Batch[RunItem]], now: datetime, known: Known) 
 
 
 def _store_run(ledger: Ledger, purged: Collection[RunId], source_id: int, one: Accepted[RunItem]) -> Result:
-    key, run_id = (one.org_id, one.item.run_id), str(one.item.run_id)
+    run_id = one.item.run_id
+    key = (one.org_id, run_id)
     row = ledger.rows.get(key)
     if purged and key in purged:
         return Result(one.index, run_id, "duplicate")  # its sums stayed; what it says more is lost
