@@ -222,7 +222,7 @@ class DayKpi(RunSums):
 
 
 class PurgedRuns(models.Model):
-    """Runs that were deleted, by the day of UTC on which they began as sent (runs/purged.py).
+    """Runs that were deleted, by the day of UTC on which they began as sent (runs/retention.py).
 
     Kept as long as the roll-ups, in which they still count.
     """

@@ -3,10 +3,16 @@
 from alerts.retention.registry import AboutRoom, Retained, keep, knows_room
 from alerts.retention.texts import people_write
 from runs.containment import LOCK
-from runs.purged import KEEP_IDS
 
 # Of a run that was told late the roll-ups are corrected within a minute: a day is enough.
 COUNTED = "kept.updated_at < live_now() - interval '1 day'"
+# Their sums stay: what is sent again of them is known by its id, an array for each batch and day (16 bytes a run), and
+# not counted again. By the day of UTC on which it began as sent.
+KEEP_IDS = """
+INSERT INTO runs_purgedruns (org_id, day, run_ids)
+SELECT org_id, (coalesce(started_as_sent, started_at) AT TIME ZONE 'UTC')::date, array_agg(run_id)
+  FROM runs_agentrun WHERE id = ANY(%(ids)s) GROUP BY 1, 2
+"""
 RUNS = Retained(
     "runs_agentrun",
     "started_at",

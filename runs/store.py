@@ -17,7 +17,6 @@ from orgs.models import Source
 from runs.items import ReviewItem, RunItem
 from runs.ledger import REVIEWS, WANTED, Ledger, as_keys, current_reviews
 from runs.merge import RefusedRun, merge, new_run
-from runs.purged import purged_runs
 from runs.rows import ReviewRow, RunId, RunRow
 
 HELD = f"""
@@ -40,18 +39,18 @@ def store_run_batches(batches: Sequence[Batch[RunItem]]) -> list[list[Result]]:
 def _store_runs(batches: Sequence[Batch[RunItem]], now: datetime, known: Known) -> list[list[Result]]:
     ledger = Ledger(now, known)
     sent = [one for _, accepted in batches for one in accepted]
-    ledger.lock((one.org_id, one.item.run_id) for one in sent)
-    purged = purged_runs(sent)
-    answers = [[_store_run(ledger, purged, source.pk, one) for one in accepted] for source, accepted in batches]
+    days = {(one.org_id, one.item.started_at.date()) for one in sent if one.item.started_at is not None}
+    ledger.lock(((one.org_id, one.item.run_id) for one in sent), days)
+    answers = [[_store_run(ledger, source.pk, one) for one in accepted] for source, accepted in batches]
     ledger.close()
     return answers
 
 
-def _store_run(ledger: Ledger, purged: Collection[RunId], source_id: int, one: Accepted[RunItem]) -> Result:
+def _store_run(ledger: Ledger, source_id: int, one: Accepted[RunItem]) -> Result:
     run_id = one.item.run_id
     key = (one.org_id, run_id)
     row = ledger.rows.get(key)
-    if purged and key in purged:
+    if ledger.purged and key in ledger.purged:
         return Result(one.index, run_id, "duplicate")  # its sums stayed; what it says more is lost
     try:
         if row is not None:

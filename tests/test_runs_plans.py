@@ -11,7 +11,7 @@ from django.db import connection
 
 from alerts.actions import fetch
 from orgs.models import Source
-from runs import fold, late, ledger, purged, rooms, store, zones
+from runs import fold, late, ledger, rooms, store, zones
 from runs.items import ReviewItem, RunItem
 from runs.store import store_review_batches, store_run_batches
 from tests.factories import AgentFactory, OrgFactory, SourceFactory
@@ -90,7 +90,7 @@ def test_nothing_that_stores_or_folds_runs_reads_a_big_table_from_end_to_end(
         asked.append((statement, parameters))
         return fetch(statement, parameters)
 
-    for module in (fold, late, ledger, purged, rooms, store, zones):
+    for module in (fold, late, ledger, rooms, store, zones):
         if hasattr(module, "fetch"):
             monkeypatch.setattr(module, "fetch", recorded)
     now = datetime.now(UTC)
