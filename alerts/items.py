@@ -148,6 +148,6 @@ class Result(msgspec.Struct, omit_defaults=True):
     """What became of an item. `error` only with conflict or invalid: {"code", "message", "field"?}."""
 
     index: int
-    id: str | UUID | None
+    id: str | None
     status: Literal["created", "updated", "duplicate", "conflict", "invalid"]
     error: dict[str, str] | None = None

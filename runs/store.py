@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid5
 
+import msgspec
 from django.db import transaction
 
 from alerts.actions import CONFLICT, Batch, Known, fetch, known_now, retried
@@ -47,8 +48,8 @@ def _store_runs(batches: Sequence[Batch[RunItem]], now: datetime, known: Known) 
 
 
 def _store_run(ledger: Ledger, source_id: int, one: Accepted[RunItem]) -> Result:
-    run_id = one.item.run_id
-    key = (one.org_id, run_id)
+    run_id: str = msgspec.to_builtins(one.item.run_id)  # a quarter of what str() takes
+    key = (one.org_id, one.item.run_id)
     row = ledger.rows.get(key)
     if ledger.purged and key in ledger.purged:
         return Result(one.index, run_id, "duplicate")  # its sums stayed; what it says more is lost

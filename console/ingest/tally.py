@@ -159,7 +159,7 @@ def _sample(passed: Passed, result: Result) -> RejectedItem:
         at=passed.now,
         status=result.status,
         path=passed.path,
-        item_id=mask_cut(str(result.id or ""), NAME_LENGTH),
+        item_id=mask_cut(result.id or "", NAME_LENGTH),
         code=error.get("code", "")[:32],
         message=mask_cut(error.get("message", ""), 500),  # it repeats names that the sender chose
         field=mask_cut(error.get("field", ""), NAME_LENGTH),
