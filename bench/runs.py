@@ -109,6 +109,7 @@ def steps(stack: ExitStack, port: int, key: str, size: float) -> Steps:
 def warm(port: int, key: str) -> int:
     """The first requests of all: how many runs they stored."""
     done = [asyncio.run(post(port, batches(key, n, size), SINGLE)) for n, size in ((200, 1), (8, SIZE))]
+    done += [in_process(2, roll_ups=roll_ups) for roll_ups in (True, False)]  # this process is new to its statements
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
         connection.execute("ANALYZE")  # as autovacuum has, a minute after an installation begins
     return sum(stored for stored, _ in done)
