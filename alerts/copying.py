@@ -1,10 +1,9 @@
 """Rows as COPY's binary format, a column at a time: what comes again in a column is encoded once."""
 
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -21,26 +20,44 @@ NO_ELEMENTS = struct.pack(">iii", 0, 0, 1043)  # an array without any; 1043: var
 Encode = Callable[[Any], bytes]
 
 
-def binary_rows(rows: Sequence[msgspec.Struct], types: Mapping[str, str]) -> Iterator[bytes]:
-    """All that COPY FROM STDIN (FORMAT BINARY) is to read. `types`: each column's name, its short type."""
-    columns = [_column(kind, list(map(attrgetter(name), rows))) for name, kind in types.items()]
+def binary_rows(rows: Sequence[msgspec.Struct], types: Mapping[str, str]) -> tuple[list[str], Iterator[bytes]]:
+    """The columns to copy, and all that COPY FROM STDIN (FORMAT BINARY) is to read of them.
+
+    `types`: each column's name, its short type. A column that is null in every row is left out. What says the same in
+    every row stands at its end, so that it is one piece of bytes.
+    """
+    varied: dict[str, list[bytes]] = {}
+    same: dict[str, bytes] = {}
+    columns = dict(zip(rows[0].__struct_fields__, zip(*map(msgspec.structs.astuple, rows), strict=True), strict=True))
+    for name, kind in types.items():
+        values = columns[name]
+        first = values[0]
+        if first != values[-1] or values.count(first) < len(values):
+            varied[name] = _column(kind, values)
+        elif first is not None:
+            same[name] = _field(_encoder(kind), first)
+    return [*varied, *same], _pieces(list(varied.values()), same.values(), len(rows))
+
+
+def _pieces(varied: Sequence[list[bytes]], same: Collection[bytes], rows: int) -> Iterator[bytes]:
+    head = struct.pack(">h", len(varied) + len(same))
     yield SIGNATURE
-    head = struct.pack(">h", len(columns))
-    lines = list(zip(repeat(head), *columns, strict=False))
+    lines = list(zip(repeat(head, rows), *varied, repeat(b"".join(same)), strict=False))
     for first in range(0, len(lines), AT_ONCE):
         yield b"".join(chain.from_iterable(lines[first : first + AT_ONCE]))
     yield TRAILER
 
 
-def _column(kind: str, values: list[Any]) -> list[bytes]:
-    encode = EACH.get(kind) or _dump(kind)
-    first = values[0]
-    if first == values[-1] and values.count(first) == len(values):
-        return [_field(encode, first)] * len(values)
+def _column(kind: str, values: Sequence[Any]) -> list[bytes]:
+    encode = _encoder(kind)
     if kind in EACH:
         return [_field(encode, value) for value in values]
     known = {value: _field(encode, value) for value in set(values)}
     return [known[value] for value in values]
+
+
+def _encoder(kind: str) -> Encode:
+    return EACH.get(kind) or _dump(kind)
 
 
 def _field(encode: Encode, value: Any) -> bytes:

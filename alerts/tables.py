@@ -73,17 +73,11 @@ class Table(Generic[M]):
         """Many new rows, of structs: half the server's work, more of this process's. Raises IntegrityError."""
         connection.ensure_connection()
         raw = cast("psycopg.Connection[Any]", connection.connection)
-        with (
-            connection.wrap_database_errors,
-            psycopg.Cursor(raw) as cursor,
-            cursor.copy(self._copy.encode()) as into,
-        ):
-            for some in binary_rows(rows, self._types):
+        columns, pieces = binary_rows(rows, self._types)
+        copy = f"COPY {self._model._meta.db_table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
+        with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor, cursor.copy(copy.encode()) as into:
+            for some in pieces:
                 into.write(some)
-
-    @cached_property
-    def _copy(self) -> str:
-        return f"COPY {self._model._meta.db_table} ({', '.join(self._columns)}) FROM STDIN (FORMAT BINARY)"
 
     @cached_property
     def _types(self) -> dict[str, str]:

@@ -109,6 +109,7 @@ def steps(stack: ExitStack, port: int, key: str, size: float) -> Steps:
 def warm(port: int, key: str) -> int:
     """The first requests of all: how many runs they stored."""
     done = [asyncio.run(post(port, batches(key, n, size), SINGLE)) for n, size in ((200, 1), (8, SIZE))]
+    done += [in_process(2, roll_ups=roll_ups) for roll_ups in (True, False)]  # this process is new to its statements
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
         connection.execute("ANALYZE")  # as autovacuum has, a minute after an installation begins
     return sum(stored for stored, _ in done)
@@ -224,6 +225,7 @@ def in_process(how_many: int, *, roll_ups: bool) -> tuple[int, float]:
     """Batches stored by this process, with or without the roll-ups: the runs, and the seconds it took."""
     from django_scopes import scopes_disabled
 
+    from console.http.asgi import collect_seldom
     from console.ingest import records
     from console.ingest.check import ItemSender, check
     from orgs.models import Source
@@ -237,6 +239,7 @@ def in_process(how_many: int, *, roll_ups: bool) -> tuple[int, float]:
             [check(item, place, records.RUNS, sender, now) for place, item in enumerate(items)]
             for items in made(how_many, SIZE, **fields)
         ]
+        collect_seldom()  # as the web process
         started = time.perf_counter()
         for accepted in ready:
             store_run_batches([(source, accepted)])

@@ -36,8 +36,18 @@ REVIEWED = (
     f"SELECT qc.org_id, qc.run_id, count(*), sum(qc.quality_score) FROM runs_agentqc qc JOIN {WANTED}"  # noqa: S608
     " USING (org_id, run_id) WHERE qc.replaced_at IS NULL GROUP BY 1, 2"
 )
+# Of runs without a row: the reviews that came before; and, with no reviews, those that were deleted while their sums
+# stayed, among what began on these days.
+WITHOUT_ROW = f"""
+WITH wanted (org_id, run_id) AS (SELECT * FROM {WANTED})
+{REVIEWED.replace(WANTED, "wanted")}
+UNION ALL
+SELECT org_id, run_id, 0, 0
+  FROM (SELECT gone.org_id, unnest(gone.run_ids) AS run_id FROM unnest(%b::bigint[], %b::date[]) AS asked (org_id, day)
+          JOIN runs_purgedruns gone USING (org_id, day)) purged
+  JOIN wanted USING (org_id, run_id)
+"""  # noqa: S608
 MANY = 50  # rows, for which it pays to begin a COPY
-NOT_ASKED: Any = object()
 REBUILD = 7_316_001  # the advisory locks of orgs whose days are built anew: 7316001, org pk
 SHARED = f"SELECT pg_advisory_xact_lock_shared({REBUILD}, org) FROM unnest(%b::int[]) AS org"  # noqa: S608
 KEY = ("agent_id", "agent_version", "channel", "input_kind")
@@ -95,9 +105,11 @@ class Ledger:
         self.now, self.known = now, known
         self.rows: dict[RunId, RunRow] = {}
         self._loaded: dict[RunId, RunRow] = {}  # as they were
+        self.purged: set[RunId] = set()  # were deleted, and still count
+        self._reviewed: dict[RunId, tuple[int, int]] = {}  # before they came
 
-    def lock(self, keys: Iterable[RunId]) -> None:
-        """Lock the runs that are known, of these."""
+    def lock(self, keys: Iterable[RunId], days: Collection[tuple[int, date]] = ()) -> None:
+        """Lock the runs that are known, of these. `days`: those (org pk, UTC) on which the others may have begun."""
         wanted = sorted(set(keys), key=_in_order)
         share_orgs({org for org, _ in wanted})
         rows = read_runs(LOCK, as_keys(wanted))
@@ -106,6 +118,16 @@ class Ledger:
             row.agent_name = agents[row.agent_id].name
             self.rows[row.key] = row
             self._loaded[row.key] = msgspec.structs.replace(row)
+        if days:  # a purge that waited for these locks, or for which we waited, is seen only now
+            self._look_up([key for key in wanted if key not in self.rows], days)
+
+    def _look_up(self, unknown: Collection[RunId], days: Collection[tuple[int, date]]) -> None:
+        asked = [*as_keys(unknown), *map(list, zip(*days, strict=True))]
+        for org, run_id, n, scores in fetch(WITHOUT_ROW, asked) if unknown else ():
+            if n:
+                self._reviewed[org, run_id] = n, scores
+            else:
+                self.purged.add((org, run_id))
 
     def add(self, key: RunId, row: RunRow) -> None:
         """A run that is new."""
@@ -120,7 +142,8 @@ class Ledger:
         hear_rooms([row for before, row in changed if not before.room])
         report_runs([*((None, row) for row in new), *changed], self.now, self.known)  # may lock rooms
         self._find_agents(new)
-        self._count_reviews(new)
+        for row in new if self._reviewed else ():
+            row.review_count, row.review_sum = self._reviewed.get(row.key, (0, 0))
         (RUNS.copy if len(new) >= MANY else RUNS.insert)(new)
         for _, row in changed:
             row.updated_at = self.now
@@ -134,11 +157,6 @@ class Ledger:
         agents = self.known.agents({(row.org_id, row.agent_name) for row in new}) if new else {}
         for row in new:
             row.agent_id = agents[row.org_id, row.agent_name].pk
-
-    def _count_reviews(self, new: Collection[RunRow]) -> None:
-        """A review may have come before its run."""
-        for key, (n, scores) in current_reviews([row.key for row in new]).items():
-            self.rows[key].review_count, self.rows[key].review_sum = n, scores
 
     def _roll_up(self, new: Collection[RunRow], changed: Collection[tuple[RunRow, RunRow]]) -> None:
         """Add new minus old of each run to its hour and its day."""
@@ -187,15 +205,18 @@ class _Periods:
     def __init__(self, known: Known) -> None:
         self._known = known
         self._zones: dict[int, ZoneInfo] = {}
-        self._days: dict[tuple[int, datetime], date | None] = {}  # of an hour that lies in one day, else None
+        # By org, ordinal and hour of UTC: the hour, and the day it lies in; None: in two.
+        self._hours: dict[tuple[int, int, int], tuple[datetime, date | None]] = {}
 
     def of(self, row: RunRow) -> Place:
         """Where a run counts."""
         org, at = row.org_id, row.started_at
-        hour = at.replace(minute=0, second=0, microsecond=0)
-        day = self._days.get((org, hour), NOT_ASKED)
-        if day is NOT_ASKED:
-            day = self._days[org, hour] = self._day_of_hour(org, hour)
+        key = org, at.toordinal(), at.hour
+        found = self._hours.get(key)
+        if found is None:
+            hour = at.replace(minute=0, second=0, microsecond=0)
+            found = self._hours[key] = hour, self._day_of_hour(org, hour)
+        hour, day = found
         if day is None:
             day = at.astimezone(self._zones[org]).date()
         return org, hour, day, row.agent_id, row.agent_version, row.channel, row.input_kind

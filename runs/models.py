@@ -30,13 +30,14 @@ class AgentRun(models.Model):
         RUNBOOK = "runbook", _("Runbook")
 
     id = models.BigAutoField(primary_key=True)
-    # To check a reference costs as much as a third of the row. The agent's is checked, and with it the org's.
+    # To check a reference costs as much as a third of the row. A run is stored with its hour, whose agent is checked,
+    # and with it the org; a trigger keeps an agent that has runs.
     org = models.ForeignKey(Org, models.CASCADE, related_name="+", db_index=False, db_constraint=False)
     source = models.ForeignKey(  # who posted it first
         Source, models.CASCADE, related_name="+", db_index=False, db_constraint=False
     )
     run_id = models.UUIDField()
-    agent = models.ForeignKey(Agent, models.CASCADE, related_name="+", db_index=False)
+    agent = models.ForeignKey(Agent, models.CASCADE, related_name="+", db_index=False, db_constraint=False)
     agent_version = models.CharField(max_length=NAME, blank=True)
     input_kind = models.CharField(max_length=NAME)
     channel = models.CharField(max_length=NAME, blank=True)
@@ -215,6 +216,27 @@ class DayKpi(RunSums):
             models.Index(fields=["id"], condition=Q(stale=True), name="daykpi_stale"),  # what is to be folded
             models.Index(fields=["org", "zone"], name="daykpi_zone"),  # days of a zone that the org had before
         ]
+
+    def __str__(self) -> str:
+        return f"{self.org_id} {self.day}"
+
+
+class PurgedRuns(models.Model):
+    """Runs that were deleted, by the day of UTC on which they began as sent (runs/retention.py).
+
+    Kept as long as the roll-ups, in which they still count.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    org = models.ForeignKey(Org, models.CASCADE, related_name="+", db_index=False)
+    day = models.DateField()
+    run_ids = ArrayField(models.UUIDField())
+
+    objects = ScopedManager(org="org")
+
+    class Meta:
+        verbose_name_plural = "purged runs"
+        indexes = [models.Index(fields=["org", "day"], name="purgedruns_org_day")]  # what is sent again
 
     def __str__(self) -> str:
         return f"{self.org_id} {self.day}"

@@ -11,6 +11,7 @@ from alerts import actions
 from alerts.retention.erase import erase_person, erase_room
 from alerts.retention.purge import Pace, purge
 from orgs import clock
+from runs.fold import fold_all
 from runs.items import ReviewItem, RunItem
 from runs.models import AgentQc, AgentRun, DayKpi, HourKpi, RoomSession
 from runs.store import store_review_batches, store_run_batches
@@ -57,8 +58,64 @@ def test_old_runs_go_with_their_reviews_and_their_sums_stay(scene: Scene) -> Non
     young = run(scene, START + 60 * DAY)
     assert purged(START + 92 * DAY) == {"runs_agentrun": 1, "runs_agentqc": 1}
     assert AgentRun.objects.get().run_id == AgentQc.objects.get().run_id == young
-    for sums in (HourKpi, DayKpi):
-        assert sums.objects.aggregate(n=Sum("runs"), good=Sum("quality")) == {"n": 2, "good": 8}
+    assert sums() == [{"n": 2, "good": 8}] * 2
+
+
+def again(scene: Scene, run_id: UUID, at: datetime = START, **fields: Any) -> str:
+    """The answer to a post of this run."""
+    said: dict[str, Any] = {"agent_name": "Bot", "input_kind": "chat", "started_at": at} | fields
+    item = RunItem(run_id=run_id, ended_at=at + timedelta(seconds=42), resolution="resolved", **said)
+    ((result,),) = store_run_batches([(scene.source, [accepted(item, scene.org)])])
+    return result.status
+
+
+def sums() -> list[dict[str, int]]:
+    """What hours and days add up to."""
+    return [of.objects.aggregate(n=Sum("runs"), good=Sum("quality")) for of in (HourKpi, DayKpi)]
+
+
+@pytest.mark.parametrize("fields", [{}, {"metadata": {"more": 1}}, {"agent_name": "Another"}])
+def test_a_run_that_is_sent_again_after_its_purge_is_not_counted_again(scene: Scene, fields: dict[str, Any]) -> None:
+    gone = run(scene)
+    purged(START + 92 * DAY)
+    before = sums()
+    assert again(scene, gone, **fields) == "duplicate"
+    assert sums() == before and not AgentRun.objects.exists()
+
+
+def test_a_run_that_began_ahead_of_our_clock_is_known_after_its_purge_too(scene: Scene) -> None:
+    gone, ahead = uuid4(), START + timedelta(hours=23)
+    freeze(START)
+    assert again(scene, gone, ahead) == "created"
+    purged(START + 92 * DAY)
+    assert again(scene, gone, ahead) == "duplicate"
+
+
+def test_a_run_that_comes_late_for_the_first_time_is_counted_beside_purged_ones(scene: Scene) -> None:
+    run(scene)
+    purged(START + 92 * DAY)
+    assert again(scene, uuid4()) == "created"
+    assert sums() == [{"n": 2, "good": 4}] * 2
+
+
+def test_a_review_of_a_purged_run_counts_nothing_however_often_it_is_sent(scene: Scene) -> None:
+    gone = run(scene)
+    purged(START + 92 * DAY)
+    before = sums()
+    for score in (4, 2):
+        review = ReviewItem(run_id=gone, quality_score=score, reviewer="rina")
+        store_review_batches([(scene.source, [accepted(review, scene.org)])])
+        assert again(scene, gone) == "duplicate"
+        fold_all()
+    assert sums() == before
+
+
+def test_a_run_of_an_erased_room_is_not_counted_again_nor_stored(scene: Scene) -> None:
+    gone = run(scene, room="room-of-runs")
+    erase_room(scene.org, "room-of-runs", clock.now())
+    before = sums()
+    assert again(scene, gone, room_id="room-of-runs") == "duplicate"
+    assert sums() == before and not AgentRun.objects.exists()
 
 
 def test_a_held_run_stays_with_its_review(scene: Scene) -> None:

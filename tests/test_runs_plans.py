@@ -17,7 +17,8 @@ from runs.store import store_review_batches, store_run_batches
 from tests.factories import AgentFactory, OrgFactory, SourceFactory
 from tests.test_runs_sums import accepted
 
-BIG = {"runs_agentrun", "runs_agentqc", "runs_hourkpi", "runs_daykpi", "alerts_roomactivity", "alerts_room"}
+BIG = {"runs_agentrun", "runs_agentqc", "runs_hourkpi", "runs_daykpi", "runs_purgedruns", "alerts_roomactivity"}
+BIG |= {"alerts_room"}
 MANY = 20_000
 FILL = [
     """INSERT INTO runs_agentrun (org_id, source_id, run_id, agent_id, agent_version, input_kind, channel, surface,
@@ -46,6 +47,8 @@ FILL = [
          folded, stale, {sums})
        SELECT %(org)s, current_date - n, 'Asia/Jakarta', %(agent)s, '', '', 'chat', '{{}}', 1, 1, false, {zeros}
        FROM generate_series(1, %(many)s) n""",
+    """INSERT INTO runs_purgedruns (org_id, day, run_ids)
+       SELECT %(org)s, current_date - n, ARRAY[gen_random_uuid()] FROM generate_series(0, %(many)s) n""",
     "ANALYZE",
 ]
 

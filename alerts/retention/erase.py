@@ -205,12 +205,15 @@ def _delete_runs(entry: AboutRoom, org: Org, room_id: str) -> dict[str, int]:
     if entry.held:
         run_ids: list[UUID] = [row[entry.held] for row in rows]
         _refuse_held(LegalHold.objects.filter(org=org, run_id__in=run_ids))
+    ids = {"ids": [row["id"] for row in rows]}
     with connection.cursor() as cursor:
+        if entry.before:
+            cursor.execute(entry.before, ids)
         for table, column, own in entry.hanging:
             named = [row[own] for row in rows]
             cursor.execute(f"DELETE FROM {table} WHERE org_id = %s AND {column} = ANY(%s)", [org.pk, named])
             counts[table] = cursor.rowcount
-        cursor.execute(f"DELETE FROM {entry.table} WHERE id = ANY(%s)", [[row["id"] for row in rows]])
+        cursor.execute(f"DELETE FROM {entry.table} WHERE id = ANY(%(ids)s)", ids)
         counts[entry.table] = cursor.rowcount
     return counts
 

@@ -33,7 +33,7 @@ class Retained:
     of_nobody: bool = False  # has rows without an org too
     of_org: bool = True
     key: str = "id"
-    before: str = ""  # an UPDATE that goes before, of what is about %(ids)s; what no longer is `where` then stays
+    before: str = ""  # a statement that goes before, of what is about %(ids)s; what no longer is `where` then stays
     spared: str = ""  # which rows of the table it leaves
 
     def on(self, ids: str) -> list[tuple[str, str]]:
@@ -57,6 +57,7 @@ class AboutRoom:
     table: str
     column: str
     hanging: tuple[tuple[str, str, str], ...] = ()  # (table, its column, the column of the row that it names)
+    before: str = ""  # a statement that goes before, of what is about %(ids)s
     held: str = ""  # the column that LegalHold.run_id names
     # The advisory lock of whoever writes the table from what else is known of the room: while it is held nothing is
     # written from rows that are about to go. Empty: its rows are written with what they are about.

@@ -25,7 +25,7 @@ FIELDS = len(RunItem.__struct_fields__)
 SHORT = 2000  # characters of all metadata of a run
 NESTED = 6  # levels of metadata
 REMEMBERED = 10_000  # names that were found to be plain
-SPACED = (b" :", b"\t:", b"\n:", b"\r:")
+BLANKS = (b" ", b"\t", b"\n", b"\r")
 _many, _one = msgspec.json.Decoder(list[RunItem]), msgspec.json.Decoder(RunItem)
 _plain_names: set[str] = set()
 _plain_keys: set[str] = set()
@@ -60,7 +60,7 @@ def quick_body(content: bytes) -> QuickBody | None:
         made = _many.decode(content) if start == b"[" else [_one.decode(content)] if start == b"{" else []
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
-    if not made or len(made) > ITEM_LIMIT or any(spaced in content for spaced in SPACED):
+    if not made or len(made) > ITEM_LIMIT or any(blank in content and blank + b":" in content for blank in BLANKS):
         return None
     keys = sum(_keys(item) for item in made)
     return QuickBody(content, made, single=start == b"{") if content.count(b'":') == keys else None
@@ -105,11 +105,13 @@ class QuickCheck:
         if started is not None:
             if started.tzinfo is None or not FIRST_YEAR <= started <= self._latest:
                 return False
-            item.started_at = started = started.astimezone(UTC)
+            if started.tzinfo is not UTC:
+                item.started_at = started = started.astimezone(UTC)
         if ended is not None:
             if ended.tzinfo is None or not FIRST_YEAR <= ended <= self._latest:
                 return False
-            item.ended_at = ended = ended.astimezone(UTC)
+            if ended.tzinfo is not UTC:
+                item.ended_at = ended = ended.astimezone(UTC)
         return started is None or ended is None or started <= ended
 
 
