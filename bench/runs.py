@@ -225,9 +225,9 @@ def in_process(how_many: int, *, roll_ups: bool) -> tuple[int, float]:
     """Batches stored by this process, with or without the roll-ups: the runs, and the seconds it took."""
     from django_scopes import scopes_disabled
 
-    from console.http.asgi import collect_seldom
     from console.ingest import records
     from console.ingest.check import ItemSender, check
+    from console.loaded import keep_loaded
     from orgs.models import Source
     from runs.store import store_run_batches
 
@@ -239,7 +239,7 @@ def in_process(how_many: int, *, roll_ups: bool) -> tuple[int, float]:
             [check(item, place, records.RUNS, sender, now) for place, item in enumerate(items)]
             for items in made(how_many, SIZE, **fields)
         ]
-        collect_seldom()  # as the web process
+        keep_loaded()  # as the web process
         started = time.perf_counter()
         for accepted in ready:
             store_run_batches([(source, accepted)])

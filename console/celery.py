@@ -24,7 +24,7 @@ def _connection_is_kept(**about: Any) -> None:
 
 @worker_process_init.connect
 def _loaded_is_kept(**about: Any) -> None:
-    keep_loaded(pages=False)
+    keep_loaded()
 
 
 @setup_logging.connect

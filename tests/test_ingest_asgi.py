@@ -1,10 +1,9 @@
 """What stands around Django: slots, bounded bodies, request ids, static files, the lane's paths."""
 
 import asyncio
-import gc
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -212,33 +211,3 @@ def test_an_error_page_gives_its_connection_back(sender: Sender, wait_for: Calla
     for _ in range(3):
         sender.send("/no-such-page", b"", method="GET")
     wait_for(lambda: used() <= before)
-
-
-@pytest.mark.usefixtures("_collector_as_it_was")
-async def test_a_web_process_that_begins_looks_for_garbage_seldom_and_never_in_what_it_loaded(settings: Any) -> None:
-    settings.WEB_HEARTBEAT = False
-    loaded, began = [asyncio.Event()], asyncio.Event()
-
-    async def send(message: Message) -> None:
-        assert message["type"] == "lifespan.startup.complete"
-        began.set()
-
-    messages = [{"type": "lifespan.startup"}]
-
-    async def receive() -> Message:
-        if not messages:
-            await asyncio.Event().wait()
-        return messages.pop()
-
-    task = asyncio.create_task(asgi.application({"type": "lifespan"}, receive, send))
-    await asyncio.wait_for(began.wait(), PATIENCE * 4)
-    assert not any(one is loaded for one in gc.get_objects())
-    assert gc.get_threshold()[0] >= 10_000
-    task.cancel()
-
-
-@pytest.fixture
-def _collector_as_it_was() -> Iterator[None]:
-    thresholds = gc.get_threshold()
-    yield
-    gc.set_threshold(*thresholds)

@@ -32,7 +32,7 @@ import gc, django
 django.setup()
 
 def kept():
-    return gc.get_freeze_count() > 10 * len(gc.get_objects())
+    return gc.get_freeze_count() > 10 * len(gc.get_objects()) and gc.get_threshold()[0] >= 10_000
 """
 
 

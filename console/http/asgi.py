@@ -2,12 +2,10 @@
 
 import asyncio
 import codecs
-import gc
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +45,6 @@ SLOT_WAIT = 2.0  # seconds
 FORM_LIMIT = 64 * 1024  # bytes; every form of a page and nearly every call of the API is smaller
 UPLOAD_LIMIT = 16 * MIB  # bytes; a CSV of assignments is the largest thing a page takes
 HEALTH_SLOTS = 2
-GARBAGE = 20_000  # objects that are made until it is looked which of them nobody needs
 _lookups = ThreadPoolExecutor(4, thread_name_prefix="callers")
 django = Mount(settings.DJANGO_SLOTS + 2 * HEALTH_SLOTS)
 
@@ -214,19 +211,7 @@ def behind_slots(app: App, slots: int) -> App:
 pages = with_request_id(_with_static(behind_slots(django, settings.DJANGO_SLOTS)))
 
 
-def collect_seldom() -> None:
-    """What is loaded stays for good, and what a batch is made of lives until it is answered.
-
-    To look through all of that every 700 objects, in vain, took a third of the lane's time.
-    """
-    import_module(settings.ROOT_URLCONF)  # and with it every page
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE)
-
-
 async def _lifespan(receive: Receive, send: Send) -> None:
-    collect_seldom()
     async with beating() if settings.WEB_HEARTBEAT else nullcontext():
         while True:
             message = await receive()
