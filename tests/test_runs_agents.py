@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from alerts.actions import known_now
+from alerts.known import known_now
 from orgs.models import Agent, Org, Source
 from runs.items import RunItem
 from runs.ledger import Ledger
