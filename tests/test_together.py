@@ -267,3 +267,51 @@ async def test_nobody_passes_a_group_of_many_senders() -> None:
     await asyncio.gather(*sent)
     assert step.groups[1:] == [[f"one-{n}" for n in range(20)]]
     together.close()
+
+
+async def test_a_crowd_rests_as_long_as_it_worked_where_others_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: without its rest a flood has the processor, and others take four times as long."""
+    now = 0.0
+    monkeypatch.setattr(Together, "_now", staticmethod(lambda: now))
+    step, crowd = Held(), Held()
+
+    def work(items: Sequence[str]) -> list[str | Refusal]:
+        return (crowd if len(items) == 12 else step)(items)
+
+    together = Together("test", work, most=32, waiting=100)
+
+    def send(name: str, sender: str) -> "asyncio.Task[str]":
+        return asyncio.create_task(together.run(name, sender=sender))
+
+    first = send("first", "loud")
+    await asyncio.to_thread(step.begun.wait, 10)
+    sent = [send(f"loud-{n}", "loud") for n in range(12)]
+    await asyncio.sleep(0)
+    step.go_on.set()
+    await asyncio.to_thread(crowd.begun.wait, 10)
+    late = send("late", "loud")
+    assert await send("quiet", "quiet") == "quiet"
+    now = 30.0  # so long did the crowd take
+    crowd.go_on.set()
+    await asyncio.gather(first, *sent)
+    assert await send("calm", "calm") == "calm"  # nobody else rests
+    assert not late.done()
+    for task in (late, *together._tasks):
+        task.cancel()
+    together.close()
+
+
+async def test_a_crowd_among_itself_does_not_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(Together, "_now", staticmethod(lambda: now))
+    step = Held()
+    together = Together("test", step, most=32, waiting=100)
+    first = asyncio.create_task(together.run("first", sender="loud"))
+    await asyncio.to_thread(step.begun.wait, 10)
+    sent = [asyncio.create_task(together.run(f"loud-{n}", sender="loud")) for n in range(40)]
+    await asyncio.sleep(0)
+    now = 8.0
+    step.go_on.set()
+    await asyncio.wait_for(asyncio.gather(first, *sent), 5)
+    assert [len(group) for group in step.groups] == [1, 32, 8]
+    together.close()

@@ -3,11 +3,12 @@
 A flood of small requests then costs one transaction for many of them and one thread, not every thread of a pool: eight
 threads that each wait for the interpreter between two statements would hold up everybody else's requests. Senders take
 turns, so that one who sends much waits for himself; while a group of many requests of one sender is at work, what comes
-from others is a group of its own beside it. A group that fails is worked again, each request alone and beside
-the next groups: who is at fault, or waits for a lock, holds up the others once.
+from others is a group of its own beside it, and then the crowd rests as long as it worked. A group that fails is worked
+again, each request alone and beside the next groups: who is at fault, or waits for a lock, holds up the others once.
 """
 
 import asyncio
+import math
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -21,6 +22,7 @@ PATIENCE = 10.0  # seconds that a request may wait: senders give up, and what th
 AT_WORK, BULKY = 2, 32 * 1024  # groups at work; the second only where so many bytes wait: small ones are better one
 SHARE = 0.75  # of the places, for one sender: a flood finds no place before others do
 LITTLE = 8  # requests in a group: who has more there is a crowd, and others do not wait for it
+AMONG_OTHERS = 1.0  # seconds since somebody else came, in which a crowd leaves half of the time to others
 ALONE = 2  # threads for the requests of groups that failed
 
 T = TypeVar("T")
@@ -55,6 +57,7 @@ class Together(Generic[T, R]):
         self._working = 0  # groups at work
         self._crowds: Counter[Hashable] = Counter()  # senders of whom a group at work has many requests
         self._passing = False  # a group beside them is at work
+        self._others_at = -math.inf  # when somebody else last came while a crowd was at work
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, item: T, sender: Hashable = None, size: int = 0) -> R:
@@ -62,12 +65,14 @@ class Together(Generic[T, R]):
 
         `sender`: who takes turns with the others; `size`: bytes.
         """
+        if self._crowds and sender not in self._crowds:
+            self._others_at = self._now()
         of_sender = len(self._queues.get(sender, ()))
         if self.held >= self._waiting or of_sender >= self._waiting * SHARE:
             raise _overloaded()
         self.held += 1
-        loop = asyncio.get_running_loop()
-        one: Waiting[T, R] = Waiting(item, sender, size, loop.time(), loop.create_future())
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        one = Waiting(item, sender, size, self._now(), future)
         self._queues.setdefault(sender, deque()).append(one)
         self._bytes += size
         if not self._working or (self._working < AT_WORK and self._bytes >= BULKY):
@@ -82,8 +87,11 @@ class Together(Generic[T, R]):
         try:
             while (self._working == 1 or self._bytes >= BULKY) and (group := self._next(self._queues)):
                 self._crowds.update(crowd := _crowd(group))
+                begun = self._now()
                 try:
                     await self._run(group, self._threads)
+                    if crowd and self._others_at > begun - AMONG_OTHERS:
+                        await asyncio.sleep(self._now() - begun)
                 finally:
                     self._crowds -= Counter(crowd)
         finally:
@@ -101,6 +109,10 @@ class Together(Generic[T, R]):
         """Who has little waiting, and is no crowd."""
         return [one for one, queue in self._queues.items() if one not in self._crowds and len(queue) <= LITTLE]
 
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         self._tasks.add(task := asyncio.create_task(work))  # a task that nobody holds may vanish
         task.add_done_callback(self._tasks.discard)
@@ -109,7 +121,7 @@ class Together(Generic[T, R]):
         """The next group: of each sender in turn the oldest, as long as there is room. Who waited too long is told."""
         turns = deque(senders)
         group: list[Waiting[T, R]] = []
-        size, latest = 0, asyncio.get_running_loop().time() - PATIENCE
+        size, latest = 0, self._now() - PATIENCE
         while turns and len(group) < self._most:
             sender = turns.popleft()
             queue = self._queues[sender]
