@@ -8,9 +8,9 @@ import sys
 def main() -> int:
     """Run one management command with `console.settings`; gives its exit code."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
-    from console.entry import main as entry
+    from console.entry import run_command
 
-    return entry(sys.argv)
+    return run_command(sys.argv)
 
 
 if __name__ == "__main__":

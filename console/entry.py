@@ -18,7 +18,7 @@ AHEAD = "The database is of a newer version than this code (it has {}): run the 
 log = structlog.get_logger(__name__)
 
 
-def main(argv: Sequence[str]) -> int:
+def run_command(argv: Sequence[str]) -> int:
     """Run one management command; 2 with one sentence if it cannot begin."""
     command = argv[1] if len(argv) > 1 else ""
     try:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from console.entry import main
+from console.entry import run_command
 from tests.standins import ROOT
 
 
@@ -62,6 +62,6 @@ def test_a_taken_port_is_one_sentence_and_2() -> None:
 def test_a_wrong_option_is_one_sentence_and_2(options: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     """As manage.py runs it, in this process."""
     with pytest.raises(SystemExit) as end:
-        main(["manage.py", "serve", *options])
+        run_command(["manage.py", "serve", *options])
     assert end.value.code == 2
     assert "Traceback" not in capsys.readouterr().err
