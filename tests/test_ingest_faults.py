@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
+from asgiref.sync import SyncToAsync
 from django.db import OperationalError, connections
 from django_scopes import scopes_disabled
 
@@ -259,6 +260,7 @@ def test_10_a_database_that_cuts_the_connections_is_503_and_then_recovers(
 
     wait_for(stored, seconds=10)
     assert set(statuses) <= {201, 503}
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result(10)  # of tests that were asynchronous
     connections["default"].close()
     connections["default"].close_pool()  # else the next tests get the connections that were cut
 
