@@ -9,7 +9,8 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django_scopes import scope, scopes_disabled
+from django_scopes import get_scope, scope, scopes_disabled
+from django_scopes.exceptions import ScopeError
 from rest_framework import authentication, exceptions, permissions
 from rest_framework.request import Request
 
@@ -48,6 +49,16 @@ def within(org_ids: OrgIds | None) -> AbstractContextManager[None]:
     """The scope in which queries find what is of these orgs. The only place that may say `scope(org=None)`: all."""
     org_ids = org_ids or NO_ORG
     return scope(org=None if org_ids.every else sorted(org_ids.pks))
+
+
+def scoped_orgs() -> OrgIds:
+    """The orgs of the present scope, for queries that go past the models' managers. Raises ScopeError without one."""
+    state = get_scope()
+    if not state.get("_enabled", True):
+        return EVERY_ORG
+    if "org" not in state:
+        raise ScopeError("A scope on org needs to be active for this query.")
+    return EVERY_ORG if state["org"] is None else OrgIds.of(state["org"])
 
 
 def of_orgs(rows: QuerySet[Any], org_ids: OrgIds | None, field: str = "org") -> QuerySet[Any]:

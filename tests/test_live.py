@@ -168,13 +168,13 @@ def test_a_board_of_an_org_made_just_now_hears_its_first_event(served: Served, s
 
 def test_one_frame_holds_at_most_200_alerts(served: Served, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[set[UUID]] = []
-    render = live._render
+    render = live.frame_rows
 
     def noting(ids: Any, languages: Any) -> Any:
         asked.append(set(ids))
         return render(ids, languages)
 
-    monkeypatch.setattr(live, "_render", noting)
+    monkeypatch.setattr(live, "frame_rows", noting)
     served.board(scene.people[0])
     ours = {uuid4() for _ in range(450)}
     feed.publish(ours)
@@ -307,14 +307,14 @@ def test_rows_arrive_with_redis_killed_and_by_message_once_it_is_back(
 def test_the_flush_recovers_from_errors(
     served: Served, scene: Scene, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    errors, render = [error, error], live._render
+    errors, render = [error, error], live.frame_rows
 
     def failing(*args: Any) -> Any:
         if errors:
             raise errors.pop()
         return render(*args)
 
-    monkeypatch.setattr(live, "_render", failing)
+    monkeypatch.setattr(live, "frame_rows", failing)
     board = served.board(scene.people[0])
     scene.fails()
     board.row(scene.alert())

@@ -22,6 +22,7 @@ from alerts import actions
 from alerts.delivery.receipts import record_receipts
 from alerts.failpoints import failpoint
 from alerts.items import Accepted, ItemT, Result
+from alerts.tables import fetch
 from console.ingest import check, records
 from console.ingest.check import InvalidItem, ItemKind, ItemSender
 from console.ingest.decode import ItemsBody, Refusal, decode, unpack
@@ -40,6 +41,7 @@ TRIES = 3
 ROLLED_BACK = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 HEARD_EVERY = timedelta(seconds=10)
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
+ORGS = "SELECT external_id, id FROM orgs_org WHERE external_id = ANY(%b::varchar[])"
 
 log = structlog.get_logger(__name__)
 _heard: dict[tuple[int, int], datetime] = {}
@@ -116,9 +118,9 @@ def write(endpoint: Endpoint[ItemT], group: Sequence[Sent]) -> list[Answer | Ref
     bodies = [_decoded(sent, quick=endpoint.quick) for sent in group]
     try:
         with database():
-            now = clock.now()
+            now, named = clock.now(), dict[str, int]()
             judged = [
-                body if isinstance(body, Refusal) else _judge(endpoint.kind, sent, body, now)
+                body if isinstance(body, Refusal) else _judge(endpoint.kind, sent, body, now, named)
                 for sent, body in zip(group, bodies, strict=True)
             ]
             asked = [one for one in judged if isinstance(one, Judged) and one.accepted]
@@ -144,9 +146,12 @@ def _decoded(sent: Sent, *, quick: bool) -> ItemsBody | Refusal:
         return refusal
 
 
-def _judge(kind: ItemKind[ItemT], sent: Sent, body: ItemsBody, now: datetime) -> Judged[ItemT] | Refusal:
+def _judge(
+    kind: ItemKind[ItemT], sent: Sent, body: ItemsBody, now: datetime, orgs: dict[str, int]
+) -> Judged[ItemT] | Refusal:
+    """`orgs`: pk by external id, of those that the requests before it named."""
     try:
-        sender = _sender(sent.org or sent.source.org, body)
+        sender = _sender(sent.org or sent.source.org, body, orgs)
         if isinstance(body, QuickBody):
             accepted, refused = _judge_quickly(body, kind, sender, now)
         else:
@@ -214,13 +219,14 @@ def answer(body: ItemsBody, results: list[Result]) -> Answer:
     return Answer(207, msgspec.json.encode(content), counts)
 
 
-def _sender(org: Org | None, body: ItemsBody) -> ItemSender:
+def _sender(org: Org | None, body: ItemsBody, orgs: dict[str, int]) -> ItemSender:
     if org is not None:
         own = spelled(org.external_id)
         return ItemSender({own: org.pk}, own)
     named = check.named_orgs(body.orgs if isinstance(body, QuickBody) else body.items)
-    orgs = dict(Org.objects.filter(external_id__in=named).values_list("external_id", "pk")) if named else {}
-    return ItemSender(orgs, None)
+    if missing := named - orgs.keys():
+        orgs.update(fetch(ORGS, [list(missing)]))
+    return ItemSender({name: orgs[name] for name in named & orgs.keys()}, None)
 
 
 def _judge_each(body: ItemsBody, kind: ItemKind[Any], judge: Callable[[Any, int], T]) -> tuple[list[T], list[Result]]:

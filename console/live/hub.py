@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 from uuid import UUID
 
@@ -54,7 +54,7 @@ log = structlog.get_logger(__name__)
 class Hub:
     """Collects changed alert ids and fans the rendered rows out. All methods run on the web process's event loop."""
 
-    clients: set[Client] = field(default_factory=set)
+    audiences: dict[Audience, set[Client]] = field(default_factory=lambda: defaultdict(set))  # none of them is empty
     changed: set[UUID] = field(default_factory=set)
     open: dict[int, OrgAlerts] = field(default_factory=lambda: defaultdict(OrgAlerts))  # by org pk
     presence: Presence = field(default_factory=Presence)
@@ -76,7 +76,7 @@ class Hub:
         While nobody watches nothing is rendered, so the first socket after a pause loads anew.
         """
         async with self._starting:
-            if self.clients:
+            if self.audiences:
                 return
             self.changed.clear()
             if not self._tasks:
@@ -96,27 +96,40 @@ class Hub:
 
     # --- sockets -----------------------------------------------------------------------------------------------------
 
+    @property
+    def clients(self) -> list[Client]:
+        """All sockets."""
+        return list(chain.from_iterable(self.audiences.values()))
+
     def add(self, client: Client) -> None:
         """Subscribe a socket; its first frame holds the present checksums."""
-        self.clients.add(client)
+        self.audiences[client.audience].add(client)
         client.wire.on_drain = partial(self._catch_up, client)
         client.offer(self._state("hello", client.org_ids))
         self._note(())  # what changed while it was starting
         self.presence.join(client)
 
     def remove(self, client: Client) -> None:
-        self.clients.discard(client)
+        self._leave(client)
         self.presence.leave(client)
+
+    def _leave(self, client: Client) -> None:
+        alike = self.audiences.get(client.audience, set())
+        alike.discard(client)
+        if not alike:
+            self.audiences.pop(client.audience, None)
 
     def reauthorise(self, client: Client, org_ids: OrgIds) -> None:
         """The person may see other orgs now; the beat that follows makes the browser reload its list."""
         if client.org_ids != org_ids:
+            self._leave(client)
             client.org_ids = org_ids
+            self.audiences[client.audience].add(client)
             client.offer(self._state("beat", org_ids))
 
     def _catch_up(self, client: Client) -> None:
         """The client has read what we sent. If it missed a frame, the checksum of the beat tells it."""
-        if client.behind and client in self.clients:
+        if client.behind and client in self.audiences.get(client.audience, ()):
             client.behind = False
             client.offer(self._state("beat", client.org_ids))
 
@@ -168,7 +181,7 @@ class Hub:
             message = await layer.receive(channel)
             if message["type"] == SEEN:
                 self.presence.take(message)
-            elif self.clients or self._starting.locked():
+            elif self.audiences or self._starting.locked():
                 self._note(UUID(alert_id) for alert_id in message["ids"])
 
     def _note(self, ids: Iterable[UUID]) -> None:
@@ -186,7 +199,7 @@ class Hub:
             await self._news.wait()
             self._news.clear()
             pause = asyncio.create_task(asyncio.sleep(FLUSH_SECONDS))
-            if self.clients:
+            if self.audiences:
                 await self._flush()
             await pause
 
@@ -194,7 +207,7 @@ class Hub:
         """Changes that no message announced: compare what is open with what was sent."""
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            if not self.clients:
+            if not self.audiences:
                 continue
             ours = {org_id: self.checksum(org_id) for org_id in self.open}
             self.ahead = await self.in_thread(_ahead)
@@ -209,7 +222,7 @@ class Hub:
     async def _beat_often(self) -> None:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
-            for client in list(self.clients):
+            for client in self.clients:
                 client.offer(self._state("beat", client.org_ids))
 
     async def _wake_often(self) -> None:
@@ -227,7 +240,7 @@ class Hub:
         ids = set(islice(self.changed, FLUSH_AT_MOST))
         self.changed -= ids
         try:
-            rendered = await self.in_thread(_render, ids, {client.language for client in self.clients})
+            rendered = await self.in_thread(frame_rows, ids, {audience.language for audience in self.audiences})
             if not self.names.keys() >= {row.org_id for rows in rendered.values() for row in rows.values()}:
                 self.names = await self.in_thread(_names)  # an org made just now
         except Exception:
@@ -254,13 +267,11 @@ class Hub:
 
     def _send_rows(self, rendered: dict[str, dict[UUID, FeedRow]], before: dict[int, str], news: set[UUID]) -> None:
         counts = {pk: self.open[pk].counts(self.now) for pk in before}
-        frames: dict[Audience, Frame | None] = {}
-        for client in list(self.clients):
-            key = client.audience
-            if key not in frames:
-                frames[key] = self._rows_frame(rendered.get(key.language, {}), key, before, counts, news)
-            if frame := frames[key]:
-                client.offer(frame)
+        for audience, clients in list(self.audiences.items()):
+            rows = rendered.get(audience.language, {})
+            if frame := self._rows_frame(rows, audience, before, counts, news):
+                for client in list(clients):
+                    client.offer(frame)
 
     def _rows_frame(
         self,
@@ -368,16 +379,12 @@ def _sums(org: str, org_ids: OrgIds) -> dict[Any, str]:
     return {key: f"{n}:{marks}" for key, n, marks in rows}
 
 
-def _render(ids: set[UUID], languages: set[str]) -> dict[str, dict[UUID, FeedRow]]:
-    return frame_rows(ids, languages)
-
-
 hub = Hub()
 
 
 def feed_state(org_ids: OrgIds, now: datetime | None = None) -> FeedState:
     """Checksums and counts for a page: as this process's hub last sent them, or while nobody watches as stored."""
-    if hub.clients:
+    if hub.audiences:
         return hub.state(org_ids)
     now = now or clock.now()
     return _state(_open_alerts(org_ids, now), _names(), now)

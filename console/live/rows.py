@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from alerts.decide import RANK, is_flapping
 from alerts.faults import PASSING, report
 from alerts.models import Alert, Push, Transition
+from alerts.prepared import PreparedQuery
 from console.live.counts import Countable, group_of
 from console.live.filters import IN_DIGESTS, TEXT, UNDER, holder_of, traits_of
 from console.live.folded import FoldedRooms, folded_rooms, say_folded
@@ -87,15 +88,21 @@ def for_rows(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
     return rows.annotate(text=TEXT, in_digests=IN_DIGESTS, under=UNDER)
 
 
+ROWS = PreparedQuery(lambda: for_rows(Alert._base_manager.all()).annotate(mark=MARK))
+TOLD = PreparedQuery(  # by alert
+    lambda: (
+        Push._base_manager.filter(occurrence=F("alert__occurrence"))
+        .select_related("supervisor")
+        .order_by("tier", "supervisor__name", "supervisor_id")
+    ),
+    key="alert_id",
+)
+
+
 def facts_of(alerts: Sequence[Alert]) -> RowFacts:
     """Two to three queries for any number of alerts: who was told last, who entered the room; one for each outage."""
     told: dict[UUID, list[Told]] = defaultdict(list)
-    still_open = [alert for alert in alerts if alert.state == Alert.State.OPEN]
-    pushes = list(
-        Push.objects.filter(alert__in=still_open, occurrence=F("alert__occurrence"))
-        .select_related("supervisor")
-        .order_by("tier", "supervisor__name", "supervisor_id")
-    )
+    pushes = TOLD.rows([alert.pk for alert in alerts if alert.state == Alert.State.OPEN])
     before = told_before([push for push in pushes if push.ended_reason == "throttled"])
     for push in pushes:
         one = Told(push.supervisor, push.state, push.ended_reason, before.get((push.room_id, push.supervisor_id)))
@@ -374,7 +381,7 @@ def render_rows(
 
     At most five queries for any number of ids and languages. The caller has entered a scope, or `scopes_disabled()`.
     """
-    alerts = list(for_rows(Alert.objects.filter(pk__in=alert_ids)).annotate(mark=MARK))
+    alerts = ROWS.rows(alert_ids)
     facts, now = facts_of(alerts), now or database_clock.now()
     template = get_template("pages/board/_row.html")
     rendered: dict[str, dict[UUID, FeedRow]] = {}

@@ -23,7 +23,7 @@ from alerts import actions
 from alerts.links import room_url
 from alerts.models import Alert
 from console.live.hub import checksums
-from console.live.rows import facts_of, for_rows, ladder, name_of, view_of
+from console.live.rows import ROWS, facts_of, ladder, name_of, view_of
 from console.pages.access import sent_back, signed_in, signed_in_user
 from console.pages.alert import holding, silencing, timeline
 from console.pages.alert.earlier import room_history
@@ -46,10 +46,10 @@ Toast = dict[str, str]  # text, and the label of its button: what that undoes, o
 
 
 def _alert(alert_id: UUID) -> Alert:
-    alert = for_rows(Alert.objects.filter(pk=alert_id)).first()
-    if alert is None:
+    found = ROWS.rows([alert_id])
+    if not found:
         raise Http404
-    return alert
+    return found[0]
 
 
 @require_safe

@@ -63,7 +63,7 @@ _locks = [threading.Lock() for _ in range(64)]  # whoever asks for a list that i
 
 def shared_listing(filters: BoardFilters, user: User, orgs: list[Org], now: datetime) -> Listing:
     """The same, from others if they read it just now; for the script, which loads what a frame did not bring."""
-    if not live.hub.clients or filters.chosen() or filters.cursor:
+    if not live.hub.audiences or filters.chosen() or filters.cursor:
         return read_listing(filters, user, orgs, now)
     org_ids = OrgIds.of(org.pk for org in orgs)
     key = (org_ids, translation.get_language(), filters.tab, filters.limit, filters.folds)

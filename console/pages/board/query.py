@@ -14,7 +14,7 @@ from django.http import QueryDict
 from alerts.models import Alert, needing_human, put_aside
 from console.live.counts import FADES_AFTER
 from console.live.filters import folded, passing
-from console.live.rows import OPEN_RANK, for_rows
+from console.live.rows import OPEN_RANK, ROWS
 from console.text.sentences import severity_name
 from orgs.identifiers import spelled
 from orgs.incoming import bounded_number
@@ -198,7 +198,7 @@ def open_group(name: str, alerts: QuerySet[Alert], total: int, filters: BoardFil
 
 def whole_alerts(ids: Sequence[UUID]) -> list[Alert]:
     """These alerts with everything that a row says, in this order."""
-    return sorted(for_rows(Alert.objects.filter(pk__in=ids)), key=lambda alert: ids.index(alert.pk))
+    return sorted(ROWS.rows(ids), key=lambda alert: ids.index(alert.pk))
 
 
 def just_resolved(alerts: QuerySet[Alert], total: int, limit: int, now: datetime) -> BoardGroup:
