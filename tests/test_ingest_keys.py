@@ -1,7 +1,9 @@
 """Who may write, how often, and what a stranger learns: nothing."""
 
+import asyncio
 import json
 import socket
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -101,6 +103,42 @@ def test_a_key_is_remembered_for_5_seconds_and_no_longer(sender: Sender, monkeyp
     assert cache.get(sender.key) is not None
     now[0] = 105.0
     assert cache.get(sender.key) is None
+
+
+async def test_many_who_come_with_one_key_ask_the_database_once() -> None:
+    asked, go_on = [], threading.Event()
+
+    def find(secret: str) -> str:
+        asked.append(secret)
+        assert go_on.wait(20)
+        return secret.upper()
+
+    lane, known = http.Lane(), memory.ShortMemory(find)
+    some = [asyncio.create_task(lane._known(known, "a.key")) for _ in range(8)]
+    await asyncio.to_thread(until, lambda: asked)
+    go_on.set()
+    assert await asyncio.gather(*some) == ["A.KEY"] * 8
+    assert asked == ["a.key"]
+    await asyncio.to_thread(lane.close)
+
+
+async def test_who_waited_for_another_s_question_that_failed_asks_again() -> None:
+    asked, go_on = [], threading.Event()
+
+    def find(secret: str) -> str:
+        asked.append(secret)
+        assert go_on.wait(20)
+        if len(asked) == 1:
+            raise Refusal(503, "unavailable", "away")
+        return secret.upper()
+
+    lane, known = http.Lane(), memory.ShortMemory(find)
+    some = [asyncio.create_task(lane._known(known, "a.key")) for _ in range(2)]
+    await asyncio.to_thread(until, lambda: asked)
+    go_on.set()
+    first, second = await asyncio.gather(*some, return_exceptions=True)
+    assert (getattr(first, "status", None), second) == (503, "A.KEY")
+    await asyncio.to_thread(lane.close)
 
 
 def test_an_unknown_key_is_never_remembered(sender: Sender) -> None:

@@ -32,6 +32,27 @@ async def test_what_comes_while_a_batch_is_worked_goes_into_the_next() -> None:
     together.close()
 
 
+async def test_those_who_were_answered_together_come_together_again() -> None:
+    """Mutation: without GATHER whoever is back first has a group of their own, each time."""
+    groups: list[int] = []
+
+    def step(items: Sequence[int]) -> list[int | Refusal]:
+        groups.append(len(items))
+        return list(items)
+
+    async def come_back(n: int) -> None:
+        for _ in range(20):
+            await together.run(n)
+            for _ in range(n):  # each a little later than the one before
+                await asyncio.sleep(0)
+
+    together = Together("test", step, most=10, waiting=10)
+    await asyncio.gather(*(come_back(n) for n in range(4)))
+    assert sum(groups) == 80
+    assert len(groups) < 30
+    together.close()
+
+
 async def test_one_refusal_is_that_items_alone() -> None:
     def step(items: Sequence[int]) -> list[int | Refusal]:
         return [Refusal(401, "unauthenticated", "no") if item == 2 else item for item in items]

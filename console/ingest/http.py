@@ -95,6 +95,7 @@ class Lane:
         self.of_strangers = Budget(RECEIPT_LIMIT, 10.0, each=MIB, at_once=64, total=16 * MIB)
         self._flushing: asyncio.Task[None] | None = None
         self._held = 0  # refusals that are not said yet
+        self._asking: dict[str, asyncio.Task[Any]] = {}  # by secret: what the database is being asked
 
     @staticmethod
     def _together(
@@ -206,10 +207,18 @@ class Lane:
         return answer
 
     async def _known(self, memory: ShortMemory[T], secret: str) -> T:
-        """What is behind a key or an address. Raises Refusal (401, 503)."""
+        """What is behind a key or an address; many who ask at once ask the database once. Raises Refusal (401, 503)."""
         known = memory.get(secret)
+        if known is None and (asked := self._asking.get(secret)) is not None:
+            await asyncio.wait([asked])
+            known = memory.get(secret)
         if known is None:
-            known = await self.pool.run(partial(work.in_database, partial(memory.look_up, secret)))
+            look_up = self.pool.run(partial(work.in_database, partial(memory.look_up, secret)))
+            self._asking[secret] = asking = asyncio.create_task(look_up)
+            try:
+                known = await asking
+            finally:
+                self._asking.pop(secret, None)
         return known
 
     async def _webhook(self, request: Request) -> work.Answer:

@@ -23,6 +23,7 @@ AT_WORK, BULKY = 2, 32 * 1024  # groups at work; the second only where so many b
 SHARE = 0.75  # of the places, for one sender: a flood finds no place before others do
 LITTLE = 8  # requests in a group: who has more there is a crowd, and others do not wait for it
 AMONG_OTHERS = 1.0  # seconds since somebody else came, in which a crowd leaves half of the time to others
+GATHER = 0.002  # seconds after a group of several, in which those it answered come again: sixteen, not one and fifteen
 ALONE = 2  # threads for the requests of groups that failed
 
 T = TypeVar("T")
@@ -92,6 +93,8 @@ class Together(Generic[T, R]):
                     await self._run(group, self._threads)
                     if crowd and self._others_at > begun - AMONG_OTHERS:
                         await asyncio.sleep(self._now() - begun)
+                    elif len(group) > 1:
+                        await asyncio.sleep(GATHER)
                 finally:
                     self._crowds -= Counter(crowd)
         finally:
