@@ -119,7 +119,7 @@ async def test_many_who_come_with_one_key_ask_the_database_once() -> None:
     go_on.set()
     assert await asyncio.gather(*some) == ["A.KEY"] * 8
     assert asked == ["a.key"]
-    await asyncio.to_thread(lane.close)
+    lane.pool.close()
 
 
 async def test_who_waited_for_another_s_question_that_failed_asks_again() -> None:
@@ -138,7 +138,7 @@ async def test_who_waited_for_another_s_question_that_failed_asks_again() -> Non
     go_on.set()
     first, second = await asyncio.gather(*some, return_exceptions=True)
     assert (getattr(first, "status", None), second) == (503, "A.KEY")
-    await asyncio.to_thread(lane.close)
+    lane.pool.close()
 
 
 def test_an_unknown_key_is_never_remembered(sender: Sender) -> None:
