@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--scale", type=int, default=1, metavar="N", help="N times as many events")
     options = parser.parse_args()
     os.environ.setdefault("SECRET_KEY", "only-for-this-bench-" + os.urandom(32).hex())
-    events = EVENTS // 10 if options.small else EVENTS * options.scale
+    events = EVENTS * options.scale // (10 if options.small else 1)
     with ExitStack() as stack:
         environment(stack)
         asked = make_past(events)

@@ -51,7 +51,7 @@ def main() -> int:
     parser.add_argument("--alerts", type=int, metavar="N", help="that many alerts; ten rows each hang on them")
     options = parser.parse_args()
     os.environ.setdefault("SECRET_KEY", "only-for-this-bench-" + os.urandom(32).hex())
-    resolved = options.alerts or (8_000 if options.small else 100_000 * options.scale)
+    resolved = options.alerts or (8_000 if options.small else 100_000) * options.scale
     with ExitStack() as stack:
         environment(stack)
         settle(size := Size(open=200, people=60, resolved=resolved))
