@@ -1,7 +1,8 @@
 """What the runs of any window add up to, read from days, hours and single runs. Reads only.
 
 Sums are exact at every moment, since they are written with their runs. How long runs took is folded into the roll-ups
-a little later: hours that wait for it are read from the runs themselves, unless there are too many of those.
+a little later: hours that wait for it are read from the runs themselves, unless there are too many of those. So are the
+days of an agent summed up: a day that waits for it is read by version, channel and kind of input.
 Statements take the orgs that they read as a parameter: give them orgs that the caller may see.
 """
 
@@ -9,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from typing import Any, Literal, get_args
 
@@ -19,7 +21,7 @@ from alerts.figures import Period
 from orgs.models import Org
 from orgs.replica import replica
 from runs.durations import Histogram
-from runs.models import DayKpi, HourKpi
+from runs.models import HourKpi
 from runs.recount import ENDED, RUN_BUCKET, RUN_SUMS
 from runs.sessions import SessionCounts
 from runs.sums import NAMES, Amounts, total
@@ -35,7 +37,7 @@ COLUMNS: Mapping[str, str] = {
     "input_kind": "input_kind",
 }
 MOST_UNFOLDED = 300_000  # runs that are read one by one for their durations; beyond it the folded ones stand
-FARTHEST = timedelta(days=2)  # the same instant has days at most so far apart
+FARTHEST = 2  # days: the same instant has days at most so far apart
 
 Grouping = GroupName | Literal[""]  # "": everything together
 KpiKey = tuple[int, str, BucketLabel]  # org, group, bucket
@@ -69,35 +71,45 @@ class KpiScope:
 
 def kpi_sums(scope: KpiScope, group: Grouping, bucket: BucketName) -> dict[KpiKey, Amounts]:
     """What the runs of each group and bucket add up to; only those with a run."""
-    pieces = _pieces(scope, bucket, _of_other_zones(scope))
+    unlike = _unlike_days(scope)
+    pieces = _pieces(scope, bucket, unlike.moved, unlike.changing)
     found: dict[KpiKey, Amounts] = {}
     for source in _sources(pieces, bucket, group, scope.filters):
-        amounts = RUN_SUMS if source.table == "runs_agentrun" else KEPT_SUMS
-        for org_id, key, label, *row in source.rows(f"SELECT {source.keys}, {amounts} {source.body} GROUP BY 1, 2, 3"):
+        rows = source.rows(_sums_of(source, alone=(group, bucket) == ("agent", "day")))
+        for (org_id, key, label, _), known in zip(rows, exact(row[-1] for row in rows), strict=True):
             at = (org_id, str(key), label)
-            known = exact(row)
             found[at] = total((found[at], known)) if at in found else known
     return {at: amounts for at, amounts in found.items() if amounts[0]}
 
 
-NUMERIC = ("duration_us", "cost_usd", "tokens_input", "tokens_output", "quality")  # of any size, or with decimals
-KEPT_SUMS = ", ".join(f"sum({name})" if name in NUMERIC else f"sum({name})::bigint" for name in NAMES)
-_WHOLE = [NAMES.index(name) for name in ("duration_us", "tokens_input", "tokens_output")]
+def _sums_of(source: "_Source", alone: bool) -> str:
+    """The sums of each group and bucket; `alone`: of an agent in a day, of which there is one row of agents' days."""
+    if alone and source.table == "runs_agentday":
+        return f"SELECT {source.keys}, {_array(NAMES)} {source.body}"
+    amounts = _array([RUN_SUMS]) if source.table == "runs_agentrun" else KEPT_SUMS
+    return f"SELECT {source.keys}, {amounts} {source.body} GROUP BY 1, 2, 3"
 
 
-def exact(row: list[Any]) -> Amounts:
-    """What was summed in SQL as amounts: what is whole as whole numbers."""
-    for place in _WHOLE:
-        row[place] = int(row[place])
-    return tuple(row)
+def _array(amounts: Iterable[str]) -> str:
+    """One text for all amounts: a column each takes the driver three times as long."""
+    return f"array_to_json(ARRAY[{', '.join(amounts)}])::text"
+
+
+KEPT_SUMS = _array(map("sum({})".format, NAMES))
+EXACT = ("cost_usd", "quality")  # with decimals
+_AMOUNTS = msgspec.json.Decoder(list[tuple[tuple(Decimal if name in EXACT else int for name in NAMES)]])  # type: ignore[misc]
+
+
+def exact(summed: Iterable[str]) -> list[Amounts]:
+    """What was summed in SQL as amounts, exact: whole numbers of any size, and decimals."""
+    return _AMOUNTS.decode(f"[{','.join(summed)}]")
 
 
 def kpi_durations(scope: KpiScope, group: Grouping, bucket: BucketName) -> Mapping[KpiKey, Histogram]:
     """How long the ended runs of each group and bucket took."""
-    split = _of_other_zones(scope)
-    for org_id, days in _unfolded_days(scope).items():
-        split[org_id] |= days
-    pieces = _from_runs(_pieces(scope, bucket, split), hourly=bucket == "hour")
+    unlike = _unlike_days(scope)
+    pieces = _pieces(scope, bucket, unlike.split, unlike.changing)
+    pieces = _from_runs(pieces, hourly=bucket == "hour")
     found: dict[KpiKey, dict[int, int]] = defaultdict(dict)
     for source in _sources(pieces, bucket, group, scope.filters):
         of_runs = source.table == "runs_agentrun"
@@ -128,7 +140,7 @@ def _of_runs(source: "_Source") -> str:
 
 def kpi_sessions(scope: KpiScope, group: Grouping, bucket: BucketName) -> dict[KpiKey, SessionCounts]:
     """How the sessions went that began in each bucket; those of no known agent are of no agent's group."""
-    pieces = _pieces(scope, bucket, {})
+    pieces = _pieces(scope, bucket, {}, {})
     found: dict[KpiKey, SessionCounts] = defaultdict(SessionCounts)
     for source in _session_sources(pieces, bucket, group, scope.filters):
         counts = ROOM_COUNTS if source.table == "runs_roomsession" else DAY_COUNTS
@@ -157,59 +169,67 @@ class _OrgPieces:
     times: list[TimePiece]
 
 
-def _pieces(scope: KpiScope, bucket: BucketName, split: Mapping[int, Collection[date]]) -> dict[int, _OrgPieces]:
+Days = Mapping[int, Collection[date]]  # of each org
+
+
+def _pieces(scope: KpiScope, bucket: BucketName, split: Days, changing: Days) -> dict[int, _OrgPieces]:
     cut = cache(OrgWindow.pieces)  # orgs of one zone have the same window
     return {
-        org_id: _OrgPieces(window.zone, *cut(window, bucket, frozenset(split.get(org_id, ()))))
+        org_id: _OrgPieces(
+            window.zone, *cut(window, bucket, *(frozenset(days.get(org_id, ())) for days in (split, changing)))
+        )
         for org_id, window in scope.windows.items()
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _UnlikeDays:
+    """The days of each org that are not as the others. `split`: to be put together from hours, for durations."""
+
+    moved: defaultdict[int, set[date]]  # near those kept in a zone that is not the org's any more
+    split: defaultdict[int, set[date]]  # those, and those of which durations wait to be folded
+    changing: defaultdict[int, set[date]]  # of which agents' days wait to be summed
+
+
 # Few orgs have days of a zone that is not theirs: an index tells which, by the first and the last zone of each.
-OTHER_ZONES = """
-SELECT DISTINCT kept.org_id, kept.day
+UNLIKE = """
+SELECT DISTINCT kept.org_id, kept.day, true AS moved, NULL::boolean AS unfolded
   FROM (SELECT asked.org_id, asked.zone
           FROM unnest(%(orgs)s::bigint[], %(zones)s::text[]) AS asked (org_id, zone),
        LATERAL (SELECT min(zone) AS one, max(zone) AS other FROM runs_daykpi WHERE org_id = asked.org_id) zones
          WHERE zones.one <> asked.zone OR zones.other <> asked.zone
         OFFSET 0) AS moved
   JOIN runs_daykpi kept ON kept.org_id = moved.org_id AND kept.zone <> moved.zone
- WHERE kept.day >= %(first)s AND kept.day < %(last)s
+ WHERE kept.day >= %(first)s - %(farthest)s AND kept.day < %(last)s + %(farthest)s
+UNION ALL
+SELECT org_id, day, false, bool_or(changes <> folded) FROM runs_daykpi
+ WHERE (stale OR unsummed) AND org_id = ANY(%(orgs)s) AND day >= %(first)s AND day < %(last)s GROUP BY 1, 2
 """
 
 
-def _of_other_zones(scope: KpiScope) -> dict[int, set[date]]:
-    """Days near those that are kept in a zone which is not the org's any more: they are put together from hours."""
+def _unlike_days(scope: KpiScope) -> _UnlikeDays:
+    """What is to be known before anything is read. What is summed after that is the sum of no less."""
+    found = _UnlikeDays(defaultdict(set), defaultdict(set), defaultdict(set))
     if not scope.windows:
-        return {}
-    first, last = _days_of(scope)
+        return found
+    firsts, lasts = zip(*(window.days for window in scope.windows.values()), strict=True)
     asked = {
         "orgs": list(scope.windows),
         "zones": [window.zone for window in scope.windows.values()],
-        "first": first - FARTHEST,
-        "last": last + FARTHEST,
+        "first": min(firsts),
+        "last": max(lasts),
+        "farthest": FARTHEST,
     }
-    found: dict[int, set[date]] = defaultdict(set)
-    for org_id, day in replica.rows(OTHER_ZONES, asked):
-        found[org_id] |= {day + timedelta(days=n) for n in range(-FARTHEST.days, FARTHEST.days + 1)}
+    for org_id, day, moved, unfolded in replica.rows(UNLIKE, asked):
+        if moved:
+            near = {day + timedelta(days=n) for n in range(-FARTHEST, FARTHEST + 1)}
+            found.moved[org_id] |= near
+            found.split[org_id] |= near
+            continue
+        found.changing[org_id].add(day)
+        if unfolded:
+            found.split[org_id].add(day)
     return found
-
-
-def _unfolded_days(scope: KpiScope) -> dict[int, set[date]]:
-    """Days of which some durations wait to be folded."""
-    found: dict[int, set[date]] = defaultdict(set)
-    if scope.windows:
-        first, last = _days_of(scope)
-        asked = DayKpi.objects.filter(stale=True, org__in=list(scope.windows), day__gte=first, day__lt=last)
-        for org_id, day in asked.order_by().values_list("org_id", "day").distinct():
-            found[org_id].add(day)
-    return found
-
-
-def _days_of(scope: KpiScope) -> tuple[date, date]:
-    """The first day that any of the windows touches, and the day after the last one."""
-    firsts, lasts = zip(*(window.days for window in scope.windows.values()), strict=True)
-    return min(firsts), max(lasts)
 
 
 def _from_runs(pieces: dict[int, _OrgPieces], hourly: bool) -> dict[int, _OrgPieces]:
@@ -267,13 +287,17 @@ def _sources(
     pieces: Mapping[int, _OrgPieces], bucket: BucketName, group: Grouping, filters: KpiFilters
 ) -> list[_Source]:
     """A statement for each table of which there are pieces."""
-    days = [(org, one.starts, one.ends, None, of.zone) for org, of in pieces.items() for one in of.days]
+    of_agents = group in ("", "agent") and not (filters.version or filters.channel or filters.input_kind)
+    days = [(org, one, of.zone) for org, of in pieces.items() for one in of.days]
+    summed = [(org, one.starts, one.ends, None, zone) for org, one, zone in days if of_agents and not one.changing]
+    others = [(org, one.starts, one.ends, None, zone) for org, one, zone in days if one.changing or not of_agents]
     times = [(org, one) for org, of in pieces.items() for one in of.times]
     hours = [(org, one.starts, one.ends, one.label, "") for org, one in times if one.whole]
     runs = [(org, one.starts, one.ends, one.label, "") for org, one in times if not one.whole]
     label = "timestamptz" if bucket == "hour" else "date"
     made = [
-        _source("runs_daykpi", "day", "date", days, _day_label(bucket), "date", group, filters),
+        _source("runs_agentday", "day", "date", summed, _day_label(bucket), "date", group, filters),
+        _source("runs_daykpi", "day", "date", others, _day_label(bucket), "date", group, filters),
         _source(
             "runs_hourkpi",
             "hour",
