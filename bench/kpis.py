@@ -85,7 +85,7 @@ def measured(runs: int) -> dict[str, float]:
     from bench.run_history import RunSize, fill_runs
 
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE runs_agentrun, runs_hourkpi, runs_daykpi, runs_agentqc")
+        cursor.execute("TRUNCATE runs_agentrun, runs_hourkpi, runs_daykpi, runs_agentday, runs_agentqc")
         started = time.perf_counter()
         fill_runs(RunSize(runs=runs))
         cursor.execute("SELECT count(*) FROM runs_daykpi")

@@ -174,11 +174,21 @@ def test_too_many_unfolded_runs_are_not_read_one_by_one(
 
 
 def test_closed_days_are_read_from_the_days_alone(runs: list[AgentRun]) -> None:
+    DayKpi.objects.update(unsummed=True)
     HourKpi.objects.all().delete()
     AgentRun.objects.all().delete()
     asked = kpi_period(date(2026, 10, 22), date(2026, 11, 1), NOW)
     for bucket in ("day", "week", "month", "total"):
         assert counted(asked, KpiFilters(), "agent", bucket) == recount(runs, asked, KpiFilters(), "agent", bucket)
+
+
+def test_days_without_a_filter_are_read_from_agents_days_alone(runs: list[AgentRun]) -> None:
+    for model in (DayKpi, HourKpi, AgentRun):
+        model.objects.all().delete()
+    asked = kpi_period(date(2026, 10, 22), date(2026, 11, 1), NOW)
+    for bucket in ("day", "week", "month", "total"):
+        assert counted(asked, KpiFilters(), "agent", bucket) == recount(runs, asked, KpiFilters(), "agent", bucket)
+    assert counted(asked, KpiFilters(version="2.0"), "agent", "day") == {}
 
 
 def test_whole_hours_are_read_from_the_hours_alone(runs: list[AgentRun]) -> None:
