@@ -128,7 +128,7 @@ def test_two_folds_of_an_agents_day_leave_it_whole(transactional_db: None, syste
     with beside(lambda: begun.wait(30) and _keep("runs_daykpi", [other])), transaction.atomic():
         _keep("runs_daykpi", [one])
         begun.set()
-        until(lambda: fetch("SELECT FROM pg_locks WHERE NOT granted"))
+        until(lambda: fetch("SELECT pid FROM pg_locks WHERE NOT granted"))
     durations_are_true()
 
 
