@@ -184,7 +184,7 @@ def version_cells(agent: Agent, window: OrgWindow) -> dict[tuple[str, RunCell], 
     }
     rows = replica.rows(sql, asked)
     cells = [(version, RunCell(channel, kind, block)) for version, channel, kind, block, _ in rows]
-    found = zip(cells, exact(row[-1] for row in rows), strict=True)
+    found = zip(cells, exact([row[-1] for row in rows]), strict=True)
     return {at: amounts for at, amounts in found if amounts[0]}
 
 
