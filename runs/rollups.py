@@ -7,11 +7,12 @@ Statements take the orgs that they read as a parameter: give them orgs that the 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from itertools import chain
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -36,7 +37,9 @@ COLUMNS: Mapping[str, str] = {
     "channel": "channel",
     "input_kind": "input_kind",
 }
+FILTERED = ("agent_version", "channel", "input_kind")
 MOST_UNFOLDED = 300_000  # runs that are read one by one for their durations; beyond it the folded ones stand
+PARTS = 50  # of a statement: so many there are only where zones change or the fold is behind
 FARTHEST = 2  # days: the same instant has days at most so far apart
 
 Grouping = GroupName | Literal[""]  # "": everything together
@@ -73,21 +76,21 @@ def kpi_sums(scope: KpiScope, group: Grouping, bucket: BucketName) -> dict[KpiKe
     """What the runs of each group and bucket add up to; only those with a run."""
     unlike = _unlike_days(scope)
     pieces = _pieces(scope, bucket, unlike.moved, unlike.changing)
+    alone = (group, bucket) == ("agent", "day")
+    rows = _read(_parts(pieces, bucket, group, scope.filters), lambda part: _sums_of(part, alone))
     found: dict[KpiKey, Amounts] = {}
-    for source in _sources(pieces, bucket, group, scope.filters):
-        rows = source.rows(_sums_of(source, alone=(group, bucket) == ("agent", "day")))
-        for (org_id, key, label, _), known in zip(rows, exact([row[-1] for row in rows]), strict=True):
-            at = (org_id, str(key), label)
-            found[at] = total((found[at], known)) if at in found else known
+    for (org_id, key, label, _), known in zip(rows, exact([row[-1] for row in rows]), strict=True):
+        at = (org_id, str(key), label)
+        found[at] = total((found[at], known)) if at in found else known
     return {at: amounts for at, amounts in found.items() if amounts[0]}
 
 
-def _sums_of(source: "_Source", alone: bool) -> str:
+def _sums_of(part: "_Part", alone: bool) -> str:
     """The sums of each group and bucket; `alone`: of an agent in a day, of which there is one row of agents' days."""
-    if alone and source.table == "runs_agentday":
-        return f"SELECT {source.keys}, {_joined(NAMES)} {source.body}"
-    amounts = _joined([RUN_SUMS]) if source.table == "runs_agentrun" else KEPT_SUMS
-    return f"SELECT {source.keys}, {amounts} {source.body} GROUP BY 1, 2, 3"
+    if alone and part.table == "runs_agentday":
+        return f"SELECT {part.keys}, {_joined(NAMES)} {part.body}"
+    amounts = _joined([RUN_SUMS]) if part.table == "runs_agentrun" else KEPT_SUMS
+    return f"SELECT {part.keys}, {amounts} {part.body} GROUP BY 1, 2, 3"
 
 
 def _joined(amounts: Iterable[str]) -> str:
@@ -111,43 +114,39 @@ def kpi_durations(scope: KpiScope, group: Grouping, bucket: BucketName) -> Mappi
     pieces = _pieces(scope, bucket, unlike.split, unlike.changing)
     pieces = _from_runs(pieces, hourly=bucket == "hour")
     found: dict[KpiKey, dict[int, int]] = defaultdict(dict)
-    for source in _sources(pieces, bucket, group, scope.filters):
-        of_runs = source.table == "runs_agentrun"
-        for org_id, key, label, read in source.rows(_of_runs(source) if of_runs else _of_sums(source)):
-            _add(found[org_id, str(key), label], [dict(read)] if of_runs else HISTOGRAMS.decode(f"[{read}]"))
+    for org_id, key, label, read in _read(_parts(pieces, bucket, group, scope.filters), _durations_of):
+        whole = found[org_id, str(key), label]
+        for histogram in HISTOGRAMS.decode(f"[{read}]"):
+            for place, n in histogram.items():
+                whole[place] = whole.get(place, 0) + n
     return found
 
 
 HISTOGRAMS = msgspec.json.Decoder(list[dict[int, int]])
 
 
-def _add(whole: dict[int, int], histograms: Iterable[Histogram]) -> None:
-    for histogram in histograms:
-        for place, n in histogram.items():
-            whole[place] = whole.get(place, 0) + n
-
-
-def _of_sums(source: "_Source") -> str:
-    """The histograms of each group and bucket as they are kept: put together here, PostgreSQL takes longer for it."""
-    return f"SELECT {source.keys}, string_agg(run.durations::text, ',') {source.body} GROUP BY 1, 2, 3"
-
-
-def _of_runs(source: "_Source") -> str:
-    bins = f"SELECT {source.keys}, {RUN_BUCKET} AS place, count(*) AS n {source.body} AND {ENDED} GROUP BY 1, 2, 3, 4"
+def _durations_of(part: "_Part") -> str:
+    """The histograms of each group and bucket: those kept are put together here, PostgreSQL takes longer for it."""
+    if part.table != "runs_agentrun":
+        return f"SELECT {part.keys}, string_agg(run.durations::text, ',') {part.body} GROUP BY 1, 2, 3"
+    bins = f"SELECT {part.keys}, {RUN_BUCKET} AS place, count(*) AS n {part.body} AND {ENDED} GROUP BY 1, 2, 3, 4"
     named = f"({bins}) AS bins(org, key, label, place, n)"
-    return f"SELECT org, key, label, array_agg(ARRAY[place, n]) FROM {named} GROUP BY 1, 2, 3"  # noqa: S608
+    return f"SELECT org, key, label, json_object_agg(place, n)::text FROM {named} GROUP BY 1, 2, 3"  # noqa: S608
 
 
 def kpi_sessions(scope: KpiScope, group: Grouping, bucket: BucketName) -> dict[KpiKey, SessionCounts]:
     """How the sessions went that began in each bucket; those of no known agent are of no agent's group."""
     pieces = _pieces(scope, bucket, {}, {})
     found: dict[KpiKey, SessionCounts] = defaultdict(SessionCounts)
-    for source in _session_sources(pieces, bucket, group, scope.filters):
-        counts = ROOM_COUNTS if source.table == "runs_roomsession" else DAY_COUNTS
-        for org_id, key, label, *row in source.rows(f"SELECT {source.keys}, {counts} {source.body} GROUP BY 1, 2, 3"):
-            if key is not None:
-                found[org_id, str(key), label] += SessionCounts(*map(int, row))
+    for org_id, key, label, *row in _read(_session_parts(pieces, bucket, group, scope.filters), _counts_of):
+        if key is not None:
+            found[org_id, str(key), label] += SessionCounts(*map(int, row))
     return found
+
+
+def _counts_of(part: "_Part") -> str:
+    counts = ROOM_COUNTS if part.table == "runs_roomsession" else DAY_COUNTS
+    return f"SELECT {part.keys}, {counts} {part.body} GROUP BY 1, 2, 3"
 
 
 DAY_COUNTS = ", ".join(f"sum({name})" for name in SessionCounts.__slots__)
@@ -208,7 +207,7 @@ SELECT org_id, day, false, bool_or(changes <> folded) FROM runs_daykpi
 
 
 def _unlike_days(scope: KpiScope) -> _UnlikeDays:
-    """What is to be known before anything is read. What is summed after that is the sum of no less."""
+    """What is to be known before anything is read: what changes after that may be read as it was."""
     found = _UnlikeDays(defaultdict(set), defaultdict(set), defaultdict(set))
     if not scope.windows:
         return found
@@ -269,120 +268,107 @@ def _apart(piece: TimePiece, hours: Collection[datetime], hourly: bool) -> list[
 
 # --- the statements --------------------------------------------------------------------------------------------------
 
+Stretch = tuple[Any, Any, BucketLabel, str]  # its start, its end, its bucket if it is all in one, the zone of its days
+TIMES: Mapping[str, str] = {  # when what a row holds began
+    "runs_agentday": "day",
+    "runs_daykpi": "day",
+    "runs_hourkpi": "hour",
+    "runs_agentrun": "started_at",
+    "runs_daysessions": "day",
+    "runs_roomsession": "began_at",
+}
+
+
+# Never run; but what names a function that is not safe in parallel is read by one process: PostgreSQL takes longer to
+# start others than to read all of it.
+ONE_PROCESS = "WITH unread AS (SELECT live_now()) "
+
 
 @dataclass(frozen=True, slots=True)
-class _Source:
-    """One table and the pieces to read of it. `keys`: the columns org, group, bucket; `body`: from FROM on."""
+class _Part:
+    """One stretch of one table, of the orgs that read it. `keys`: the columns org, group, bucket; `body`: from FROM on.
+
+    All in numbers that the planner knows: a table of stretches to join with says nothing about how many rows they have.
+    """
 
     table: str
     keys: str
     body: str
-    parameters: Mapping[str, Any]
-
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        return replica.rows(sql, self.parameters)
+    parameters: Sequence[Any]  # in their order
 
 
-def _sources(
-    pieces: Mapping[int, _OrgPieces], bucket: BucketName, group: Grouping, filters: KpiFilters
-) -> list[_Source]:
-    """A statement for each table of which there are pieces."""
+def _read(parts: Sequence[_Part], statement: Callable[[_Part], str]) -> list[tuple[Any, ...]]:
+    """The rows that this says of each part, all as they were at the same moment."""
+    found = []
+    for first in range(0, len(parts), PARTS):
+        some = parts[first : first + PARTS]
+        asked = [value for part in some for value in part.parameters]
+        found += replica.rows(ONE_PROCESS + " UNION ALL ".join(map(statement, some)), asked)
+    return found
+
+
+def _parts(pieces: Mapping[int, _OrgPieces], bucket: BucketName, group: Grouping, filters: KpiFilters) -> list[_Part]:
+    """What is to be read of runs."""
     of_agents = group in ("", "agent") and not (filters.version or filters.channel or filters.input_kind)
-    days = [(org, one, of.zone) for org, of in pieces.items() for one in of.days]
-    summed = [(org, one.starts, one.ends, None, zone) for org, one, zone in days if of_agents and not one.changing]
-    others = [(org, one.starts, one.ends, None, zone) for org, one, zone in days if one.changing or not of_agents]
-    times = [(org, one) for org, of in pieces.items() for one in of.times]
-    hours = [(org, one.starts, one.ends, one.label, "") for org, one in times if one.whole]
-    runs = [(org, one.starts, one.ends, one.label, "") for org, one in times if not one.whole]
-    label = "timestamptz" if bucket == "hour" else "date"
-    made = [
-        _source("runs_agentday", "day", "date", summed, _day_label(bucket), "date", group, filters),
-        _source("runs_daykpi", "day", "date", others, _day_label(bucket), "date", group, filters),
-        _source(
-            "runs_hourkpi",
-            "hour",
-            "timestamptz",
-            hours,
-            "run.hour" if bucket == "hour" else "piece.label",
-            label,
-            group,
-            filters,
-        ),
-        _source("runs_agentrun", "started_at", "timestamptz", runs, "piece.label", label, group, filters),
-    ]
-    return [source for source in made if source.parameters["orgs"]]
+    orgs: dict[tuple[str, Stretch], list[int]] = defaultdict(list)
+    for org, of in pieces.items():
+        for day in of.days:
+            table = "runs_agentday" if of_agents and not day.changing else "runs_daykpi"
+            orgs[table, (day.starts, day.ends, None, of.zone)].append(org)
+        for time in of.times:
+            table = "runs_hourkpi" if time.whole else "runs_agentrun"
+            orgs[table, (time.starts, time.ends, time.label, "")].append(org)
+    return [_part(table, some, stretch, bucket, group, filters) for (table, stretch), some in orgs.items()]
 
 
-def _session_sources(
+def _session_parts(
     pieces: Mapping[int, _OrgPieces], bucket: BucketName, group: Grouping, filters: KpiFilters
-) -> list[_Source]:
-    """As `_sources`, of sessions: whole days, and what is left one by one."""
-    days = [(org, one.starts, one.ends, None, of.zone) for org, of in pieces.items() for one in of.days]
-    times = [(org, one.starts, one.ends, one.label, "") for org, of in pieces.items() for one in of.times]
-    label, at = (
-        ("timestamptz", "date_trunc('hour', run.began_at, 'UTC')") if bucket == "hour" else ("date", "piece.label")
-    )
-    made = [
-        _source("runs_daysessions", "day", "date", days, _day_label(bucket), "date", group, filters),
-        _source("runs_roomsession", "began_at", "timestamptz", times, at, label, group, filters),
-    ]
-    return [source for source in made if source.parameters["orgs"]]
+) -> list[_Part]:
+    """As `_parts`, of sessions: whole days, and what is left one by one."""
+    orgs: dict[tuple[str, Stretch], list[int]] = defaultdict(list)
+    for org, of in pieces.items():
+        for day in of.days:
+            orgs["runs_daysessions", (day.starts, day.ends, None, of.zone)].append(org)
+        for time in of.times:
+            orgs["runs_roomsession", (time.starts, time.ends, time.label, "")].append(org)
+    return [_part(table, some, stretch, bucket, group, filters) for (table, stretch), some in orgs.items()]
 
 
-def _day_label(bucket: BucketName) -> str:
+def _label(table: str, bucket: BucketName) -> str:
+    """The bucket of a row; with a parameter where its stretch says it."""
+    if TIMES[table] != "day":
+        if bucket != "hour":
+            return "%s::date"
+        hours = {"runs_hourkpi": "run.hour", "runs_roomsession": "date_trunc('hour', run.began_at, 'UTC')"}
+        return hours.get(table, "%s::timestamptz")
     if bucket == "day":
         return "run.day"
     return "NULL::date" if bucket == "total" else f"date_trunc('{bucket}', run.day::timestamp)::date"
 
 
-def _source(
-    table: str,
-    time: str,
-    kind: str,
-    pieces: Sequence[tuple[int, Any, Any, BucketLabel, str]],
-    bucket: str,
-    label: str,
-    group: str,
-    filters: KpiFilters,
-) -> _Source:
-    column = COLUMNS[group]
-    key = column if group == "" else f"run.{column}"
-    conditions = [
-        f"run.org_id = piece.org_id AND run.{time} >= piece.starts AND run.{time} < piece.ends",
-        # The same once more in numbers that the planner knows: it cannot guess what a piece is.
-        f"run.org_id = ANY(%(orgs)s) AND run.{time} >= %(first)s AND run.{time} < %(last)s",
-    ]
-    if kind == "date":
-        conditions.append("run.zone = piece.zone")
+def _part(
+    table: str, orgs: list[int], stretch: Stretch, bucket: BucketName, group: Grouping, filters: KpiFilters
+) -> _Part:
+    starts, ends, label, zone = stretch
+    key, its_label, time = (
+        COLUMNS[group] if group == "" else f"run.{COLUMNS[group]}",
+        _label(table, bucket),
+        TIMES[table],
+    )
+    conditions = {f"run.org_id = ANY(%s) AND run.{time} >= %s AND run.{time} < %s": [orgs, starts, ends]}
+    if time == "day":
+        conditions["run.zone = %s"] = [zone]
     if table == "runs_roomsession":
-        conditions.append("run.touched")
+        conditions["run.touched"] = []
     if filters.agent:
-        conditions.append(
-            "run.agent_id IN (SELECT id FROM orgs_agent WHERE name = %(agent)s AND org_id = ANY(%(orgs)s))"
-        )
-    conditions += [
-        f"run.{name} = %({parameter})s"
-        for name, parameter in (("agent_version", "version"), ("channel", "channel"), ("input_kind", "input_kind"))
-        if getattr(filters, parameter)
-    ]
-    orgs, starts, ends, labels, zones = (list(values) for values in zip(*pieces, strict=True)) if pieces else ([],) * 5
-    return _Source(
+        of_name = "run.agent_id IN (SELECT id FROM orgs_agent WHERE name = %s AND org_id = ANY(%s))"
+        conditions[of_name] = [filters.agent, orgs]
+    for column, asked in zip(FILTERED, (filters.version, filters.channel, filters.input_kind), strict=True):
+        if asked:
+            conditions[f"run.{column} = %s"] = [asked]
+    return _Part(
         table,
-        f"run.org_id, {key}, {bucket}",
-        f"FROM unnest(%(orgs)s::bigint[], %(starts)s::{kind}[], %(ends)s::{kind}[], %(labels)s::{label}[],"
-        f" %(zones)s::text[]) AS piece(org_id, starts, ends, label, zone), {table} AS run"
-        f" WHERE {' AND '.join(conditions)}",
-        {
-            "orgs": orgs,
-            "starts": starts,
-            "ends": ends,
-            "labels": labels,
-            "zones": zones,
-            "first": min(starts, default=None),
-            "last": max(ends, default=None),
-            "agent": filters.agent,
-            "version": filters.version,
-            "channel": filters.channel,
-            "input_kind": filters.input_kind,
-        },
+        f"run.org_id, {key}, {its_label}",
+        f"FROM {table} AS run WHERE {' AND '.join(conditions)}",
+        [*([label] if "%s" in its_label else []), *chain.from_iterable(conditions.values())],
     )
