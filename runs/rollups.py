@@ -77,7 +77,7 @@ def kpi_sums(scope: KpiScope, group: Grouping, bucket: BucketName) -> dict[KpiKe
     unlike = _unlike_days(scope)
     pieces = _pieces(scope, bucket, unlike.moved, unlike.changing)
     alone = (group, bucket) == ("agent", "day")
-    rows = _read(_parts(pieces, bucket, group, scope.filters), lambda part: _sums_of(part, alone))
+    rows = _read(_parts(RUNS, pieces, bucket, group, scope.filters), lambda part: _sums_of(part, alone))
     found: dict[KpiKey, Amounts] = {}
     for (org_id, key, label, _), known in zip(rows, exact([row[-1] for row in rows]), strict=True):
         at = (org_id, str(key), label)
@@ -114,7 +114,7 @@ def kpi_durations(scope: KpiScope, group: Grouping, bucket: BucketName) -> Mappi
     pieces = _pieces(scope, bucket, unlike.split, unlike.changing)
     pieces = _from_runs(pieces, hourly=bucket == "hour")
     found: dict[KpiKey, dict[int, int]] = defaultdict(dict)
-    for org_id, key, label, read in _read(_parts(pieces, bucket, group, scope.filters), _durations_of):
+    for org_id, key, label, read in _read(_parts(RUNS, pieces, bucket, group, scope.filters), _durations_of):
         whole = found[org_id, str(key), label]
         for histogram in HISTOGRAMS.decode(f"[{read}]"):
             for place, n in histogram.items():
@@ -138,7 +138,7 @@ def kpi_sessions(scope: KpiScope, group: Grouping, bucket: BucketName) -> dict[K
     """How the sessions went that began in each bucket; those of no known agent are of no agent's group."""
     pieces = _pieces(scope, bucket, {}, {})
     found: dict[KpiKey, SessionCounts] = defaultdict(SessionCounts)
-    for org_id, key, label, *row in _read(_session_parts(pieces, bucket, group, scope.filters), _counts_of):
+    for org_id, key, label, *row in _read(_parts(SESSIONS, pieces, bucket, group, scope.filters), _counts_of):
         if key is not None:
             found[org_id, str(key), label] += SessionCounts(*map(int, row))
     return found
@@ -277,7 +277,8 @@ TIMES: Mapping[str, str] = {  # when what a row holds began
     "runs_daysessions": "day",
     "runs_roomsession": "began_at",
 }
-
+RUNS = ("runs_daykpi", "runs_hourkpi", "runs_agentrun")
+SESSIONS = ("runs_daysessions", "runs_roomsession", "runs_roomsession")
 
 # Never run; but what names a function that is not safe in parallel is read by one process: PostgreSQL takes longer to
 # start others than to read all of it.
@@ -307,30 +308,23 @@ def _read(parts: Sequence[_Part], statement: Callable[[_Part], str]) -> list[tup
     return found
 
 
-def _parts(pieces: Mapping[int, _OrgPieces], bucket: BucketName, group: Grouping, filters: KpiFilters) -> list[_Part]:
-    """What is to be read of runs."""
+def _parts(
+    tables: tuple[str, str, str],
+    pieces: Mapping[int, _OrgPieces],
+    bucket: BucketName,
+    group: Grouping,
+    filters: KpiFilters,
+) -> list[_Part]:
+    """What is to be read of these tables: of days, of whole hours, of what is left one by one."""
+    of_day, of_hour, single = tables
     of_agents = group in ("", "agent") and not (filters.version or filters.channel or filters.input_kind)
     orgs: dict[tuple[str, Stretch], list[int]] = defaultdict(list)
     for org, of in pieces.items():
         for day in of.days:
-            table = "runs_agentday" if of_agents and not day.changing else "runs_daykpi"
+            table = "runs_agentday" if tables is RUNS and of_agents and not day.changing else of_day
             orgs[table, (day.starts, day.ends, None, of.zone)].append(org)
         for time in of.times:
-            table = "runs_hourkpi" if time.whole else "runs_agentrun"
-            orgs[table, (time.starts, time.ends, time.label, "")].append(org)
-    return [_part(table, some, stretch, bucket, group, filters) for (table, stretch), some in orgs.items()]
-
-
-def _session_parts(
-    pieces: Mapping[int, _OrgPieces], bucket: BucketName, group: Grouping, filters: KpiFilters
-) -> list[_Part]:
-    """As `_parts`, of sessions: whole days, and what is left one by one."""
-    orgs: dict[tuple[str, Stretch], list[int]] = defaultdict(list)
-    for org, of in pieces.items():
-        for day in of.days:
-            orgs["runs_daysessions", (day.starts, day.ends, None, of.zone)].append(org)
-        for time in of.times:
-            orgs["runs_roomsession", (time.starts, time.ends, time.label, "")].append(org)
+            orgs[of_hour if time.whole else single, (time.starts, time.ends, time.label, "")].append(org)
     return [_part(table, some, stretch, bucket, group, filters) for (table, stretch), some in orgs.items()]
 
 
@@ -350,11 +344,8 @@ def _part(
     table: str, orgs: list[int], stretch: Stretch, bucket: BucketName, group: Grouping, filters: KpiFilters
 ) -> _Part:
     starts, ends, label, zone = stretch
-    key, its_label, time = (
-        COLUMNS[group] if group == "" else f"run.{COLUMNS[group]}",
-        _label(table, bucket),
-        TIMES[table],
-    )
+    key = f"run.{COLUMNS[group]}" if group else COLUMNS[group]
+    its_label, time = _label(table, bucket), TIMES[table]
     conditions = {f"run.org_id = ANY(%s) AND run.{time} >= %s AND run.{time} < %s": [orgs, starts, ends]}
     if time == "day":
         conditions["run.zone = %s"] = [zone]
