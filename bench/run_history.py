@@ -1,5 +1,5 @@
 """Months of runs in a minute, by bulk SQL: orgs, agents, runs evenly over the days, and their roll-ups as the writer
-and the job that folds would have left them.
+and the job that folds would have left them: the hour and the day that go on wait to be folded again.
 """
 
 from collections.abc import Iterator
@@ -9,6 +9,8 @@ from typing import Any
 
 from django.db import connection
 
+from alerts.tables import fetch
+from runs.fold import AGENT_DAYS
 from runs.recount import ENDED, RUN_BUCKET, RUN_SUMS
 from runs.sums import NAMES
 
@@ -35,6 +37,8 @@ def fill_runs(size: RunSize) -> None:
         cursor.execute("ANALYZE runs_agentrun")
         cursor.execute(HOURS)
         cursor.execute(DAYS)
+        fetch(AGENT_DAYS, [[pk for (pk,) in fetch("SELECT id FROM runs_daykpi")]])
+        cursor.execute(GOING_ON)
         cursor.execute("DROP TABLE run_slot")
         cursor.execute("VACUUM (ANALYZE)" if connection.get_autocommit() else "ANALYZE")
 
@@ -137,8 +141,12 @@ CREATE TEMP TABLE day_sums AS
 SELECT {_KEY}, zone, {_OF_DAY} AS day, {", ".join(f"sum({name}) AS {name}" for name in NAMES)}
   FROM runs_hourkpi JOIN orgs_org org ON org.id = org_id GROUP BY 1, 2, 3, 4, 5, 6, 7;
 ANALYZE day_sums;
-INSERT INTO runs_daykpi ({_KEY}, zone, day, {_AMOUNTS}, durations, changes, folded, stale)
-SELECT {_KEY}, zone, day, {_AMOUNTS}, coalesce(durations, '{{}}'), 1, 1, false
+INSERT INTO runs_daykpi ({_KEY}, zone, day, {_AMOUNTS}, durations, changes, folded, stale, unsummed)
+SELECT {_KEY}, zone, day, {_AMOUNTS}, coalesce(durations, '{{}}'), 1, 1, false, false
   FROM day_sums LEFT JOIN day_bins USING ({_KEY}, zone, day) ORDER BY day;
 DROP TABLE day_bins, day_sums;
+"""
+GOING_ON = """
+UPDATE runs_hourkpi SET changes = 2, stale = true WHERE hour = date_trunc('hour', live_now(), 'UTC');
+UPDATE runs_daykpi SET changes = 2, stale = true, unsummed = true WHERE day = (live_now() AT TIME ZONE zone)::date;
 """

@@ -7,7 +7,7 @@ more than 30 s behind is left alone until it is asked again.
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -63,7 +63,7 @@ class ReplicaWatch:
                 self._asking.release()
         return self._found
 
-    def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
         """All rows of a statement that only reads. Raises DatabaseError when the primary does."""
         where = self.reading()
         if where is not PRIMARY:
@@ -104,7 +104,7 @@ def _behind() -> timedelta | None:
     return max(now - newest, UP_TO_DATE) if newest is not None else timedelta.max
 
 
-def _fetched(alias: str, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def _fetched(alias: str, sql: str, parameters: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
     with connections[alias].cursor() as cursor:
         cursor.execute(sql, parameters)
         return cursor.fetchall()

@@ -2,6 +2,8 @@
 
 An hour is counted from its runs. A day is the sum of its hours, and of the runs of those hours that it shares with
 another day. Nothing is locked while it is counted; what changed meanwhile stays marked as changed and is counted again.
+The day of an agent is summed up in the transaction in which its days are no longer marked: as long as none of them is,
+it is what they add up to.
 """
 
 import time
@@ -17,6 +19,7 @@ from orgs import clock
 from runs.durations import BUCKET_SQL
 from runs.late import follow_reviews, follow_rooms, stamp_overdue
 from runs.ledger import DayKey, HourKey
+from runs.sums import NAMES
 from runs.zones import rebuild_days
 
 LASTS = 20.0  # seconds that one fold goes on: the rest is for the next
@@ -38,13 +41,14 @@ LATERAL (SELECT coalesce(jsonb_object_agg(place, n), '{{}}')::text AS durations,
 DAYS = f"""
 SELECT stale.id, stale.changes, stale.ended, whole.folded, took.durations, took.n, {", ".join(DayKey._fields)}
   FROM (SELECT *, day::timestamp AT TIME ZONE zone AS starts, (day + 1)::timestamp AT TIME ZONE zone AS ends
-          FROM runs_daykpi WHERE stale AND id > %b ORDER BY id LIMIT {AT_ONCE}) stale,
+          FROM runs_daykpi WHERE (stale OR unsummed) AND id > %b ORDER BY id LIMIT {AT_ONCE}) stale,
 LATERAL (SELECT date_trunc('hour', stale.starts + interval '1 hour' - interval '1 microsecond', 'UTC') AS first,
                 date_trunc('hour', stale.ends, 'UTC') AS last) hours,
 LATERAL (SELECT coalesce(bool_and(hour.changes = hour.folded), true) AS folded,
                 coalesce(jsonb_agg(hour.durations), '[]') AS durations
   FROM runs_hourkpi hour
- WHERE hour.org_id = stale.org_id AND hour.hour >= hours.first AND hour.hour < hours.last
+ WHERE stale.changes <> stale.folded AND hour.org_id = stale.org_id
+   AND hour.hour >= hours.first AND hour.hour < hours.last
    AND hour.agent_id = stale.agent_id AND hour.agent_version = stale.agent_version AND hour.channel = stale.channel
    AND hour.input_kind = stale.input_kind) whole,
 LATERAL (SELECT coalesce(jsonb_object_agg(place, n), '{{}}')::text AS durations, coalesce(sum(n), 0)::bigint AS n
@@ -53,7 +57,8 @@ LATERAL (SELECT coalesce(jsonb_object_agg(place, n), '{{}}')::text AS durations,
                   FROM jsonb_array_elements(whole.durations) hour, jsonb_each_text(hour) one
                 UNION ALL
                 SELECT {BUCKET_SQL}, count(*)
-                  FROM ({TOOK} AND (run.started_at >= stale.starts AND run.started_at < least(hours.first, stale.ends)
+                  FROM ({TOOK} AND stale.changes <> stale.folded
+                                AND (run.started_at >= stale.starts AND run.started_at < least(hours.first, stale.ends)
                                 OR run.started_at >= greatest(hours.last, stale.starts)
                                    AND run.started_at < stale.ends)) run
                  GROUP BY 1) part
@@ -67,10 +72,25 @@ SELECT id FROM unnest(%b::bigint[]) WITH ORDINALITY AS given (id, place) JOIN {}
 """
 KEEP = """
 UPDATE {} kept SET folded = coalesce(given.folded, kept.folded), durations = coalesce(given.durations, kept.durations),
-       stale = kept.changes <> coalesce(given.folded, kept.folded)
+       stale = kept.changes IS DISTINCT FROM given.folded {}
   FROM json_to_recordset(%b::json) AS given (id bigint, folded bigint, durations jsonb, changes bigint)
- WHERE kept.id = given.id AND kept.folded < given.changes
+ WHERE kept.id = given.id AND kept.folded <= given.changes
 """
+SUMMING = 7_316_003  # advisory: of two who sum up the same agent's day each has to see what the other wrote
+ALONE = f"SELECT pg_advisory_xact_lock({SUMMING})"
+OF_AGENT = ("org_id", "day", "agent_id", "zone")
+SUMMED = (*NAMES, "durations")
+AGENT_DAYS = f"""
+INSERT INTO runs_agentday ({", ".join((*OF_AGENT, *SUMMED))})
+SELECT {", ".join((*OF_AGENT, *map("sum({})".format, NAMES)))},
+       (SELECT coalesce(jsonb_object_agg(place, n), '{{}}')
+          FROM (SELECT one.key AS place, sum(one.value::bigint) AS n
+                  FROM jsonb_array_elements(jsonb_agg(of_day.durations)) AS each, jsonb_each_text(each) one
+                 GROUP BY 1) bucket)
+  FROM (SELECT DISTINCT {", ".join(OF_AGENT)} FROM runs_daykpi WHERE id = ANY(%b::bigint[])) AS changed
+  JOIN runs_daykpi of_day USING ({", ".join(OF_AGENT)}) GROUP BY {", ".join(OF_AGENT)}
+ON CONFLICT ({", ".join(OF_AGENT)}) DO UPDATE SET {", ".join(f"{name} = EXCLUDED.{name}" for name in SUMMED)}
+"""  # noqa: S608 - our own names
 
 
 def fold_all() -> int:
@@ -112,12 +132,16 @@ def _pages(count: str, until: float) -> Iterator[list[tuple[Any, ...]]]:
 
 def _keep(table: str, rows: Sequence[tuple[Any, ...]]) -> int:
     """Write what was counted. Where runs were purged meanwhile, what is kept knows more than they do."""
-    given = []
+    days, given = table == "runs_daykpi", []
     for pk, changes, ended, settled, durations, n, *_ in sorted(rows, key=lambda row: row[6:]):
         known = n == ended or not settled
         kept = {"durations": msgspec.Raw(durations.encode()) if known else None, "folded": changes if settled else None}
         given.append({"id": pk, "changes": changes, **kept})
     with transaction.atomic():
-        fetch(LOCK.format(table), [[one["id"] for one in given]])
-        fetch(KEEP.format(table), [as_json(given)])
+        if days:
+            fetch(ALONE)
+        locked = fetch(LOCK.format(table), [[one["id"] for one in given]])
+        fetch(KEEP.format(table, ", unsummed = false" if days else ""), [as_json(given)])
+        if days:
+            fetch(AGENT_DAYS, [[pk for (pk,) in locked]])
     return len(given)

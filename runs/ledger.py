@@ -93,7 +93,7 @@ def _upsert(table: str, period: str, kind: str, key: tuple[str, ...]) -> str:
 
 
 HOURS = _upsert("runs_hourkpi", "hour", "timestamptz", HourKey._fields)
-DAYS = _upsert("runs_daykpi", "day", "date", DayKey._fields)
+DAYS = _upsert("runs_daykpi", "day", "date", DayKey._fields) + ", unsummed = true"
 HourSums = msgspec.defstruct("HourSums", [*HourKey._fields, *NAMES, "changes"])
 DaySums = msgspec.defstruct("DaySums", [*DayKey._fields, *NAMES, "changes"])
 

@@ -136,18 +136,15 @@ class AgentQc(models.Model):
         return f"{self.run_id}: {self.quality_score}"
 
 
-class RunSums(models.Model):
-    """What the runs of one key add up to: the amounts of `runs.sums.NAMES`, and how long they took.
+class KeptSums(models.Model):
+    """What some runs of an agent add up to: the amounts of `runs.sums.NAMES`, and how long they took.
 
-    `durations`: {bucket: runs}, of what had changed `folded` times; `changes`: how often ended runs have changed since.
+    `durations`: {bucket: runs}.
     """
 
     id = models.BigAutoField(primary_key=True)
     org = models.ForeignKey(Org, models.CASCADE, related_name="+", db_index=False)
     agent = models.ForeignKey(Agent, models.CASCADE, related_name="+", db_index=False)
-    agent_version = models.CharField(max_length=NAME, blank=True)
-    channel = models.CharField(max_length=NAME, blank=True)
-    input_kind = models.CharField(max_length=NAME)
     runs = models.BigIntegerField(default=0)
     ended = models.BigIntegerField(default=0)
     resolved = models.BigIntegerField(default=0)
@@ -168,6 +165,20 @@ class RunSums(models.Model):
     reviewed = models.BigIntegerField(default=0)
     quality = models.DecimalField(max_digits=20, decimal_places=6, default=0)
     durations = models.JSONField(default=dict)
+
+    class Meta:
+        abstract = True
+
+
+class RunSums(KeptSums):
+    """Those of one version, channel and kind of input, written with the runs themselves.
+
+    `durations`: of what had changed `folded` times; `changes`: how often ended runs have changed since.
+    """
+
+    agent_version = models.CharField(max_length=NAME, blank=True)
+    channel = models.CharField(max_length=NAME, blank=True)
+    input_kind = models.CharField(max_length=NAME)
     changes = models.BigIntegerField(default=0)
     folded = models.BigIntegerField(default=0)
     # changes != folded. What is indexed seldom changes, so that a row is added to in its page, without its indexes.
@@ -201,6 +212,8 @@ class HourKpi(RunSums):
 class DayKpi(RunSums):
     """The runs that started within one day of the org's own zone, which the row keeps."""
 
+    # Something changed since its agent's day was summed, durations or not. Old code says nothing of it.
+    unsummed = models.BooleanField(default=True, db_default=True)
     day = models.DateField()
     zone = models.CharField(max_length=64)
 
@@ -213,9 +226,28 @@ class DayKpi(RunSums):
             )
         ]
         indexes = [
-            models.Index(fields=["id"], condition=Q(stale=True), name="daykpi_stale"),  # what is to be folded
+            # what is to be folded
+            models.Index(fields=["id"], condition=Q(stale=True) | Q(unsummed=True), name="daykpi_unsummed"),
             models.Index(fields=["org", "zone"], name="daykpi_zone"),  # days of a zone that the org had before
         ]
+
+    def __str__(self) -> str:
+        return f"{self.org_id} {self.day}"
+
+
+class AgentDay(KeptSums):
+    """All runs of an agent that started within one day: what its DayKpi add up to, unless one is stale or unsummed.
+
+    Written by runs/fold.py, so that it costs the way in nothing.
+    """
+
+    day = models.DateField()
+    zone = models.CharField(max_length=64)
+
+    objects = ScopedManager(org="org")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["org", "day", "agent", "zone"], name="agentday_key")]
 
     def __str__(self) -> str:
         return f"{self.org_id} {self.day}"

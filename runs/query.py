@@ -182,11 +182,10 @@ def version_cells(agent: Agent, window: OrgWindow) -> dict[tuple[str, RunCell], 
         "starts": hour_of(window.starts),
         "ends": window.ends,
     }
-    found = {
-        (version, RunCell(channel, kind, block)): exact(row)
-        for version, channel, kind, block, *row in replica.rows(sql, asked)
-    }
-    return {at: amounts for at, amounts in found.items() if amounts[0]}
+    rows = replica.rows(sql, asked)
+    cells = [(version, RunCell(channel, kind, block)) for version, channel, kind, block, _ in rows]
+    found = zip(cells, exact([row[-1] for row in rows]), strict=True)
+    return {at: amounts for at, amounts in found if amounts[0]}
 
 
 def first_days_of_versions(agent: Agent) -> dict[str, date]:

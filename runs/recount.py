@@ -28,7 +28,7 @@ _COUNTS: Mapping[str, str] = {
     "untouched_resolved": f"{ENDED} AND run.resolution = 'resolved' AND run.touched IS FALSE",
     "reviewed": "run.review_count > 0",
 }
-_MICROSECONDS = f"extract(epoch FROM {TOOK}) * 1000000"
+_MICROSECONDS = f"(extract(epoch FROM {TOOK}) * 1000000)::bigint"
 _ADDS: Mapping[str, str] = {
     "duration_us": _MICROSECONDS,
     "cost_usd": "run.cost_usd",
@@ -45,4 +45,4 @@ def _amount(name: str) -> str:
 
 
 RUN_SUMS = ", ".join(map(_amount, NAMES))
-RUN_BUCKET = BUCKET_SQL.replace("duration_us", f"({_MICROSECONDS})::bigint")
+RUN_BUCKET = BUCKET_SQL.replace("duration_us", _MICROSECONDS)

@@ -1,15 +1,18 @@
 """What the runs of any window add up to, read from days, hours and single runs. Reads only.
 
 Sums are exact at every moment, since they are written with their runs. How long runs took is folded into the roll-ups
-a little later: hours that wait for it are read from the runs themselves, unless there are too many of those.
+a little later: hours that wait for it are read from the runs themselves, unless there are too many of those. So are the
+days of an agent summed up: a day that waits for it is read by version, channel and kind of input.
 Statements take the orgs that they read as a parameter: give them orgs that the caller may see.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from functools import cache
+from itertools import chain
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -19,7 +22,7 @@ from alerts.figures import Period
 from orgs.models import Org
 from orgs.replica import replica
 from runs.durations import Histogram
-from runs.models import DayKpi, HourKpi
+from runs.models import HourKpi
 from runs.recount import ENDED, RUN_BUCKET, RUN_SUMS
 from runs.sessions import SessionCounts
 from runs.sums import NAMES, Amounts, total
@@ -34,8 +37,10 @@ COLUMNS: Mapping[str, str] = {
     "channel": "channel",
     "input_kind": "input_kind",
 }
+FILTERED = ("agent_version", "channel", "input_kind")
 MOST_UNFOLDED = 300_000  # runs that are read one by one for their durations; beyond it the folded ones stand
-FARTHEST = timedelta(days=2)  # the same instant has days at most so far apart
+PARTS = 50  # of a statement: so many there are only where zones change or the fold is behind
+FARTHEST = 2  # days: the same instant has days at most so far apart
 
 Grouping = GroupName | Literal[""]  # "": everything together
 KpiKey = tuple[int, str, BucketLabel]  # org, group, bucket
@@ -69,73 +74,79 @@ class KpiScope:
 
 def kpi_sums(scope: KpiScope, group: Grouping, bucket: BucketName) -> dict[KpiKey, Amounts]:
     """What the runs of each group and bucket add up to; only those with a run."""
-    pieces = _pieces(scope, bucket, _of_other_zones(scope))
+    unlike = _unlike_days(scope)
+    pieces = _pieces(scope, bucket, unlike.moved, unlike.changing)
+    alone = (group, bucket) == ("agent", "day")
+    rows = _read(_parts(RUNS, pieces, bucket, group, scope.filters), lambda part: _sums_of(part, alone))
     found: dict[KpiKey, Amounts] = {}
-    for source in _sources(pieces, bucket, group, scope.filters):
-        amounts = RUN_SUMS if source.table == "runs_agentrun" else KEPT_SUMS
-        for org_id, key, label, *row in source.rows(f"SELECT {source.keys}, {amounts} {source.body} GROUP BY 1, 2, 3"):
-            at = (org_id, str(key), label)
-            known = exact(row)
-            found[at] = total((found[at], known)) if at in found else known
+    for (org_id, key, label, _), known in zip(rows, exact([row[-1] for row in rows]), strict=True):
+        at = (org_id, str(key), label)
+        found[at] = total((found[at], known)) if at in found else known
     return {at: amounts for at, amounts in found.items() if amounts[0]}
 
 
-NUMERIC = ("duration_us", "cost_usd", "tokens_input", "tokens_output", "quality")  # of any size, or with decimals
-KEPT_SUMS = ", ".join(f"sum({name})" if name in NUMERIC else f"sum({name})::bigint" for name in NAMES)
-_WHOLE = [NAMES.index(name) for name in ("duration_us", "tokens_input", "tokens_output")]
+def _sums_of(part: "_Part", alone: bool) -> str:
+    """The sums of each group and bucket; `alone`: of an agent in a day, of which there is one row of agents' days."""
+    if alone and part.table == "runs_agentday":
+        return f"SELECT {part.keys}, {_joined(NAMES)} {part.body}"
+    amounts = _joined([RUN_SUMS]) if part.table == "runs_agentrun" else KEPT_SUMS
+    return f"SELECT {part.keys}, {amounts} {part.body} GROUP BY 1, 2, 3"
 
 
-def exact(row: list[Any]) -> Amounts:
-    """What was summed in SQL as amounts: what is whole as whole numbers."""
-    for place in _WHOLE:
-        row[place] = int(row[place])
-    return tuple(row)
+def _joined(amounts: Iterable[str]) -> str:
+    """One text of all amounts, none of which is null: a column each takes the driver three times as long."""
+    return f"concat_ws(',', {', '.join(amounts)})"
+
+
+KEPT_SUMS = _joined(map("sum({})".format, NAMES))
+EXACT = ("cost_usd", "quality")  # with decimals
+_AMOUNTS = msgspec.json.Decoder(list[tuple[tuple(Decimal if name in EXACT else int for name in NAMES)]])  # type: ignore[misc]
+
+
+def exact(summed: Collection[str]) -> list[Amounts]:
+    """What was summed in SQL as amounts, exact: whole numbers of any size, and decimals."""
+    return _AMOUNTS.decode(f"[[{'],['.join(summed)}]]") if summed else []
 
 
 def kpi_durations(scope: KpiScope, group: Grouping, bucket: BucketName) -> Mapping[KpiKey, Histogram]:
     """How long the ended runs of each group and bucket took."""
-    split = _of_other_zones(scope)
-    for org_id, days in _unfolded_days(scope).items():
-        split[org_id] |= days
-    pieces = _from_runs(_pieces(scope, bucket, split), hourly=bucket == "hour")
+    unlike = _unlike_days(scope)
+    pieces = _pieces(scope, bucket, unlike.split, unlike.changing)
+    pieces = _from_runs(pieces, hourly=bucket == "hour")
     found: dict[KpiKey, dict[int, int]] = defaultdict(dict)
-    for source in _sources(pieces, bucket, group, scope.filters):
-        of_runs = source.table == "runs_agentrun"
-        for org_id, key, label, read in source.rows(_of_runs(source) if of_runs else _of_sums(source)):
-            _add(found[org_id, str(key), label], [dict(read)] if of_runs else HISTOGRAMS.decode(f"[{read}]"))
+    for org_id, key, label, read in _read(_parts(RUNS, pieces, bucket, group, scope.filters), _durations_of):
+        whole = found[org_id, str(key), label]
+        for histogram in HISTOGRAMS.decode(f"[{read}]"):
+            for place, n in histogram.items():
+                whole[place] = whole.get(place, 0) + n
     return found
 
 
 HISTOGRAMS = msgspec.json.Decoder(list[dict[int, int]])
 
 
-def _add(whole: dict[int, int], histograms: Iterable[Histogram]) -> None:
-    for histogram in histograms:
-        for place, n in histogram.items():
-            whole[place] = whole.get(place, 0) + n
-
-
-def _of_sums(source: "_Source") -> str:
-    """The histograms of each group and bucket as they are kept: put together here, PostgreSQL takes longer for it."""
-    return f"SELECT {source.keys}, string_agg(run.durations::text, ',') {source.body} GROUP BY 1, 2, 3"
-
-
-def _of_runs(source: "_Source") -> str:
-    bins = f"SELECT {source.keys}, {RUN_BUCKET} AS place, count(*) AS n {source.body} AND {ENDED} GROUP BY 1, 2, 3, 4"
+def _durations_of(part: "_Part") -> str:
+    """The histograms of each group and bucket: those kept are put together here, PostgreSQL takes longer for it."""
+    if part.table != "runs_agentrun":
+        return f"SELECT {part.keys}, string_agg(run.durations::text, ',') {part.body} GROUP BY 1, 2, 3"
+    bins = f"SELECT {part.keys}, {RUN_BUCKET} AS place, count(*) AS n {part.body} AND {ENDED} GROUP BY 1, 2, 3, 4"
     named = f"({bins}) AS bins(org, key, label, place, n)"
-    return f"SELECT org, key, label, array_agg(ARRAY[place, n]) FROM {named} GROUP BY 1, 2, 3"  # noqa: S608
+    return f"SELECT org, key, label, json_object_agg(place, n)::text FROM {named} GROUP BY 1, 2, 3"  # noqa: S608
 
 
 def kpi_sessions(scope: KpiScope, group: Grouping, bucket: BucketName) -> dict[KpiKey, SessionCounts]:
     """How the sessions went that began in each bucket; those of no known agent are of no agent's group."""
-    pieces = _pieces(scope, bucket, {})
+    pieces = _pieces(scope, bucket, {}, {})
     found: dict[KpiKey, SessionCounts] = defaultdict(SessionCounts)
-    for source in _session_sources(pieces, bucket, group, scope.filters):
-        counts = ROOM_COUNTS if source.table == "runs_roomsession" else DAY_COUNTS
-        for org_id, key, label, *row in source.rows(f"SELECT {source.keys}, {counts} {source.body} GROUP BY 1, 2, 3"):
-            if key is not None:
-                found[org_id, str(key), label] += SessionCounts(*map(int, row))
+    for org_id, key, label, *row in _read(_parts(SESSIONS, pieces, bucket, group, scope.filters), _counts_of):
+        if key is not None:
+            found[org_id, str(key), label] += SessionCounts(*map(int, row))
     return found
+
+
+def _counts_of(part: "_Part") -> str:
+    counts = ROOM_COUNTS if part.table == "runs_roomsession" else DAY_COUNTS
+    return f"SELECT {part.keys}, {counts} {part.body} GROUP BY 1, 2, 3"
 
 
 DAY_COUNTS = ", ".join(f"sum({name})" for name in SessionCounts.__slots__)
@@ -157,59 +168,67 @@ class _OrgPieces:
     times: list[TimePiece]
 
 
-def _pieces(scope: KpiScope, bucket: BucketName, split: Mapping[int, Collection[date]]) -> dict[int, _OrgPieces]:
+Days = Mapping[int, Collection[date]]  # of each org
+
+
+def _pieces(scope: KpiScope, bucket: BucketName, split: Days, changing: Days) -> dict[int, _OrgPieces]:
     cut = cache(OrgWindow.pieces)  # orgs of one zone have the same window
     return {
-        org_id: _OrgPieces(window.zone, *cut(window, bucket, frozenset(split.get(org_id, ()))))
+        org_id: _OrgPieces(
+            window.zone, *cut(window, bucket, *(frozenset(days.get(org_id, ())) for days in (split, changing)))
+        )
         for org_id, window in scope.windows.items()
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _UnlikeDays:
+    """The days of each org that are not as the others. `split`: to be put together from hours, for durations."""
+
+    moved: defaultdict[int, set[date]]  # near those kept in a zone that is not the org's any more
+    split: defaultdict[int, set[date]]  # those, and those of which durations wait to be folded
+    changing: defaultdict[int, set[date]]  # of which agents' days wait to be summed
+
+
 # Few orgs have days of a zone that is not theirs: an index tells which, by the first and the last zone of each.
-OTHER_ZONES = """
-SELECT DISTINCT kept.org_id, kept.day
+UNLIKE = """
+SELECT DISTINCT kept.org_id, kept.day, true AS moved, NULL::boolean AS unfolded
   FROM (SELECT asked.org_id, asked.zone
           FROM unnest(%(orgs)s::bigint[], %(zones)s::text[]) AS asked (org_id, zone),
        LATERAL (SELECT min(zone) AS one, max(zone) AS other FROM runs_daykpi WHERE org_id = asked.org_id) zones
          WHERE zones.one <> asked.zone OR zones.other <> asked.zone
         OFFSET 0) AS moved
   JOIN runs_daykpi kept ON kept.org_id = moved.org_id AND kept.zone <> moved.zone
- WHERE kept.day >= %(first)s AND kept.day < %(last)s
+ WHERE kept.day >= %(first)s - %(farthest)s AND kept.day < %(last)s + %(farthest)s
+UNION ALL
+SELECT org_id, day, false, bool_or(changes <> folded) FROM runs_daykpi
+ WHERE (stale OR unsummed) AND org_id = ANY(%(orgs)s) AND day >= %(first)s AND day < %(last)s GROUP BY 1, 2
 """
 
 
-def _of_other_zones(scope: KpiScope) -> dict[int, set[date]]:
-    """Days near those that are kept in a zone which is not the org's any more: they are put together from hours."""
+def _unlike_days(scope: KpiScope) -> _UnlikeDays:
+    """What is to be known before anything is read: what changes after that may be read as it was."""
+    found = _UnlikeDays(defaultdict(set), defaultdict(set), defaultdict(set))
     if not scope.windows:
-        return {}
-    first, last = _days_of(scope)
+        return found
+    firsts, lasts = zip(*(window.days for window in scope.windows.values()), strict=True)
     asked = {
         "orgs": list(scope.windows),
         "zones": [window.zone for window in scope.windows.values()],
-        "first": first - FARTHEST,
-        "last": last + FARTHEST,
+        "first": min(firsts),
+        "last": max(lasts),
+        "farthest": FARTHEST,
     }
-    found: dict[int, set[date]] = defaultdict(set)
-    for org_id, day in replica.rows(OTHER_ZONES, asked):
-        found[org_id] |= {day + timedelta(days=n) for n in range(-FARTHEST.days, FARTHEST.days + 1)}
+    for org_id, day, moved, unfolded in replica.rows(UNLIKE, asked):
+        if moved:
+            near = {day + timedelta(days=n) for n in range(-FARTHEST, FARTHEST + 1)}
+            found.moved[org_id] |= near
+            found.split[org_id] |= near
+            continue
+        found.changing[org_id].add(day)
+        if unfolded:
+            found.split[org_id].add(day)
     return found
-
-
-def _unfolded_days(scope: KpiScope) -> dict[int, set[date]]:
-    """Days of which some durations wait to be folded."""
-    found: dict[int, set[date]] = defaultdict(set)
-    if scope.windows:
-        first, last = _days_of(scope)
-        asked = DayKpi.objects.filter(stale=True, org__in=list(scope.windows), day__gte=first, day__lt=last)
-        for org_id, day in asked.order_by().values_list("org_id", "day").distinct():
-            found[org_id].add(day)
-    return found
-
-
-def _days_of(scope: KpiScope) -> tuple[date, date]:
-    """The first day that any of the windows touches, and the day after the last one."""
-    firsts, lasts = zip(*(window.days for window in scope.windows.values()), strict=True)
-    return min(firsts), max(lasts)
 
 
 def _from_runs(pieces: dict[int, _OrgPieces], hourly: bool) -> dict[int, _OrgPieces]:
@@ -249,116 +268,98 @@ def _apart(piece: TimePiece, hours: Collection[datetime], hourly: bool) -> list[
 
 # --- the statements --------------------------------------------------------------------------------------------------
 
+Stretch = tuple[Any, Any, BucketLabel, str]  # its start, its end, its bucket if it is all in one, the zone of its days
+TIMES: Mapping[str, str] = {  # when what a row holds began
+    "runs_agentday": "day",
+    "runs_daykpi": "day",
+    "runs_hourkpi": "hour",
+    "runs_agentrun": "started_at",
+    "runs_daysessions": "day",
+    "runs_roomsession": "began_at",
+}
+RUNS = ("runs_daykpi", "runs_hourkpi", "runs_agentrun")
+SESSIONS = ("runs_daysessions", "runs_roomsession", "runs_roomsession")
+
+# Never run; but what names a function that is not safe in parallel is read by one process: PostgreSQL takes longer to
+# start others than to read all of it.
+ONE_PROCESS = "WITH unread AS (SELECT live_now()) "
+
 
 @dataclass(frozen=True, slots=True)
-class _Source:
-    """One table and the pieces to read of it. `keys`: the columns org, group, bucket; `body`: from FROM on."""
+class _Part:
+    """One stretch of one table, of the orgs that read it. `keys`: the columns org, group, bucket; `body`: from FROM on.
+
+    All in numbers that the planner knows: a table of stretches to join with says nothing about how many rows they have.
+    """
 
     table: str
     keys: str
     body: str
-    parameters: Mapping[str, Any]
-
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        return replica.rows(sql, self.parameters)
+    parameters: Sequence[Any]  # in their order
 
 
-def _sources(
-    pieces: Mapping[int, _OrgPieces], bucket: BucketName, group: Grouping, filters: KpiFilters
-) -> list[_Source]:
-    """A statement for each table of which there are pieces."""
-    days = [(org, one.starts, one.ends, None, of.zone) for org, of in pieces.items() for one in of.days]
-    times = [(org, one) for org, of in pieces.items() for one in of.times]
-    hours = [(org, one.starts, one.ends, one.label, "") for org, one in times if one.whole]
-    runs = [(org, one.starts, one.ends, one.label, "") for org, one in times if not one.whole]
-    label = "timestamptz" if bucket == "hour" else "date"
-    made = [
-        _source("runs_daykpi", "day", "date", days, _day_label(bucket), "date", group, filters),
-        _source(
-            "runs_hourkpi",
-            "hour",
-            "timestamptz",
-            hours,
-            "run.hour" if bucket == "hour" else "piece.label",
-            label,
-            group,
-            filters,
-        ),
-        _source("runs_agentrun", "started_at", "timestamptz", runs, "piece.label", label, group, filters),
-    ]
-    return [source for source in made if source.parameters["orgs"]]
+def _read(parts: Sequence[_Part], statement: Callable[[_Part], str]) -> list[tuple[Any, ...]]:
+    """The rows that this says of each part, all as they were at the same moment."""
+    found = []
+    for first in range(0, len(parts), PARTS):
+        some = parts[first : first + PARTS]
+        asked = [value for part in some for value in part.parameters]
+        found += replica.rows(ONE_PROCESS + " UNION ALL ".join(map(statement, some)), asked)
+    return found
 
 
-def _session_sources(
-    pieces: Mapping[int, _OrgPieces], bucket: BucketName, group: Grouping, filters: KpiFilters
-) -> list[_Source]:
-    """As `_sources`, of sessions: whole days, and what is left one by one."""
-    days = [(org, one.starts, one.ends, None, of.zone) for org, of in pieces.items() for one in of.days]
-    times = [(org, one.starts, one.ends, one.label, "") for org, of in pieces.items() for one in of.times]
-    label, at = (
-        ("timestamptz", "date_trunc('hour', run.began_at, 'UTC')") if bucket == "hour" else ("date", "piece.label")
-    )
-    made = [
-        _source("runs_daysessions", "day", "date", days, _day_label(bucket), "date", group, filters),
-        _source("runs_roomsession", "began_at", "timestamptz", times, at, label, group, filters),
-    ]
-    return [source for source in made if source.parameters["orgs"]]
+def _parts(
+    tables: tuple[str, str, str],
+    pieces: Mapping[int, _OrgPieces],
+    bucket: BucketName,
+    group: Grouping,
+    filters: KpiFilters,
+) -> list[_Part]:
+    """What is to be read of these tables: of days, of whole hours, of what is left one by one."""
+    of_day, of_hour, single = tables
+    of_agents = group in ("", "agent") and not (filters.version or filters.channel or filters.input_kind)
+    orgs: dict[tuple[str, Stretch], list[int]] = defaultdict(list)
+    for org, of in pieces.items():
+        for day in of.days:
+            table = "runs_agentday" if tables is RUNS and of_agents and not day.changing else of_day
+            orgs[table, (day.starts, day.ends, None, of.zone)].append(org)
+        for time in of.times:
+            orgs[of_hour if time.whole else single, (time.starts, time.ends, time.label, "")].append(org)
+    return [_part(table, some, stretch, bucket, group, filters) for (table, stretch), some in orgs.items()]
 
 
-def _day_label(bucket: BucketName) -> str:
+def _label(table: str, bucket: BucketName) -> str:
+    """The bucket of a row; with a parameter where its stretch says it."""
+    if TIMES[table] != "day":
+        if bucket != "hour":
+            return "%s::date"
+        hours = {"runs_hourkpi": "run.hour", "runs_roomsession": "date_trunc('hour', run.began_at, 'UTC')"}
+        return hours.get(table, "%s::timestamptz")
     if bucket == "day":
         return "run.day"
     return "NULL::date" if bucket == "total" else f"date_trunc('{bucket}', run.day::timestamp)::date"
 
 
-def _source(
-    table: str,
-    time: str,
-    kind: str,
-    pieces: Sequence[tuple[int, Any, Any, BucketLabel, str]],
-    bucket: str,
-    label: str,
-    group: str,
-    filters: KpiFilters,
-) -> _Source:
-    column = COLUMNS[group]
-    key = column if group == "" else f"run.{column}"
-    conditions = [
-        f"run.org_id = piece.org_id AND run.{time} >= piece.starts AND run.{time} < piece.ends",
-        # The same once more in numbers that the planner knows: it cannot guess what a piece is.
-        f"run.org_id = ANY(%(orgs)s) AND run.{time} >= %(first)s AND run.{time} < %(last)s",
-    ]
-    if kind == "date":
-        conditions.append("run.zone = piece.zone")
+def _part(
+    table: str, orgs: list[int], stretch: Stretch, bucket: BucketName, group: Grouping, filters: KpiFilters
+) -> _Part:
+    starts, ends, label, zone = stretch
+    key = f"run.{COLUMNS[group]}" if group else COLUMNS[group]
+    its_label, time = _label(table, bucket), TIMES[table]
+    conditions = {f"run.org_id = ANY(%s) AND run.{time} >= %s AND run.{time} < %s": [orgs, starts, ends]}
+    if time == "day":
+        conditions["run.zone = %s"] = [zone]
     if table == "runs_roomsession":
-        conditions.append("run.touched")
+        conditions["run.touched"] = []
     if filters.agent:
-        conditions.append(
-            "run.agent_id IN (SELECT id FROM orgs_agent WHERE name = %(agent)s AND org_id = ANY(%(orgs)s))"
-        )
-    conditions += [
-        f"run.{name} = %({parameter})s"
-        for name, parameter in (("agent_version", "version"), ("channel", "channel"), ("input_kind", "input_kind"))
-        if getattr(filters, parameter)
-    ]
-    orgs, starts, ends, labels, zones = (list(values) for values in zip(*pieces, strict=True)) if pieces else ([],) * 5
-    return _Source(
+        of_name = "run.agent_id IN (SELECT id FROM orgs_agent WHERE name = %s AND org_id = ANY(%s))"
+        conditions[of_name] = [filters.agent, orgs]
+    for column, asked in zip(FILTERED, (filters.version, filters.channel, filters.input_kind), strict=True):
+        if asked:
+            conditions[f"run.{column} = %s"] = [asked]
+    return _Part(
         table,
-        f"run.org_id, {key}, {bucket}",
-        f"FROM unnest(%(orgs)s::bigint[], %(starts)s::{kind}[], %(ends)s::{kind}[], %(labels)s::{label}[],"
-        f" %(zones)s::text[]) AS piece(org_id, starts, ends, label, zone), {table} AS run"
-        f" WHERE {' AND '.join(conditions)}",
-        {
-            "orgs": orgs,
-            "starts": starts,
-            "ends": ends,
-            "labels": labels,
-            "zones": zones,
-            "first": min(starts, default=None),
-            "last": max(ends, default=None),
-            "agent": filters.agent,
-            "version": filters.version,
-            "channel": filters.channel,
-            "input_kind": filters.input_kind,
-        },
+        f"run.org_id, {key}, {its_label}",
+        f"FROM {table} AS run WHERE {' AND '.join(conditions)}",
+        [*([label] if "%s" in its_label else []), *chain.from_iterable(conditions.values())],
     )

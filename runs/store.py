@@ -5,7 +5,7 @@ Callers have entered a scope; system work enters `scopes_disabled()` explicitly.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid5
 
@@ -26,6 +26,8 @@ HELD = f"""
 SELECT qc.id, qc.org_id, qc.run_id, qc.review_id, qc.reviewer_key, qc.payload_hash, qc.replaced_at
 FROM runs_agentqc qc JOIN {WANTED} USING (org_id, run_id) ORDER BY qc.id
 """  # noqa: S608 - every review of these runs, the replaced ones too
+# Days beside the one named on which a purged run may have begun: its sender has mended the zone of its start since.
+NEAR = (-1, 0, 1)
 REPLACE = "UPDATE runs_agentqc SET replaced_at = %b WHERE id = ANY(%b::bigint[])"
 
 
@@ -43,7 +45,8 @@ def _store_runs(batches: Sequence[Batch[RunItem]], now: datetime, known: Known) 
     ledger = Ledger(now, known)
     sent = [one for _, accepted in batches for one in accepted]
     days = {(one.org_id, one.item.started_at.date()) for one in sent if one.item.started_at is not None}
-    ledger.lock(((one.org_id, one.item.run_id) for one in sent), days)
+    near = {(org, day + timedelta(days=n)) for org, day in days for n in NEAR}
+    ledger.lock(((one.org_id, one.item.run_id) for one in sent), near)
     answers = [[_store_run(ledger, source.pk, one) for one in accepted] for source, accepted in batches]
     ledger.close()
     return answers

@@ -1,6 +1,7 @@
 """Which days, hours and single runs a window of time is put together from, in an org's own zone. Pure.
 
-Whole days of the org come from `DayKpi`, whole hours of UTC from `HourKpi`; what is left at the edges from the runs.
+Whole days of the org come from `AgentDay` or `DayKpi`, whole hours of UTC from `HourKpi`; what is left at the edges
+from the runs.
 """
 
 from collections.abc import Collection, Iterator
@@ -29,10 +30,11 @@ def kpi_period(starts: Moment | None, ends: Moment | None, now: datetime) -> Per
 
 @dataclass(frozen=True, slots=True)
 class DayPiece:
-    """Whole days of the org, from `starts` to before `ends`."""
+    """Whole days of the org, from `starts` to before `ends`; `changing`: no agent's day is the sum of them now."""
 
     starts: date
     ends: date
+    changing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,9 @@ class OrgWindow:
         """When a day of the org begins."""
         return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(self.zone)).astimezone(UTC)
 
-    def pieces(self, bucket: BucketName, split: Collection[date] = ()) -> tuple[list[DayPiece], list[TimePiece]]:
+    def pieces(
+        self, bucket: BucketName, split: Collection[date] = (), changing: Collection[date] = ()
+    ) -> tuple[list[DayPiece], list[TimePiece]]:
         """The pieces of the window, no two of which overlap. The days of `split` are taken apart into hours."""
         if self.starts >= self.ends:
             return [], []
@@ -90,8 +94,10 @@ class OrgWindow:
         while day < end:
             following = self.begins(day + DAY)
             if self.starts <= begins and following <= last and day not in split:
-                joined = days.pop() if days and days[-1].ends == day else DayPiece(day, day)
-                days.append(DayPiece(joined.starts, day + DAY))
+                piece = DayPiece(day, day + DAY, day in changing)
+                if days and (days[-1].ends, days[-1].changing) == (day, piece.changing):
+                    piece = replace(piece, starts=days.pop().starts)
+                days.append(piece)
             else:
                 times += _cut(max(self.starts, begins), min(last, following), first_day(day, bucket), labelled=True)
             day, begins = day + DAY, following

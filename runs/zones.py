@@ -30,7 +30,7 @@ SELECT max(hour) FROM (SELECT hour, sum(runs) AS n FROM runs_hourkpi WHERE org_i
               WHERE run.org_id = %b AND started_at >= hour AND started_at < hour + interval '1 hour')
 """  # noqa: S608
 DROP = """
-DELETE FROM runs_daykpi
+DELETE FROM {}
  WHERE org_id = %b AND ((zone = %b AND day >= %b) OR (zone <> %b AND (day::timestamp AT TIME ZONE zone) >= %b))
 """
 KEY = "agent_id, agent_version, channel, input_kind"
@@ -73,7 +73,8 @@ def _rebuild(org: int) -> bool:
             return False
         start, zone = found
         day = start.astimezone(ZoneInfo(zone)).date()
-        fetch(DROP, [org, zone, day, zone, start])
+        for table in ("runs_daykpi", "runs_agentday"):  # what sums up the days meanwhile is done before they go
+            fetch(DROP.format(table), [org, zone, day, zone, start])
         fetch(BUILD, [zone, zone, org, start, zone, zone])
         add_days(known, read_runs(RUNS_OF_CUT, [org, zone, zone, start, start - HOUR, org, start]))
         return True

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.db import connection
 
-from runs.durations import bucket
-from runs.models import DayKpi, HourKpi
+from runs.durations import bucket, merged
+from runs.models import AgentDay, DayKpi, HourKpi
 from runs.sums import NAMES
 
 COUNT = """
@@ -91,6 +91,23 @@ def kept_durations(model: Any) -> Mapping[tuple[Any, ...], dict[int, int]]:
 
 
 def roll_ups_are_true() -> None:
-    """Assert that hours and days are what a recount finds."""
+    """Assert that hours and days are what a recount finds, and agents' days what their days add up to."""
     for model in (HourKpi, DayKpi):
         assert kept(model) == recounted(model)
+    agent_days_are_true()
+
+
+def agent_days_are_true() -> None:
+    """Assert that an agent's day is the sum of its days, unless one of them says that it is not."""
+    days: dict[tuple[Any, ...], list[DayKpi]] = defaultdict(list)
+    for row in DayKpi.objects.all():
+        days[row.org_id, row.day, row.agent_id, row.zone].append(row)
+    found = {(row.org_id, row.day, row.agent_id, row.zone): row for row in AgentDay.objects.all()}
+    assert found.keys() <= days.keys()
+    for key, rows in days.items():
+        if any(row.stale or row.unsummed for row in rows):
+            continue
+        assert {name: getattr(found[key], name) for name in NAMES} == {
+            name: sum(getattr(row, name) for row in rows) for name in NAMES
+        }
+        assert found[key].durations == merged(row.durations for row in rows)

@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 
 from django_scopes import scopes_disabled
 
+from alerts.tables import fetch
 from orgs.models import Agent, Org, Source
 from runs.durations import bucket, merged
+from runs.fold import AGENT_DAYS
 from runs.models import AgentQc, AgentRun, DayKpi, HourKpi
 from runs.sums import NAMES, RunFacts, amounts, total
 from tests.factories import SourceFactory
@@ -65,7 +67,7 @@ def facts(run: AgentRun) -> RunFacts:
 
 
 def stored(runs: Iterable[AgentRun], folded: bool = True) -> list[AgentRun]:
-    """Store runs of agents that have none yet, and their roll-ups; `folded`: with their durations."""
+    """Store runs of agents that have none yet, and their roll-ups; `folded`: as the fold leaves them."""
     made = list(runs)
     with scopes_disabled():
         AgentRun.objects.bulk_create(made)
@@ -77,9 +79,12 @@ def stored(runs: Iterable[AgentRun], folded: bool = True) -> list[AgentRun]:
             hours.setdefault((key, hour), []).append(run)
             days.setdefault((key, run.started_at.astimezone(ZoneInfo(run.org.zone)).date()), []).append(run)
         HourKpi.objects.bulk_create(HourKpi(hour=at, **_sums(key, group, folded)) for (key, at), group in hours.items())
-        DayKpi.objects.bulk_create(
-            DayKpi(day=at, zone=group[0].org.zone, **_sums(key, group, folded)) for (key, at), group in days.items()
+        kept = DayKpi.objects.bulk_create(
+            DayKpi(day=at, zone=group[0].org.zone, unsummed=not folded, **_sums(key, group, folded))
+            for (key, at), group in days.items()
         )
+        if folded:
+            fetch(AGENT_DAYS, [[row.pk for row in kept]])
     return made
 
 

@@ -148,7 +148,10 @@ def test_any_window_bucket_and_group_is_a_plain_recount(runs: list[AgentRun]) ->
 
 
 @pytest.mark.parametrize("bucket", BUCKET_NAMES)
-def test_days_kept_in_another_zone_are_put_together_from_hours(runs: list[AgentRun], bucket: Any) -> None:
+def test_days_kept_in_another_zone_are_put_together_from_hours(
+    runs: list[AgentRun], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollups, "PARTS", 3)  # more than one statement takes
     with connection.cursor() as cursor:
         cursor.execute("UPDATE orgs_org SET zone = 'America/New_York' WHERE external_id = 'org-0'")
     org = Org.objects.get(external_id="org-0")
@@ -174,11 +177,21 @@ def test_too_many_unfolded_runs_are_not_read_one_by_one(
 
 
 def test_closed_days_are_read_from_the_days_alone(runs: list[AgentRun]) -> None:
+    DayKpi.objects.update(unsummed=True)
     HourKpi.objects.all().delete()
     AgentRun.objects.all().delete()
     asked = kpi_period(date(2026, 10, 22), date(2026, 11, 1), NOW)
     for bucket in ("day", "week", "month", "total"):
         assert counted(asked, KpiFilters(), "agent", bucket) == recount(runs, asked, KpiFilters(), "agent", bucket)
+
+
+def test_days_without_a_filter_are_read_from_agents_days_alone(runs: list[AgentRun]) -> None:
+    for model in (DayKpi, HourKpi, AgentRun):
+        model.objects.all().delete()
+    asked = kpi_period(date(2026, 10, 22), date(2026, 11, 1), NOW)
+    for bucket in ("day", "week", "month", "total"):
+        assert counted(asked, KpiFilters(), "agent", bucket) == recount(runs, asked, KpiFilters(), "agent", bucket)
+    assert counted(asked, KpiFilters(version="2.0"), "agent", "day") == {}
 
 
 def test_whole_hours_are_read_from_the_hours_alone(runs: list[AgentRun]) -> None:

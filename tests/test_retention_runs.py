@@ -83,6 +83,15 @@ def test_a_run_that_is_sent_again_after_its_purge_is_not_counted_again(scene: Sc
     assert sums() == before and not AgentRun.objects.exists()
 
 
+@pytest.mark.parametrize("hours", [9, -16])
+def test_a_run_that_is_sent_again_with_a_start_of_another_zone_is_not_counted_again(scene: Scene, hours: int) -> None:
+    gone = run(scene)
+    purged(START + 92 * DAY)
+    before = sums()
+    assert again(scene, gone, START + timedelta(hours=hours)) == "duplicate"
+    assert sums() == before
+
+
 def test_a_run_that_began_ahead_of_our_clock_is_known_after_its_purge_too(scene: Scene) -> None:
     gone, ahead = uuid4(), START + timedelta(hours=23)
     freeze(START)

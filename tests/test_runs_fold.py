@@ -17,7 +17,7 @@ from runs.items import ReviewItem, RunItem
 from runs.models import AgentRun, DayKpi, FoldMark, HourKpi
 from runs.store import store_review_batches, store_run_batches
 from tests.factories import OrgFactory, RoomFactory, SourceFactory
-from tests.recount import PERIODS, kept, kept_durations, recounted_durations, roll_ups_are_true
+from tests.recount import PERIODS, agent_days_are_true, kept, kept_durations, recounted_durations, roll_ups_are_true
 from tests.test_runs_sums import accepted
 
 NOON = datetime(2025, 10, 10, 12, tzinfo=UTC)
@@ -196,7 +196,9 @@ def test_a_review_that_came_in_the_same_moment_as_its_run_is_found(source: Sourc
 def durations_are_true() -> None:
     for model in PERIODS:
         assert kept_durations(model) == recounted_durations(model)
-        assert not [row for row in model.objects.all() if row.changes != row.folded]
+        assert not [row for row in model.objects.all() if row.changes != row.folded or row.stale]
+    assert not DayKpi.objects.filter(unsummed=True).exists()
+    agent_days_are_true()
 
 
 def test_durations_follow_each_change_once(source: Source) -> None:

@@ -17,8 +17,8 @@ from runs.store import store_review_batches, store_run_batches
 from tests.factories import AgentFactory, OrgFactory, SourceFactory
 from tests.test_runs_sums import accepted
 
-BIG = {"runs_agentrun", "runs_agentqc", "runs_hourkpi", "runs_daykpi", "runs_purgedruns", "alerts_roomactivity"}
-BIG |= {"alerts_room"}
+BIG = {"runs_agentrun", "runs_agentqc", "runs_hourkpi", "runs_daykpi", "runs_agentday", "runs_purgedruns"}
+BIG |= {"alerts_room", "alerts_roomactivity"}
 MANY = 20_000
 FILL = [
     """INSERT INTO runs_agentrun (org_id, source_id, run_id, agent_id, agent_version, input_kind, channel, surface,
@@ -44,9 +44,11 @@ FILL = [
        SELECT %(org)s, date_trunc('hour', now()) - n * interval '1 hour', %(agent)s, '', '', 'chat', '{{}}', 1, 1,
          false, {zeros} FROM generate_series(1, %(many)s) n""",
     """INSERT INTO runs_daykpi (org_id, day, zone, agent_id, agent_version, channel, input_kind, durations, changes,
-         folded, stale, {sums})
-       SELECT %(org)s, current_date - n, 'Asia/Jakarta', %(agent)s, '', '', 'chat', '{{}}', 1, 1, false, {zeros}
+         folded, stale, unsummed, {sums})
+       SELECT %(org)s, current_date - n, 'Asia/Jakarta', %(agent)s, '', '', 'chat', '{{}}', 1, 1, false, false, {zeros}
        FROM generate_series(1, %(many)s) n""",
+    """INSERT INTO runs_agentday (org_id, day, zone, agent_id, durations, {sums})
+       SELECT org_id, day, zone, agent_id, durations, {sums} FROM runs_daykpi""",
     """INSERT INTO runs_purgedruns (org_id, day, run_ids)
        SELECT %(org)s, current_date - n, ARRAY[gen_random_uuid()] FROM generate_series(0, %(many)s) n""",
     "ANALYZE",

@@ -24,7 +24,7 @@ GROWS = {
         "SourceMinute",
     ),
     *("KeptFigures", "LegalHold", "Transition", "WebhookDelivery"),
-    *("AgentFlow", "AgentQc", "AgentRun", "DayKpi", "DaySessions", "HourKpi", "PurgedRuns", "RoomSession"),
+    *("AgentDay", "AgentFlow", "AgentQc", "AgentRun", "DayKpi", "DaySessions", "HourKpi", "PurgedRuns", "RoomSession"),
 }
 STAYS_SMALL = {
     *(
