@@ -1,6 +1,7 @@
 """Fixtures for every test: real PostgreSQL, a clock that moves, a real stand-in on the other side."""
 
 import gc
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -11,10 +12,11 @@ from typing import Any
 
 import hypothesis
 import pytest
+from asgiref.sync import SyncToAsync
 from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.test import TransactionTestCase
 from django_scopes import scopes_disabled
 
@@ -104,6 +106,7 @@ def django_db_setup(
     def migrate() -> None:
         kept = django_db_keepdb and not django_db_createdb
         creation.create_test_db(verbosity=0, autoclobber=True, serialize=False, keepdb=kept)
+        _keep_ids_apart()
         connection.close()
         connection.close_pool()  # nobody may be in a database that is copied
 
@@ -122,6 +125,18 @@ def django_db_setup(
             connection.close_pool()
             connection.settings_dict["NAME"] = before
             cursor.execute(f"DROP DATABASE {connection.ops.quote_name(name)} WITH (FORCE)")
+
+
+def _keep_ids_apart() -> None:
+    """No id of one table is an id of another: who takes one for the other finds nothing, whichever tests ran before."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT format('ALTER SEQUENCE %I RESTART %s', name, first) FROM"
+            " (SELECT sequencename AS name, last_value, 1000000 * row_number() OVER (ORDER BY sequencename) AS first"
+            " FROM pg_sequences WHERE schemaname = 'public') WHERE coalesce(last_value, 0) < first"
+        )
+        for (statement,) in cursor.fetchall():
+            cursor.execute(statement)
 
 
 def _empty_tables(self: TransactionTestCase) -> None:
@@ -180,6 +195,16 @@ def _cheap_settings(settings: Any) -> None:
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _given_back(request: pytest.FixtureRequest) -> Iterator[None]:
+    """An asynchronous test leaves no connection in the one thread that asks the database for all of them: another test
+    may cut it meanwhile, and the next asynchronous one would find it so.
+    """
+    yield
+    if inspect.iscoroutinefunction(request.function):
+        SyncToAsync.single_thread_executor.submit(connections.close_all).result(10)
 
 
 @pytest.fixture

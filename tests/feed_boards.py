@@ -20,6 +20,7 @@ from console.live import sockets
 from console.live.hub import Hub
 from console.management.commands.serve import _config
 from orgs.models import User
+from tests.stack import PATIENCE
 
 
 class Board:
@@ -33,9 +34,9 @@ class Board:
         self.hello = self.next("hello")
 
     def next(self, kind: str) -> dict[str, Any]:
-        """The next frame of a kind; fails after 5 s."""
+        """The next frame of a kind; fails after PATIENCE."""
         while True:
-            frame = json.loads(self.connection.recv(timeout=5))
+            frame = json.loads(self.connection.recv(PATIENCE))
             self.counts = self.counts | frame["counts"] if frame["type"] == "rows" else frame["counts"]
             if frame["type"] == "rows":
                 self.chain |= {org: link["checksum"] for org, link in frame["orgs"].items()}
@@ -53,10 +54,10 @@ class Board:
                 return html
 
     def closed(self) -> int | None:
-        """The close code, once everything before it is read; fails after 5 s without a frame."""
+        """The close code, once everything before it is read; fails after PATIENCE without a frame."""
         try:
             while True:
-                self.connection.recv(timeout=5)
+                self.connection.recv(PATIENCE)
         except ConnectionClosed as error:
             return error.rcvd.code if error.rcvd else None
 

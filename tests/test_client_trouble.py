@@ -17,7 +17,7 @@ from tests.lane_double import LaneDouble, Told, failure
 
 MakeClient = Callable[..., Client]
 WaitFor = Callable[..., Any]
-AT_ONCE = 0.5  # seconds that no report may take, on a machine that does other things as well
+AT_ONCE = 2.0  # seconds that no report may take on a busy machine; what it must not wait for takes 10 or more
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from console.http import asgi
 from console.ingest.bodies import AsgiScope, Message, Receive, Send
 from tests.ingest_server import Sender
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 LOGIN = "/accounts/login/"
 
 

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from launch.testrun import processes
-from tests.launching import ROOT, Up, has_ended, living, make_checkout, run, short_folder, wait_for
+from tests.launching import PATIENCE, ROOT, Up, has_ended, living, make_checkout, run, short_folder, wait_for
 
 pytestmark = pytest.mark.launcher
 
@@ -143,7 +143,7 @@ def test_without_the_demo_it_says_how_to_log_in_and_stop_waits_until_all_has_end
     assert "simulator" not in up.records()
     assert run(fresh / "bin" / "up", "--stop").returncode == 0
     assert living(fresh) == []
-    assert up.process.wait(5) == 0
+    assert up.process.wait(PATIENCE) == 0
 
 
 def test_after_kill_9_nothing_is_left_and_the_next_start_recovers(fresh: Path) -> None:

@@ -186,9 +186,9 @@ def test_text_without_signs_of_personal_data_stays(text: str) -> None:
 )
 def test_the_work_is_linear(text: str) -> None:
     """50 times the longest text the lane takes, in a time that only a linear pattern keeps."""
-    started = time.perf_counter()
+    started = time.thread_time()  # not of what else runs on this machine
     mask(text)
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 @slow_at_first

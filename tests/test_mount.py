@@ -15,7 +15,7 @@ from django.utils import translation
 from console.http.mount import Mount
 from console.ingest.bodies import Message
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 seen: dict[str, Any] = {}
 together = threading.Barrier(4)
 

@@ -18,6 +18,8 @@ from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis_settings
 from jsonschema import Draft202012Validator
 from schemathesis.checks import not_a_server_error
+from schemathesis.generation.feedback import NO_FEEDBACK
+from schemathesis.pytest._test_builder import build_operation_test
 from schemathesis.specs.openapi import checks
 
 from alerts import actions
@@ -170,6 +172,8 @@ def test_answers_are_as_described(org: Org, rina: User, monkeypatch: pytest.Monk
 
 # The whole application behind a real server, asked what the document allows and what it does not.
 SERVED = schemathesis.openapi.from_dict(DOCUMENT)
+ASKED = SERVED.exclude(operation_id="test_push")
+OPERATIONS = {operation.label: operation for operation in (each.ok() for each in ASKED.get_all_operations())}
 BOUNDED = hypothesis_settings(
     max_examples=at_most(10, usually=4),  # after each edge of each field
     deadline=None,
@@ -198,11 +202,23 @@ def served(transactional_db: None, ingest_port: int) -> Iterator[dict[str, Any]]
         yield {**address, "session": session}
 
 
-@SERVED.exclude(operation_id="test_push").parametrize()
-@BOUNDED
-def test_the_running_service_answers_as_described(case: Any, served: dict[str, Any]) -> None:
-    """A test push waits for its hops: it has tests of its own."""
-    case.call_and_validate(**served, checks=CHECKS)
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_the_running_service_answers_as_described(label: str, served: dict[str, Any]) -> None:
+    """A test push waits for its hops: it has tests of its own.
+
+    Its cases are made here: `parametrize()` of schemathesis would make those of all operations in every test process.
+    """
+
+    def answers(case: Any) -> None:
+        case.call_and_validate(**served, checks=CHECKS)
+
+    build_operation_test(
+        config=SERVED.config,
+        operation=OPERATIONS[label],
+        test_func=BOUNDED(answers),
+        given_kwargs={},
+        feedback=NO_FEEDBACK,
+    )()
 
 
 # --- who may read it, and how it looks ------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ async def open_socket(transactional_db: None, fresh_hub: None) -> AsyncIterator[
 
     yield connect
     for socket in opened:
-        await socket.disconnect(timeout=5)
+        await socket.disconnect(timeout=30)
 
 
 def session_of(user: User) -> str:

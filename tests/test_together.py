@@ -333,6 +333,6 @@ async def test_a_crowd_among_itself_does_not_rest(monkeypatch: pytest.MonkeyPatc
     await asyncio.sleep(0)
     now = 8.0
     step.go_on.set()
-    await asyncio.wait_for(asyncio.gather(first, *sent), 5)
+    await asyncio.wait_for(asyncio.gather(first, *sent), 30)
     assert [len(group) for group in step.groups] == [1, 32, 8]
     together.close()
