@@ -335,7 +335,7 @@ class Book:
 
     def _move_outages(self, changed: Sequence[Alert]) -> None:
         """The row of an outage says how many rooms wait under it: it is shown anew when one of them changed."""
-        if changed:
+        if changed and self.stored.compares:  # nobody looks at a replay
             self.outages.load({(alert.org_id, alert.agent_id or 0) for alert in changed}, lasting=False)
             self._moved.update(outage.id for outage in self.outages.of(changed))
 
