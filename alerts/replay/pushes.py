@@ -164,7 +164,7 @@ class PushMemory(Stored):
     def people(self, pks: Collection[int]) -> dict[int, User]:
         return {}
 
-    def revocations_of(self, pushes: Sequence[UUID]) -> Iterable[tuple[UUID, int, str, str]]:
+    def revocations_of(self, pushes: Sequence[UUID]) -> Iterable[tuple[UUID, int, str, str, str]]:
         return []
 
     def supersede_revocations(self, pushes: Sequence[UUID], now: datetime) -> None:
