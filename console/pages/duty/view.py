@@ -20,7 +20,7 @@ from console.pages.duty.query import DAYS, duty_week
 from console.pages.duty.words import wall_clock, week_words
 from orgs import clock
 from orgs.auth import leads, orgs_of
-from orgs.duty_changes import HANDOVER_MINUTES, know_own_duty
+from orgs.duty_changes import HANDOVER_MINUTES
 from orgs.models import Assignment, Org, User
 
 
@@ -106,8 +106,6 @@ def duty_hours(request: HttpRequest, assignment_id: int) -> HttpResponse:
         form = _read_hours(request, held)
         if form.is_valid:
             Assignment.objects.filter(pk=held.pk).update(duty=form.hours, away_until=form.away_at)
-            if held.user == me:
-                know_own_duty(held.org, me)
             messages.success(request, _("Saved."))
             return redirect(back)
     else:
@@ -160,7 +158,6 @@ def duty_hand_over(request: HttpRequest) -> HttpResponse:
     if org is None or minutes is None or not has_role(me, org):
         raise Http404
     made, released = hand_over_rooms(org, me, minutes, clock.now())
-    know_own_duty(org, me)
     until = wall_clock(made.ends_at, org.zone)
     said = ngettext(
         "You are told of nothing until {time}; {n} alert went back to your tier.",
