@@ -135,7 +135,7 @@ class StoredTellings:
         """What takes these pushes back, the first ones first: the push, its number, state and reason, what it says."""
         rows = Push.objects.filter(revokes__in=pushes).order_by("occurrence")
         found = rows.values_list("revokes", "occurrence", "state", "reason", "body")
-        return [(push, *said) for push, *said in found if push is not None]
+        return [(push, n, state, why, body) for push, n, state, why, body in found if push is not None]
 
     def supersede_revocations(self, pushes: Sequence[UUID], now: datetime) -> None:
         """Cancel what waits to take these pushes back: something else does."""

@@ -143,13 +143,13 @@ class Stage:
         while memory.due and memory.due[0][0] <= now:
             at, _, alert = heappop(memory.due)
             memory.forget_due(alert, at)
-            if alert.due_at == at and alert.room_id is not None:
+            if alert.due_at == at:
                 due.append(alert)
         for pk in memory.due_outages(now):
             timers.work_outage(pk, now)
         for pk in memory.outages_over():
             timers.release_rooms(pk, now)
-        rooms = {alert.room_id for alert in due if not self._stays_held(alert, now)}
+        rooms = {one.room_id for one in due if one.room_id is not None and not self._stays_held(one, now)}
         if rooms:
             timers.work_rooms(list(rooms), now, NO_DOWNTIMES)
         if memory.stalls and memory.stalls[0][0] <= now:
