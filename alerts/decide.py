@@ -29,6 +29,7 @@ PUSH_EXPIRES = timedelta(minutes=30)
 DEFAULT_THRESHOLD = 0.5
 WAITING_SIGNALS = frozenset(name for name, signal in ROOM_SIGNALS.items() if signal.waits)
 TO_HOLDER = frozenset(name for name, signal in ROOM_SIGNALS.items() if signal.to_holder)
+TAKEN, OPEN_AGAIN = "taken", "open_again"  # what a revocation says on phones
 TALKS_OVER_AGAIN = timedelta(minutes=10)  # the second time within it is a warning
 
 
@@ -353,6 +354,7 @@ class RevocationFacts:
     newer_planned: bool  # the same person was pushed the alert since
     alert_state: str | None
     on_phone: bool
+    says: str  # TAKEN or OPEN_AGAIN
     supported: bool  # as far as we know
 
 
@@ -364,6 +366,7 @@ def recheck_revocation(one: RevocationFacts, now: datetime) -> Plan:
         return Plan(False, "not_supported")
     if one.newer_planned:
         return Plan(False, "superseded")
-    if not one.on_phone or one.alert_state in (None, "open"):
+    is_so = one.alert_state == "open" if one.says == OPEN_AGAIN else one.alert_state not in (None, "open")
+    if not one.on_phone or not is_so:
         return Plan(False, "no_longer_needed")
     return Plan(False, "expired") if now - one.planned_at > PUSH_EXPIRES else Plan(True)

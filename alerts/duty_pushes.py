@@ -1,7 +1,7 @@
 """Who asked for it is pushed 15 min before their duty begins, and when their duty of the next 24 h has changed.
 
 Each person's row says when it is looked at next and is locked meanwhile, so that any number of sweeps tell once. A
-change is found by comparing duty with what was kept of it: it does not matter who made it, nor where.
+change is found by comparing duty with what was kept of it, wherever it was made; what one made oneself is no news.
 """
 
 from datetime import datetime, timedelta
@@ -26,6 +26,7 @@ from alerts.faults import contained
 from alerts.models import Push, new_id
 from orgs.duty.roster import Roster
 from orgs.duty.starts import LASTS, DutyStart, duty_ahead, duty_starts
+from orgs.duty_changes import changed_own_duty
 from orgs.models import DutyReminder, Severity
 from orgs.rosters import rosters_of
 
@@ -74,16 +75,24 @@ def _look(row: DutyReminder, roster: Roster, now: datetime) -> list[Push]:
 
 def _has_changed(row: DutyReminder, roster: Roster, now: datetime, in_peace: bool) -> bool:
     """Whether to tell so now; keeps what duty is, unless it differs and nobody is told yet."""
-    if duty_differs(roster, row, now):
+    differs = duty_differs(roster, row, now)
+    theirs = differs and _is_their_own(row)
+    if differs and not theirs:
         row.differs_since = row.differs_since or now
         if in_peace or now - row.differs_since < SETTLES:
             return False
         _keep(row, roster, now)
         return True
     row.differs_since = None
-    if row.known_until is None or row.known is None or row.known_until < now + AHEAD:
+    if theirs or row.known_until is None or row.known is None or row.known_until < now + AHEAD:
         _keep(row, roster, now)
     return False
+
+
+def _is_their_own(row: DutyReminder) -> bool:
+    """Whether the person changed it, and nobody else since it was kept: that is no news."""
+    assert row.known_until is not None
+    return changed_own_duty(row.org_id, row.user_id, row.known_until - AHEAD - KEPT_BEYOND)
 
 
 def _keep(row: DutyReminder, roster: Roster, now: datetime) -> None:

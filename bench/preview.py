@@ -145,7 +145,7 @@ def _store(org: Any, asked: Any) -> None:
     from django.db.models import F
 
     from alerts.actions.stored import Stored
-    from alerts.models import Push
+    from alerts.models import Push, new_id
     from alerts.replay.history import read_history
     from alerts.replay.past import read_past
     from alerts.replay.stage import Stage
@@ -160,7 +160,8 @@ def _store(org: Any, asked: Any) -> None:
     place.write_alerts(memory.alerts.values())
     place.write_transitions(memory.transitions)
     for push in (*memory.pushes, *memory.digests):
-        push.next_attempt_at = None
+        push.next_attempt_at, push.id = None, new_id()
+        push.idempotency_key = push.id
     place.write_pushes([*memory.pushes, *memory.digests])
     rows = [{"id": event.id, "alert_id": event.alert_id, "reason": event.reason, "severity": event.severity}
             for event, _ in played.events]  # fmt: skip

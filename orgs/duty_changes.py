@@ -10,7 +10,9 @@ from typing import Any
 
 from django.db import transaction
 
+from orgs.history import tracked
 from orgs.models import (
+    Assignment,
     BusinessHours,
     DutyReminder,
     Handover,
@@ -23,6 +25,7 @@ from orgs.models import (
     User,
 )
 
+TEMPORARY = (TemporarySchedule, TemporaryDuty)
 HANDOVER_MINUTES = (30, 60)
 
 
@@ -49,9 +52,19 @@ def set_duty_pushes(org: Org, user: User, on: bool, now: datetime) -> None:
         DutyReminder.objects.filter(org=org, user=user).delete()
 
 
-def know_own_duty(org: Org, user: User) -> None:
-    """What one changed oneself is no news: whatever one's duty is now is what one knows."""
-    DutyReminder.objects.filter(org=org, user=user).update(known=None, differs_since=None)
+def changed_own_duty(org: int, user: int, since: datetime) -> bool:
+    """Whether this person (pk) alone changed since then what their duty in the org (pk) hangs on: the histories say who
+    it was, whichever way it was done.
+    """
+    tables = tracked()
+    of_org = [tables[Org]._base_manager.filter(pgh_obj=org)]
+    of_org += [tables[one]._base_manager.filter(org=org) for one in (SupervisorRole, Holiday, *TEMPORARY)]
+    theirs = [tables[one]._base_manager.filter(org=org, user=user) for one in (Assignment, Handover)]
+    authors = [
+        events.filter(pgh_created_at__gt=since).order_by().values_list("pgh_context__metadata__user")
+        for events in (*of_org, *theirs)
+    ]
+    return set(authors[0].union(*authors[1:])) == {(user,)}
 
 
 def business_hours_of(org: Org) -> list[dict[str, Any]]:

@@ -15,7 +15,9 @@ from alerts.duty_pushes import sweep_duty_pushes
 from alerts.models import Push
 from demo.standins import contract
 from orgs import clock as clocks
-from orgs.duty_changes import know_own_duty, set_duty_pushes
+from orgs import imports
+from orgs.duty_changes import set_duty_pushes
+from orgs.history import tracked
 from orgs.models import (
     Assignment,
     DutyReminder,
@@ -27,6 +29,7 @@ from orgs.models import (
     TemporarySchedule,
     User,
 )
+from tests.api_client import put, signed_in
 from tests.factories import AssignmentFactory, SupervisorRoleFactory
 from tests.outbox import posts, sweep
 from tests.test_on_duty import ALL_DAYS, DAY, MONDAY, Frozen, Rota
@@ -69,6 +72,11 @@ def said(push):
     body = json.loads(push.body)
     contract.parse(body)
     return body["title"], body["body"]
+
+
+def knows(person):
+    """Their duty as it is now is what they know."""
+    DutyReminder.objects.filter(user=person).update(known=None)
 
 
 def settle(clock):
@@ -122,7 +130,7 @@ def test_it_is_told_once_however_many_sweeps_come_by(rota, clock):
 
 def test_roles_that_begin_together_are_one_start(rota, clock):
     rota.works(rota.rina, {"days": ALL_DAYS, "from": "08:00", "to": "12:00"}, role=rota.second)
-    know_own_duty(rota.org, rota.rina)
+    knows(rota.rina)
     at(clock, 7, 45)
     (push,) = pushes(rota.rina)
     assert f"{rota.role.name} until 17:00" in said(push)[1]
@@ -131,7 +139,7 @@ def test_roles_that_begin_together_are_one_start(rota, clock):
 
 def test_another_role_that_begins_later_is_another_start(rota, clock):
     rota.works(rota.rina, {"days": ALL_DAYS, "from": "12:00", "to": "17:00"}, role=rota.second)
-    know_own_duty(rota.org, rota.rina)
+    knows(rota.rina)
     at(clock, 7, 45)
     at(clock, 11, 45)
     assert [said(one)[0] for one in pushes(rota.rina)] == ["Your duty starts at 08:00", "Your duty starts at 12:00"]
@@ -154,7 +162,7 @@ def test_whoever_asks_in_the_middle_of_their_duty_is_not_told_that_it_began(rota
 def test_no_duty_begins_on_a_holiday_that_is_off(rota, clock, day):
     rota.works(rota.rina, DAY | {"holidays": "off"})
     Holiday.objects.create(org=rota.org, date="2026-11-24")
-    know_own_duty(rota.org, rota.rina)
+    knows(rota.rina)
     at(clock, 7, 45, day=day)
     assert len(pushes(rota.rina, "duty_starts")) == (0 if day == 24 else 1)
 
@@ -169,7 +177,7 @@ def test_who_is_away_is_not_told(rota, clock, how):
     else:
         until = MONDAY + (timedelta(hours=2) if how == "until_later" else timedelta(minutes=-5))
         Assignment.objects.filter(user=rota.rina).update(away_until=until)
-    know_own_duty(rota.org, rota.rina)
+    knows(rota.rina)
     assert at(clock, 7, 45) == 0
     assert at(clock, 10, 0) == 0  # coming back is no start of duty
 
@@ -263,11 +271,77 @@ def test_what_lies_more_than_a_day_ahead_is_not_told(rota, clock):
     assert pushes(rota.rina, "duty_changed") == []
 
 
-def test_what_they_changed_themselves_is_not_told(rota, clock):
-    reschedule(rota, {"days": ALL_DAYS, "from": "10:00", "to": "18:00"})
-    know_own_duty(rota.org, rota.rina)
+LATER = {"days": ALL_DAYS, "from": "10:00", "to": "18:00"}
+
+
+def by_page(browser, held, hours="10:00-18:00"):
+    week = {f"day-{day}": hours for day in ALL_DAYS}
+    return browser.post(f"/duty/hours/{held.pk}", week)
+
+
+def by_admin(browser, held):
+    said = {"role": held.role_id, "user": held.user_id, "duty": "1-7 10:00-18:00", "_save": "1"}
+    return browser.post(f"/admin/orgs/assignment/{held.pk}/change/", said)
+
+
+def by_csv(browser, held):
+    row = f"{held.org.external_id},{held.role.name},{held.role.tier},{held.user.sso_id},1-7 10:00-18:00"
+    content = f"org,role,tier,sso_id,duty\n{row}\n"
+    digest = imports.run(content.encode(), dry_run=True).digest
+    return browser.post("/admin/orgs/assignment/import/", {"content": content, "digest": digest})
+
+
+def by_api(browser, held):
+    item = {"role": held.role.name, "tier": held.role.tier, "sso_id": held.user.sso_id, "duty": [LATER]}
+    others = Assignment.objects.filter(org=held.org).exclude(pk=held.pk).select_related("role", "user")
+    listed = [{"role": o.role.name, "tier": o.role.tier, "sso_id": o.user.sso_id, "duty": o.duty} for o in others]
+    return put(browser, f"/api/assignments?org_id={held.org.external_id}", {"assignments": [item, *listed]})
+
+
+def hung_on():
+    """What the histories keep of what duty hangs on."""
+    tables = tracked()
+    return [tables[one]._base_manager for one in (Org, SupervisorRole, Assignment, Holiday, Handover)]
+
+
+@pytest.fixture
+def history(clock):
+    """The histories keep the time of the machine: all of this was long ago. Call it: what came since is of now."""
+    kept = [(table, max(table.values_list("pgh_id", flat=True), default=0)) for table in hung_on()]
+
+    def is_of_now():
+        for table, newest in kept:
+            table.filter(pgh_id__lte=newest).update(pgh_created_at=clock.at - timedelta(days=1))
+            table.filter(pgh_id__gt=newest).update(pgh_created_at=clock.at)
+
+    return is_of_now
+
+
+@pytest.mark.parametrize("whose", ["their own", "a lead's"])
+@pytest.mark.parametrize("change", [by_page, by_admin, by_csv, by_api])
+def test_what_they_changed_themselves_is_not_told_and_what_others_did_is(rota, clock, history, change, whose):
+    User.objects.filter(pk__in=[rota.rina.pk, rota.bayu.pk]).update(is_specialist=True)
+    held = Assignment.objects.select_related("org", "role", "user").get(user=rota.rina)
+    clock.advance(seconds=1)
+    answer = change(signed_in(rota.rina if whose == "their own" else rota.bayu), held)
+    assert answer.status_code in (200, 302)
+    assert Assignment.objects.get(user=rota.rina).duty[0]["from"] == "10:00"
+    history()
     settle(clock)
-    assert pushes(rota.rina) == []
+    assert len(pushes(rota.rina)) == (whose != "their own")
+    at(clock, 9, 45)
+    assert [one.reason for one in pushes(rota.rina)][-1] == "duty_starts"  # what they know is their new duty
+
+
+def test_what_somebody_else_changed_too_is_told(rota, clock, history):
+    User.objects.filter(pk__in=[rota.rina.pk, rota.bayu.pk]).update(is_specialist=True)
+    held = Assignment.objects.get(user=rota.rina)
+    clock.advance(seconds=1)
+    by_page(signed_in(rota.rina), held)
+    by_page(signed_in(rota.bayu), held, "11:00-18:00")
+    history()
+    settle(clock)
+    assert len(pushes(rota.rina)) == 1
 
 
 def test_being_away_is_no_change_and_changes_wait_until_one_is_back(rota, clock):
@@ -374,7 +448,7 @@ def test_a_fallback_role_has_no_duty_that_begins(rota, clock):
 def test_one_whose_duty_cannot_be_read_leaves_the_others_told(rota, clock):
     set_duty_pushes(rota.org, rota.bayu, True, clock.at)
     rota.works(rota.bayu, DAY, role=rota.second)
-    know_own_duty(rota.org, rota.bayu)
+    knows(rota.bayu)
     DutyReminder.objects.filter(user=rota.rina).update(known=[["no", "time"]])
     at(clock, 7, 45)
     assert (len(pushes(rota.rina)), len(pushes(rota.bayu))) == (0, 1)

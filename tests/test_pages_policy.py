@@ -177,6 +177,8 @@ def test_a_preview_is_waited_for_and_shows_what_would_have_come(org: Org, lead: 
     shown = lead.get(address)
     assert "hx-get" not in shown.content.decode()
     assert "1 failure event replayed. Nothing was sent or saved." in text(shown)
+    day = r"\d+ [A-Z][a-z]{2} \d\d:\d\d"  # of today too: a span of days has one at both ends
+    assert re.search(f"{day} to {day}, 1 failure event", text(shown))
     assert "Left out: pushes about one's own duty, and what phones read once" in text(shown)
     assert "Escalations" in text(shown) and saved_policy(org, None).version == 0
     assert lead_of(OrgFactory(), "Eko").get(address).status_code == 404

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from alerts import actions
+from alerts.actions import timers
 from alerts.actions.stored import stored
 from alerts.delivery.digest import still_waiting, write_digests
 from alerts.known import Known
@@ -251,6 +252,56 @@ def test_the_outage_of_a_source_is_the_same_alert_again(db):
         assert Push.objects.filter(alert=outage).exists()
         past.tell([("passes", 1900, 0)])
         plays_again(past)
+        transaction.set_rollback(True)
+
+
+def held_on(monkeypatch):
+    """The times at which a replay held a room on without a book."""
+    times, held = [], timers.stays_held
+    monkeypatch.setattr(
+        timers, "stays_held", lambda alert, *about: held(alert, *about) and (times.append(about[-1]) or True)
+    )
+    return times
+
+
+def test_a_room_under_an_outage_that_goes_on_is_held_as_long(db, monkeypatch):
+    with transaction.atomic(), scopes_disabled():
+        past, times = Past(outage_rooms=2), held_on(monkeypatch)
+        past.tell([("fails", "room-1", "agent_error"), ("happens", "room-1", "customer_message")])
+        for room in ("room-2", "room-3", "room-4"):
+            past.tell([("fails", room, "agent_error"), ("passes", 500, 0)])
+        past.tell([("acts", "take", 0, 1), ("passes", 4000, 0), ("passes", 24 * 3600, 0)])
+        plays_again(past)
+        assert len(times) > 3
+        then, _ = play(past, policy_of(past.org))
+        assert planned(then) == past.planned()
+        transaction.set_rollback(True)
+
+
+def test_what_is_due_beside_what_an_outage_holds_is_done(db):
+    with transaction.atomic(), scopes_disabled():
+        past = Past(outage_rooms=2)
+        past.tell([("fails", "room-1", "agent_error"), ("fails", "room-2", "agent_error")])
+        past.tell([("fails", "room-3", "unexpected_handoff"), ("passes", 400, 200)])
+        assert ("worsened", "held_by_agent_outage") in {row[2:4] for row in past.changed()}
+        plays_again(past)
+        transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize("rooms", [2, 0])
+def test_holding_a_room_on_without_a_book_comes_to_the_same(db, monkeypatch, rooms):
+    with transaction.atomic(), scopes_disabled():
+        past, times = Past(outage_rooms=2), held_on(monkeypatch)
+        past.tell([("fails", "room-1", "agent_error"), ("fails", "room-2", "agent_error"), ("passes", 400, 0)])
+        past.tell([("fails", "room-3", "agent_error"), ("passes", 290, 0)])
+        draft, since = policy_of(past.org, outage={"rooms": rooms}), past.now
+        past.tell([("fails", "room-4", "agent_error"), ("passes", 4000, 0)])
+        short, _ = play(past, draft, since)
+        assert bool([at for at in times if at > since]) == bool(rooms)
+        assert [at for at in times if at <= since]
+        monkeypatch.setattr(Stage, "_stays_held", lambda *about: False)
+        long, _ = play(past, draft, since)
+        assert (changed(short), planned(short)) == (changed(long), planned(long))
         transaction.set_rollback(True)
 
 

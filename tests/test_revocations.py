@@ -11,7 +11,7 @@ from alerts.delivery import notification_service
 from alerts.delivery.message import collapse_keys
 from alerts.models import Alert, Gate, Push
 from demo.standins import contract
-from orgs.models import User
+from orgs.models import Policy, User
 from tests.factories import UserFactory
 from tests.outbox import posts, sweep
 from tests.scene import Scene
@@ -290,6 +290,88 @@ def test_one_that_was_called_off_is_said_when_it_is_taken_again(scene, standins)
     actions.take(alert.pk, scene.people[0])
     sweep()
     assert {row["body"]["title"] for row in revoked(standins)} == {"Taken by Rina"} and len(revoked(standins)) == 2
+
+
+# --- when nobody has it any more ---
+
+
+def test_who_read_that_somebody_had_it_reads_that_it_is_open_again(scene, standins):
+    rina, bayu, sari = scene.people
+    alert = pushed(scene)
+    actions.take(alert.pk, rina)
+    sweep()
+    actions.release(alert.pk, rina)
+    sweep()
+    assert titles(standins, bayu) == titles(standins, sari) == ["Taken by Rina", "Open again"]
+    assert titles(standins, rina) == []
+    assert contract.parse_revocation(revoked(standins)[-1]["body"])
+    assert not Push.objects.filter(kind="alert", occurrence__gt=1).exists()  # quietly: it is no telling
+    actions.take(alert.pk, rina)
+    sweep()
+    assert titles(standins, sari) == ["Taken by Rina", "Open again", "Taken by Rina"]
+
+
+def test_an_act_that_is_undone_is_open_again_too(scene, standins):
+    alert = pushed(scene)
+    actions.take(alert.pk, scene.people[0])
+    sweep()
+    actions.undo(alert.pk, scene.people[0])
+    sweep()
+    assert titles(standins, scene.people[2]) == ["Taken by Rina", "Open again"]
+
+
+@pytest.mark.parametrize("severity", ["info", "critical"])
+def test_who_took_it_and_did_not_come_has_it_no_more(scene, standins, clock, severity):
+    Policy.objects.update_or_create(org=scene.org, defaults={"severities": {"agent_error": severity}})
+    alert = pushed(scene)
+    actions.take(alert.pk, scene.people[0])
+    sweep()
+    scene.fails()  # else it would be over
+    clock.advance(minutes=31)
+    actions.sweep_timers()
+    sweep()
+    assert Alert.objects.get().state == "open"
+    told_anew = severity == "critical"  # that says more, and takes the place of what the phone shows
+    assert Push.objects.filter(kind="alert", occurrence__gt=1, state="sent").exists() == told_anew
+    assert titles(standins, scene.people[2]) == ["Taken by Rina", *([] if told_anew else ["Open again"])]
+
+
+def test_a_phone_that_is_told_anew_needs_no_more(scene, standins):
+    alert = pushed(scene, signal="message_cap")
+    actions.take(alert.pk, scene.people[0])
+    sweep()
+    actions.release(alert.pk, scene.people[0])
+    scene.fails("agent_error")
+    sweep()
+    assert titles(standins, scene.people[1]) == ["Taken by Rina"]
+    assert ("cancelled", "superseded") in {end[1:] for end in ends(scene)}
+
+
+def test_what_was_taken_again_before_it_was_said_is_not_said(scene, standins):
+    rina, bayu, sari = scene.people
+    alert = pushed(scene)
+    actions.take(alert.pk, rina)
+    sweep()
+    actions.release(alert.pk, rina)
+    actions.resolve(alert.pk, bayu)
+    sweep()
+    assert titles(standins, sari) == ["Taken by Rina"]
+    assert ("cancelled", "no_longer_needed") in {end[1:] for end in ends(scene)}
+
+
+def test_the_rooms_of_an_outage_that_is_given_back_are_open_again_too(scene, standins):
+    Policy.objects.update_or_create(org=scene.org, defaults={"limits": {"outage": {"rooms": 3}}})
+    for room in ("r1", "r2", "r3"):
+        scene.fails(room=room)
+        sweep()
+    outage = Alert.objects.get(scope="agent")
+    actions.take(outage.pk, scene.people[0])
+    sweep()
+    told = titles(standins, scene.people[1])
+    assert told and set(told) == {"Taken by Rina"}
+    actions.undo(outage.pk, scene.people[0])
+    sweep()
+    assert titles(standins, scene.people[1])[len(told) :] == ["Open again"] * len(told)
 
 
 # --- what a phone shows of two pushes about one alert ---

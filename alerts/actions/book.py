@@ -15,7 +15,7 @@ from django.db.models import Model
 
 from alerts.actions.outages import Outages, is_under
 from alerts.actions.reply_window import follow_window
-from alerts.actions.revoking import TakenFromPhones
+from alerts.actions.revoking import note_taken
 from alerts.actions.silenced import SilencedAlerts
 from alerts.actions.stored import stored
 from alerts.actions.telling import Outbox, Telling
@@ -247,11 +247,7 @@ class Book:
         )
         self.transitions.append(transition)
         self._recorded.add(alert.id)
-        if change == "intervened" or (change == "acknowledged" and transition.detail.get("assigned")):
-            self.outbox.taken[alert.id] = TakenFromPhones(alert, transition.actor_id or alert.assigned_to_id)
-        elif change in ("acknowledged", "opened_room") and alert.acknowledged_by_id == transition.actor_id is not None:
-            seen = TakenFromPhones(alert, transition.actor_id, only_corrects=True)
-            self.outbox.taken.setdefault(alert.id, seen)  # who has it goes first
+        note_taken(self.outbox.taken, alert, transition)
         if event is not None:
             self._caused.append((transition, event))
         if reason:
@@ -335,7 +331,7 @@ class Book:
 
     def _move_outages(self, changed: Sequence[Alert]) -> None:
         """The row of an outage says how many rooms wait under it: it is shown anew when one of them changed."""
-        if changed:
+        if changed and self.stored.compares:  # nobody looks at a replay
             self.outages.load({(alert.org_id, alert.agent_id or 0) for alert in changed}, lasting=False)
             self._moved.update(outage.id for outage in self.outages.of(changed))
 

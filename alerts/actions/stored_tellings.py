@@ -131,11 +131,11 @@ class StoredTellings:
         """The pushes about these alerts that are on people's phones, or on their way: a row of ON_PHONES each."""
         return fetch(ON_PHONES, [alerts, now]) if alerts else []
 
-    def revocations_of(self, pushes: Sequence[UUID]) -> Iterable[tuple[UUID, int, str, str]]:
-        """What takes these pushes back, the first ones first: the push, its number, its state and what it says."""
+    def revocations_of(self, pushes: Sequence[UUID]) -> Iterable[tuple[UUID, int, str, str, str]]:
+        """What takes these pushes back, the first ones first: the push, its number, state and reason, what it says."""
         rows = Push.objects.filter(revokes__in=pushes).order_by("occurrence")
-        found = rows.values_list("revokes", "occurrence", "state", "body")
-        return [(push, number, state, body) for push, number, state, body in found if push is not None]
+        found = rows.values_list("revokes", "occurrence", "state", "reason", "body")
+        return [(push, n, state, why, body) for push, n, state, why, body in found if push is not None]
 
     def supersede_revocations(self, pushes: Sequence[UUID], now: datetime) -> None:
         """Cancel what waits to take these pushes back: something else does."""

@@ -16,9 +16,10 @@ from alerts.actions.stored import stored
 from alerts.actions.tiers import any_present, standing_for, start_tier_clock, tiers_together
 from alerts.blind import GRACE, Downtimes
 from alerts.decide import CRITICAL, INFO, RoomFacts
-from alerts.due import Timer, due_now, repeats_passed
+from alerts.due import Timer, due_now, next_timer, repeats_passed
 from alerts.faults import PASSING, contained, report
 from alerts.models import Alert, Room
+from alerts.policy import PolicyFacts
 
 ON_TIME = timedelta(seconds=60)  # a timer that runs later decides as of now
 DOWN_LOOKS_BACK = timedelta(days=7)  # for downtimes in which what is due now fell due
@@ -166,12 +167,32 @@ def _run_timers(book: Book, alert: Alert, now: datetime, held: datetime | None) 
             continue
         outage = book.outages.covering(alert) if timer in TELLING else None
         if outage is not None and outage.ends_at is not None:
-            alert.held_until = max(outage.ends_at, now + HELD_AT_LEAST)
+            _hold(alert, outage, now)
         elif timer in UNKNOWN_WHILE_SILENT and stored().was_silent(room, now - GRACE):
             alert.ends_not_before = now + LOOK_AGAIN
         else:
             TIMERS[timer](book, alert, room)
     book.late_seconds = 0
+
+
+def _hold(alert: Alert, outage: Alert, now: datetime) -> None:
+    assert outage.ends_at is not None
+    alert.held_until = max(outage.ends_at, now + HELD_AT_LEAST)
+
+
+def stays_held(alert: Alert, outage: Alert, policy: PolicyFacts, now: datetime) -> bool:
+    """Whether all that was due of this alert by `now` is to tell people, so that it is held on under `outage`; it is
+    then. For a replay, which spares a book for what most of its timers find.
+    """
+    assert alert.room is not None
+    before = alert.held_until
+    _hold(alert, outage, now)
+    timer = next_timer(alert.facts, alert.room.facts, policy)
+    if timer is None or timer[0] <= now:
+        alert.held_until = before
+        return False
+    alert.due_at = timer[0]
+    return True
 
 
 def _book_of_time(now: datetime) -> Book:

@@ -326,6 +326,7 @@ def _revocation(row: DuePush, supported: bool) -> RevocationFacts:
         newer_planned=row.newer_planned,
         alert_state=row.alert_state,
         on_phone=bool(row.on_phone),
+        says=row.reason,
         supported=supported,
     )
 

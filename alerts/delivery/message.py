@@ -77,14 +77,17 @@ def collapse_keys(alert: Alert) -> dict[str, str]:
     return {one: str(alert.id) if one == Severity.CRITICAL else f"{alert.id}:{one}" for one in WORST_FIRST}
 
 
-def revocation_body(*, alert: Alert, by: str, sso_id: str, locale: str, now: datetime) -> str:
+def revocation_body(*, alert: Alert, by: str | None, sso_id: str, locale: str, now: datetime) -> str:
     """The JSON body of `POST /v1/revocations`: on this person's phone the alert is replaced by who has it, quietly.
 
-    `by` is the name of who has it; empty: somebody whom nobody can match.
+    `by` is the name of who has it; empty: somebody whom nobody can match; None: nobody has it any more.
     """
     locale = locale or alert.org.locale
     with override(locale):
-        title = _("Taken by %(name)s") % {"name": by} if by else _("A human agent is on it")
+        if by is None:
+            title = _("Open again")
+        else:
+            title = _("Taken by %(name)s") % {"name": by} if by else _("A human agent is on it")
         text = f"{signal_name(_leading_signal(alert))}, {alert.agent or alert.source}"
     body: dict[str, Any] = {
         "user_source": "chat",

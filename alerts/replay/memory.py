@@ -159,10 +159,14 @@ class Memory(HeardMemory):
             elif alert.room_id is not None and len(self._of_room[alert.room_id]) > 1:
                 self._newest[alert.room_id] = max(self._of_room[alert.room_id], key=_stands)
             self._follow(alert)
-            if alert.due_at is not None and self._lined_up[id(alert)] != alert.due_at:
-                self._lined_up[id(alert)] = alert.due_at
-                self._count += 1
-                heappush(self.due, (alert.due_at, self._count, alert))
+            self.line_up(alert)
+
+    def line_up(self, alert: Alert) -> None:
+        """It stands in line for its next timer."""
+        if alert.due_at is not None and self._lined_up[id(alert)] != alert.due_at:
+            self._lined_up[id(alert)] = alert.due_at
+            self._count += 1
+            heappush(self.due, (alert.due_at, self._count, alert))
 
     def _follow(self, alert: Alert) -> None:
         """Know without a search what is looked for all the time: rooms that wait for somebody, outages that last."""
@@ -341,8 +345,15 @@ class Memory(HeardMemory):
 
     def is_covered(self, alert: Alert) -> bool:
         """Whether it is under an outage."""
-        outages = self.open_outages([(alert.org_id, alert.agent_id or 0)])
-        return any(is_under(alert, outage) for outage in outages)
+        return self.covering(alert) is not None
+
+    def covering(self, alert: Alert) -> Alert | None:
+        """The open outage that it is under: that of its agent goes before that of its source."""
+        source = self._source_outages.get((alert.org_id, alert.from_source_id or 0))
+        for some in (self._outages.get(alert.agent_id or 0), source):
+            if some and some[-1].state != RESOLVED and is_under(alert, some[-1]):
+                return some[-1]
+        return None
 
     def duty_orgs(self, since: datetime) -> set[int]:
         return {org for org, _ in self._rooms}

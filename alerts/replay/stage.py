@@ -26,9 +26,7 @@ from alerts.actions.stalls import sweep_stalls
 from alerts.actions.stored import storing
 from alerts.actions.telling import Telling
 from alerts.blind import NO_DOWNTIMES
-from alerts.decide import RoomFacts
 from alerts.delivery.digest import is_waiting
-from alerts.due import next_timer
 from alerts.models import Alert, Push
 from alerts.replay.history import History, PastChange, PastPush, blank_rooms, outages
 from alerts.replay.memory import Memory
@@ -141,16 +139,17 @@ class Stage:
 
     def _sweep(self, now: datetime) -> None:
         """A sweep comes by: all that is due is worked, as `alerts.actions.sweep_timers` does."""
-        rooms, memory = {}, self.memory
+        due, memory = [], self.memory
         while memory.due and memory.due[0][0] <= now:
             at, _, alert = heappop(memory.due)
             memory.forget_due(alert, at)
-            if alert.due_at == at and alert.room_id is not None:
-                rooms[alert.room_id] = at
+            if alert.due_at == at:
+                due.append(alert)
         for pk in memory.due_outages(now):
             timers.work_outage(pk, now)
         for pk in memory.outages_over():
             timers.release_rooms(pk, now)
+        rooms = {one.room_id for one in due if one.room_id is not None and not self._stays_held(one, now)}
         if rooms:
             timers.work_rooms(list(rooms), now, NO_DOWNTIMES)
         if memory.stalls and memory.stalls[0][0] <= now:
@@ -158,6 +157,20 @@ class Stage:
         if memory.ended:
             timers.pass_unreached(now)
             digest_expired(now)
+
+    def _stays_held(self, alert: Alert, now: datetime) -> bool:
+        """Whether the outage over it goes on, and it is held on."""
+        memory, known, key = self.memory, self._past.at(now), (alert.org_id, alert.agent_id or 0)
+        policy = known.policies([key])[key]
+        if not policy.outage.rooms or alert.silenced_until or known.silences([key[0]])[key[0]]:
+            return False
+        outage = memory.covering(alert)
+        if outage is None or alert.due_at is None or alert.due_at > now:
+            return False
+        held = timers.stays_held(alert, outage, policy, now)
+        if held:
+            memory.line_up(alert)
+        return held
 
     def _follow_up(self, at: datetime) -> None:
         for pk in self.memory.outages_over():
@@ -176,14 +189,12 @@ class Stage:
 
     def _retimed(self, _: None, at: datetime) -> None:
         """Another policy holds: what is open is due by it, as `alerts.actions.retime` has it."""
-        known = self.memory.known()
-        for alert in self.memory.alerts.values():
-            if alert.due_at is not None:
-                key = alert.org_id, alert.agent_id or 0
-                room = alert.room.facts if alert.room else RoomFacts()
-                timer = next_timer(alert.facts, room, known.policies([key])[key])
-                alert.due_at = timer[0] if timer else None
-                self.memory.write_alerts([alert])
+        open_ones = [one for one in self.memory.alerts.values() if one.state != Alert.State.RESOLVED]
+        book = Book(at)
+        book.lock_rooms(one.room_id for one in open_ones if one.room_id is not None)
+        for outage in (one for one in open_ones if one.is_outage):
+            book.lock_alert(outage.id)
+        book.close()
 
     def _arrived(self, _: None, at: datetime) -> None:
         """Somebody came on duty: of what is open and untaken they are told."""

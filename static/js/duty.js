@@ -50,6 +50,22 @@ function runs(minutes) {
   return found;
 }
 
+// The minutes of a week, each 0 or 1, that the fields of its days mean; one that cannot be read means none.
+function painted(texts) {
+  const minutes = new Uint8Array(WEEK);
+  texts.forEach((text, day) => {
+    for (const [from, to] of parse(text) ?? []) {
+      for (let at = from; at < to; at += 1) minutes[(day * DAY + at) % WEEK] = 1;
+    }
+  });
+  return minutes;
+}
+
+function minutesOf(minutes, day, slot) {
+  const from = day * DAY + slot * SLOT;
+  return minutes.subarray(from, from + SLOT).reduce((sum, on) => sum + on, 0);
+}
+
 export function start() {
   for (const box of document.querySelectorAll("[data-week]")) new Week(box);
 }
@@ -66,6 +82,7 @@ class Week {
     this.painting = null; // {on, pointer}
     this.upright = matchMedia("(max-width: 767px)"); // days stand beside each other
     this.grid = this.build(box.querySelector("[data-grid]"));
+    box.querySelector("[data-usual]").hidden = !this.grid.querySelector(".is-usual");
     for (const field of this.fields) field.addEventListener("input", () => this.read());
     this.listen();
     this.read();
@@ -97,7 +114,9 @@ class Week {
       }),
     );
     place.append(head);
+    const usual = painted(this.words.usual); // the org's business hours
     this.cells.forEach((cells, day) => {
+      cells.forEach((cell, slot) => cell.classList.toggle("is-usual", minutesOf(usual, day, slot) > 0));
       const row = make("row");
       const title = make("rowheader", this.words.short[day], { "aria-label": this.words.days[day] });
       row.append(title, ...cells);
@@ -113,15 +132,8 @@ class Week {
   }
 
   read() {
-    const minutes = new Uint8Array(WEEK);
-    this.fields.forEach((field, day) => {
-      const found = parse(field.value);
-      field.toggleAttribute("data-unread", found === null);
-      for (const [from, to] of found ?? []) {
-        for (let at = from; at < to; at += 1) minutes[(day * DAY + at) % WEEK] = 1;
-      }
-    });
-    this.minutes = minutes;
+    for (const field of this.fields) field.toggleAttribute("data-unread", parse(field.value) === null);
+    this.minutes = painted(this.fields.map((field) => field.value));
     this.show();
   }
 
@@ -135,8 +147,7 @@ class Week {
   show() {
     const chosen = this.chosen();
     this.cells.forEach((cells, day) => cells.forEach((cell, slot) => {
-      const from = day * DAY + slot * SLOT;
-      const n = this.minutes.subarray(from, from + SLOT).reduce((sum, on) => sum + on, 0);
+      const n = minutesOf(this.minutes, day, slot);
       cell.setAttribute("aria-selected", String(n > 0));
       cell.classList.toggle("is-part", n > 0 && n < SLOT);
       cell.classList.toggle("is-chosen", chosen.has(cell));

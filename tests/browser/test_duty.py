@@ -5,7 +5,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from orgs.models import Assignment, BusinessHours, Membership
-from tests.browser.conftest import PHONE, Site, check_looks
+from tests.browser.conftest import DESKTOP, PHONE, Site, check_looks
 from tests.factories import AgentFactory
 
 OFFICE = [{"days": [1, 2, 3, 4, 5], "from": "08:00", "to": "17:00"}]
@@ -43,6 +43,20 @@ def stored(site: Site) -> dict[int, list[str]]:
         for day in one["days"]:
             found.setdefault(day, []).append(f"{one['from']}-{one['to']}")
     return found
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_the_business_hours_of_the_org_lie_behind_the_painted_week(site: Site, path: str, size: dict[str, int]) -> None:
+    page = opened(site, path, size=size)
+    expect(page.get_by_text("Business hours of the org")).to_be_hidden()  # nobody said any
+    BusinessHours.objects.create(org=site.scene.org, hours=[{"days": [1, 7], "from": "22:00", "to": "02:00"}])
+    page.reload()
+    expect(page.get_by_text("Business hours of the org")).to_be_visible()
+    usual = page.locator(".is-usual").evaluate_all("cells => cells.map((cell) => cell.dataset.at)")
+    assert sorted(usual) == sorted(f"{day} {slot}" for day, slots in (
+        (0, [0, 1, 2, 3, 44, 45, 46, 47]), (1, range(4)), (6, range(44, 48))
+    ) for slot in slots)  # fmt: skip
+    assert page.locator(".is-usual[aria-selected='true']").count() == 0  # it decides nothing
 
 
 def test_hours_are_painted_by_dragging_and_kept(site: Site, path: str) -> None:

@@ -11,7 +11,7 @@ from orgs import clock
 from orgs.models import Agent
 from runs.models import AgentRun
 from tests.browser.conftest import PHONE, Site, check_looks
-from tests.factories import AgentFactory
+from tests.factories import AgentFactory, OrgFactory
 from tests.runs_made import reviewed, run_of, stored
 
 # Where a mark is on its canvas, by what it is of.
@@ -57,6 +57,17 @@ def drawn(page: Page, path: str) -> None:
     page.goto(path)
     for place in page.locator("[data-chart]").all():
         expect(place).to_have_attribute("data-drawn", "true")
+
+
+def test_filters_stand_beside_the_days_in_the_longer_language_too(site: Site, runs: list[AgentRun]) -> None:
+    OrgFactory(name="Another")
+    page = site.page(site.person(is_specialist=True, locale="id"))
+    page.goto("/kpis")
+    days, filters = (page.locator(f".lm-bar > {one}").bounding_box() for one in (".lm-tabs", ".lm-filters"))
+    assert days and filters
+    assert abs(days["y"] - filters["y"]) < days["height"] / 2
+    lines = page.locator(".lm-nav a").evaluate_all("links => links.map((one) => one.offsetHeight)")
+    assert len(set(lines)) <= 2  # the brand's and all others'
 
 
 @pytest.mark.parametrize("language", ["en", "id"])

@@ -1,8 +1,10 @@
 """The alert policy in a browser: what changed is marked and counted before it is saved; by keyboard; how it looks."""
 
 import pytest
+from django_scopes import scopes_disabled
 from playwright.sync_api import expect
 
+from alerts.replay import requests
 from orgs.models import Membership
 from orgs.policies import save_policy, saved_policy
 from orgs.policy_fields import POLICY_DEFAULTS, merged_policy
@@ -20,6 +22,20 @@ def lead(site: Site) -> Site:
 
 def said(site: Site) -> dict[str, object]:
     return saved_policy(site.scene.org, None).document
+
+
+def test_the_figures_of_a_preview_stay_in_their_card(lead: Site) -> None:
+    page = lead.page(lead.person(locale="id"))
+    page.goto(PATH)
+    page.get_by_role("button", name="Putar ulang dengan nilai ini").click()
+    page.wait_for_selector("#preview-progress")
+    with scopes_disabled():
+        requests.work_previews()
+    table = page.locator(".lm-compared").first
+    expect(table).to_be_visible()
+    box, card = table.bounding_box(), page.locator(".lm-card", has=table).bounding_box()
+    assert box and card
+    assert box["x"] + box["width"] < card["x"] + card["width"]
 
 
 def test_a_lead_changes_it_by_keyboard_sees_what_changed_and_undoes_it(lead: Site) -> None:

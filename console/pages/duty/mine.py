@@ -13,7 +13,7 @@ from console.pages.duty.forms import WeekForm, local_time, read_local, read_week
 from console.pages.duty.view import duty_url, has_role, org_asked_for, week_context
 from orgs import clock
 from orgs.duty.hours import normal_hours
-from orgs.duty_changes import end_handover, know_own_duty, quiet_hours_of, set_quiet_hours
+from orgs.duty_changes import end_handover, quiet_hours_of, set_quiet_hours
 from orgs.duty_feeds import make_feed, revoke_feeds
 from orgs.models import Assignment, DutyFeed, Handover, Org, User
 
@@ -57,7 +57,7 @@ def _context(org: Org, me: User, form: WeekForm) -> dict[str, Any]:
         "has_role": bool(held),
         "feeds": DutyFeed.objects.filter(org=org, user=me, revoked_at=None).order_by("-pk"),
         "back": duty_url("duty", org),
-        **week_context(_("Quiet hours")),
+        **week_context(_("Quiet hours"), org),
     }
 
 
@@ -80,7 +80,6 @@ def _did(request: HttpRequest, act: str, org: Org, me: User, form: WeekForm) -> 
         return True
     elif act == "back":
         end_handover(org, me, now)
-        know_own_duty(org, me)
     else:
         raise Http404
     messages.success(request, _("Saved."))

@@ -20,7 +20,9 @@ from console.pages.duty.query import DAYS, duty_week
 from console.pages.duty.words import wall_clock, week_words
 from orgs import clock
 from orgs.auth import leads, orgs_of
-from orgs.duty_changes import HANDOVER_MINUTES, know_own_duty
+from orgs.clock import time_mark
+from orgs.duty.written import day_texts
+from orgs.duty_changes import HANDOVER_MINUTES, business_hours_of
 from orgs.models import Assignment, Org, User
 
 
@@ -106,20 +108,20 @@ def duty_hours(request: HttpRequest, assignment_id: int) -> HttpResponse:
         form = _read_hours(request, held)
         if form.is_valid:
             Assignment.objects.filter(pk=held.pk).update(duty=form.hours, away_until=form.away_at)
-            if held.user == me:
-                know_own_duty(held.org, me)
             messages.success(request, _("Saved."))
             return redirect(back)
     else:
         form = week_of(held.duty)
         form.away_until = local_time(held.away_until, held.org.zone)
-    context = {"page": "duty", "held": held, "form": form, "back": back, **week_context(_("Hours of the week"))}
+    week = week_context(_("Hours of the week"), held.org)
+    context = {"page": "duty", "held": held, "form": form, "back": back, **week}
     return render(request, "pages/duty/hours.html", context, status=200 if form.is_valid else 422)
 
 
-def week_context(title: str) -> dict[str, Any]:
-    """What templates/pages/duty/_week.html needs beside its form."""
-    return {"week_title": title, "week_words": week_words()}
+def week_context(title: str, org: Org | None = None) -> dict[str, Any]:
+    """What templates/pages/duty/_week.html needs beside its form. `org`: whose business hours are shown behind it."""
+    usual = day_texts(business_hours_of(org), time_mark()) if org else []
+    return {"week_title": title, "week_words": {**week_words(), "usual": usual}}
 
 
 def _read_hours(request: HttpRequest, held: Assignment) -> WeekForm:
@@ -160,7 +162,6 @@ def duty_hand_over(request: HttpRequest) -> HttpResponse:
     if org is None or minutes is None or not has_role(me, org):
         raise Http404
     made, released = hand_over_rooms(org, me, minutes, clock.now())
-    know_own_duty(org, me)
     until = wall_clock(made.ends_at, org.zone)
     said = ngettext(
         "You are told of nothing until {time}; {n} alert went back to your tier.",

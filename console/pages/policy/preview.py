@@ -19,7 +19,7 @@ from console.pages.access import looked_after, signed_in, signed_in_user
 from console.pages.policy.form import document_in, entered_in
 from console.pages.policy.view import policy_asked
 from console.text.sentences import why_not
-from console.text.wording import moment
+from console.text.wording import day_clock
 from orgs import clock
 from orgs.auth import of_orgs
 from orgs.models import User
@@ -63,14 +63,14 @@ def _days(request: HttpRequest) -> int:
 
 
 def _shown(request: HttpRequest, asked: PolicyPreview) -> HttpResponse:
-    zone, now = timezone.get_current_timezone_name(), clock.now()
+    zone = timezone.get_current_timezone_name()
     context: dict[str, Any] = {
         "asked": asked,
         "going": asked.state in (State.WAITING, State.RUNNING),
         "percent": int(asked.progress * 100),
         "cancelled": asked.state == State.CANCELLED,
-        "since": moment(asked.since, zone, now),
-        "until": moment(asked.until, zone, now),
+        "since": day_clock(asked.since, zone),
+        "until": day_clock(asked.until, zone),
     }
     if asked.state == State.DONE:
         context |= _figures(asked, zone)
