@@ -1,6 +1,6 @@
 """The success figures, per org and overall, and the things behind each of them."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -61,6 +61,7 @@ FIGURE_COLUMNS = ("org", "metric", "from", "to", "value", "n", "low", "high", "t
 COVERED_COLUMNS = ("org", "agent", "outcome", "told", "reached")
 ITEM_COLUMNS = ("at", "org", "room", "label", "agent", "outcome", "counted", "seconds", "alert")
 shared_counts: SharedFigures[CountedFigures] = SharedFigures()
+shared_outcomes: SharedFigures[Mapping[str, int]] = SharedFigures()
 
 
 @dataclass(frozen=True)
@@ -236,7 +237,8 @@ def _metric(name: str) -> Metric:
 
 def _list(request: HttpRequest, asked: Asked, metric: Metric) -> dict[str, Any]:
     span = figures.span_of(asked.shown, asked.period, asked.now)
-    outcomes = figures.count_metric(metric, span)
+    key = (metric.name, *span.rows)
+    outcomes = shared_outcomes.get(key, asked.now, lambda: figures.count_metric(metric, span))
     words = WORDS[metric.name].outcomes
     outcome = request.GET.get("outcome", "")
     outcome = outcome if outcome in words else ""
