@@ -149,11 +149,22 @@ def success(request: HttpRequest) -> HttpResponse:
         ],
         "names": [WORDS[figure.metric.name].short for figure in shown],
         "rows": [_row(org, measured.of_org[org.pk], asked) for org in asked.shown] if len(asked.shown) > 1 else [],
-        "nobody": [one for one in figures.coverage(asked.shown) if not one.reached],
+        "nobody": _unreached(asked, measured),
         "failed": bool(measured.baseline_ends),
         "frozen": request.build_absolute_uri(request.path + asked.query()),
     }
     return render(request, "pages/success/success.html", context)
+
+
+def _unreached(asked: Asked, measured: SuccessFigures) -> list[AgentReach]:
+    """The agents that reach nobody; looked for where the figure says that there are some."""
+    unreached = {
+        org
+        for org, found in measured.of_org.items()
+        if any(figure.metric is COVERAGE and figure.outcomes[COVERAGE.no] for figure in found)
+    }
+    covered = figures.coverage([org for org in asked.shown if org.pk in unreached]) if unreached else []
+    return [one for one in covered if not one.reached]
 
 
 def _blind(asked: Asked, measured: SuccessFigures) -> tuple[Blindness, list[tuple[float, float]]]:
