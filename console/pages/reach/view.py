@@ -56,7 +56,7 @@ def reach(request: HttpRequest) -> HttpResponse:
         "nobody": words.nobody_sentence(found),
         "checked": max((at for at in asked if at is not None), default=None),
         "tabs": _tabs(found, filters),
-        "groups": query.groups(shown, led, me, _tests(now), gaps_of_agents([one.agent for one in shown], now)),
+        "groups": query.groups(shown, led, me, _tests(now), gaps_of_agents([one.agent for one in shown], now), now),
         "rest": chosen[len(shown) :],
         "more_url": filters.url(limit=filters.limit * 2),
         "all_url": filters.url(tab=""),
