@@ -16,6 +16,7 @@ from alerts.sources.health import SourceHealth
 from alerts.sources.senders import SentCount, sent_of
 from console.pages.access import looked_after, signed_in, signed_in_user
 from console.pages.sources import words
+from console.text.amounts import whole
 from console.text.blind import blindness
 from console.text.wording import day_clock
 from orgs import clock
@@ -62,7 +63,7 @@ def _card(
     return {
         "one": one,
         "day": day,
-        "hours": [(bar, said(bar.start), sent.get(bar.start)) for bar in day.bars],
+        "hours": [(said(bar.start), whole(bar.received), whole(bar.refused), sent.get(bar.start)) for bar in day.bars],
         "sent": sum(of.sent for of in sent.values()),
         "lost": words.lost(sent.values()),
         "lag": words.milliseconds(figures.hour.lag_average_ms),
