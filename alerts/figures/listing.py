@@ -13,7 +13,7 @@ from orgs.paging import Order, Place
 from orgs.replica import replica
 
 EVERYTHING = 2**31  # more than there are
-DAY, HOUR, MOMENT = timedelta(days=1), timedelta(hours=1), timedelta(microseconds=1)
+DAY, QUARTER, MOMENT = timedelta(days=1), timedelta(minutes=15), timedelta(microseconds=1)
 LONGER = 4  # times the piece before
 NO_ALERT = UUID(int=2**128 - 1)  # the place of things without an alert: after all others, as NULL has it
 THINGS = Order((("at", datetime), ("alert_place", UUID), ("n", int)))  # for cursors; LIST sorts
@@ -66,11 +66,11 @@ def _items(metric: Metric, span: Span, outcome: str, place: Place | None, limit:
 def nearest(
     metric: Metric, span: Span, outcome: str = "", place: Place | None = None, limit: int = EVERYTHING
 ) -> list[ListedThing]:
-    """As `items`, for a page of a long span: reads an hour, then four, then sixteen, until the page is full."""
+    """As `items`, for a page of a long span: reads 15 min, then 1 h, then 4, until the page is full."""
     found: list[ListedThing] = []
     whole_days = metric.unit is CONVERSATIONS  # what failed in a room that day
     span = listable(span) if whole_days else replace(listable(span), around=AROUND_EPISODES)
-    for piece in _pieces(span, place, DAY if whole_days else HOUR):
+    for piece in _pieces(span, place, DAY if whole_days else QUARTER):
         found += _items(metric, piece, outcome, place, limit - len(found))
         if len(found) >= limit:
             break
@@ -87,7 +87,7 @@ def _pieces(span: Span, place: Place | None, length: timedelta) -> Iterator[Span
     # The piece begins or ends with the place itself: others may lie at the same moment.
     starts, ends = (max(first, at), last) if backward else (first, min(last, at + MOMENT))
     while starts < ends:
-        until = min(ends, span.now) if length < DAY else ends  # hours that are still to come are empty
+        until = min(ends, span.now) if length < DAY else ends  # what is still to come is empty
         cut = min(starts + length, ends) if backward else max(until - length, starts)
         yield span.between(starts, cut) if backward else span.between(cut, ends)
         starts, ends = (cut, ends) if backward else (starts, cut)

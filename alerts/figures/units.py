@@ -248,16 +248,17 @@ SELECT {n} AS metric, org_id, (at AT TIME ZONE zone)::date AS day, outcome, coun
        CASE WHEN bool_and(ends IS NOT NULL) THEN max(ends) END
   FROM (SELECT * FROM {unit} OFFSET 0) unit GROUP BY org_id, day, outcome"""
 
-# `{beyond}` is empty or BEYOND; the other words turn the list around.
+# `{beyond}` is empty or BEYOND; the other words turn the list around. Only what the page shows gets its names.
 LIST = """
 SELECT unit.at, unit.outcome, CASE WHEN unit.outcome = 'came' THEN unit.seconds END, unit.alert_id,
        org.external_id, org.name, agent.name, room.room_id, room.label, unit.n
-  FROM unit
+  FROM (SELECT unit.* FROM unit
+         WHERE unit.room_id IS NOT NULL AND (%(outcome)s = '' OR unit.outcome = %(outcome)s){beyond}
+         ORDER BY unit.at {down}, unit.alert_id {up}, unit.n {up} LIMIT %(limit)s) unit
   JOIN orgs_org org ON org.id = unit.org_id
   JOIN orgs_agent agent ON agent.id = unit.agent_id
   JOIN alerts_room room ON room.id = unit.room_id
- WHERE (%(outcome)s = '' OR unit.outcome = %(outcome)s){beyond}
- ORDER BY unit.at {down}, unit.alert_id {up}, unit.n {up} LIMIT %(limit)s"""
+ ORDER BY unit.at {down}, unit.alert_id {up}, unit.n {up}"""
 
 BEYOND = """ AND (unit.at {less} %(at)s OR unit.at = %(at)s
         AND (coalesce(unit.alert_id, %(no_alert)s), unit.n) {more} (%(alert)s, %(n)s))"""
