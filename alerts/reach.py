@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from orgs.models import Agent, Assignment, SupervisorRole, User
 
@@ -150,9 +150,9 @@ def reach_of(agents: Iterable[Agent], *, rooms: bool = True) -> list[AgentReach]
     A role backs up all agents of its org unless it lists some.
     """
     agents = list(agents)
-    rows = list(_assignments({agent.org_id for agent in agents}).select_related("user", "role"))
+    rows = _assignments({agent.org_id for agent in agents}).select_related("user").annotate(tier=F("role__tier"))
     users = {row.user_id: row.user for row in rows}
-    backing = _Backing([_held(row) for row in rows])
+    backing = _Backing([_held(row, row.tier) for row in rows])
     found = []
     for agent in agents:
         backs = backing.of(agent.pk, agent.org_id)
@@ -202,10 +202,10 @@ class _Held(NamedTuple):
     tokens_at: datetime | None
 
 
-def _held(row: Assignment) -> _Held:
+def _held(row: Assignment, tier: int) -> _Held:
     user = row.user
     phones = (user.is_active, user.push_tokens, user.push_tokens_at)
-    return _Held(row.org_id, row.role_id, row.role.tier, row.user_id, *phones)
+    return _Held(row.org_id, row.role_id, tier, row.user_id, *phones)
 
 
 def _assignments(orgs: Collection[int]) -> QuerySet[Assignment]:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils.html import strip_tags
 
 from alerts import actions
@@ -312,6 +314,20 @@ def test_tiles_compare_with_the_same_hour_of_the_days_before(scene: Scene, clock
         scene.fails(room=f"now-{n}")
     (tile,) = strip.tiles(OrgIds.of([scene.org.pk]), database_clock.now())
     assert (tile.state, tile.now_per_hour, tile.open_alerts) == ("degraded", 10, 31)
+
+
+def test_what_was_usual_is_read_once_a_minute(scene: Scene) -> None:
+    for n in range(21):
+        scene.fails("low_confidence", room=f"d{n}")
+    now = database_clock.now().replace(second=0, microsecond=0) + timedelta(days=1, minutes=1)
+    asked, usual = [], []
+    for seconds in (0, 59, 60):
+        with CaptureQueriesContext(connection) as queries:
+            (tile,) = strip.tiles(OrgIds.of([scene.org.pk]), now + timedelta(seconds=seconds))
+        asked.append(len(queries))
+        usual.append(tile.n)
+    assert usual == [21, 21, 21]
+    assert asked[0] == asked[1] + 1 == asked[2]
 
 
 def test_a_tile_takes_the_colour_of_what_is_open_now(scene: Scene) -> None:

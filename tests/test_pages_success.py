@@ -271,6 +271,18 @@ def test_more_orgs_cost_no_query_more(scene: Scene, django_assert_max_num_querie
         client.get("/success")
 
 
+def test_the_tabs_of_a_list_are_counted_anew_when_something_happens(
+    scene: Scene, django_assert_max_num_queries: Any
+) -> None:
+    client = signed_in(scene.people[0])
+    with django_assert_max_num_queries(40) as counted:
+        before = client.get(BEHIND).context["tabs"][0]["n"]
+    with django_assert_max_num_queries(len(counted.captured_queries) - 1):
+        client.get(BEHIND)
+    scene.fails(room="third")
+    assert client.get(BEHIND).context["tabs"][0]["n"] == before + 1
+
+
 def test_the_boards_median_of_today_is_the_same_figure(scene: Scene) -> None:
     scene.fails(room="third", ago=420)
     scene.happens("human_opened", room="third", ago=60)

@@ -8,12 +8,13 @@ from uuid import UUID
 from alerts.figures.counting import Span
 from alerts.figures.kept import after_seal, sealed_until
 from alerts.figures.metrics import Metric
-from alerts.figures.units import BEYOND, LIST
+from alerts.figures.units import AROUND_EPISODES, BEYOND, CONVERSATIONS, LIST
 from orgs.paging import Order, Place
 from orgs.replica import replica
 
 EVERYTHING = 2**31  # more than there are
-DAY, MOMENT = timedelta(days=1), timedelta(microseconds=1)
+DAY, QUARTER, MOMENT = timedelta(days=1), timedelta(minutes=15), timedelta(microseconds=1)
+LONGER = 4  # times the piece before
 NO_ALERT = UUID(int=2**128 - 1)  # the place of things without an alert: after all others, as NULL has it
 THINGS = Order((("at", datetime), ("alert_place", UUID), ("n", int)))  # for cursors; LIST sorts
 
@@ -65,29 +66,32 @@ def _items(metric: Metric, span: Span, outcome: str, place: Place | None, limit:
 def nearest(
     metric: Metric, span: Span, outcome: str = "", place: Place | None = None, limit: int = EVERYTHING
 ) -> list[ListedThing]:
-    """As `items`, for a page of a long span: reads a day, then two, then four, until the page is full."""
+    """As `items`, for a page of a long span: reads 15 min, then 1 h, then 4, until the page is full."""
     found: list[ListedThing] = []
-    for piece in _pieces(listable(span), place):
+    whole_days = metric.unit is CONVERSATIONS  # what failed in a room that day
+    span = listable(span) if whole_days else replace(listable(span), around=AROUND_EPISODES)
+    for piece in _pieces(span, place, DAY if whole_days else QUARTER):
         found += _items(metric, piece, outcome, place, limit - len(found))
         if len(found) >= limit:
             break
     return found
 
 
-def _pieces(span: Span, place: Place | None) -> Iterator[Span]:
-    """The span from `place` on, nearest first, each piece twice as long as the one before."""
+def _pieces(span: Span, place: Place | None, length: timedelta) -> Iterator[Span]:
+    """The span from `place` on, nearest first: a piece of this length, then ever longer ones."""
     if not span.rows:
         return
     first, last = min(row[1] for row in span.rows), min(max(row[2] for row in span.rows), span.now + DAY)
-    backward, length = place is not None and place.backward, DAY
+    backward = place is not None and place.backward
     at = place.values[0] if place else last
     # The piece begins or ends with the place itself: others may lie at the same moment.
     starts, ends = (max(first, at), last) if backward else (first, min(last, at + MOMENT))
     while starts < ends:
-        cut = min(starts + length, ends) if backward else max(ends - length, starts)
+        until = min(ends, span.now) if length < DAY else ends  # what is still to come is empty
+        cut = min(starts + length, ends) if backward else max(until - length, starts)
         yield span.between(starts, cut) if backward else span.between(cut, ends)
         starts, ends = (cut, ends) if backward else (starts, cut)
-        length *= 2
+        length *= LONGER
 
 
 def days(span: Span) -> Iterator[Span]:

@@ -133,7 +133,9 @@ class Shell:
 
     @cached_property
     def reach(self) -> Coverage:
-        """How many production agents can reach a supervisor."""
+        """How many production agents can reach a supervisor; the page may know it already."""
+        if hasattr(self.request, "reach"):
+            return self.request.reach
         if self.me is None:
             return Coverage()
         with within(self.org_ids):

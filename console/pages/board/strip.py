@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from django.db.models import Count, DateTimeField, IntegerField, OuterRef, Q, QuerySet, Subquery
@@ -24,6 +25,7 @@ NO_FAILURES = (
     "human_stalled",
 )  # reasons of events that count as none, or were counted
 SHOWN = 12  # tiles; the worst first
+KEPT = 200  # sets of agents, whose usual figures of a minute are kept
 
 AgentState = Literal["degraded", "no_data", "healthy"]
 Tone = Literal["crit", "warn", "none", "ok"]
@@ -95,7 +97,7 @@ def judge_rate(rate: FailureRate, usual: FailureRate, heard: bool) -> AgentState
 def tiles(org_ids: OrgIds, now: datetime) -> list[Tile]:
     """A tile for every agent in production of these orgs, worst first.
 
-    Nine queries at most, each by index; run it inside a scope.
+    Ten queries at most, each by index; run it inside a scope.
     """
     agents: list[Any] = list(_agents(org_ids))
     opened = _open_of_agents(org_ids, now)
@@ -180,22 +182,35 @@ def _open_of_agents(org_ids: OrgIds, now: datetime) -> dict[int, OpenOfAgent]:
 
 def _figures(agents: Sequence[int], now: datetime) -> dict[int, tuple[int, int, int]]:
     """Failure events of the last hour, of the same hour on the 7 days before, and of `usual_hours`, by agent pk."""
-    current = Q(received_at__gt=now - HOUR)
-    before = Q()
+    current = dict(_by_agent(agents, Q(received_at__gt=now - HOUR)).annotate(n=Count("pk")))
+    minute = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    usual = _usual_figures(tuple(agents), minute, tuple(usual_hours(now)))
+    return {agent: (current.get(agent, 0), *usual.get(agent, (0, 0))) for agent in agents}
+
+
+@lru_cache(maxsize=KEPT)
+def _usual_figures(
+    agents: tuple[int, ...], minute: datetime, hours: tuple[datetime, ...]
+) -> dict[int, tuple[int, int]]:
+    """Failure events of the hour to this minute on the 7 days before, and of these hours, by agent pk.
+
+    No event comes into them any more, so they are read once a minute for all who see the same agents.
+    """
+    before, in_hours = Q(), Q()
     for day in range(1, DAYS + 1):
-        end = now - timedelta(days=day)
+        end = minute - timedelta(days=day)
         before |= Q(received_at__gt=end - HOUR, received_at__lte=end)
-    in_hours = Q()
-    for hour in usual_hours(now):
+    for hour in hours:
         in_hours |= Q(received_at__gte=hour, received_at__lt=hour + HOUR)
-    rows = (
-        FailureEvent.objects.filter(current | before | in_hours, agent__in=agents)
-        .exclude(reason__in=NO_FAILURES)
-        .order_by()
-        .values_list("agent")
-        .annotate(now=Count("pk", filter=current), n=Count("pk", filter=before), hours=Count("pk", filter=in_hours))
-    )
-    return {agent: (current_n, n, hours_n) for agent, current_n, n, hours_n in rows}
+    rows = _by_agent(agents, before | in_hours)
+    counted = rows.annotate(n=Count("pk", filter=before), hours=Count("pk", filter=in_hours))
+    return {agent: (n, hours_n) for agent, n, hours_n in counted}
+
+
+def _by_agent(agents: Collection[int], when: Q) -> Any:
+    """The failure events of then, to be counted by agent pk."""
+    rows = FailureEvent.objects.filter(when, agent__in=agents).exclude(reason__in=NO_FAILURES)
+    return rows.order_by().values_list("agent")
 
 
 def _failures_since(agents: Collection[int], now: datetime) -> dict[int, tuple[int, int]]:
@@ -203,12 +218,7 @@ def _failures_since(agents: Collection[int], now: datetime) -> dict[int, tuple[i
     if not agents:
         return {}
     start, middle = day_before(now)
-    rows = FailureEvent.objects.filter(agent__in=agents, received_at__gte=start).exclude(reason__in=NO_FAILURES)
-    counted = (
-        rows.order_by()
-        .values_list("agent")
-        .annotate(
-            before=Count("pk", filter=Q(received_at__lt=middle)), since=Count("pk", filter=Q(received_at__gte=middle))
-        )
+    counted = _by_agent(agents, Q(received_at__gte=start)).annotate(
+        before=Count("pk", filter=Q(received_at__lt=middle)), since=Count("pk", filter=Q(received_at__gte=middle))
     )
     return dict.fromkeys(agents, (0, 0)) | {agent: (before, since) for agent, before, since in counted}

@@ -3,11 +3,16 @@
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 from urllib.parse import urlencode
 
 from django.http import QueryDict
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.safestring import SafeString
 
 from alerts.reach import AgentReach, Coverage, Supervisor, by_org, coverage_of
 from console.pages.reach.words import advice, now_word, phone_word, reach_word
@@ -23,7 +28,7 @@ from orgs.models import Agent, Org, User
 TABS = ("all", "nobody", "one")
 SHOWN = 20  # agents on a page; "show more" doubles it
 SHOWN_MOST = 640
-PEOPLE_EACH = 10  # of the agents of a page on average: a page of 20 agents has at most 200 rows
+PEOPLE_EACH = 5  # of the agents of a page on average: a page of 20 agents has at most 100 rows
 COLUMNS = (
     "org", "agent", "tier", "sso_id", "name", "reachable", "reason", "tokens", "tokens_at",
     "last_delivered_at", "last_opened_at", "last_entered_at",
@@ -68,13 +73,29 @@ def fitting(chosen: Sequence[AgentReach], limit: int) -> list[AgentReach]:
     return list(chosen[: max(1, bisect_right(rows, limit * PEOPLE_EACH))])
 
 
+@dataclass(frozen=True)
+class ReachPerson:
+    """Somebody who backs up agents of an org, as each row of theirs shows them: rendered once."""
+
+    one: Supervisor
+    now: datetime
+
+    @cached_property
+    def cells(self) -> SafeString:
+        words = {"state": now_word(self.one), "phone": phone_word(self.one)}
+        return render_to_string("pages/reach/_person.html", {"one": self.one, "now": self.now, **words})
+
+    @cached_property
+    def test_url(self) -> str:
+        return reverse("test_push", args=[self.one.user.sso_id])
+
+
 @dataclass
 class ReachRow:
     """A supervisor on the page; `tests`: whether the reader may send them a test push, `chain`: their newest one."""
 
     supervisor: Supervisor
-    now: Word
-    phone: Word
+    person: ReachPerson
     tests: bool
     chain: Chain | None = None
 
@@ -91,26 +112,29 @@ class ReachGroup:
 
 
 def groups(
-    found: Sequence[AgentReach], led: OrgIds, me: User, tests: dict[Any, Chain], off_duty: Mapping[int, str]
+    found: Sequence[AgentReach],
+    led: OrgIds,
+    me: User,
+    tests: dict[Any, Chain],
+    off_duty: Mapping[int, str],
+    now: datetime,
 ) -> list[ReachGroup]:
     """The agents with their rows; a test push shows once, where its person stands first in its org. `off_duty`: by
     agent, when nobody is on duty for it.
     """
+    people: dict[tuple[int, int, int], ReachPerson] = {}  # by org, user and tier
     shown: set[tuple[int, int]] = set()
     made = []
     for one in found:
-        leads = one.agent.org_id in led
-        rows = [
-            ReachRow(
-                person, now_word(person), phone_word(person), person.user.is_active and (leads or person.user == me)
-            )
-            for person in one.supervisors
-        ]
-        for row in rows:
-            key = (one.agent.org_id, row.supervisor.user.pk)
+        org, rows = one.agent.org_id, []
+        for each in one.supervisors:
+            person = people.setdefault((org, each.user.pk, each.tier), ReachPerson(each, now))
+            row = ReachRow(each, person, each.user.is_active and (org in led or each.user == me))
+            key = (org, each.user.pk)
             if key not in shown:
                 shown.add(key)
                 row.chain = tests.get(key)
+            rows.append(row)
         made.append(ReachGroup(one.agent, reach_word(one), advice(one), rows, off_duty.get(one.agent.pk, "")))
     return made
 

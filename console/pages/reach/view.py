@@ -40,6 +40,7 @@ def reach(request: HttpRequest) -> HttpResponse:
     me, now, filters = signed_in_user(request), clock.now(), query.reach_filters(request.GET)
     led, orgs = leads(me), orgs_of(request.org_ids)  # type: ignore[attr-defined]
     everything = reach_of(production_agents(), rooms=False)
+    request.reach = coverage_of(everything)  # type: ignore[attr-defined]
     found = [one for one in everything if filters.org in ("", one.agent.org.external_id)]
     chosen = query.matching_agents(found, filters.tab)
     shown = query.fitting(chosen, filters.limit)
@@ -56,7 +57,7 @@ def reach(request: HttpRequest) -> HttpResponse:
         "nobody": words.nobody_sentence(found),
         "checked": max((at for at in asked if at is not None), default=None),
         "tabs": _tabs(found, filters),
-        "groups": query.groups(shown, led, me, _tests(now), gaps_of_agents([one.agent for one in shown], now)),
+        "groups": query.groups(shown, led, me, _tests(now), gaps_of_agents([one.agent for one in shown], now), now),
         "rest": chosen[len(shown) :],
         "more_url": filters.url(limit=filters.limit * 2),
         "all_url": filters.url(tab=""),

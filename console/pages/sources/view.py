@@ -1,7 +1,8 @@
 """What every source sends: heard or silent, rate, lag, what was refused and why. Nothing is green without data."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -15,7 +16,9 @@ from alerts.sources.health import SourceHealth
 from alerts.sources.senders import SentCount, sent_of
 from console.pages.access import looked_after, signed_in, signed_in_user
 from console.pages.sources import words
+from console.text.amounts import whole
 from console.text.blind import blindness
+from console.text.wording import day_clock
 from orgs import clock
 from runs.presence import REPORTS_WITHIN, flows_of
 
@@ -35,9 +38,10 @@ def sources(request: HttpRequest) -> HttpResponse:
     health.add_keys([one for one in shown if one.source.org_id or orgs.every], now)
     sent = sent_of([one.source.pk for one in shown], orgs, now)
     zone, day = timezone.get_current_timezone_name(), (now - DAY, now)
+    said = cache(partial(day_clock, zone=zone))  # the same hours in each card
     several = orgs.every or len(orgs.pks) > 1
     context: dict[str, Any] = {
-        "cards": [_card(one, sent.get(one.source.pk, {}), zone, now) for one in shown],
+        "cards": [_card(one, sent.get(one.source.pk, {}), said, zone, now) for one in shown],
         "hidden": len(found) - len(shown),
         "total": len(found),
         "troubled": sum(bool(one.alarms) for one in found),
@@ -51,13 +55,15 @@ def sources(request: HttpRequest) -> HttpResponse:
     return render(request, "pages/sources/sources.html", context)
 
 
-def _card(one: SourceHealth, sent: Mapping[datetime, SentCount], zone: str, now: datetime) -> dict[str, Any]:
+def _card(
+    one: SourceHealth, sent: Mapping[datetime, SentCount], said: Callable[[datetime], str], zone: str, now: datetime
+) -> dict[str, Any]:
     figures = one.figures
     day = words.day_bars(figures, now)
     return {
         "one": one,
         "day": day,
-        "hours": [(bar, sent.get(bar.start)) for bar in day.bars],
+        "hours": [(said(bar.start), whole(bar.received), whole(bar.refused), sent.get(bar.start)) for bar in day.bars],
         "sent": sum(of.sent for of in sent.values()),
         "lost": words.lost(sent.values()),
         "lag": words.milliseconds(figures.hour.lag_average_ms),

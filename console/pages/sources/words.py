@@ -107,6 +107,22 @@ class Day:
     width: float
     most: int
 
+    @property
+    def base(self) -> str:
+        """A line under each bar, as the path of an SVG; so are `received` and `refused`, the bars themselves."""
+        return self._path((bar.x, HEIGHT - 1, 1) for bar in self.bars)
+
+    @property
+    def received(self) -> str:
+        return self._path((bar.x, bar.y, bar.height) for bar in self.bars if bar.received)
+
+    @property
+    def refused(self) -> str:
+        return self._path((bar.x, bar.refused_y, bar.refused_height) for bar in self.bars if bar.refused)
+
+    def _path(self, boxes: Iterable[tuple[float, float, float]]) -> str:
+        return "".join(f"M{x:g} {y:g}h{self.width:g}v{height:g}h-{self.width:g}z" for x, y, height in boxes)
+
 
 def day_bars(figures: SourceFigures, now: datetime) -> Day:
     """The picture of a day; pure. An hour with anything in it shows at least one unit of height."""

@@ -1,6 +1,6 @@
 """The success figures, per org and overall, and the things behind each of them."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -61,6 +61,7 @@ FIGURE_COLUMNS = ("org", "metric", "from", "to", "value", "n", "low", "high", "t
 COVERED_COLUMNS = ("org", "agent", "outcome", "told", "reached")
 ITEM_COLUMNS = ("at", "org", "room", "label", "agent", "outcome", "counted", "seconds", "alert")
 shared_counts: SharedFigures[CountedFigures] = SharedFigures()
+shared_outcomes: SharedFigures[Mapping[str, int]] = SharedFigures()
 
 
 @dataclass(frozen=True)
@@ -148,11 +149,22 @@ def success(request: HttpRequest) -> HttpResponse:
         ],
         "names": [WORDS[figure.metric.name].short for figure in shown],
         "rows": [_row(org, measured.of_org[org.pk], asked) for org in asked.shown] if len(asked.shown) > 1 else [],
-        "nobody": [one for one in figures.coverage(asked.shown) if not one.reached],
+        "nobody": _unreached(asked, measured),
         "failed": bool(measured.baseline_ends),
         "frozen": request.build_absolute_uri(request.path + asked.query()),
     }
     return render(request, "pages/success/success.html", context)
+
+
+def _unreached(asked: Asked, measured: SuccessFigures) -> list[AgentReach]:
+    """The agents that reach nobody; looked for where the figure says that there are some."""
+    unreached = {
+        org
+        for org, found in measured.of_org.items()
+        if any(figure.metric is COVERAGE and figure.outcomes[COVERAGE.no] for figure in found)
+    }
+    covered = figures.coverage([org for org in asked.shown if org.pk in unreached]) if unreached else []
+    return [one for one in covered if not one.reached]
 
 
 def _blind(asked: Asked, measured: SuccessFigures) -> tuple[Blindness, list[tuple[float, float]]]:
@@ -236,7 +248,8 @@ def _metric(name: str) -> Metric:
 
 def _list(request: HttpRequest, asked: Asked, metric: Metric) -> dict[str, Any]:
     span = figures.span_of(asked.shown, asked.period, asked.now)
-    outcomes = figures.count_metric(metric, span)
+    key = (metric.name, *span.rows)
+    outcomes = shared_outcomes.get(key, asked.now, lambda: figures.count_metric(metric, span))
     words = WORDS[metric.name].outcomes
     outcome = request.GET.get("outcome", "")
     outcome = outcome if outcome in words else ""
