@@ -89,14 +89,8 @@ def for_rows(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
 
 
 ROWS = PreparedQuery(lambda: for_rows(Alert._base_manager.all()).annotate(mark=MARK))
-TOLD = PreparedQuery(  # by alert
-    lambda: (
-        Push._base_manager.filter(occurrence=F("alert__occurrence"))
-        .select_related("supervisor")
-        .order_by("tier", "supervisor__name", "supervisor_id")
-    ),
-    key="alert_id",
-)
+_PUSHES = Push._base_manager.select_related("supervisor").order_by("tier", "supervisor__name", "supervisor_id")
+TOLD = PreparedQuery(lambda: _PUSHES.filter(occurrence=F("alert__occurrence")), key="alert_id")
 
 
 def facts_of(alerts: Sequence[Alert]) -> RowFacts:
