@@ -9,6 +9,7 @@ from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import hypothesis
 import pytest
@@ -22,6 +23,7 @@ from django_scopes import scopes_disabled
 
 from agent_live_monitoring import Client
 from alerts.models import Gate
+from orgs.clock import now
 from orgs.models import Org
 from tests.examples import FAST, THOROUGH
 from tests.factories import OrgFactory, SourceFactory
@@ -187,6 +189,14 @@ def clock(db: None) -> Iterator[Clock]:
     made = Clock()
     yield made
     made.restore()
+
+
+@pytest.fixture
+def noon(clock: Clock, org: Org) -> None:
+    """It is noon where the org is: what is said of today has been today for long."""
+    there = now().astimezone(ZoneInfo(org.zone))
+    wait = there.replace(hour=12, minute=0, second=0) - there
+    clock.advance(seconds=wait.total_seconds() % timedelta(days=1).total_seconds())
 
 
 @pytest.fixture(autouse=True)

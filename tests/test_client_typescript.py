@@ -28,7 +28,6 @@ def node(package: Path, *command: str, **env: str) -> "subprocess.CompletedProce
     )
 
 
-@pytest.mark.timeout(150)
 def test_its_own_tests_pass_and_what_they_sent_is_stored(package: Path, sender: Sender) -> None:
     env = {"LIVE_MONITORING_URL": f"http://127.0.0.1:{sender.port}", "LIVE_MONITORING_KEY": sender.key}
     done = node(package, "npm", "test", **env)

@@ -178,3 +178,12 @@ def test_each_migrate_lets_the_database_compile_no_query() -> None:
     call_command("migrate", verbosity=0)
     with psycopg.connect(**connection.get_connection_params()) as new:
         assert new.execute("SHOW jit").fetchone() == ("off",)
+
+
+@pytest.mark.django_db
+def test_in_tests_no_id_of_one_table_is_one_of_another() -> None:
+    """Of the tests themselves: `_keep_ids_apart` in conftest.py."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval(format('%I.%I', schemaname, sequencename)) FROM pg_sequences")
+        taken = [number // 1_000_000 for (number,) in cursor.fetchall()]
+    assert 0 not in taken and len(set(taken)) == len(taken)

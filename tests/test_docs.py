@@ -11,7 +11,7 @@ import pytest
 from tests.launching import ROOT, Up, environment, short_folder
 from tests.typescript import built_package
 
-pytestmark = [pytest.mark.launcher, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.launcher
 BLOCKS = re.compile(r"^```bash\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 

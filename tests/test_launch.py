@@ -186,7 +186,6 @@ def half_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.timeout(300)  # pip on a busy machine
 def test_an_environment_is_made_repaired_and_kept(
     half_made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,11 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
+from asgiref.sync import SyncToAsync, sync_to_async
 from django.db import connection, connections
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
@@ -107,6 +107,13 @@ def held() -> int:
     return int(stats["pool_size"] - stats["pool_available"])
 
 
+async def given_back(before: int) -> None:
+    """No more are taken than before, once other threads of this process have done what they were at."""
+    async with asyncio.timeout(PATIENCE):
+        while await sync_to_async(held)() > before:
+            await asyncio.sleep(0.05)  # a poll of a condition
+
+
 async def test_a_request_stays_in_its_thread_and_leaves_nothing_there(mount: Mount) -> None:
     before = await sync_to_async(held)()
     for _ in range(2):  # the second time in threads that were used
@@ -115,7 +122,7 @@ async def test_a_request_stays_in_its_thread_and_leaves_nothing_there(mount: Mou
         assert all(one["x-thread"] == one["x-outside"] for one in named)
         assert len({one["x-thread"] for one in named}) == 4
         assert {answer[1]["body"] for answer in answers} == {b"en"}
-    assert await sync_to_async(held)() == before
+    await given_back(before)
 
 
 async def test_a_stream_ends_when_its_client_leaves_and_gives_its_connection_back(mount: Mount) -> None:
@@ -124,9 +131,27 @@ async def test_a_stream_ends_when_its_client_leaves_and_gives_its_connection_bac
     sent = await call(mount, "/endless", leaves_after=3)
     assert [message["body"] for message in sent[1:4]] == [b"part"] * 3
     assert seen == {"over": True}
-    assert await sync_to_async(held)() == before
+    await given_back(before)
 
 
 async def test_a_view_that_fails_is_a_500_and_the_thread_goes_on(mount: Mount) -> None:
     for _ in range(5):
         assert (await call(mount, "/failing"))[0]["status"] == 500
+
+
+@pytest.fixture(scope="module")
+def afterwards() -> Iterator[None]:
+    """What holds when the tests of this module are over."""
+    yield
+    assert SyncToAsync.single_thread_executor.submit(lambda: connection.connection).result(PATIENCE) is None
+
+
+@pytest.mark.usefixtures("transactional_db", "afterwards")
+async def test_an_asynchronous_test_leaves_no_connection_to_be_cut() -> None:
+    """Of the tests themselves: `_given_back` in conftest.py."""
+
+    def look() -> Any:
+        connection.ensure_connection()
+        return connection.connection
+
+    assert await sync_to_async(look)() is not None

@@ -28,7 +28,7 @@ BEHIND = "/success/time_to_intervene_median_seconds"
 
 
 @pytest.fixture
-def scene(system: None, org: Org) -> Scene:
+def scene(system: None, org: Org, noon: None) -> Scene:
     """A failure a human came to after 4 min, one nobody has come to, and one nobody need come to."""
     made = Scene(org)
     made.fails(room="helped", ago=300, room_label="Ibu Sari")

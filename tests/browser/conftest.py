@@ -26,7 +26,7 @@ from orgs.models import User
 from tests.factories import without_limits
 from tests.once import once, shared
 from tests.scene import Scene
-from tests.stack import Stack, database_url, stack
+from tests.stack import PATIENCE, Stack, database_url, stack
 from tests.standins import ROOT, Standins
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -49,7 +49,7 @@ numbers = itertools.count(1)
 
 # Playwright's loop runs in this thread; the ORM is called between its calls, never inside.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -153,7 +153,7 @@ class Site:
             reduced_motion="reduce",
             **{"service_workers": "block", **options},  # type: ignore[arg-type] # what one answers, no route sees
         )
-        made.set_default_timeout(15_000)
+        made.set_default_timeout(PATIENCE * 1000)
         if user is not None:
             client = Client()
             client.force_login(user)

@@ -176,7 +176,7 @@ def test_whoever_signs_out_elsewhere_is_told_to_sign_in(site: Site) -> None:
     page = site.board()
     site.scene.people[0].set_unusable_password()
     site.scene.people[0].save()
-    expect(page.locator("#stale")).to_contain_text("You are signed out.", timeout=20_000)
+    expect(page.locator("#stale")).to_contain_text("You are signed out.")
     expect(page.locator("#stale").get_by_role("link", name="Sign in")).to_be_visible()
 
 
@@ -267,7 +267,7 @@ def says(page: Page, alerts: QuerySet[Alert], all_of_mine: QuerySet[Alert]) -> N
     here, whole = figures(alerts, now), figures(all_of_mine, now)
     for name, n in {**here, "all": sum(here.values())}.items():
         if name != "snoozed":
-            expect(page.locator(f".lm-tabs [data-count={name}]")).to_have_text(str(n), timeout=30_000)
+            expect(page.locator(f".lm-tabs [data-count={name}]")).to_have_text(str(n))
     for name in ("waiting", "on-it", "snoozed"):
         alert_word = "alert" if here[name] == 1 else "alerts"
         expect(page.locator(f"[data-counted={name}]")).to_have_text(f"{here[name]} {alert_word}")

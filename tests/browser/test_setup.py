@@ -12,7 +12,7 @@ from orgs import clock
 from orgs.models import Membership, Org, User
 from tests.browser.conftest import DESKTOP, PHONE, Site, check_looks
 from tests.factories import UserFactory
-from tests.stack import Stack, accepted
+from tests.stack import PATIENCE, Stack, accepted
 from tests.standins import Standins
 
 MOST = 12
@@ -61,7 +61,7 @@ def desk(
     dewi.set_password(PASSWORD)
     dewi.save()
     made = browser.new_context(base_url=web.url, viewport=DESKTOP, reduced_motion="reduce")  # type: ignore[arg-type]
-    made.set_default_timeout(15_000)
+    made.set_default_timeout(PATIENCE * 1000)
     yield made
     made.close()
 
