@@ -135,7 +135,7 @@ def _keep_ids_apart() -> None:
         cursor.execute(
             "SELECT format('ALTER SEQUENCE %I RESTART %s', name, first) FROM"
             " (SELECT sequencename AS name, last_value, 1000000 * row_number() OVER (ORDER BY sequencename) AS first"
-            " FROM pg_sequences WHERE schemaname = 'public') WHERE coalesce(last_value, 0) < first"
+            " FROM pg_sequences WHERE schemaname = 'public') sequence WHERE coalesce(last_value, 0) < first"
         )
         for (statement,) in cursor.fetchall():
             cursor.execute(statement)

@@ -195,18 +195,6 @@ def test_pushes_about_ones_duty_are_asked_for_by_the_person_a_lead_or_a_key(org:
     assert put(signed_in(rina), path, {"on": False}).json() == signed_in(rina).get(path).json() == {"on": False}
 
 
-def test_who_hands_their_own_rooms_over_knows_it_and_of_others_it_is_news(org: Org, machine: Client) -> None:
-    rina = person(org)
-    with scopes_disabled():
-        DutyReminder.objects.create(org=org, user=rina, asked_at=clock.now(), due_at=clock.now(), known=[])
-    machine.post("/api/handovers", {"org_id": org.external_id, "sso_id": "rina", "minutes": 30}, "application/json")
-    with scopes_disabled():
-        assert DutyReminder.objects.get().known == []
-    signed_in(rina).post("/api/handovers", {"org_id": org.external_id, "minutes": 60}, "application/json")
-    with scopes_disabled():
-        assert DutyReminder.objects.get().known is None
-
-
 def test_the_calendar_is_replaced_whole_or_not_at_all(org: Org, machine: Client) -> None:
     days = [{"date": "2027-03-10", "name": "Idulfitri"}, {"date": "2027-03-11"}]
     answer = put(machine, "/api/calendar", {"business_hours": [DAYS], "holidays": days})

@@ -259,6 +259,19 @@ def test_rooms_that_somebody_handed_over_for_them_are_told_and_their_end_is_not(
     assert len(pushes(rota.rina, "duty_changed")) == 1
 
 
+@pytest.mark.parametrize("whose", ["their own", "a lead's"])
+def test_rooms_that_they_handed_over_themselves_are_no_news(rota, clock, history, whose):
+    at(clock, 9)
+    User.objects.filter(pk__in=[rota.rina.pk, rota.bayu.pk]).update(is_specialist=True)
+    clock.advance(seconds=1)
+    asked = {"org_id": rota.org.external_id, "sso_id": rota.rina.sso_id, "minutes": 60}
+    by = signed_in(rota.rina if whose == "their own" else rota.bayu)
+    assert by.post("/api/handovers", asked, "application/json").status_code == 201
+    history()
+    settle(clock)
+    assert len(pushes(rota.rina, "duty_changed")) == (whose != "their own")
+
+
 def test_what_lies_more_than_a_day_ahead_is_not_told(rota, clock):
     at(clock, 5, 30)
     made = TemporarySchedule.objects.create(

@@ -1,5 +1,6 @@
 """The live feed over real sockets: what arrives, what is noticed when something is lost, who is sent away."""
 
+import os
 import sysconfig
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -183,8 +184,11 @@ def test_one_frame_holds_at_most_200_alerts(served: Served, scene: Scene, monkey
 
 
 def test_the_first_change_after_a_quiet_time_goes_at_once_and_those_after_it_together(
-    served: Served, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    served: Served, scene: Scene, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
+    own = settings.CHANNEL_LAYERS["default"]
+    own = own | {"CONFIG": own["CONFIG"] | {"prefix": f"alone-{os.getpid()}"}}  # other tests use the same Valkey
+    settings.CHANNEL_LAYERS = {"default": own}
     monkeypatch.setattr(live, "FLUSH_SECONDS", NEVER)
     board = served.board(scene.people[0])
     scene.fails()

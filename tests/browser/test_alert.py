@@ -226,7 +226,7 @@ def test_a_hold_is_set_and_taken_back(site: Site) -> None:
     page.get_by_label("Why it must not be deleted").press("Enter")
     page.get_by_role("button", name="Lift the hold").click()
     expect(page.locator(".lm-hold")).to_have_count(0)
-    page.locator(".lm-toast").last.get_by_role("button", name="Undo").click()
+    page.locator(".lm-toast", has_text="is lifted").last.get_by_role("button", name="Undo").click()
     expect(page.locator(".lm-hold")).to_contain_text("Case 13/2026")
 
 
