@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django_scopes import scopes_disabled
 
 from alerts.models import RoomActivity
@@ -101,6 +101,18 @@ def test_what_the_run_says_itself_counts(source: Source) -> None:
     happened(source, "human_message", NOON + minutes(1))
     fold.fold_all()
     assert AgentRun.objects.get().touched is False
+
+
+def test_however_far_up_ids_begin_the_fold_comes_there(source: Source) -> None:
+    """As after a restore. Mutation: 1,000 ids at a time it never does."""
+    stored(source, room_id="room-0")
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER SEQUENCE runs_agentrun_id_seq RESTART 1000000000000")
+    stored(source, room_id="room-1")
+    happened(source, "human_message", NOON + minutes(1))
+    FoldMark.objects.create(activity=10**9)  # what happened was read long ago
+    fold.fold_all()
+    assert AgentRun.objects.get(room="room-1").touched is True
 
 
 def test_a_room_that_is_named_later_is_asked_too(source: Source) -> None:
