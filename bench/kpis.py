@@ -28,8 +28,8 @@ from bench.table import Measured, tell
 
 WHOLE, SMALL = 1_000_000, 60_000  # runs
 ROUNDS = 7
-STATEMENT = 100.0  # ms, of a page that shows one org; SLOWEST of any: percentiles of all orgs are put together anew
-SLOWEST = 1000.0  # ms
+STATEMENT = 100.0  # ms, of a page; BESIDE_OTHERS where .ci/run has other work at the same time
+BESIDE_OTHERS = 1000.0  # ms
 MOST_GROWTH = 2.5  # times, with ten times the runs: days and hours have as many keys
 DAY_TARGET, MONTH_TARGET = 100.0, 400.0  # times the plain view, at 10 million runs
 # As measured, half of it is a failure; the view over few runs is fast.
@@ -178,7 +178,7 @@ def told(runs: int, found: dict[str, float]) -> tuple[list[Measured], list[str]]
         for span, target, floor in zip(("24 h", "30 days"), (DAY_TARGET, MONTH_TARGET), floors, strict=True)
     ]
     rows.append(Measured(f"percentiles, 30 days, {runs:,} runs", f"{found['30 days, percentiles']:.1f} ms", "100 ms"))
-    limits = {path: STATEMENT if ONE in path and runs != SMALL else SLOWEST for path in PAGES}
+    limits = dict.fromkeys(PAGES, BESIDE_OTHERS if runs == SMALL else STATEMENT)
     rows += [
         Measured(f"{path}, slowest statement", f"{found[path]:.1f} ms", f"{limits[path]:.0f} ms") for path in PAGES
     ]
