@@ -61,7 +61,7 @@ def pictures_database() -> Iterator[str]:
             server.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
 
 
-def run_command(env: dict[str, str], *arguments: str) -> str:
+def run_of_demo(env: dict[str, str], *arguments: str) -> str:
     """One command of the service; what it printed."""
     done = subprocess.run(  # noqa: S603 - our own commands
         [sys.executable, *arguments], cwd=ROOT, env=env, check=True, capture_output=True, text=True
@@ -145,9 +145,9 @@ def retake_all() -> None:
             "PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}",
         }
         for command in (["migrate"], ["createcachetable"], ["collectstatic", "--noinput"]):
-            run_command(env, "manage.py", *command)
+            run_of_demo(env, "manage.py", *command)
         play = "import django; django.setup(); import scene; print(scene.play_evening()['alert'].pk)"
-        alert = run_command(env, "-c", play).split()[-1]
+        alert = run_of_demo(env, "-c", play).split()[-1]
         with serving(env) as address, sync_playwright() as playwright:
             chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
             browser = playwright.chromium.launch(
