@@ -109,7 +109,7 @@ def test_a_comment_is_for_everybody_and_masked(scene: Scene, alert: Alert) -> No
     assert "You commented “&lt;b&gt;done&lt;/b&gt;”" in shown(scene)
     page = shown(scene, 1)
     assert "commented “Call [" in page
-    assert "3456" not in page
+    assert not [part for part in ("812-3456", "3456-7890") if part in page]  # "3456" alone stands in many an id
     assert fresh(alert.pk).state == "resolved"
 
 

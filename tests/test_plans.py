@@ -181,11 +181,10 @@ def test_each_page_asks_as_much_of_a_small_installation_as_of_a_large_one(
     def counts(size: Size) -> dict[tuple[str, str], int]:
         with suppress(_Undone), transaction.atomic():
             browsers = installation(size)
-            found = {
-                (page.name, page.who): len(asked(partial(browsers[page.who].get, page.path)))
-                for _ in range(2)  # the first time, what is kept in the process is read too
-                for page in pages()
-            }
+            found: dict[tuple[str, str], int] = {}
+            for page in pages() * 3:  # what the process keeps for a minute is read at first, and once more as one ends
+                n = len(asked(partial(browsers[page.who].get, page.path)))
+                found[page.name, page.who] = min(n, found.get((page.name, page.who), n))
             with scopes_disabled():
                 assert Alert.objects.count() == size.open + size.resolved
             raise _Undone

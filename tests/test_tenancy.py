@@ -390,7 +390,7 @@ def test_what_is_of_an_org_does_not_exist_for_strangers(ours: Tenant) -> None:
                 told = without(path, seen(answer))
                 told_of_nothing = without(nothing, seen(ask(client, method, nothing, route)))
                 if told != told_of_nothing or MARK.encode() in told or not _is_refused(answer, who, route):
-                    wrong.append((who, method, route.pattern, answer.status_code))
+                    wrong.append((who, method, route.pattern, answer.status_code, difference(told, told_of_nothing)))
     assert not wrong
     assert state_of_a(ours) == before
 

@@ -390,7 +390,7 @@ def test_the_log_of_a_broken_alert_has_ids_and_the_place_but_no_words_of_the_err
     [said] = [line for line in logs if line["event"] == "timer_failed"]
     assert (said["log_level"], said["error"], said["alert"]) == ("error", "ValueError", str(scene.alert().pk))
     assert "test_timers.py" in said["where"]
-    assert "0812" not in str(logs)
+    assert "0812 3456" not in str(logs)
 
 
 def test_a_database_that_is_away_breaks_no_alert(scene, clock, monkeypatch):
