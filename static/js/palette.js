@@ -31,13 +31,13 @@ function open() {
   input.value = "";
   dialog.showModal();
   input.focus();
-  fill("");
+  fill();
 }
 
 const options = () => [...list.querySelectorAll("[role=option]")];
 
-// What is known without asking, as far as it has this text in it; then what the server finds.
-function fill(found) {
+// What is known without asking, as far as it has this text in it.
+function fill() {
   const known = dialog.querySelector("template").content.cloneNode(true);
   const [first, pages] = known.querySelectorAll("[data-kind]");
   acts.forEach((act, at) => {
@@ -52,10 +52,16 @@ function fill(found) {
   for (const one of known.querySelectorAll("[role=option]")) if (!one.textContent.toLowerCase().includes(text)) one.remove();
   for (const head of [first, pages]) if (!head.nextElementSibling?.matches("[role=option]")) head.remove();
   list.replaceChildren(known);
+  add("");
+}
+
+// What the server finds comes behind it: who has moved the mark meanwhile keeps it where it is.
+function add(found) {
   list.insertAdjacentHTML("beforeend", found);
-  options().forEach((one, at) => { one.id = `palette-${at}`; });
-  dialog.querySelector("[data-none]").hidden = options().length > 0;
-  mark(options()[0]);
+  const all = options();
+  all.forEach((one, at) => { one.id = `palette-${at}`; });
+  dialog.querySelector("[data-none]").hidden = all.length > 0;
+  mark(all.find((one) => one.ariaSelected === "true") ?? all[0]);
 }
 
 function mark(option) {
@@ -68,7 +74,7 @@ function mark(option) {
 let timer = 0;
 let asking = new AbortController();
 function typed() {
-  fill("");
+  fill();
   clearTimeout(timer);
   asking.abort();
   if (input.value.trim()) timer = setTimeout(ask, WAIT);
@@ -79,7 +85,7 @@ async function ask() {
   try {
     const address = `/palette?${new URLSearchParams({ q: input.value })}`;
     const answer = await fetch(address, { headers: { Accept: "text/html" }, redirect: "manual", signal: asking.signal });
-    if (answer.ok) fill(await answer.text());
+    if (answer.ok) add(await answer.text());
   } catch {
     // another letter came, or the service is away: pages and acts are there
   }

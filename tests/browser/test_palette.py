@@ -1,6 +1,6 @@
 """The command palette: pages, agents, rooms and acts, by keys and by fingers."""
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import PHONE, Site, check_looks
 from tests.browser.test_select import HITS, fail
@@ -42,3 +42,25 @@ def test_the_palette_acts_finds_and_leads_on(site: Site) -> None:
     expect(dialog).to_contain_text("Nothing of this name is found.")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
+
+
+def test_what_the_server_finds_late_leaves_the_mark_where_it_was_moved(site: Site) -> None:
+    fail(site, "r1")
+    page = site.board()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/palette?*", hold)
+    chosen = page.locator("#palette").get_by_role("option", selected=True)
+    page.keyboard.press("Control+k")
+    with page.expect_request("**/palette?*"):
+        page.keyboard.type("r")
+    expect(chosen).to_have_text("Reach")
+    page.keyboard.press("ArrowDown")
+    expect(chosen).not_to_have_text("Reach")
+    moved = chosen.inner_text()
+    held[0].continue_()
+    expect(page.locator("#palette")).to_contain_text("Ibu r1")
+    expect(chosen).to_have_text(moved)
