@@ -1,10 +1,11 @@
 """One spelling for each identifier, wherever it comes from, and near twins named before they are made."""
 
 import importlib
+import multiprocessing
 import unicodedata
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import RFC_4122, UUID, uuid4
 
 import pytest
 from django.apps import apps
@@ -12,7 +13,7 @@ from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.models import Room
+from alerts.models import Room, new_id
 from alerts.sources import inbox
 from orgs import imports
 from orgs.identifiers import BadIdentifier, Twins, identifier, is_identifier, spelled
@@ -327,3 +328,18 @@ def test_the_set_up_page_names_a_near_twin(specialist: Any) -> None:
     assert 'name="seen_twin" value="rina"' in asked.content.decode()
     assert specialist.post("/setup/new", form | {"seen_twin": "rina"}).status_code == 200
     assert User.objects.filter(sso_id="Rina").exists()
+
+
+# --- ids that nobody chose -------------------------------------------------------------------------------------------
+
+
+def test_processes_that_are_forked_from_one_make_other_ids() -> None:
+    with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as processes:
+        made = processes.map(_some_ids, [100, 100, 100], chunksize=1)
+    there = [*_some_ids(100), *(one for ids in made for one in ids)]
+    assert len({one.int & (1 << 62) - 1 for one in there}) == 400  # what is random of them, whenever they were made
+    assert {(one.version, one.variant) for one in there} == {(7, RFC_4122)}
+
+
+def _some_ids(how_many: int) -> list[UUID]:
+    return [new_id() for _ in range(how_many)]

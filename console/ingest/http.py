@@ -249,13 +249,17 @@ def _write(path: str, group: Sequence[work.Sent]) -> Sequence[work.Answer | Refu
     return work.write(WRITES[path], group)
 
 
+# A metric with its labels, kept: finding it takes a lock and longer than counting.
+_labelled = lru_cache(maxsize=1000)(lambda metric, *labels: metric.labels(*labels))
+
+
 def _account(request: Request, status: int) -> None:
     """One log line and the metrics of a request; never its content."""
     seconds = time.monotonic() - request.started
-    REQUESTS.labels(request.name, str(status)).inc()
-    SECONDS.labels(request.name).observe(seconds)
+    _labelled(REQUESTS, request.name, str(status)).inc()
+    _labelled(SECONDS, request.name).observe(seconds)
     for name, count in request.counts.items():
-        ITEMS.labels(request.name, name).inc(count)
+        _labelled(ITEMS, request.name, name).inc(count)
     log.info(
         "ingest",
         method=request.method,

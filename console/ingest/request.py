@@ -3,8 +3,8 @@
 import asyncio
 import re
 import time
-import uuid
 from collections import Counter
+from random import getrandbits
 
 from console.ingest.bodies import AsgiScope, Body, Disconnected, Receive, client_address
 from console.ingest.decode import Refusal
@@ -38,6 +38,8 @@ class Request(Body):
         """Read and drop the rest of a refused body; False if too much of it is left to keep the connection."""
         if not self.begun and "expect" in self.headers:  # it waits for our word before it sends anything
             return self.whole
+        if self.whole:
+            return True
         dropped = 0
         try:
             async with asyncio.timeout(DISCARD_SECONDS):
@@ -50,7 +52,7 @@ class Request(Body):
 
 def request_id(given: str) -> str:
     """The sender's id of a request if it is a sane one, else a new one."""
-    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if REQUEST_ID.fullmatch(given) else f"{getrandbits(128):032x}"  # no secret; as `new_id`
 
 
 def is_packed(request: Request) -> bool:
