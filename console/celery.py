@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, task_postrun, worker_process_init
+from celery.signals import setup_logging, task_postrun, worker_before_create_process
 from django.db import close_old_connections
 
 from console.loaded import keep_loaded
@@ -22,8 +22,9 @@ def _connection_is_kept(**about: Any) -> None:
     close_old_connections()
 
 
-@worker_process_init.connect
+@worker_before_create_process.connect
 def _loaded_is_kept(**about: Any) -> None:
+    """Before the fork, so that the processes share what the first of them loaded."""
     keep_loaded()
 
 

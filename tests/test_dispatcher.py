@@ -103,7 +103,7 @@ def test_a_sweep_that_fails_stops_no_other(monkeypatch: Any, broken: str) -> Non
     for name in ("outbox.sweep_outbox", "actions.sweep_timers", "inbox.work"):
         work = fails if name == broken else lambda *args, name=name, **kwargs: done.append(name) or 0
         monkeypatch.setattr(f"console.management.commands.dispatcher.{name}", work)
-    dispatcher._turn(threading.Event())
+    dispatcher._turn(threading.Event(), {})
     assert sorted([*done, broken]) == ["actions.sweep_timers", "inbox.work", "outbox.sweep_outbox"]
 
 

@@ -141,6 +141,22 @@ SELECT DISTINCT ON (event.org_id, event.room_id, event.run_id, event.signal)
  WHERE event.run_id <> '' AND event.reason NOT IN ('above_threshold', 'same_run')
  ORDER BY event.org_id, event.room_id, event.run_id, event.signal, event.reason = 'late', event.id
 """
+# Whether a sweep of timers could find anything at all: most find nothing, and each of its parts would ask for itself.
+ANYTHING_DUE = """
+SELECT EXISTS (SELECT FROM alerts_alert WHERE state <> 'resolved' AND due_at <= %b::timestamptz)
+    OR EXISTS (SELECT FROM alerts_alert WHERE state = 'resolved' AND covers_from IS NOT NULL AND released_at IS NULL)
+    OR EXISTS (SELECT FROM alerts_room WHERE due_at <= %b::timestamptz)
+    OR EXISTS (SELECT FROM alerts_silence WHERE due_at <= %b::timestamptz)
+    OR EXISTS (SELECT FROM alerts_silence WHERE unsettled)
+    OR EXISTS (SELECT FROM alerts_push WHERE state = 'dead' AND ended_at > %b::timestamptz)
+    OR EXISTS (
+        SELECT FROM alerts_push
+         WHERE state = 'cancelled' AND ended_reason IN ('away', 'off_duty') AND ended_at > %b::timestamptz
+    )
+    OR EXISTS (
+        SELECT FROM alerts_push WHERE state = 'cancelled' AND ended_reason = 'expired' AND ended_at > %b::timestamptz
+    )
+"""
 # Open alerts of rooms of whose present tier every push died, or was for somebody who went off duty before; what is put
 # aside or held waits for its time.
 UNREACHED = """

@@ -22,6 +22,7 @@ from alerts.actions.outage_rows import AgentKey, SourceKey, rooms_of_outage, roo
 from alerts.actions.statements import (
     ALL_OF_ALERT,
     ALL_OF_ROOM,
+    ANYTHING_DUE,
     COUNTED,
     EXPIRED,
     FAILING,
@@ -191,6 +192,11 @@ class Stored(StoredTellings):
     def downtimes(self, since: datetime) -> Downtimes:
         """When we were down since then, or shortly before."""
         return Downtimes.read(since)
+
+    def anything_due(self, now: datetime, died_since: datetime, expired_since: datetime) -> bool:
+        """Whether a sweep would find anything; what waits for a duty to begin aside."""
+        ((found,),) = fetch(ANYTHING_DUE, [now, now, now, died_since, died_since, expired_since])
+        return bool(found)
 
     def due_rooms(self, now: datetime, limit: int, held: datetime | None = None) -> list[int]:
         """The rooms whose alert's time has come, oldest first, by pk; what fell due from `held` on waits."""

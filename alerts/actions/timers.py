@@ -8,7 +8,7 @@ from alerts.actions.activity import end
 from alerts.actions.book import Book
 from alerts.actions.on_duty import sweep_on_duty
 from alerts.actions.outages import is_under
-from alerts.actions.recovery import digest_expired
+from alerts.actions.recovery import EXPIRED_WITHIN, digest_expired
 from alerts.actions.reply_window import note_window_over, tell_window_closing
 from alerts.actions.silences import sweep_silences
 from alerts.actions.stalls import sweep_stalls
@@ -41,6 +41,8 @@ def sweep_timers(limit: int = 200) -> int:
     now = stored().now()
     downs = stored().downtimes(now - DOWN_LOOKS_BACK)
     held = downs.holds_from(now)
+    if not stored().anything_due(now, now - DIED_WITHIN, now - EXPIRED_WITHIN):
+        return sweep_on_duty(now) if held is None else 0
     done, rooms = sweep_silences(now, held), stored().due_rooms(now, limit, held)
     done += sweep_outages(now, held) + _sweep_rooms(rooms, now, downs) + sweep_stalls(now, held, downs, limit)
     done += pass_unreached(now) + sweep_on_duty(now) if held is None else 0

@@ -1,5 +1,6 @@
 """`manage.py dispatcher`: what the worker does, without Redis: sweeps pushes that wait, and timers."""
 
+import math
 import signal
 import threading
 import time
@@ -23,15 +24,13 @@ from runs import watch as agents
 
 EVERY = 1.0  # seconds
 MIN_AGE = 2.0  # seconds a push has been due: the worker gets it first
-WATCH_EVERY = 60.0  # seconds between two looks at the sources
-FOLD_EVERY = 20.0  # seconds: what is late in runs is known within a minute
 SWEEP_LASTS = 3.0  # seconds, so that the timers are looked at in between
 
 log = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Sweeps due pushes, timers and deliveries once a second until TERM or INT, with or without Redis."
+    help = "Sweeps due pushes, deliveries and timers every second or two until TERM or INT, with or without Redis."
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -39,32 +38,36 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         log.info("dispatcher_started")
-        watched = folded = 0.0
+        begun: dict[str, float] = {}
         while not stop.is_set():
-            _turn(stop)
-            if time.monotonic() - watched >= WATCH_EVERY:
-                watched = time.monotonic()
-                _survive("sources", watch.sweep_sources)  # which fell silent, with Redis down too
-                _survive("agents", agents.sweep_agents)
-                _survive("flows", lambda: presence.note_flows(clock.now(), SWEEP_LASTS))
-                _survive("figures", lambda: closing.close_days(clock.now()))
-                _survive("sessions", lambda: containment.sweep_sessions(clock.now()))
-            if time.monotonic() - folded >= FOLD_EVERY:
-                folded = time.monotonic()
-                _survive("runs", fold.fold_all)
+            _turn(stop, begun)
             stop.wait(EVERY)
         log.info("dispatcher_ended")
 
 
-def _turn(stop: threading.Event) -> None:
-    sweeps: dict[str, Callable[[], int]] = {
-        "pushes": lambda: outbox.sweep_outbox(until=time.monotonic() + SWEEP_LASTS, min_age=MIN_AGE, stop=stop),
-        "timers": actions.sweep_timers,
-        "duty": lambda: duty_pushes.sweep_duty_pushes(clock.now()),
-        "stalled": lambda: late.stamp_overdue(clock.now()),
-        "deliveries": lambda: inbox.work(until=time.monotonic() + SWEEP_LASTS),
+def _turn(stop: threading.Event, begun: dict[str, float]) -> None:
+    """The sweeps whose turn it is; `begun` keeps when each was last begun."""
+    sweeps: dict[str, tuple[float, Callable[[], int]]] = {  # seconds between two: the worker sweeps all of them, too
+        "pushes": (
+            EVERY,
+            lambda: outbox.sweep_outbox(until=time.monotonic() + SWEEP_LASTS, min_age=MIN_AGE, stop=stop),
+        ),
+        "deliveries": (EVERY, lambda: inbox.work(until=time.monotonic() + SWEEP_LASTS)),
+        "timers": (2, actions.sweep_timers),
+        "duty": (10, lambda: duty_pushes.sweep_duty_pushes(clock.now())),
+        "stalled": (10, lambda: late.stamp_overdue(clock.now())),
+        "runs": (20, fold.fold_all),  # what is late in runs is known within a minute
+        "sources": (60, watch.sweep_sources),  # which fell silent, with Redis down too
+        "agents": (60, agents.sweep_agents),
+        "flows": (60, lambda: presence.note_flows(clock.now(), SWEEP_LASTS)),
+        "figures": (60, lambda: closing.close_days(clock.now())),
+        "sessions": (60, lambda: containment.sweep_sessions(clock.now())),
     }
-    swept = {name: _survive(name, sweep) for name, sweep in sweeps.items()}
+    swept = {}
+    for name, (every, sweep) in sweeps.items():
+        if time.monotonic() - begun.get(name, -math.inf) >= every:
+            begun[name] = time.monotonic()
+            swept[name] = _survive(name, sweep)
     if any(swept.values()):
         log.info("swept", **swept)
 

@@ -1,5 +1,7 @@
 """`manage.py worker`: the Celery worker, with the options it has everywhere."""
 
+import os
+import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -17,7 +19,10 @@ class Command(BaseCommand):
         parser.add_argument("--concurrency", type=int, default=2, help="processes (default %(default)s)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        processes = str(options["concurrency"])
-        celery_app.start(
-            ["worker", "--concurrency", processes, "--prefetch-multiplier", "1", "--loglevel", settings.LOG_LEVEL]
+        os.environ["CELERY_SKIP_CHECKS"] = "1"  # they load every page, which no task needs: 40 MB and a second
+        alone = {"without_gossip": True, "without_mingle": True, "without_heartbeat": True}  # nobody listens to these
+        worker = celery_app.Worker(
+            concurrency=options["concurrency"], prefetch_multiplier=1, loglevel=settings.LOG_LEVEL, **alone
         )
+        worker.start()
+        sys.exit(worker.exitcode or 0)
