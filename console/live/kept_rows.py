@@ -8,7 +8,6 @@ put right when a page is sent: `as_read` (console/text/reader.py).
 from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +24,7 @@ from console.live.folded import folded_rooms
 from console.live.looks import ROOM_SHOWN, Look, ToldLook, storm_look
 from console.live.rows import FeedRow, render_rows, told_before
 from console.text.wording import read_by
-from orgs.history import tracked
+from orgs.history import newest_changes
 from orgs.models import Agent, Org, Source, User
 
 KEPT_MOST = 5_000  # rows of some 2.5 kB
@@ -57,7 +56,7 @@ class KeptRows:
     def check_names(self) -> None:
         """Forget all rows if an org, agent, source or person has changed since. One query."""
         with connection.cursor() as cursor:
-            cursor.execute(_newest_names())
+            cursor.execute(newest_changes(Org, Agent, Source, User))
             names = tuple(cursor.fetchone())
         if names != self._names:
             self._rows.clear()
@@ -68,13 +67,6 @@ class KeptRows:
 
 
 kept_rows = KeptRows()
-
-
-@lru_cache(maxsize=1)
-def _newest_names() -> str:
-    events = tracked()
-    newest = [f"(SELECT max(pgh_id) FROM {events[one]._meta.db_table})" for one in (Org, Agent, Source, User)]  # noqa: S608
-    return f"SELECT {', '.join(newest)}"
 
 
 def row_htmls(ids: Sequence[UUID], now: datetime) -> dict[UUID, str]:

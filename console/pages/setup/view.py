@@ -22,7 +22,7 @@ from console.pages.setup import words
 from console.text.hops import chain
 from console.text.wording import short_name
 from orgs import clock
-from orgs.auth import leads
+from orgs.auth import leads, orgs_of
 from orgs.identifiers import check_identifier
 from orgs.keys import live_keys
 from orgs.models import NAME, Assignment, Org, Source, User
@@ -111,9 +111,9 @@ def checklist(request: HttpRequest, org_id: str) -> HttpResponse:
 
 def _context(request: HttpRequest, org: Org) -> dict[str, Any]:
     now = clock.now()
-    (progress,) = onboarding.progress(Org.objects.filter(pk=org.pk))
+    (progress,) = onboarding.progress([org])
     facts = onboarding.facts(org)
-    others = [one for one in onboarding.unfinished(leads(signed_in_user(request))) if one.org != org]
+    others = [one for one in onboarding.unfinished(orgs_of(leads(signed_in_user(request)))) if one.org != org]
     source = Source.objects.filter(org=org).order_by("pk").first()  # none where a platform source sends for the org
     held = Assignment.objects.filter(org=org, user__is_active=True).select_related("user")
     held = held.order_by("role__tier", "user__name", "pk")
