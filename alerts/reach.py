@@ -151,8 +151,10 @@ def reach_of(agents: Iterable[Agent], *, rooms: bool = True) -> list[AgentReach]
     A role backs up all agents of its org unless it lists some.
     """
     agents = list(agents)
-    held = _held({agent.org_id for agent in agents})
-    users = User.objects.in_bulk({one.user_id for one in held})
+    orgs = {agent.org_id for agent in agents}
+    held = _held(orgs)
+    people = Assignment.objects.filter(org__in=orgs).order_by().values("user")
+    users = {user.pk: user for user in User.objects.filter(pk__in=people)}
     backing = _Backing(held)
     found = []
     for agent in agents:
