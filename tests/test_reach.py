@@ -146,13 +146,13 @@ def test_the_last_room_is_one_of_this_agent(org: Org) -> None:
     assert second.name == "B"
 
 
-def test_any_number_of_agents_and_people_costs_four_queries(org: Org, django_assert_num_queries: Any) -> None:
+def test_any_number_of_agents_and_people_costs_five_queries(org: Org, django_assert_num_queries: Any) -> None:
     for n in range(12):
         AgentFactory(org=org, name=f"agent {n}")
         person(org, delivered_at=EARLIER)
     with scope(org=org.pk):
         agents = list(reach.production_agents())
-        with django_assert_num_queries(4):  # assignments, the agents their roles list, pushes, rooms
+        with django_assert_num_queries(5):  # assignments, people, the agents their roles list, pushes, rooms
             reach.reach_of(agents)
 
 

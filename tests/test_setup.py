@@ -12,7 +12,6 @@ from django.utils.html import strip_tags
 from django_scopes import scope, scopes_disabled
 
 from alerts import actions, onboarding
-from alerts.figures.covered import shared_coverage
 from alerts.models import Push
 from orgs import auth, setup
 from orgs import clock as database_clock
@@ -315,7 +314,6 @@ def test_odd_ids_have_a_page_too(specialist: Client) -> None:
 def test_the_page_asks_the_same_for_few_and_for_many(scene: Scene, django_assert_max_num_queries: Any) -> None:
     client, address = signed_in(finish(scene, but="phone")), f"/setup/{scene.org.external_id}?partial=1"
     client.get(address)
-    shared_coverage.clear()
     with django_assert_max_num_queries(25) as few:
         client.get(address)
     for n in range(5):
