@@ -43,7 +43,7 @@ class Written(NamedTuple):
 
 
 class PreparedQuery(Generic[M]):
-    """Rows of a model that carries its org, with what is joined and annotated, by a key.
+    """Rows of a model that carries its org, or of orgs, with what is joined and annotated, by a key.
 
     `query` is asked once, outside any scope; `rows` keeps to the scope of its caller, as the model's manager does.
     """
@@ -57,7 +57,7 @@ class PreparedQuery(Generic[M]):
         if not keys:
             return []
         sql, made, converted = self._written
-        return [one for one in map(made, converted(fetch(sql, [list(keys)]))) if one.org_id in orgs]
+        return [one for one in map(made, converted(fetch(sql, [list(keys)]))) if getattr(one, "org_id", one.pk) in orgs]
 
     @cached_property
     def _written(self) -> Written:

@@ -8,6 +8,7 @@ class OrgsConfig(AppConfig):
     verbose_name = _("Orgs and people")
 
     def ready(self) -> None:
-        from orgs.database import switch_off_jit
+        from orgs.database import read_times_quickly, switch_off_jit
 
+        read_times_quickly()
         post_migrate.connect(switch_off_jit, sender=self)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,8 +10,10 @@ from urllib.parse import urlsplit
 import environ
 import psycopg
 from django.apps import apps
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
+from django.db.backends.postgresql.psycopg_any import BaseTzLoader, get_adapters_template
 
 # Whoever owns the database says it for all who come; another role, for itself. It needs no superuser.
 WITHOUT_JIT = """
@@ -83,6 +86,24 @@ def _schema_of(direct: "psycopg.Connection[Any]") -> Schema:
         ahead=sorted(f"{app}.{name}" for app, name in applied if name > newest[app]),
         pending=sorted(f"{app}.{name}" for app, name in newest.items() if (app, name) not in applied),
     )
+
+
+class QuickTimes(BaseTzLoader):
+    """Reads a `timestamptz` in a tenth of the time of psycopg's own: a page reads some 2,000 of them."""
+
+    timezone = UTC
+
+    def load(self, data: Any) -> datetime:
+        """The time. Raises DataError for one that Python does not know, as infinity."""
+        try:
+            return datetime.fromisoformat(str(data, "ascii"))
+        except ValueError:
+            return super().load(data)  # which says why
+
+
+def read_times_quickly() -> None:
+    """Let every connection of this process read times so."""
+    get_adapters_template(settings.USE_TZ, UTC).register_loader("timestamptz", QuickTimes)
 
 
 def switch_off_jit(**about: Any) -> None:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from django.apps import apps
@@ -65,6 +66,14 @@ def tracked() -> dict[type[Model], type[Model]]:
         if model is not None:
             found[model] = events
     return found
+
+
+@cache
+def newest_changes(*models: type[Model]) -> str:
+    """A statement whose one row differs from an earlier one if any row of these models has changed in between."""
+    tables = tracked()
+    newest = [f"(SELECT max(pgh_id) FROM {tables[one]._meta.db_table})" for one in models]  # noqa: S608
+    return f"SELECT {', '.join(newest)}"
 
 
 def of(instance: Model, limit: int) -> list[Change]:

@@ -7,12 +7,13 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
-from django.db import connection
+from django.db import DataError, connection
 
 from orgs.database import look, read_url
 from tests.launching import ROOT, environment, run, short_folder
@@ -181,6 +182,21 @@ def test_each_migrate_lets_the_database_compile_no_query() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("text", ["2026-11-30 14:00:01.123456", "2026-11-30 14:00:01.1", "0001-01-01 00:00:00"])
+def test_a_time_is_read_as_it_is_written(db: None, text: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::timestamptz", [f"{text}+00"])
+        (found,) = cursor.fetchone()
+    assert found == datetime.fromisoformat(text).replace(tzinfo=UTC)
+    assert found.tzinfo is UTC
+
+
+def test_a_time_that_python_does_not_know_is_an_error(db: None) -> None:
+    with connection.cursor() as cursor, pytest.raises(DataError):
+        cursor.execute("SELECT 'infinity'::timestamptz")
+        cursor.fetchone()
+
+
 def test_in_tests_no_id_of_one_table_is_one_of_another() -> None:
     """Of the tests themselves: `_keep_ids_apart` in conftest.py."""
     with connection.cursor() as cursor:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import pytest
 from django.conf import settings
+from django.template import Context, Template
 from django.utils import translation
 
 from console.text import wording
@@ -101,3 +102,16 @@ def test_a_clock_has_a_colon_and_a_time_of_day_a_full_stop() -> None:
     with translation.override("id"):
         assert (wording.duration(26 * 60 + 50), wording.span(43)) == ("26:50", "43 dtk")
         assert wording.clock(at, "Asia/Jakarta").endswith(">21.16</time>")
+
+
+def test_a_plain_text_is_said_as_django_says_it() -> None:
+    for text in ("Live", "Nobody's", "100 % of it"):
+        for language in ("en", "id"):
+            with translation.override(language):
+                ours, theirs = (
+                    Template(f'{{% load {libraries} %}}{{% translate "{text}" %}}').render(Context())
+                    for libraries in ("i18n lm", "i18n")
+                )
+            assert ours == theirs
+    with translation.override("id"):
+        assert Template('{% load i18n lm %}{% translate "Duty" %}').render(Context()) != "Duty"

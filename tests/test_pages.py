@@ -19,7 +19,6 @@ from console.live.rows import render_rows
 from console.pages.board import median, strip
 from console.pages.board import query as board
 from orgs import clock as database_clock
-from orgs.auth import OrgIds
 from orgs.models import Org, SourceHeard
 from tests.api_client import signed_in, supervisor_of
 from tests.factories import (
@@ -308,11 +307,11 @@ def test_tiles_compare_with_the_same_hour_of_the_days_before(scene: Scene, clock
             scene.fails("low_confidence", room=f"d{day}-{n}")
         clock.advance(days=day)
     SourceHeard.objects.create(org=scene.org, source=scene.source, at=database_clock.now())
-    (tile,) = strip.tiles(OrgIds.of([scene.org.pk]), database_clock.now())
+    (tile,) = strip.tiles([scene.org.pk], database_clock.now())
     assert (tile.state, tile.n, tile.usual_per_hour, tile.now_per_hour) == ("healthy", 21, 3.0, 0)
     for n in range(10):
         scene.fails(room=f"now-{n}")
-    (tile,) = strip.tiles(OrgIds.of([scene.org.pk]), database_clock.now())
+    (tile,) = strip.tiles([scene.org.pk], database_clock.now())
     assert (tile.state, tile.now_per_hour, tile.open_alerts) == ("degraded", 10, 31)
 
 
@@ -323,7 +322,7 @@ def test_what_was_usual_is_read_once_a_minute(scene: Scene) -> None:
     asked, usual = [], []
     for seconds in (0, 59, 60):
         with CaptureQueriesContext(connection) as queries:
-            (tile,) = strip.tiles(OrgIds.of([scene.org.pk]), now + timedelta(seconds=seconds))
+            (tile,) = strip.tiles([scene.org.pk], now + timedelta(seconds=seconds))
         asked.append(len(queries))
         usual.append(tile.n)
     assert usual == [21, 21, 21]
@@ -334,7 +333,7 @@ def test_a_tile_takes_the_colour_of_what_is_open_now(scene: Scene) -> None:
     """An agent whose usual is unknown and whose source is silent, with failures and open alerts: no "No data"."""
     for n in range(3):
         scene.fails(room=f"r{n}")
-    (tile,) = strip.tiles(OrgIds.of([scene.org.pk]), database_clock.now())
+    (tile,) = strip.tiles([scene.org.pk], database_clock.now())
     assert (tile.state, tile.blind, tile.tone, tile.critical, tile.open_alerts) == ("no_data", True, "crit", 3, 3)
     head = signed_in(scene.people[0]).get("/?partial=head")
     assert "lm-tile--crit" in head.content.decode()
@@ -342,7 +341,7 @@ def test_a_tile_takes_the_colour_of_what_is_open_now(scene: Scene) -> None:
     assert "No data" not in text(head)
     for n in range(3):
         actions.snooze(scene.alert(f"r{n}").pk, scene.people[0], database_clock.now() + timedelta(hours=1))
-    (tile,) = strip.tiles(OrgIds.of([scene.org.pk]), database_clock.now())
+    (tile,) = strip.tiles([scene.org.pk], database_clock.now())
     assert (tile.tone, tile.silent) == ("none", False)
     assert "Nothing to compare with yet" in text(signed_in(scene.people[0]).get("/?partial=head"))
 

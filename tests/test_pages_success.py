@@ -13,6 +13,7 @@ from django.utils.html import strip_tags
 
 from alerts import actions, figures
 from alerts.figures import METRICS, Estimate, Figure
+from alerts.figures.covered import shared_coverage
 from alerts.models import BlindInterval
 from console.pages.success import view as success
 from console.pages.success.words import comparison_words
@@ -263,6 +264,7 @@ def test_more_orgs_cost_no_query_more(scene: Scene, django_assert_max_num_querie
     client = signed_in(UserFactory(is_specialist=True))
     client.get("/success")
     success.shared_counts.clear()
+    shared_coverage.clear()
     with django_assert_max_num_queries(40) as few:
         client.get("/success")
     for _ in range(4):

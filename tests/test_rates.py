@@ -14,7 +14,6 @@ from alerts.models import FailureEvent
 from console.pages.board import strip
 from console.pages.board.rates import FailureRate, day_before, usual_hours
 from orgs import clock as database_clock
-from orgs.auth import OrgIds
 from orgs.models import Org
 from runs.items import RunItem
 from runs.models import AgentRun
@@ -41,7 +40,7 @@ def ran(scene: Scene, started: list[datetime], **facts: Any) -> None:
 
 
 def tile(scene: Scene) -> strip.Tile:
-    (found,) = strip.tiles(OrgIds.of([scene.org.pk]), database_clock.now())
+    (found,) = strip.tiles([scene.org.pk], database_clock.now())
     return found
 
 

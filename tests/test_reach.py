@@ -7,6 +7,7 @@ import pytest
 from django_scopes import scope, scopes_disabled
 
 from alerts import reach
+from alerts.figures import coverage_lately
 from alerts.models import Transition
 from alerts.reach import ReachFacts, judge_reach
 from orgs.models import Agent, Org, User
@@ -146,14 +147,34 @@ def test_the_last_room_is_one_of_this_agent(org: Org) -> None:
     assert second.name == "B"
 
 
-def test_any_number_of_agents_and_people_costs_four_queries(org: Org, django_assert_num_queries: Any) -> None:
+def test_any_number_of_agents_and_people_costs_five_queries(org: Org, django_assert_num_queries: Any) -> None:
     for n in range(12):
         AgentFactory(org=org, name=f"agent {n}")
         person(org, delivered_at=EARLIER)
     with scope(org=org.pk):
         agents = list(reach.production_agents())
-        with django_assert_num_queries(4):  # assignments, the agents their roles list, pushes, rooms
+        with django_assert_num_queries(5):  # assignments, people, the agents their roles list, pushes, rooms
             reach.reach_of(agents)
+
+
+def test_the_menu_hears_of_people_at_once_and_of_a_receipt_within_a_minute(org: Org) -> None:
+    AgentFactory(org=org)
+    user = person(org)
+
+    def covered(after: int) -> int:
+        return coverage_lately([org], NOW + timedelta(seconds=after))[org.pk].covered
+
+    with scope(org=org.pk):
+        assert covered(0) == 0
+        push_to(user, org, delivered_at=EARLIER)
+        assert covered(59) == 0
+        assert covered(60) == 1
+        User.objects.filter(pk=user.pk).update(is_active=False)
+        assert covered(61) == 0
+        User.objects.filter(pk=user.pk).update(is_active=True)
+        assert covered(62) == 1
+        User.objects.filter(pk=user.pk).update(push_tokens=0, push_tokens_at=NOW)
+        assert covered(63) == 0
 
 
 # --- the API ---------------------------------------------------------------------------------------------------------

@@ -125,6 +125,16 @@ def test_a_session_ends_after_7_days_whatever_happens(rina: User, clock_at: Any)
     assert not is_in(client)
 
 
+def test_the_end_of_a_session_is_written_once_a_minute(rina: User, clock_at: Any) -> None:
+    client = signed_in(rina)
+    client.get("/preferences")
+    clock_at(seconds=59)
+    assert settings.SESSION_COOKIE_NAME not in client.get("/preferences").cookies
+    clock_at(seconds=60)
+    assert settings.SESSION_COOKIE_NAME in client.get("/preferences").cookies
+    assert ends_of(client) == START + timedelta(hours=12, minutes=1)
+
+
 def test_a_session_that_is_saved_for_another_reason_ends_when_it_did(rina: User, clock_at: Any) -> None:
     client = signed_in(rina)
     client.get("/")

@@ -283,7 +283,8 @@ def test_the_menu_names_the_newest_org_and_the_page_the_others(specialist: Clien
     assert f"Also in setup: {scene.org.name} (0 of 6)" in text(specialist.get(f"/setup/{newer.external_id}"))
 
 
-def test_the_partial_is_the_list_alone_and_no_sign_of_a_person(scene: Scene) -> None:
+def test_the_partial_is_the_list_alone_and_no_sign_of_a_person(scene: Scene, monkeypatch: Any) -> None:
+    monkeypatch.setattr("console.http.middleware.MOVED_BY", 0)  # as if a minute had passed
     client = signed_in(finish(scene, but="phone"))
     client.get("/")
     part = client.get(f"/setup/{scene.org.external_id}?partial=1")

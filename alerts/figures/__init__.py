@@ -15,6 +15,7 @@ from alerts.figures.counting import measure as measure
 from alerts.figures.counting import span_of as span_of
 from alerts.figures.counting import time_to_intervene as time_to_intervene
 from alerts.figures.covered import coverage as coverage
+from alerts.figures.covered import coverage_lately as coverage_lately
 from alerts.figures.formulas import Estimate as Estimate
 from alerts.figures.formulas import share as share
 from alerts.figures.listing import THINGS as THINGS

@@ -20,15 +20,19 @@ T = TypeVar("T")
 
 
 class SharedFigures(Generic[T]):
-    """What was counted last for each key: at most a minute old, and never older than the newest of those rows."""
+    """What was counted last for each key: at most a minute old, and never older than the newest of those rows.
 
-    def __init__(self) -> None:
+    `newest`: another statement for others, whose one row differs once any of them is new.
+    """
+
+    def __init__(self, newest: Callable[[], str] = lambda: NEWEST) -> None:
+        self._newest = newest
         self._kept: OrderedDict[Hashable, tuple[tuple[object, ...], datetime, T]] = OrderedDict()
 
     def get(self, key: Hashable, now: datetime, count: Callable[[], T]) -> T:
         """What `count` gives, now or a while ago. `key`: the orgs with their zones, and all else that it depends on."""
         with connection.cursor() as cursor:
-            cursor.execute(NEWEST)
+            cursor.execute(self._newest())
             newest = tuple(cursor.fetchone())
         kept = self._kept.get(key)
         if kept is not None and kept[0] == newest and timedelta() <= now - kept[1] < KEPT_FOR:

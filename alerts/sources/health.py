@@ -73,7 +73,8 @@ class SourceFigures:
         of_day = _counts(row, "day_")
         self.day.add(of_day)
         self.hours[row["start"]].add(of_day)
-        self.hour.add(_counts(row, "hour_"))
+        if any(row[f"hour_{name}"] for name in NAMES):  # of all but the newest two there is nothing
+            self.hour.add(_counts(row, "hour_"))
         self.recent += row["recent"]
 
 

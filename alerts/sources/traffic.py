@@ -50,8 +50,8 @@ class TrafficCounts:
     def add(self, other: "TrafficCounts") -> None:
         """Sums, but the most of the most."""
         most = max(self.lag_most_ms, other.lag_most_ms)
-        for one in fields(self):
-            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
+        for name in NAMES:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         self.lag_most_ms = most
 
     def stored(self, occurred_at: datetime, stored_at: datetime) -> None:

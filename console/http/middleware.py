@@ -23,6 +23,7 @@ from orgs.logs import route
 from orgs.models import User
 
 Answerer = Callable[[HttpRequest], HttpResponse]
+MOVED_BY = 60  # seconds: a session's end is written no more often
 HEALTH = frozenset({"/livez", "/readyz", "/metrics"})
 
 
@@ -90,9 +91,11 @@ class PersonMiddleware:
         response.headers.setdefault("Content-Language", language)
         if isinstance(request.user, User) and _is_of_a_person(request, response):
             # The session's end is a moment, so that nothing else that saves the session moves it.
-            started = request.session["started"] = _started(request)
+            started = _started(request)
             ends = min(started + settings.SESSION_ABSOLUTE_AGE, time.time() + settings.SESSION_COOKIE_AGE)
-            request.session.set_expiry(datetime.fromtimestamp(ends, UTC))
+            if "started" not in request.session or ends - request.session.get_expiry_date().timestamp() >= MOVED_BY:
+                request.session["started"] = started
+                request.session.set_expiry(datetime.fromtimestamp(ends, UTC))
         kept = response.headers.get("Cache-Control", "")
         is_kept = "max-age" in kept and not isinstance(request.user, User)  # as its view says
         if (known or request.user.is_authenticated) and "no-store" not in kept and not is_kept:

@@ -8,7 +8,6 @@ put right when a page is sent: `as_read` (console/text/reader.py).
 from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -18,14 +17,14 @@ from django.db.models import F
 from django.utils import translation
 
 from alerts.faults import PASSING, report
-from alerts.models import QUIET_UNTIL, Alert, Push
-from console.live.counts import group_of
+from alerts.models import Alert, Push
+from alerts.prepared import PreparedQuery
 from console.live.filters import IN_DIGESTS, UNDER
 from console.live.folded import folded_rooms
-from console.live.looks import ROOM_SHOWN, Look, ToldLook, storm_look
+from console.live.looks import ROOM_SHOWN, Look, ToldLook, look_of
 from console.live.rows import FeedRow, render_rows, told_before
 from console.text.wording import read_by
-from orgs.history import tracked
+from orgs.history import newest_changes
 from orgs.models import Agent, Org, Source, User
 
 KEPT_MOST = 5_000  # rows of some 2.5 kB
@@ -57,7 +56,7 @@ class KeptRows:
     def check_names(self) -> None:
         """Forget all rows if an org, agent, source or person has changed since. One query."""
         with connection.cursor() as cursor:
-            cursor.execute(_newest_names())
+            cursor.execute(newest_changes(Org, Agent, Source, User))
             names = tuple(cursor.fetchone())
         if names != self._names:
             self._rows.clear()
@@ -68,13 +67,6 @@ class KeptRows:
 
 
 kept_rows = KeptRows()
-
-
-@lru_cache(maxsize=1)
-def _newest_names() -> str:
-    events = tracked()
-    newest = [f"(SELECT max(pgh_id) FROM {events[one]._meta.db_table})" for one in (Org, Agent, Source, User)]  # noqa: S608
-    return f"SELECT {', '.join(newest)}"
 
 
 def row_htmls(ids: Sequence[UUID], now: datetime) -> dict[UUID, str]:
@@ -95,40 +87,38 @@ def row_htmls(ids: Sequence[UUID], now: datetime) -> dict[UUID, str]:
     return found
 
 
+_QUIET = ("snoozed_until", "silenced_until")
+_LOOKED_AT = ("org", "version", "state", "episodes_at", *_QUIET, *(f"room__{name}" for name in ROOM_SHOWN))
+LOOKS = PreparedQuery(
+    lambda: (
+        Alert._base_manager.select_related("room")
+        .only(*_LOOKED_AT)
+        .order_by()
+        .annotate(under=UNDER, in_digests=IN_DIGESTS)
+    )
+)
+_TOLD = ("org", "alert", "room", "supervisor", "state", "ended_reason")
+TOLD = PreparedQuery(
+    lambda: Push._base_manager.filter(occurrence=F("alert__occurrence")).only(*_TOLD).order_by(), key="alert_id"
+)
+
+
 def looks_of(ids: Collection[UUID], now: datetime) -> dict[UUID, Look]:
     """How the rows of these alerts look now. Two queries, three where somebody was told of the room just before."""
-    if not ids:
-        return {}
-    columns = ("pk", "version", "state", QUIET_UNTIL, "under", "in_digests", "episodes_at")
-    rows = Alert.objects.filter(pk__in=ids).order_by().annotate(under=UNDER, in_digests=IN_DIGESTS)
-    alerts = list(rows.values_list(*columns, *(f"room__{name}" for name in ROOM_SHOWN)))
-    told = _told([pk for pk, _, state, *_ in alerts if state == Alert.State.OPEN])
-    roomless = [row[0] for row in alerts if row[len(columns)] is None]  # no label: an agent's or a source's
+    alerts = LOOKS.rows(ids)
+    told = _told([alert.pk for alert in alerts if alert.state == Alert.State.OPEN])
+    roomless = [alert.pk for alert in alerts if alert.room_id is None]  # an agent's or a source's
     folded = folded_rooms(list(Alert.objects.filter(pk__in=roomless))) if roomless else {}
-    return {
-        pk: Look(
-            version,
-            group_of(state, quiet_until, now),
-            tuple(room),
-            told.get(pk, frozenset()),
-            storm_look(under, digests, folded.get(pk), episodes_at, now),
-        )
-        for pk, version, state, quiet_until, under, digests, episodes_at, *room in alerts
-    }
+    return {one.pk: look_of(one, told.get(one.pk, frozenset()), folded.get(one.pk), now) for one in alerts}
 
 
 def _told(still_open: Sequence[UUID]) -> dict[UUID, ToldLook]:
-    if not still_open:
-        return {}
-    pushes = Push.objects.filter(alert__in=still_open, occurrence=F("alert__occurrence")).order_by()
-    rows: list[Any] = list(
-        pushes.values_list("alert_id", "room_id", "supervisor_id", "state", "ended_reason", named=True)
-    )
-    before = told_before([row for row in rows if row.ended_reason == "throttled"])
-    told = defaultdict(set)
-    for row in rows:
-        at = before.get((row.room_id, row.supervisor_id))
-        told[row.alert_id].add((row.supervisor_id, row.state, row.ended_reason, at))
+    pushes = TOLD.rows(still_open)
+    before = told_before([push for push in pushes if push.ended_reason == "throttled"])
+    told: dict[UUID, set[Any]] = defaultdict(set)
+    for push in pushes:
+        at = before.get((push.room_id, push.supervisor_id))
+        told[push.alert_id].add((push.supervisor_id, push.state, push.ended_reason, at))  # type: ignore[index]
     return {pk: frozenset(some) for pk, some in told.items()}
 
 

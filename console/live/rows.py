@@ -26,7 +26,7 @@ from alerts.prepared import PreparedQuery
 from console.live.counts import Countable, group_of
 from console.live.filters import IN_DIGESTS, TEXT, UNDER, holder_of, traits_of
 from console.live.folded import FoldedRooms, folded_rooms, say_folded
-from console.live.looks import Look, look_of
+from console.live.looks import Look, look_of, told_look
 from console.text import sentences
 from console.text.sentences import Told
 from console.text.wording import duration, initials, moment
@@ -383,13 +383,13 @@ def render_rows(
         with translation.override(language):
             views_now = {alert.pk: (alert, view_of(alert, facts, now)) for alert in alerts}
             rendered[language] = {
-                pk: _feed_row(alert, template, view, look_of(alert, facts.told.get(pk, ()), facts.folded.get(pk), now))
-                for pk, (alert, view) in views_now.items()
+                pk: _feed_row(alert, template, view, facts, now) for pk, (alert, view) in views_now.items()
             }
     return rendered
 
 
-def _feed_row(alert: Alert, template: Any, view: dict[str, Any], look: Look) -> FeedRow:
+def _feed_row(alert: Alert, template: Any, view: dict[str, Any], facts: RowFacts, now: datetime) -> FeedRow:
+    look = look_of(alert, told_look(facts.told.get(alert.pk, ())), facts.folded.get(alert.pk), now)
     html = _one_line(template.render({"row": view}))
     said = f"{view['title']}, {view['room_name']}"
     return FeedRow(alert.org_id, alert.version, html, said, _countable(alert), look)

@@ -15,10 +15,10 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from alerts import onboarding
+from alerts import figures, onboarding
 from alerts.models import BROKEN_TIMERS, Alert, Gate, Push, Silence, needing_human
 from alerts.onboarding import Progress
-from alerts.reach import Coverage, coverage_now, production_agents
+from alerts.reach import Coverage
 from alerts.sources.health import open_alarms
 from console.pages.board.saved import ViewMenu, menu_views, normal_query
 from console.pages.silences.query import ending_soon
@@ -133,13 +133,13 @@ class Shell:
 
     @cached_property
     def reach(self) -> Coverage:
-        """How many production agents can reach a supervisor; the page may know it already."""
+        """How many production agents can reach a supervisor, as of a minute ago at most; the page may know it."""
         if hasattr(self.request, "reach"):
             return self.request.reach
         if self.me is None:
             return Coverage()
         with within(self.org_ids):
-            return Coverage.together(coverage_now(production_agents()).values())
+            return Coverage.together(figures.coverage_lately(self.orgs, self.now).values())
 
     @cached_property
     def setups(self) -> list[Progress]:
@@ -147,7 +147,7 @@ class Shell:
         if not self.led:
             return []
         with within(self.led):
-            return onboarding.unfinished(self.led)
+            return onboarding.unfinished(org for org in self.orgs if org.pk in self.led)
 
     @property
     def setup(self) -> Progress | None:

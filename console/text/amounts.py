@@ -1,12 +1,20 @@
 """Amounts as people read them: numbers, shares, lengths of time, money; a dash for none."""
 
+from functools import lru_cache
+
 from django.utils.formats import number_format
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 
 def decimal(value: float | None, places: int = 1) -> str:
     """A number with so many places; a dash for none."""
-    return "–" if value is None else number_format(round(value, places), places, use_l10n=True)
+    return "–" if value is None else _written(round(value, places), places, get_language())
+
+
+@lru_cache(maxsize=5000)  # a page has hundreds, mostly those of the last time
+def _written(value: float, places: int, language: str | None) -> str:
+    return number_format(value, places, use_l10n=True)
 
 
 def percent(value: float | None) -> str:
@@ -38,4 +46,4 @@ def dollars(value: float | None) -> str:
 
 def whole(n: int) -> str:
     """`12,480`"""
-    return number_format(n, 0, use_l10n=True, force_grouping=True)
+    return _written(n, 0, get_language())

@@ -5,10 +5,12 @@ The browser does the same with rows that come over the socket (`personalise` in 
 
 import re
 from datetime import datetime
+from functools import lru_cache
 
 from django.utils import timezone
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 
 from console.text.wording import ago, duration, moment
 from orgs.models import User
@@ -28,7 +30,8 @@ LATE = "lm-row--late"
 
 def as_read(html: str, user: User, now: datetime) -> SafeString:
     """Rows of the failure feed for this person, inside `read_by` them. Their name is "you", times are theirs."""
-    me, zone = escape(user.sso_id), timezone.get_current_timezone_name()
+    me, zone, language = escape(user.sso_id), timezone.get_current_timezone_name(), get_language()
+    today = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
 
     def name(found: re.Match[str]) -> str:
         if found["who"] is not None:
@@ -45,7 +48,12 @@ def as_read(html: str, user: User, now: datetime) -> SafeString:
                 return f'<time datetime="{found["at"]}" data-tick>{duration((now - at).total_seconds())}</time>'
             case "ago":
                 return ago(at, now)
-        return moment(at, zone, now)
+        return _moment(at, zone, today, language)
 
     own = PERSON.sub(name, html) if f'data-person="{me}"' in html else html
     return mark_safe(TIME.sub(time, own))  # noqa: S308 - our own template made it
+
+
+@lru_cache(maxsize=20_000)  # the rows of a board hold the same times again the next time
+def _moment(at: datetime, zone: str, today: datetime, language: str | None) -> SafeString:
+    return moment(at, zone, today)

@@ -207,6 +207,7 @@ class AgentAdmin(TrackedAdmin):
     list_display = ("name", "org", "version", "production", "confirmed", "near_twin", "backed_up")
     list_filter = ("production", "confirmed", "org")
     list_editable = ("production", "confirmed")
+    list_per_page = 50  # each is a form: 100 of them take longer than a page may
     list_select_related = ("org",)
     search_fields = ("name", "org__name", "org__external_id")
     autocomplete_fields = ("org",)

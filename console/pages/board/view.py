@@ -48,7 +48,7 @@ def board(request: HttpRequest) -> HttpResponse:
     context |= {"checksums": json.dumps(listing.sums), "figures": json.dumps(listing.figures)}
     with read_by(signed_in_user(request)):
         context |= _feed(request, filters, now, orgs, listing) if partial != "head" else {}
-        context |= _head(request, now, orgs) if partial != "feed" else {}
+        context |= _head(now, orgs) if partial != "feed" else {}
         if not partial:
             context |= {"select_words": bulk.select_words(), "here_query": saved.normal_query(request.GET.urlencode())}
         return render(request, PARTIALS.get(partial, "pages/board/board.html"), context)
@@ -149,10 +149,10 @@ def _empty(
     }
 
 
-def _head(request: HttpRequest, now: datetime, orgs: list[Org]) -> dict[str, Any]:
+def _head(now: datetime, orgs: list[Org]) -> dict[str, Any]:
     zone = ZoneInfo(timezone.get_current_timezone_name())
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    tiles = strip.tiles(request.org_ids, now)  # type: ignore[attr-defined]
+    tiles = strip.tiles([org.pk for org in orgs], now)
     return {
         "tiles": tiles[: strip.SHOWN],
         "healthy": sum(tile.tone == "ok" for tile in tiles),

@@ -52,7 +52,7 @@ def reach(request: HttpRequest) -> HttpResponse:
         "filters": filters,
         "orgs": orgs,
         "org_name": next((org.name for org in orgs if org.external_id == filters.org), ""),
-        "coverage": coverage_of(found),
+        "coverage": coverage_of(found) if filters.org else request.reach,  # type: ignore[attr-defined]
         "tiles": [(tile, filters.url(org=tile.org.external_id, limit=0)) for tile in query.org_tiles(everything)],
         "nobody": words.nobody_sentence(found),
         "checked": max((at for at in asked if at is not None), default=None),

@@ -22,7 +22,7 @@ from console.pages.setup import words
 from console.text.hops import chain
 from console.text.wording import short_name
 from orgs import clock
-from orgs.auth import leads
+from orgs.auth import OrgIds, leads, orgs_of
 from orgs.identifiers import check_identifier
 from orgs.keys import live_keys
 from orgs.models import NAME, Assignment, Org, Source, User
@@ -90,7 +90,11 @@ def new_org(request: HttpRequest) -> HttpResponse:
         known = Org.objects.filter(external_id=form.data["external_id"].strip()).first() if taken else None
         context = {"form": form, "known": known, "page": "setup_new"}
         return render(request, "pages/setup/new.html", context, status=422 if form.is_bound else 200)
-    context = _context(request, made.org) | {"made": made, "curl": words.event_curl(made.key), "above": True}
+    context = _context(request, made.org, leads(signed_in_user(request))) | {
+        "made": made,
+        "curl": words.event_curl(made.key),
+        "above": True,
+    }
     return render(request, "pages/setup/setup.html", context)
 
 
@@ -99,21 +103,22 @@ def new_org(request: HttpRequest) -> HttpResponse:
 def checklist(request: HttpRequest, org_id: str) -> HttpResponse:
     """`/setup/<external id>`: the six steps. `?partial=1` answers the list alone, as it is asked for every 3 s."""
     org = Org.objects.filter(external_id=org_id).first()
-    if org is None or org.pk not in leads(signed_in_user(request)):
+    led = leads(signed_in_user(request))
+    if org is None or org.pk not in led:
         raise Http404
     partial = bool(request.GET.get("partial"))
-    context = _context(request, org) | {"partial": partial, "above": bool(request.GET.get("above"))}
+    context = _context(request, org, led) | {"partial": partial, "above": bool(request.GET.get("above"))}
     response = render(request, "pages/setup/_setup.html" if partial else "pages/setup/setup.html", context)
     if partial and context["progress"].finished:
         response.status_code = HTMX_STOPS_POLLING
     return response
 
 
-def _context(request: HttpRequest, org: Org) -> dict[str, Any]:
+def _context(request: HttpRequest, org: Org, led: OrgIds) -> dict[str, Any]:
     now = clock.now()
-    (progress,) = onboarding.progress(Org.objects.filter(pk=org.pk))
+    (progress,) = onboarding.progress([org])
     facts = onboarding.facts(org)
-    others = [one for one in onboarding.unfinished(leads(signed_in_user(request))) if one.org != org]
+    others = [one for one in onboarding.unfinished(orgs_of(led)) if one.org != org]
     source = Source.objects.filter(org=org).order_by("pk").first()  # none where a platform source sends for the org
     held = Assignment.objects.filter(org=org, user__is_active=True).select_related("user")
     held = held.order_by("role__tier", "user__name", "pk")

@@ -177,6 +177,7 @@ def _blind(asked: Asked, measured: SuccessFigures) -> tuple[Blindness, list[tupl
 
 
 def _row(org: Org, found: list[Figure], asked: Asked) -> dict[str, Any]:
+    url = asked.query(org=org.external_id)
     cells = [
         {
             "name": WORDS[figure.metric.name].short,
@@ -184,12 +185,11 @@ def _row(org: Org, found: list[Figure], asked: Asked) -> dict[str, Any]:
             "said": say_estimate(figure.metric, figure.now),
             "n": figure.now.n,
             "verdict": comparison_words(figure) if figure.metric.target is not None else None,
-            "url": asked.query(org=org.external_id),
         }
         for figure in found
         if not figure.metric.same_as
     ]
-    return {"org": org, "cells": cells, "url": asked.query(org=org.external_id)}
+    return {"org": org, "cells": cells, "url": url}
 
 
 @require_safe

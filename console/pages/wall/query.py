@@ -15,7 +15,6 @@ from console.pages.board import strip
 from console.pages.board.query import BoardCounts, BoardFilters, count_board, folding, open_group, whole_alerts
 from console.text.sentences import severity_name
 from console.text.wording import short_name
-from orgs.auth import OrgIds
 from orgs.models import Org, Severity, SourceHeard
 
 ROWS = 14  # on the largest screen; what does not fit is counted
@@ -63,7 +62,7 @@ def wall_board(org: Org, now: datetime) -> WallBoard:
     waiting = open_group("waiting", alerts, shown.waiting, BoardFilters(limit=ROWS), now).ids
     rest = BoardFilters(limit=ROWS - len(waiting))
     held = open_group("on-it", alerts, shown.on_it if rest.limit else 0, rest, now).ids
-    tiles = strip.tiles(OrgIds.of([org.pk]), now)
+    tiles = strip.tiles([org.pk], now)
     heard_at = SourceHeard.objects.aggregate(last=Max("at"))["last"]
     return WallBoard(
         counts=counts,
