@@ -330,7 +330,7 @@ def test_both_halves_come_to_the_same_in_two_processes_as_in_one(db, monkeypatch
         asked = PolicyPreview(org=past.org, policy=policy, since=past.begin, until=past.now)
         said = []
         in_turn = requests.play_preview(asked, lambda _: None)
-        monkeypatch.setattr(requests, "WORTH_TWO", 0)
+        monkeypatch.setattr(requests, "WORTH_FORKING", 0)
         assert requests.play_preview(asked, said.append) == in_turn
         assert in_turn["now"] != in_turn["then"]
         assert said == sorted(said)

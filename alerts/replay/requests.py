@@ -14,7 +14,7 @@ from alerts.faults import PASSING, report
 from alerts.models import PolicyPreview
 from alerts.replay.basis import as_it_was_before, basis_of
 from alerts.replay.figures import figures_of, not_reproduced
-from alerts.replay.halves import SaysHowFar, collecting_seldom, play_in_turn, play_together
+from alerts.replay.halves import SaysHowFar, collecting_seldom, play_apart, play_in_turn
 from alerts.replay.history import read_history
 from alerts.replay.past import read_past
 from alerts.replay.stage import Stage
@@ -30,7 +30,7 @@ SILENT_AFTER = timedelta(seconds=60)  # without a word from who works it, that p
 LASTS_AT_MOST = 100.0  # seconds; the task is ended after 110
 SAME_SPAN = timedelta(minutes=15)  # "until now" is until so long ago at most
 SAYS_EVERY = 0.5  # seconds
-WORTH_TWO = 500  # failure events from which on a process of its own for one half is sooner done
+WORTH_FORKING = 500  # failure events from which on a process of its own for each half is sooner done
 State = PolicyPreview.State
 GOING = Q(state__in=[State.WAITING, State.RUNNING])
 
@@ -148,12 +148,12 @@ def _play(asked: PolicyPreview, say: Callable[[float], None]) -> dict[str, Any]:
         say(0.1 + 0.9 * x)
 
     basis = basis_of(history)
+    play = play_apart if len(history.events) >= WORTH_FORKING else play_in_turn
     if (known := as_it_was_before(asked, basis)) is not None:
-        then, (now, differs) = as_it_would_be(tick), known
+        (then,), (now, differs) = play([as_it_would_be], tick), known
     else:
         past = read_past(org, history.begin, until)
-        play = play_together if len(history.events) >= WORTH_TWO else play_in_turn
-        then, (now, differs) = play(as_it_would_be, as_it_was, tick)
+        then, (now, differs) = play([as_it_would_be, as_it_was], tick)
     return {
         "basis": basis,
         "from": rfc3339(since),
