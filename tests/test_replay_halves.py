@@ -52,6 +52,11 @@ def test_a_play_that_dies_is_noticed():
         play_apart([playing("first"), lambda _: os._exit(9)], lambda _: None)
 
 
+def test_what_nobody_waits_for_is_played_by_nicer_processes():
+    said = play_apart([lambda _: os.nice(0)] * 2, lambda _: None, nice=3)
+    assert said == [os.nice(0) + 3] * 2
+
+
 def test_nobody_plays_on_for_whoever_does_not_want_it_any_more():
     def endless(tick):
         while True:

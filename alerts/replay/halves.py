@@ -33,12 +33,12 @@ def play_in_turn(halves: Sequence[Half], tick: SaysHowFar) -> list[Any]:
     return [half(with_those_before(done)) for done, half in enumerate(halves)]
 
 
-def play_apart(halves: Sequence[Half], tick: SaysHowFar) -> list[Any]:
-    """What each comes to, all at the same time. Raises what any raises, and what `tick` does, which ends them all;
-    EOFError: one died.
+def play_apart(halves: Sequence[Half], tick: SaysHowFar, *, nice: int = 0) -> list[Any]:
+    """What each comes to, all at the same time, in processes so much nicer than this one. Raises what any raises, and
+    what `tick` does, which ends them all; EOFError: one died.
     """
     with ExitStack() as stack:
-        so_far = {stack.enter_context(_forked(half)): 0.0 for half in halves}
+        so_far = {stack.enter_context(_forked(half, nice)): 0.0 for half in halves}
         answers: dict[Connection, Any] = {}
         while going := [one for one in so_far if one not in answers]:
             for one in cast(list[Connection], wait(going)):
@@ -53,13 +53,13 @@ def play_apart(halves: Sequence[Half], tick: SaysHowFar) -> list[Any]:
 
 
 @contextmanager
-def _forked(half: Half) -> Iterator[Connection]:
+def _forked(half: Half, nice: int) -> Iterator[Connection]:
     """A process that plays this half, as what it says; it ends with the interest in it."""
     receiver, sender = Pipe(duplex=False)
     with receiver:
         child = os.fork()
         if not child:
-            _be_apart(half, receiver, sender)
+            _be_apart(half, nice, receiver, sender)
         sender.close()
         try:
             yield receiver
@@ -70,11 +70,12 @@ def _forked(half: Half) -> Iterator[Connection]:
                 os.waitpid(child, 0)
 
 
-def _be_apart(play: Half, receiver: Connection, sender: Connection) -> None:
+def _be_apart(play: Half, nice: int, receiver: Connection, sender: Connection) -> None:
     """The forked process: it plays, tells, and ends without a word to anybody else."""
     try:
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, signal.SIG_DFL)
+        os.nice(nice)
         receiver.close()  # so that it notices when nobody listens any more
         _leave_connections()
         sender.send(("done", play(lambda x: sender.send(("so far", x)))))
