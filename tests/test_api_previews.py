@@ -88,7 +88,7 @@ def test_one_that_is_cancelled_while_it_is_played_stops(org, impatient):
         taken = requests._take()
         ask(client)
         with pytest.raises(requests.PreviewStopped):
-            requests._Progress(taken.pk).say(0.5)
+            requests._Progress(taken).say(0.5)
     assert client.get(url).status_code == 409
 
 

@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils.html import strip_tags
+from django_scopes import scopes_disabled
 
-from alerts.replay.requests import work_previews
+from alerts.models import PolicyPreview
+from alerts.replay import requests
+from alerts.replay.requests import ask_preview, span_of_days, work_previews
+from alerts.replay.stage import Stage
 from console.pages.policy.form import PATHS, document_in, entered_of, windows_of
 from orgs.models import Org
 from orgs.policies import policy_versions, save_policy, saved_policy
@@ -165,6 +169,45 @@ def test_whose_page_it_is(org: Org, lead: Client) -> None:
     specialist = signed_in(UserFactory(is_specialist=True, locale="en"))
     assert "Alert policy: " + elsewhere.name in text(specialist.get(f"{PATH}?org={elsewhere.external_id}"))
     assert Client().get(PATH).status_code == 302
+
+
+def test_what_no_draft_changes_is_played_while_the_form_is_changed(org: Org, lead: Client, monkeypatch: Any) -> None:
+    scene, played, play = Scene(org), [], Stage.play
+    scene.fails("message_cap")
+    monkeypatch.setattr(Stage, "play", lambda stage: played.append(stage._asked) or play(stage))
+    assert "preview/ahead" in lead.get(PATH).content.decode()
+    for _ in range(2):  # in another tab too
+        assert lead.post(f"{PATH}/preview/ahead").status_code == 204
+    assert (work_previews(), played) == (1, [False])
+    assert lead.post(f"{PATH}/preview/ahead").status_code == 204
+    assert work_previews() == 0
+    lead.post(f"{PATH}/preview", form(severities__message_cap="info") | {"days": "7"})
+    assert (work_previews(), played) == (1, [False, True])
+    with scopes_disabled():
+        ahead, asked = PolicyPreview.objects.order_by("asked_at")
+    assert asked.answer["then"] != asked.answer["now"] == ahead.answer["now"]
+    assert (ahead.since, ahead.until) == (asked.since, asked.until)
+    assert lead_of(OrgFactory(), "Eko").post(f"{PATH}/preview/ahead?org={org.external_id}").status_code == 404
+
+
+def test_what_is_played_ahead_gives_way(org: Org, lead: Client) -> None:
+    with scopes_disabled():
+        lead.post(f"{PATH}/preview/ahead")
+        elsewhere = OrgFactory()
+        ask_preview(elsewhere, None, dict(POLICY_DEFAULTS), *span_of_days(elsewhere, 1), None)
+        first = requests._take()
+        assert first.org == elsewhere
+        assert requests._take() is None  # the other process of the worker is left to what is alive
+        PolicyPreview.objects.filter(pk=first.pk).update(state="done")
+        ahead = requests._take()
+        assert ahead.is_ahead and ahead.org == org
+        requests._Progress(ahead).say(0.1)
+        ask_preview(elsewhere, None, dict(POLICY_DEFAULTS), *span_of_days(elsewhere, 1), None)
+        with pytest.raises(requests.PreviewStopped):
+            requests._Progress(ahead).say(0.1)
+        lead.post(f"{PATH}/preview", form() | {"days": "7"})
+        ahead.refresh_from_db()
+        assert ahead.state == "cancelled"
 
 
 def test_a_preview_is_waited_for_and_shows_what_would_have_come(org: Org, lead: Client) -> None:

@@ -257,10 +257,14 @@ def test_the_outage_of_a_source_is_the_same_alert_again(db):
 
 def held_on(monkeypatch):
     """The times at which a replay held a room on without a book."""
-    times, held = [], timers.stays_held
-    monkeypatch.setattr(
-        timers, "stays_held", lambda alert, *about: held(alert, *about) and (times.append(about[-1]) or True)
-    )
+    times, stays_held = [], timers.stays_held
+
+    def held(alert, outage, policy, now, otherwise):
+        otherwise = stays_held(alert, outage, policy, now, otherwise)
+        times.extend([now] if otherwise else [])
+        return otherwise
+
+    monkeypatch.setattr(timers, "stays_held", held)
     return times
 
 
@@ -305,6 +309,23 @@ def test_holding_a_room_on_without_a_book_comes_to_the_same(db, monkeypatch, roo
         transaction.set_rollback(True)
 
 
+def test_a_room_that_is_held_on_ends_as_what_happened_in_it_has_it(db, monkeypatch):
+    with transaction.atomic(), scopes_disabled():
+        past, times = Past(outage_rooms=2), held_on(monkeypatch)
+        past.tell([("fails", "room-1", "agent_error"), ("happens", "room-1", "customer_message")])
+        past.tell([("fails", "room-2", "agent_error"), ("passes", 400, 0)])
+        for room in ("room-3", "room-4", "room-5"):
+            past.tell([("fails", room, "agent_error"), ("passes", 590, 0)])
+        held = len(times)
+        past.tell([("happens", "room-1", "bot_message")])  # nobody waits there any more
+        for number in range(6, 12):
+            past.tell([("fails", f"room-{number}", "agent_error"), ("passes", 590, 0)])
+        plays_again(past)
+        assert len(times) > held
+        assert ("resolved", "quiet") in {row[2:4] for row in past.changed()}
+        transaction.set_rollback(True)
+
+
 def test_a_human_who_stalls_is_told_of_again(db):
     with transaction.atomic(), scopes_disabled():
         past = Past().tell([("fails", "room-1", "agent_error"), ("happens", "room-1", "human_message")])
@@ -330,7 +351,7 @@ def test_both_halves_come_to_the_same_in_two_processes_as_in_one(db, monkeypatch
         asked = PolicyPreview(org=past.org, policy=policy, since=past.begin, until=past.now)
         said = []
         in_turn = requests.play_preview(asked, lambda _: None)
-        monkeypatch.setattr(requests, "WORTH_TWO", 0)
+        monkeypatch.setattr(requests, "WORTH_FORKING", 0)
         assert requests.play_preview(asked, said.append) == in_turn
         assert in_turn["now"] != in_turn["then"]
         assert said == sorted(said)

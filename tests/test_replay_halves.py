@@ -1,11 +1,11 @@
-"""Two plays at the same time: one in a process of its own, which ends with this one's interest in it."""
+"""Plays at the same time, each in a process of its own, which ends with this one's interest in it."""
 
 import os
 
 import psutil
 import pytest
 
-from alerts.replay.halves import play_in_turn, play_together
+from alerts.replay.halves import play_apart, play_in_turn
 
 
 class Unwanted(Exception):
@@ -29,28 +29,32 @@ def playing(answer, steps=3):
     return play
 
 
-@pytest.mark.parametrize("play", [play_in_turn, play_together])
-def test_both_answers_come_and_how_far_they_are_is_told_on_the_way(play):
-    said = []
-    (first, here), (second, there) = play(playing("first"), playing("second"), said.append)
+@pytest.mark.parametrize("play", [play_in_turn, play_apart])
+def test_all_answers_come_and_how_far_they_are_is_told_on_the_way(play):
+    said: list[float] = []
+    (first, here), (second, there) = play([playing("first"), playing("second")], said.append)
     assert (first, second) == ("first", "second")
-    assert here == os.getpid()
-    assert (there != here) == (play is play_together)
+    assert len({os.getpid(), here, there}) == (3 if play is play_apart else 1)
     assert said == sorted(said)
     assert 0.0 <= said[0] < said[-1] <= 1.0
 
 
-def test_what_the_other_play_raises_is_raised_here():
+def test_what_any_play_raises_is_raised_here():
     def fails(tick):
         raise KeyError("room")
 
     with pytest.raises(KeyError, match="room"):
-        play_together(playing("first"), fails, lambda _: None)
+        play_apart([playing("first"), fails], lambda _: None)
 
 
-def test_an_other_play_that_dies_is_noticed():
+def test_a_play_that_dies_is_noticed():
     with pytest.raises(EOFError):
-        play_together(playing("first"), lambda _: os._exit(9), lambda _: None)
+        play_apart([playing("first"), lambda _: os._exit(9)], lambda _: None)
+
+
+def test_what_nobody_waits_for_is_played_by_nicer_processes():
+    said = play_apart([lambda _: os.nice(0)] * 2, lambda _: None, nice=3)
+    assert said == [os.nice(0) + 3] * 2
 
 
 def test_nobody_plays_on_for_whoever_does_not_want_it_any_more():
@@ -62,4 +66,4 @@ def test_nobody_plays_on_for_whoever_does_not_want_it_any_more():
         raise Unwanted
 
     with pytest.raises(Unwanted):
-        play_together(playing("first"), endless, stop)
+        play_apart([playing("first"), endless], stop)

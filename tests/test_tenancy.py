@@ -217,6 +217,7 @@ OF_THE_CALLER = {
     "policy",
     "policy_revert",
     "policy_preview",
+    "policy_preview_ahead",
 }
 # Of no org at all: health, documents, signing in.
 OF_NOBODY = {"livez", "readyz", "metrics", "api_schema", "api_docs", "api_nothing_here", "invitation"}
@@ -252,6 +253,7 @@ SHOW_NOTHING_TO_THE_OWNER = {
     "api_policy_revert",
     "policy_revert",
     "policy_preview",
+    "policy_preview_ahead",
 }
 
 

@@ -1,7 +1,7 @@
 """What time alone does to alerts. Every timer is a due time in its row: Redis down stops no clock."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from alerts.actions.activity import end
@@ -28,6 +28,7 @@ UNKNOWN_WHILE_SILENT: tuple[Timer, ...] = ("quiet", "abandoned")
 DIED_WITHIN = timedelta(minutes=2)  # sweeps come every few seconds
 TELLING = ("repeat", "escalate", "quiet_ended")  # timers that do nothing but tell people
 HELD_AT_LEAST = timedelta(seconds=10)  # of a room whose outage is about to end
+NEVER = datetime.max.replace(tzinfo=UTC)
 PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 60))  # of an alert whose timers fail, in a row
 
 
@@ -182,19 +183,26 @@ def _hold(alert: Alert, outage: Alert, now: datetime) -> None:
     alert.held_until = max(outage.ends_at, now + HELD_AT_LEAST)
 
 
-def stays_held(alert: Alert, outage: Alert, policy: PolicyFacts, now: datetime) -> bool:
-    """Whether all that was due of this alert by `now` is to tell people, so that it is held on under `outage`; it is
-    then. For a replay, which spares a book for what most of its timers find.
+def stays_held(
+    alert: Alert, outage: Alert, policy: PolicyFacts, now: datetime, otherwise: datetime | None
+) -> datetime | None:
+    """Hold on an alert that is due, if all that is due by `now` is to tell people. For a replay, which spares a book
+    for what most of its timers find.
+
+    Gives when time does anything but that to it: `otherwise`, if that is known of an alert as it still is. None: it is
+    not held on, for that is due too.
     """
     assert alert.room is not None
-    before = alert.held_until
+    if otherwise is None:
+        before, alert.held_until = alert.held_until, NEVER
+        timer = next_timer(alert.facts, alert.room.facts, policy)
+        otherwise, alert.held_until = timer[0] if timer else now, before
+    if otherwise <= now:
+        return None
     _hold(alert, outage, now)
-    timer = next_timer(alert.facts, alert.room.facts, policy)
-    if timer is None or timer[0] <= now:
-        alert.held_until = before
-        return False
-    alert.due_at = timer[0]
-    return True
+    assert alert.held_until is not None
+    alert.due_at = min(alert.held_until, otherwise)
+    return otherwise
 
 
 def _book_of_time(now: datetime) -> Book:

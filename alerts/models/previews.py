@@ -1,4 +1,7 @@
-"""Previews: what somebody asked of a policy that is not saved, and what came of it."""
+"""Previews: what somebody asked of a policy that is not saved, and what came of it.
+
+One ahead of what will be asked has no policy: it plays the span as it was, which is the same for every draft.
+"""
 
 import uuid
 
@@ -51,3 +54,11 @@ class PolicyPreview(models.Model):
 
     def __str__(self) -> str:
         return f"{self.org_id} {self.state}"
+
+    @property
+    def is_ahead(self) -> bool:
+        """Nobody asked for it yet, and nobody waits; in SQL: AHEAD."""
+        return not self.policy and self.agent_id is None
+
+
+AHEAD = Q(policy={}, agent=None)  # the policy of an org says everything, that of an agent may be empty

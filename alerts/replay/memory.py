@@ -47,6 +47,8 @@ class Memory(HeardMemory):
         self._outages: dict[int, list[Alert]] = defaultdict(list)  # by agent pk, oldest first
         self.due: list[Due] = []  # a heap; one whose alert is due at another time by now is void
         self._count = 0
+        # By alert that is held on, the object: when time does anything else to it; while no book wrote it.
+        self.otherwise: dict[int, datetime] = {}
         self.stalls: list[tuple[datetime, int]] = []  # a heap of rooms, likewise
         self._lined_up: dict[int, datetime | None] = {}  # by alert, the object: when it stands in `due`, last put there
         self._stalls_lined_up: dict[int, datetime] = {}  # by room pk, likewise
@@ -154,6 +156,7 @@ class Memory(HeardMemory):
 
     def write_alerts(self, alerts: Collection[Alert]) -> None:
         for alert in alerts:
+            self.otherwise.pop(id(alert), None)
             if id(alert) not in self._lined_up:
                 self.keep(alert)
             elif alert.room_id is not None and len(self._of_room[alert.room_id]) > 1:

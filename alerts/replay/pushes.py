@@ -27,7 +27,7 @@ class PushMemory(Stored):
         self._made = 0
         self.pushes: list[PushRow] = []  # without skipped ones and digests
         self.skipped: dict[UUID, str] = {}  # by alert: why somebody was not told last
-        self._not_sent: list[PushRow] = []  # those that were skipped
+        self._not_sent: dict[UUID, list[PushRow]] = defaultdict(list)  # by alert: those that were skipped
         self._spent: dict[Person, list[PushRow]] = defaultdict(list)
         self._about: dict[UUID | None, list[PushRow]] = defaultdict(list)  # by alert
         self._about_room: dict[int, list[PushRow]] = defaultdict(list)
@@ -183,9 +183,10 @@ class PushMemory(Stored):
         )
 
     def named_to(self, alerts: Collection[UUID], people: Collection[int]) -> Iterable[tuple[UUID, int, datetime]]:
-        for one in chain(self.pushes, self._not_sent):
-            if one.alert_id is not None and one.alert_id in alerts and one.supervisor_id in people:
-                yield one.alert_id, one.supervisor_id, one.planned_at
+        for pk in alerts:
+            for one in chain(self._about.get(pk, ()), self._not_sent.get(pk, ())):
+                if one.supervisor_id in people:
+                    yield pk, one.supervisor_id, one.planned_at
         for digest in self.digests:
             if digest.supervisor_id in people:
                 named = (pk for pk in self.names[digest.id] if pk in alerts)
@@ -223,7 +224,7 @@ class PushMemory(Stored):
             elif push.state == SKIPPED:
                 assert push.alert_id is not None
                 self.skipped[push.alert_id] = push.ended_reason
-                self._not_sent.append(push)
+                self._not_sent[push.alert_id].append(push)
                 if push.ended_reason == "silenced":
                     self._silenced[push.alert_id] = push.planned_at
             else:

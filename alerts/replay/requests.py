@@ -1,22 +1,28 @@
-"""Previews that were asked for: one at a time for an org, played outside the web process, and forgotten after a day."""
+"""Previews that were asked for: one at a time for an org, played outside the web process, and forgotten after a day.
+
+Who changes a policy will ask: the span as it was is played meanwhile, which no draft changes (`play_ahead`). Nobody
+waits for that, so it gives way to whatever somebody does wait for, and if it fails it is only missed.
+"""
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
-from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 
 from alerts import feed
 from alerts.faults import PASSING, report
 from alerts.models import PolicyPreview
-from alerts.replay.basis import as_it_was_before, basis_of
+from alerts.models.previews import AHEAD
+from alerts.replay.basis import HELD, as_it_was_before, basis_of
 from alerts.replay.figures import figures_of, not_reproduced
-from alerts.replay.halves import SaysHowFar, collecting_seldom, play_in_turn, play_together
-from alerts.replay.history import read_history
-from alerts.replay.past import read_past
+from alerts.replay.halves import Half, SaysHowFar, collecting_seldom, play_apart, play_in_turn
+from alerts.replay.history import History, read_history
+from alerts.replay.past import Past, read_past
 from alerts.replay.stage import Stage
 from orgs import clock
 from orgs.clock import rfc3339
@@ -30,13 +36,14 @@ SILENT_AFTER = timedelta(seconds=60)  # without a word from who works it, that p
 LASTS_AT_MOST = 100.0  # seconds; the task is ended after 110
 SAME_SPAN = timedelta(minutes=15)  # "until now" is until so long ago at most
 SAYS_EVERY = 0.5  # seconds
-WORTH_TWO = 500  # failure events from which on a process of its own for one half is sooner done
+WORTH_FORKING = 500  # failure events from which on a process of its own for each half is sooner done
+AHEAD_NICE = 10  # of a process that plays ahead: whatever is alive goes first
 State = PolicyPreview.State
 GOING = Q(state__in=[State.WAITING, State.RUNNING])
 
 
 class PreviewStopped(Exception):
-    """Somebody asked anew, or it takes too long."""
+    """Somebody asked anew, or waits for another one, or it takes too long."""
 
 
 def ask_preview(
@@ -65,6 +72,18 @@ def span_of_days(org: Org, days: int) -> tuple[datetime, datetime]:
     return until - length, until
 
 
+def play_ahead(org: Org, days: int) -> None:
+    """Let a worker play the last days as they were, unless that was just done or a preview of this org is played."""
+    since, until = span_of_days(org, days)
+    of_org = PolicyPreview.objects.filter(org=org)
+    if of_org.filter(GOING | Q(state=State.DONE, since=since, until=until)).exists():
+        return
+    now = clock.now()
+    with suppress(IntegrityError), transaction.atomic():  # of two at once one plays
+        of_org.create(org=org, policy={}, since=since, until=until, asked_at=now, expires_at=now + HELD)
+        transaction.on_commit(lambda: feed.kick(TASK), robust=True)
+
+
 def work_previews() -> int:
     """Play what was asked for, the oldest first, and forget what is old; how many were played."""
     PolicyPreview.objects.filter(expires_at__lt=clock.now()).delete()
@@ -80,7 +99,10 @@ def _take() -> PolicyPreview | None:
     PolicyPreview.objects.filter(state=State.RUNNING, heard_at__lt=now - SILENT_AFTER).update(state=State.FAILED)
     with transaction.atomic():
         rows = PolicyPreview.objects.select_for_update(of=("self",), skip_locked=True).filter(state=State.WAITING)
-        asked = rows.select_related("org", "agent").order_by("asked_at").first()
+        rows = rows.select_related("org", "agent").order_by("asked_at")
+        asked = rows.exclude(AHEAD).first()
+        if asked is None and not PolicyPreview.objects.filter(state=State.RUNNING).exists():
+            asked = rows.filter(AHEAD).first()
         if asked is not None:
             asked.state, asked.heard_at = State.RUNNING, now
             asked.save(update_fields=["state", "heard_at"])
@@ -91,7 +113,7 @@ def _work(asked: PolicyPreview) -> None:
     """Play it. What fails is said on its row, and reported."""
     mine = PolicyPreview.objects.filter(pk=asked.pk, state=State.RUNNING)
     try:
-        answer = play_preview(asked, _Progress(asked.pk).say)
+        answer = play_preview(asked, _Progress(asked).say)
     except PreviewStopped:
         mine.update(state=State.FAILED)  # unless it was cancelled
     except PASSING:
@@ -107,8 +129,8 @@ def _work(asked: PolicyPreview) -> None:
 class _Progress:
     """How far it is, written now and then; whether it is still wanted is asked with that."""
 
-    def __init__(self, pk: UUID) -> None:
-        self._pk, self._begun, self._said = pk, time.monotonic(), 0.0
+    def __init__(self, asked: PolicyPreview) -> None:
+        self._asked, self._begun, self._said = asked, time.monotonic(), 0.0
 
     def say(self, progress: float) -> None:
         """Raises PreviewStopped."""
@@ -116,15 +138,19 @@ class _Progress:
         if now - self._said < SAYS_EVERY:
             return
         self._said = now
-        mine = PolicyPreview.objects.filter(pk=self._pk, state=State.RUNNING)
+        mine = PolicyPreview.objects.filter(pk=self._asked.pk, state=State.RUNNING)
         wanted = mine.update(progress=round(min(progress, 0.99), 3), heard_at=clock.now())
-        if not wanted or now - self._begun > LASTS_AT_MOST:
+        if not wanted or now - self._begun > LASTS_AT_MOST or (self._asked.is_ahead and _somebody_waits()):
             raise PreviewStopped
+
+
+def _somebody_waits() -> bool:
+    return PolicyPreview.objects.filter(GOING).exclude(AHEAD).exists()
 
 
 def play_preview(asked: PolicyPreview, say: Callable[[float], None]) -> dict[str, Any]:
     """The answer as contracts.md has it: the span as it was, and as it would have been; and on what the first hangs.
-    Run it without a scope.
+    Of one ahead the second is None. Run it without a scope.
     """
     with collecting_seldom():
         return _play(asked, say)
@@ -134,32 +160,38 @@ def _play(asked: PolicyPreview, say: Callable[[float], None]) -> dict[str, Any]:
     org, since, until = asked.org, asked.since, asked.until
     history = read_history(org, since, until)
     say(0.05)
-    row = say_policy(Policy(org=org, agent=asked.agent, revision=0), asked.policy)
-    other = read_past(org, history.begin, until, (since, row))
-
-    def as_it_was(tick: SaysHowFar) -> tuple[dict[str, Any], int]:
-        was = Stage(history, past, asked=False, tick=tick).play()
-        return figures_of(was, history, past.names()), not_reproduced(was, history)
-
-    def as_it_would_be(tick: SaysHowFar) -> dict[str, Any]:
-        return figures_of(Stage(history, other, asked=True, tick=tick).play(), history, other.names())
+    basis = basis_of(history)
+    known = as_it_was_before(asked, basis)
+    halves: list[Half] = []
+    if not asked.is_ahead:
+        row = say_policy(Policy(org=org, agent=asked.agent, revision=0), asked.policy)
+        halves.append(partial(_as_it_would_be, history, read_past(org, history.begin, until, (since, row))))
+    if known is None:
+        halves.append(partial(_as_it_was, history, read_past(org, history.begin, until)))
 
     def tick(x: float) -> None:
         say(0.1 + 0.9 * x)
 
-    basis = basis_of(history)
-    if (known := as_it_was_before(asked, basis)) is not None:
-        then, (now, differs) = as_it_would_be(tick), known
+    if len(history.events) < WORTH_FORKING:
+        came = play_in_turn(halves, tick)
     else:
-        past = read_past(org, history.begin, until)
-        play = play_together if len(history.events) >= WORTH_TWO else play_in_turn
-        then, (now, differs) = play(as_it_would_be, as_it_was, tick)
+        came = play_apart(halves, tick, nice=AHEAD_NICE if asked.is_ahead else 0)
+    now, differs = known or came.pop()
     return {
         "basis": basis,
         "from": rfc3339(since),
         "to": rfc3339(until),
         "events": sum(since < event.received_at <= until for event in history.events),
         "now": now,
-        "then": then,
+        "then": came.pop() if came else None,
         "not_reproduced": differs,
     }
+
+
+def _as_it_was(history: History, past: Past, tick: SaysHowFar) -> tuple[dict[str, Any], int]:
+    was = Stage(history, past, asked=False, tick=tick).play()
+    return figures_of(was, history, past.names()), not_reproduced(was, history)
+
+
+def _as_it_would_be(history: History, past: Past, tick: SaysHowFar) -> dict[str, Any]:
+    return figures_of(Stage(history, past, asked=True, tick=tick).play(), history, past.names())

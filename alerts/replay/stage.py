@@ -6,7 +6,7 @@ a policy that is asked about: from its time on timers work when they are due, an
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
@@ -20,13 +20,14 @@ from alerts.actions.activity import end, react
 from alerts.actions.book import Book
 from alerts.actions.events import decide_again
 from alerts.actions.on_duty import sweep_on_duty
-from alerts.actions.recovery import digest_expired
+from alerts.actions.recovery import LOOKS_BACK, digest_expired
 from alerts.actions.resolved_runs import ResolvedRun, record_in_again
 from alerts.actions.stalls import sweep_stalls
 from alerts.actions.stored import storing
 from alerts.actions.telling import Telling
 from alerts.blind import NO_DOWNTIMES
 from alerts.delivery.digest import is_waiting
+from alerts.known import Known
 from alerts.models import Alert, Push
 from alerts.replay.history import History, PastChange, PastPush, blank_rooms, outages
 from alerts.replay.memory import Memory
@@ -85,9 +86,10 @@ class Stage:
     def _items(self) -> list[Item]:
         history, split = self._history, self._history.since if self._asked else self._history.until
         items: list[tuple[datetime, int, Any]] = []
-        items += [(at, HEARD, some) for at, some in _together(self._fresh_events())]
+        items += [(at, HEARD, some) for at, some in _grouped((one.received_at, one) for one in self._fresh_events())]
         items += [(at, RAN, some) for at, some in _grouped(history.runs)]
-        items += [(at, ACTIVITY, some) for at, some in _together([copy(one) for one in history.activities])]
+        heard = ((one.received_at, copy(one)) for one in history.activities)
+        items += [(at, ACTIVITY, some) for at, some in _grouped(heard)]
         for change in history.changes:
             about = history.alerts.get(change.alert_id)
             if about is not None and _is_act(change):
@@ -149,28 +151,31 @@ class Stage:
             timers.work_outage(pk, now)
         for pk in memory.outages_over():
             timers.release_rooms(pk, now)
-        rooms = {one.room_id for one in due if one.room_id is not None and not self._stays_held(one, now)}
+        known = self._past.at(now)
+        rooms = {one.room_id for one in due if one.room_id is not None and not self._stays_held(one, now, known)}
         if rooms:
             timers.work_rooms(list(rooms), now, NO_DOWNTIMES)
         if memory.stalls and memory.stalls[0][0] <= now:
             sweep_stalls(now, None, NO_DOWNTIMES, len(memory.stalls))
-        if memory.ended:
+        if memory.ended and (memory.ended[-1].ended_at or now) > now - LOOKS_BACK:
             timers.pass_unreached(now)
             digest_expired(now)
 
-    def _stays_held(self, alert: Alert, now: datetime) -> bool:
+    def _stays_held(self, alert: Alert, now: datetime, known: Known) -> bool:
         """Whether the outage over it goes on, and it is held on."""
-        memory, known, key = self.memory, self._past.at(now), (alert.org_id, alert.agent_id or 0)
+        memory, key = self.memory, (alert.org_id, alert.agent_id or 0)
         policy = known.policies([key])[key]
         if not policy.outage.rooms or alert.silenced_until or known.silences([key[0]])[key[0]]:
             return False
         outage = memory.covering(alert)
         if outage is None or alert.due_at is None or alert.due_at > now:
             return False
-        held = timers.stays_held(alert, outage, policy, now)
-        if held:
-            memory.line_up(alert)
-        return held
+        otherwise = timers.stays_held(alert, outage, policy, now, memory.otherwise.get(id(alert)))
+        if otherwise is None:
+            return False
+        memory.otherwise[id(alert)] = otherwise
+        memory.line_up(alert)
+        return True
 
     def _follow_up(self, at: datetime) -> None:
         for pk in self.memory.outages_over():
@@ -385,16 +390,9 @@ def _snooze(pk: UUID, by: User, detail: dict[str, Any]) -> None:
         people.wake(pk, by)
 
 
-def _together(rows: Any) -> list[tuple[datetime, list[Any]]]:
-    """Rows that were heard in one transaction, by when that was."""
-    found: dict[datetime, list[Any]] = defaultdict(list)
-    for row in rows:
-        found[row.received_at].append(row)
-    return list(found.items())
-
-
-def _grouped(runs: list[tuple[datetime, ResolvedRun]]) -> list[tuple[datetime, list[ResolvedRun]]]:
-    found: dict[datetime, list[ResolvedRun]] = defaultdict(list)
-    for at, run in runs:
-        found[at].append(run)
-    return list(found.items())
+def _grouped(found: Iterable[tuple[datetime, Any]]) -> list[tuple[datetime, list[Any]]]:
+    """What was heard in one transaction, by when that was."""
+    by_time: dict[datetime, list[Any]] = defaultdict(list)
+    for at, one in found:
+        by_time[at].append(one)
+    return list(by_time.items())

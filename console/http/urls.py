@@ -55,6 +55,7 @@ urlpatterns = [
     path("settings/policy", policy.policy, name="policy"),
     path("settings/policy/revert", policy.revert, name="policy_revert"),
     path("settings/policy/preview", policy_preview.ask_for_preview, name="policy_preview"),
+    path("settings/policy/preview/ahead", policy_preview.about_to_ask, name="policy_preview_ahead"),
     path("settings/policy/preview/<uuid:preview_id>", policy_preview.preview_result, name="policy_preview_result"),
     path("setup/new", setup.new_org, name="setup_new"),
     path("setup/<path:org_id>", setup.checklist, name="setup"),

@@ -4,6 +4,7 @@ import pytest
 from django_scopes import scopes_disabled
 from playwright.sync_api import expect
 
+from alerts.models import PolicyPreview
 from alerts.replay import requests
 from orgs.models import Membership
 from orgs.policies import save_policy, saved_policy
@@ -36,6 +37,16 @@ def test_the_figures_of_a_preview_stay_in_their_card(lead: Site) -> None:
     box, card = table.bounding_box(), page.locator(".lm-card", has=table).bounding_box()
     assert box and card
     assert box["x"] + box["width"] < card["x"] + card["width"]
+
+
+def test_the_first_change_in_the_form_has_the_week_played_as_it_was(lead: Site) -> None:
+    page = lead.page(lead.scene.people[0])
+    page.goto(PATH)
+    with page.expect_response("**/preview/ahead?*"):
+        page.get_by_label("One push per room every").fill("8")
+    with scopes_disabled():
+        (ahead,) = PolicyPreview.objects.all()
+        assert (ahead.org, ahead.is_ahead, requests.work_previews()) == (lead.scene.org, True, 1)
 
 
 def test_a_lead_changes_it_by_keyboard_sees_what_changed_and_undoes_it(lead: Site) -> None:

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from alerts.models import PolicyPreview
-from alerts.replay.requests import ask_preview, span_of_days
+from alerts.replay.requests import ask_preview, play_ahead, span_of_days
 from console.pages.access import looked_after, signed_in, signed_in_user
 from console.pages.policy.form import document_in, entered_in
 from console.pages.policy.view import policy_asked
@@ -43,6 +43,16 @@ def ask_for_preview(request: HttpRequest) -> HttpResponse:
         return render(request, "pages/policy/_preview.html", {"wrong": wrong[0].message})
     asked = ask_preview(org, agent, document, *span_of_days(org, _days(request)), signed_in_user(request))
     return _shown(request, asked)
+
+
+@never_cache
+@require_POST
+@signed_in
+def about_to_ask(request: HttpRequest) -> HttpResponse:
+    """Something in the form changed: what every preview of the usual days needs is played meanwhile."""
+    org, _agent = policy_asked(request)
+    play_ahead(org, USUAL_DAYS)
+    return HttpResponse(status=204)
 
 
 @never_cache
