@@ -112,7 +112,7 @@ STEP = st.sampled_from(
 
 @given(data=st.data(), steps=st.lists(STEP, min_size=2, max_size=7))
 @settings(
-    max_examples=at_most(40),
+    max_examples=at_most(40, usually=20),
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],  # a story of seven moments is read at once, and each takes its time

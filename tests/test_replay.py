@@ -145,7 +145,7 @@ def changed(played):
     [("fails", "room-1", "unexpected_handoff", 601), ("happens", "room-1", "human_message", 1500), ("passes", 301, 78)]
 )
 @given(STEPS)
-@settings(max_examples=at_most(12), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_most(12, usually=6), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_the_policy_that_held_plans_again_what_was_planned(db, outage_rooms, steps):
     with transaction.atomic(), scopes_disabled():
         past = Past(outage_rooms).tell(steps)

@@ -300,7 +300,7 @@ def test_supervision_keeps_its_invariants(db, machine, examples):
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=at_most(examples),
+            max_examples=at_most(examples, usually=examples // 2),
             stateful_step_count=18,
             deadline=None,
             derandomize=True,
@@ -373,7 +373,9 @@ def send(org, source, people, batch, at):
 
 
 @given(steps=st.lists(STEP, min_size=2, max_size=8), cuts=st.sets(st.integers(1, 7)))
-@settings(max_examples=at_most(40), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=at_most(40, usually=20), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 def test_the_final_state_is_the_same_for_any_batching(db, steps, cuts):
     at = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
     assert final_state(steps, set(), at) == final_state(steps, cuts, at)
