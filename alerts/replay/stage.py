@@ -20,7 +20,7 @@ from alerts.actions.activity import end, react
 from alerts.actions.book import Book
 from alerts.actions.events import decide_again
 from alerts.actions.on_duty import sweep_on_duty
-from alerts.actions.recovery import LOOKS_BACK, digest_expired
+from alerts.actions.recovery import EXPIRED_WITHIN, digest_expired
 from alerts.actions.resolved_runs import ResolvedRun, record_in_again
 from alerts.actions.stalls import sweep_stalls
 from alerts.actions.stored import storing
@@ -157,7 +157,7 @@ class Stage:
             timers.work_rooms(list(rooms), now, NO_DOWNTIMES)
         if memory.stalls and memory.stalls[0][0] <= now:
             sweep_stalls(now, None, NO_DOWNTIMES, len(memory.stalls))
-        if memory.ended and (memory.ended[-1].ended_at or now) > now - LOOKS_BACK:
+        if memory.ended and (memory.ended[-1].ended_at or now) > now - EXPIRED_WITHIN:
             timers.pass_unreached(now)
             digest_expired(now)
 
