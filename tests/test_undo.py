@@ -419,6 +419,16 @@ def rolled_back(work):
     meanwhile=st.lists(st.tuples(st.just("happens"), st.sampled_from(KINDS)), max_size=2),
     seconds=st.sampled_from([0, 1, 61, 170, 290, 599]),
 )
+@example(  # nobody had the room any more when the bot went on, while it was resolved
+    first="low_confidence",
+    steps=[
+        *(("waits", 30), ("acts", "acknowledge"), ("happens", "human_opened"), ("acts", "snooze")),
+        ("happens", "human_message"),
+    ],
+    verb="resolve",
+    meanwhile=[("happens", "bot_message"), ("happens", "bot_message")],
+    seconds=170,
+)
 @tried(
     max_examples=at_most(60),
     deadline=None,

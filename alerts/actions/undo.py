@@ -140,8 +140,11 @@ def catch_up(book: Book, alert: Alert, since: datetime) -> None:
     happened = [one for one in stored().activities_heard(alert.room.pk, since, kinds) if not one.undelivered]
     if happened:  # while it was resolved nobody waited, so each of them meant something else
         read_anew(book, alert.room, happened)
+    now = book.now
     for activity in happened:
+        book.as_of(activity.received_at)  # clocks that it started have run since
         react(book, activity, alert.room)
+    book.as_of(now)
 
 
 def lost_telling(alert: Alert, since: datetime, now: datetime) -> str:
