@@ -189,13 +189,13 @@ _every = {
     "sweep_pushes": 5,
     "run_timers": 5,
     "work_deliveries": 5,
-    "play_previews": 5,
+    "play_previews": 10,
     "watch_sources": 60,
     "look_ahead": 300,
     "sweep_figures": 60,
     "ask_push_tokens": 600,
 }
-_of_runs = {"fold_runs": 20, "watch_runs": 5, "watch_agents": 60, "keep_sessions": 30}
+_of_runs = {"fold_runs": 20, "watch_runs": 10, "watch_agents": 60, "keep_sessions": 30}
 CELERY_BEAT_SCHEDULE = {
     task: {"task": f"{app}.tasks.{task}", "schedule": float(seconds), "options": {"expires": seconds}}
     for app, tasks in (("alerts", _every), ("runs", _of_runs))

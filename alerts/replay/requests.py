@@ -86,7 +86,10 @@ def play_ahead(org: Org, days: int) -> None:
 
 def work_previews() -> int:
     """Play what was asked for, the oldest first, and forget what is old; how many were played."""
-    PolicyPreview.objects.filter(expires_at__lt=clock.now()).delete()
+    old = Q(expires_at__lt=clock.now())
+    if not PolicyPreview.objects.filter(GOING | old).exists():
+        return 0
+    PolicyPreview.objects.filter(old).delete()
     played = 0
     while (asked := _take()) is not None:
         _work(asked)
