@@ -181,7 +181,6 @@ def test_each_migrate_lets_the_database_compile_no_query() -> None:
         assert new.execute("SHOW jit").fetchone() == ("off",)
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize("text", ["2026-11-30 14:00:01.123456", "2026-11-30 14:00:01.1", "0001-01-01 00:00:00"])
 def test_a_time_is_read_as_it_is_written(db: None, text: str) -> None:
     with connection.cursor() as cursor:
@@ -197,6 +196,7 @@ def test_a_time_that_python_does_not_know_is_an_error(db: None) -> None:
         cursor.fetchone()
 
 
+@pytest.mark.django_db
 def test_in_tests_no_id_of_one_table_is_one_of_another() -> None:
     """Of the tests themselves: `_keep_ids_apart` in conftest.py."""
     with connection.cursor() as cursor:

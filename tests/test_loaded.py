@@ -21,11 +21,14 @@ async def start():
 asyncio.run(start())
 """
 WORKER = """
-from celery.signals import worker_process_init
+import os
+from celery.signals import worker_before_create_process
 from console import celery_app
 
-worker_process_init.send(sender=None)
-raise SystemExit(0 if kept() else f"{len(gc.get_objects())} of {gc.get_freeze_count()}")
+worker_before_create_process.send(sender=None)
+if not os.fork():  # what the fork shares stays shared only if it was kept before
+    os._exit(not kept())
+raise SystemExit(os.waitstatus_to_exitcode(os.wait()[1]))
 """
 KEPT = """
 import gc, django
