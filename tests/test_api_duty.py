@@ -319,3 +319,17 @@ def test_a_calendar_ends_with_its_persons_last_role(org: Org, machine: Client) -
     rina.assignments.all().delete()  # type: ignore[attr-defined]
     assert Client().get(path).status_code == 404
     assert SupervisorRoleFactory(org=org)
+
+
+FAR = [("0001-01-01T00:00:00Z", "0001-01-02T00:00:00Z"), ("9999-06-01T00:00:00Z", "9999-12-31T23:59:59Z")]
+
+
+@pytest.mark.parametrize(("begin", "end"), FAR)
+def test_a_span_far_off_is_refused_by_field(org: Org, machine: Client, begin: str, end: str) -> None:
+    """Mutation: a time is reckoned with that lies at the end of all times."""
+    sso_id = person(org).sso_id
+    assert refused(machine.get(f"/api/duty?from={begin}&to={end}")) == (422, "from")
+    assert refused(machine.get(f"/api/duty?from={begin}")) == (422, "from")
+    staffed = [{"sso_id": sso_id, "role": f"Tier 1 {sso_id}"}]
+    asked = {"from": begin, "to": end, "assignments": staffed}
+    assert refused(post(machine, "/api/schedules", asked)) == (422, "from")
