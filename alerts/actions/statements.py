@@ -78,10 +78,12 @@ SOURCE_OUTAGES_ENDED = (
     f" WHERE {OF_SOURCES} AND state = 'resolved' GROUP BY org_id, source_id"
 )
 # Which failures count: those that were critical, and in time.
-COUNTS = (
-    "event.severity = 'critical'"
-    " AND event.reason NOT IN ('late', 'above_threshold', 'same_run', 'to_agent', 'silenced')"
-)
+COUNT_NOT = ("late", "above_threshold", "same_run", "to_agent", "silenced")  # reasons of those that do not
+COUNTS = f"event.severity = 'critical' AND event.reason NOT IN {COUNT_NOT}"
+FIRST_FAILED = f"""
+SELECT min(event.occurred_at) FROM alerts_failureevent event
+ WHERE event.room_id = ANY(%b::bigint[]) AND event.received_at > %b::timestamptz AND {COUNTS}
+"""  # noqa: S608 - our own text
 # Rooms of these agents with a critical failure of late; what an outage that ended had counted does not count again.
 FAILING = f"""
 SELECT DISTINCT event.agent_id, event.room_id
