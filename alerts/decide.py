@@ -13,6 +13,9 @@ from orgs.signals import ROOM_SIGNALS
 
 INFO, WARNING, CRITICAL = "info", "warning", "critical"
 RANK: Mapping[str, int] = {INFO: 0, WARNING: 1, CRITICAL: 2}
+AS_SEVERE: Mapping[str, tuple[str, ...]] = {
+    one: tuple(other for other in RANK if RANK[other] >= RANK[one]) for one in RANK
+}
 
 LATE_AFTER = timedelta(minutes=10)
 OPENS_LATE_WITHIN = timedelta(minutes=60)  # an event told too late opens its alert, named in a digest
@@ -251,10 +254,11 @@ def plan(
     """Whether to tell one recipient: one push per supervisor and room in `throttle`, unless it worsened or escalated.
 
     `absent`: they are away, off_duty or in quiet_hours, which goes before all else.
-    `last_told_at` is the planned time of their newest push about this room that was not cancelled or skipped. `spent`:
-    how many pushes they got within the budget's window; what goes over it waits for their digest. `silenced`: a silence
-    covers the alert. `held`: the room is under an outage of its agent. `uncorroborated`: low confidence alone, which
-    policy has wait.
+    `last_told_at` is the planned time of their newest push about this room that was not cancelled or skipped, and no
+    less severe: what got worse while something held it breaks the throttle when it is told at last, whatever its reason
+    is by then. `spent`: how many pushes they got within the budget's window; what goes over it waits for their digest.
+    `silenced`: a silence covers the alert. `held`: the room is under an outage of its agent. `uncorroborated`: low
+    confidence alone, which policy has wait.
     """
     if absent:
         return Plan(False, absent)

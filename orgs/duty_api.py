@@ -29,6 +29,7 @@ from orgs.errors import Refused
 from orgs.incoming import DAY, Field, Query, check_fields, check_value, read_body, read_list
 from orgs.models import Holiday, Org, SupervisorRole, TemporaryDuty, TemporarySchedule, User
 from orgs.shapes import Shape, Uri, UtcTime, Whole, about
+from orgs.years import off_years
 
 MOST_HOLIDAYS, MOST_STAND_INS, MOST_SCHEDULES = 400, 500, 200
 LONGEST_SCHEDULE = timedelta(days=366)
@@ -227,6 +228,8 @@ class Schedules(OneOrgView):
         said = read_body(request, SCHEDULE)
         org = self.org_named(request, said.get("org_id"))
         self.check_leads(request, org)
+        if off := off_years(said["from"], said["to"]):
+            raise Refused(422, "invalid_field", off[1], off[0])
         if not said["from"] < said["to"] <= said["from"] + LONGEST_SCHEDULE:
             message = f"to must be after from, by at most {LONGEST_SCHEDULE.days} days."
             raise Refused(422, "invalid_field", message, "to")

@@ -5,7 +5,8 @@
 import hashlib
 import hmac
 import secrets
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.urls import reverse
@@ -60,9 +61,12 @@ def find_feed(segment: str) -> DutyFeed:
 
 
 def feed_text(feed: DutyFeed, now: datetime) -> str:
-    """The calendar itself, from a week ago to 62 days ahead; the duty that routing goes by."""
+    """The calendar itself, from a week ago to 62 days ahead; the duty that routing goes by. It begins with a day of the
+    org, so that a shift of a week ago is the same entry whenever it is read, and not cut at that second.
+    """
     org, user = feed.org, feed.user
-    begin, end = now - BEFORE, now + AHEAD
+    zone = ZoneInfo(org.zone)
+    begin, end = datetime.combine((now - BEFORE).astimezone(zone).date(), time(), zone), now + AHEAD
     with within(OrgIds.of([org.pk])):
         roster = rosters_of([org.pk], begin)[org.pk]
     roles = {one.role_id: one.role for one in roster.shifts if one.user_id == user.pk}

@@ -31,6 +31,7 @@ from orgs.models import (
 )
 from orgs.rosters import rosters_of
 from orgs.shapes import Shape, UtcTime, Whole
+from orgs.years import off_years
 
 Stretch = tuple[Roster, DutySpan]  # a roster, and while it held
 SAY_WHO_IS_ON_DUTY = (
@@ -73,6 +74,8 @@ class DutyView(OneOrgView):
     def get(self, request: Request) -> Response:
         query = Query(request, ("org_id", "from", "to"))
         org, now = self.org_named(request, query.text("org_id")), clock.now()
+        if off := off_years(query.time("from"), query.time("to")):
+            raise Refused(422, "invalid_parameter", off[1], off[0])
         begin = query.time("from") or now
         end = query.time("to") or begin + USUAL
         if not begin < end <= begin + LONGEST:

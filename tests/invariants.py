@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from alerts import actions
 from alerts.actions.telling import TELLS
-from alerts.decide import TO_HOLDER, RoomFacts
+from alerts.decide import RANK, TO_HOLDER, RoomFacts
 from alerts.due import next_timer
 from alerts.models import Alert, DigestAlert, FailureEvent, Push, Room, RoomActivity, Silence, Transition
 from alerts.policy import DEFAULT_POLICY
@@ -49,12 +49,14 @@ def check_one_open_alert_per_room(seen):
 
 
 def check_no_two_pushes_in_a_window_unless_worsened(seen):
-    last = {}
+    """Nor unless it is worse than all that they were told within it: it got so while something held it."""
+    told = defaultdict(list)
     for push in seen.told():
-        told = last.get((push.room_id, push.supervisor_id))
+        theirs = told[push.room_id, push.supervisor_id]
+        lately = [one for one in theirs if push.planned_at - one.planned_at < DEFAULT_POLICY.throttle]
         breaks = push.reason in ("worsened", "escalated", "window_closing") or _is_worse(seen, push)
-        assert told is None or breaks or push.planned_at - told >= DEFAULT_POLICY.throttle
-        last[(push.room_id, push.supervisor_id)] = push.planned_at
+        assert breaks or all(RANK[one.severity] < RANK[push.severity] for one in lately)
+        theirs.append(push)
 
 
 def _is_worse(seen, push):

@@ -13,6 +13,7 @@ from django_scopes import scopes_disabled
 from alerts import actions
 from alerts.models import Alert
 from orgs import clock, history
+from orgs.duty_feeds import feed_text, make_feed
 from orgs.models import Assignment, DutyFeed, DutyReminder, Handover, Holiday, Org, QuietHours, TemporarySchedule, User
 from tests.api_client import post, put, signed_in, with_key
 from tests.factories import (
@@ -319,3 +320,29 @@ def test_a_calendar_ends_with_its_persons_last_role(org: Org, machine: Client) -
     rina.assignments.all().delete()  # type: ignore[attr-defined]
     assert Client().get(path).status_code == 404
     assert SupervisorRoleFactory(org=org)
+
+
+@pytest.mark.usefixtures("system")
+@pytest.mark.parametrize("hour", [0, 5, 12, 23])
+def test_a_shift_that_lasted_a_week_ago_is_the_same_entry_a_minute_later(org: Org, hour: int) -> None:
+    """Mutation: the calendar begins at that second, and phones show the shift once more with every reading."""
+    rina = person(org, duty=[{"days": [1, 2, 3, 4, 5, 6, 7], "from": "00:00", "to": "23:59"}])
+    feed, _address = make_feed(org, rina, clock.now())
+    now = at(f"2027-03-10T{hour:02}:10")
+    first, again = (feed_text(feed, when) for when in (now, now + timedelta(minutes=1)))
+    uids = [[line for line in text.split("\r\n") if line.startswith("UID:")] for text in (first, again)]
+    assert uids[0] == uids[1] != []
+
+
+FAR = [("0001-01-01T00:00:00Z", "0001-01-02T00:00:00Z"), ("9999-06-01T00:00:00Z", "9999-12-31T23:59:59Z")]
+
+
+@pytest.mark.parametrize(("begin", "end"), FAR)
+def test_a_span_far_off_is_refused_by_field(org: Org, machine: Client, begin: str, end: str) -> None:
+    """Mutation: a time is reckoned with that lies at the end of all times."""
+    sso_id = person(org).sso_id
+    assert refused(machine.get(f"/api/duty?from={begin}&to={end}")) == (422, "from")
+    assert refused(machine.get(f"/api/duty?from={begin}")) == (422, "from")
+    staffed = [{"sso_id": sso_id, "role": f"Tier 1 {sso_id}"}]
+    asked = {"from": begin, "to": end, "assignments": staffed}
+    assert refused(post(machine, "/api/schedules", asked)) == (422, "from")

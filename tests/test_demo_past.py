@@ -10,10 +10,12 @@ from django.db import transaction
 from django.db.models import Count, Max, Q, Sum
 from django_scopes import scopes_disabled
 
-from alerts.models import Alert, FailureEvent, Transition
+from alerts.models import Alert, FailureEvent, PolicyPreview, Transition
+from alerts.replay.requests import play_preview
 from demo.flows import BAD_VERSION, DEAR, FLOWS, OVER_ESCALATING, SILENT, SLOW, Flow
 from demo.past import WATCHED, make_past
-from orgs.models import Agent, Source
+from orgs.models import Agent, Org, Source
+from orgs.policy_fields import POLICY_DEFAULTS
 from runs import sums
 from runs.kpis import KpiFigures, kpi_figures
 from runs.models import AgentRun, DayKpi, DaySessions, HourKpi, RoomSession, RunSums
@@ -124,3 +126,17 @@ def test_its_verdicts_say_what_was_judged(past: Source) -> None:
     judged = Transition.objects.filter(change="verdict").values_list("detail__to", "alert__verdict")
     assert {to for to, _ in judged} == {"confirmed", "false_alarm"}
     assert all(to == verdict for to, verdict in judged)
+
+
+def test_a_preview_tells_nothing_of_what_was_before_the_org_was_made(past: Source) -> None:
+    """Nobody had been set up and no sweep came by then: under any policy more would seem to have gone wrong.
+
+    Mutation: failures of the past that was made up are played, so that an unchanged policy seems to make it worse.
+    """
+    org = Org.objects.get(external_id=next(iter(WATCHED)))
+    org.created_at = NOW
+    org.save()
+    week = PolicyPreview(org=org, policy=dict(POLICY_DEFAULTS), since=NOW - timedelta(days=7), until=NOW)
+    answer = play_preview(week, lambda done: None)
+    assert answer["now"] == answer["then"]
+    assert (answer["events"], answer["now"]["unroutable"], answer["not_reproduced"]) == (0, 0, 0)

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client as Browser
 
 from alerts import actions
-from alerts.models import Alert, DigestAlert, Push, Transition
+from alerts.models import Alert, DigestAlert, FailureEvent, Push, Transition
 from orgs import clock as database_clock
 from orgs.models import Policy
 from tests.factories import AssignmentFactory, SupervisorRoleFactory
@@ -63,6 +63,19 @@ def test_the_fifth_room_in_five_minutes_makes_it_an_outage(scene):
     alert = outage(scene)
     assert (alert.severity, alert.state, alert.event_count) == ("critical", "open", 5)
     assert told_of(scene, alert) == [("agent_outage", "pending", "")]
+
+
+def test_its_ladder_shows_when_the_first_and_the_last_of_its_rooms_failed(scene, clock):
+    for n in range(3):
+        scene.fails("agent_error", room=f"r{n}")
+        clock.advance(seconds=50)
+    batch = [scene.event(room=f"r{n}", ago=30 - n) for n in (3, 4)]
+    actions.record_events(scene.source, [scene.event("message_cap", room="x", ago=200), *batch])
+    alert, failed = outage(scene), FailureEvent.objects.exclude(signal="message_cap").order_by("occurred_at")
+    (entry,) = alert.signals
+    times = failed.first().occurred_at, failed.last().occurred_at
+    assert (entry["first_at"], entry["last_at"]) == tuple(at.isoformat() for at in times)
+    assert (alert.first_failure_at, alert.last_event_at) == times
 
 
 def test_five_in_one_batch_are_one_too(scene):

@@ -313,6 +313,22 @@ def test_the_neighbours_of_a_bad_run_are_stored_and_its_field_has_its_place(send
     assert len(runs()) == 2
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"resolution": "RESOLVED"}, "resolution must be one of resolved, escalated, failed."),
+        ({"surface": "web"}, "surface must be one of chatbot, chatwoot, shopify_admin, runbook."),
+        ({"room_id": ["r1"]}, "room_id must be a string."),
+        ({"metadata": "x"}, "metadata must be an object."),
+    ],
+)
+def test_a_field_of_the_wrong_type_is_told_what_it_must_be(
+    sender: Sender, fields: dict[str, Any], message: str
+) -> None:
+    """Mutation: None is not taken off a choice that may be left out."""
+    assert sender.post(run(**fields), RUNS).error["message"] == message
+
+
 def test_a_batch_with_half_of_a_surrogate_pair_costs_that_run_alone(sender: Sender) -> None:
     good, bad = run(), run(metadata={"note": "\ud83d"})
     assert sender.post([good, bad], RUNS).statuses == ["created", "invalid"]

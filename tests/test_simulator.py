@@ -1,5 +1,6 @@
 """The traffic simulator: a story that can be repeated, sent over HTTP so that nothing of it gets lost."""
 
+import asyncio
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from demo.simulator.cast import Demo, Player, choose
 from demo.simulator.desk import may_promise
 from demo.simulator.runs import RunTraffic
 from demo.simulator.story import FAILURE_EVENTS, ROOM_ACTIVITY, SCRIPTS, Scenario, Step, Story
+from demo.simulator.wire import Wire
 from demo.simulator.words import LINES
 from orgs.signals import ROOM_SIGNALS
 from runs.items import RunItem
@@ -82,6 +84,26 @@ def test_each_run_is_what_the_contract_takes() -> None:
         assert (item.resolution is None) == run.stalls
     assert 0 < sum(run.stalls for run in drawn) < 20
     assert 0 < len([run.review() for run in drawn if run.score is not None]) < 100
+
+
+def test_a_run_that_never_ends_arrives_as_its_start(double: LaneDouble) -> None:
+    """Mutation: the client fills in an end, and the service refuses a run that ended in nothing."""
+    told = traffic()
+    drawn = [told.draw() for _ in range(2_000)]
+    stalled, whole = next(run for run in drawn if run.stalls), next(run for run in drawn if not run.stalls)
+    wire = Wire(double.url, "k")
+
+    async def send() -> None:
+        for run in (stalled, whole):
+            wire.log(run, NOW)
+        assert await wire.settle(lambda: False)
+        await wire.close()
+
+    asyncio.run(send())
+    items = {item["run_id"]: item for item in double.items("/api/agent-runs")}
+    began, ended = items[stalled.item["run_id"]], items[whole.item["run_id"]]
+    assert began == stalled.at(NOW)
+    assert ended == whole.at(NOW)
 
 
 def test_another_run_of_the_simulator_draws_other_ids_and_rooms() -> None:

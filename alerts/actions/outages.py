@@ -10,12 +10,13 @@ the transaction, then the agents, sorted, then the sources, sorted, then their o
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from alerts.actions.outage_rows import AgentKey, SourceKey
+from alerts.actions.statements import COUNT_NOT
 from alerts.decide import CRITICAL, has_doubled, is_outage, is_outage_of_source
 from alerts.limits import OutageRule, minutes_long
 from alerts.models import Alert
@@ -212,7 +213,7 @@ class Outages:
         outage = self._stored.new_alert(id=pk, org=org, agent=agent, agent_version=version, scope=scope)
         self._open[agent.pk] = outage
         self._counted[outage.id] |= rooms
-        self._begin(outage, AGENT_OUTAGE.name, alert, rule, len(rooms))
+        self._begin(outage, AGENT_OUTAGE.name, alert, rule, rooms)
         return True
 
     def _count_for_source(self, alert: Alert, agent: Agent, org: Org, source: int) -> None:
@@ -228,21 +229,31 @@ class Outages:
             self._of_source[org.pk, source] = outage
             self._counted[outage.id] |= rooms
             self._agents[outage.id] = set(agents)
-            self._begin(outage, SOURCE_OUTAGE.name, alert, rule, len(rooms))
+            self._begin(outage, SOURCE_OUTAGE.name, alert, rule, rooms)
 
-    def _begin(self, outage: Alert, signal: str, alert: Alert, rule: OutageRule, rooms: int) -> None:
-        now, at = self._book.now, alert.last_event_at.isoformat()
-        entry = {"signal": signal, "count": rooms, "first_at": at, "last_at": at, "severity": CRITICAL}
+    def _begin(self, outage: Alert, signal: str, alert: Alert, rule: OutageRule, failing: Collection[int]) -> None:
+        """`alert`: the last of the rooms that fail."""
+        now, rooms = self._book.now, len(failing)
+        first, last = self._first_failed(failing, rule, alert), alert.last_event_at
+        times = {"first_at": first.isoformat(), "last_at": last.isoformat()}
+        entry = {"signal": signal, "count": rooms, **times, "severity": CRITICAL}
         outage.severity, outage.version = CRITICAL, 0
         outage.signals, outage.event_count = [{**entry, "episode": 1}], rooms
         outage.opened_at = outage.ladder_from = outage.worsened_at = now
-        outage.first_failure_at, outage.last_event_at = alert.first_failure_at, alert.last_event_at
+        outage.first_failure_at, outage.last_event_at = first, last
         outage.covers_from, outage.ends_at = self._since(rule), now + minutes_long(rule.clean_minutes)
         outage.rooms_told = rooms
         if (told := self._stored.first_told_under(outage)) is not None:
             self._clock_from[outage.pk] = told
         self._book.record(outage, "opened", signal, detail={"rooms": rooms}, notify=True)
         self._book.fold(outage)
+
+    def _first_failed(self, rooms: Collection[int], rule: OutageRule, alert: Alert) -> datetime:
+        """When the first of these rooms failed: what is stored already, and what this transaction was told."""
+        told = self._stored.first_failed(rooms, self._since(rule))
+        here = (one for one in self._book.events if one.room_id in rooms and one.severity == CRITICAL)
+        times = [one.occurred_at for one in here if one.reason not in COUNT_NOT]
+        return min([alert.last_event_at, *times, *([told] if told else [])])
 
     def clock_from(self, alert: Alert) -> datetime | None:
         """Of an outage that begins: when people were told of the first room under it, if they were."""

@@ -117,12 +117,19 @@ class SilencedAlerts:
         self._meet(alert, found)
 
     def _release(self, alert: Alert) -> None:
-        since = alert.silenced_from or self._book.now
-        recovered = alert.room is not None and alert.room.facts.recovered
-        waits = alert.state == Alert.State.OPEN and not alert.is_snoozed(self._book.now) and not recovered
-        tells = waits and (self._book.now - since >= TOLD_WITHIN or stored().was_silenced(alert, since))
+        tells = not (alert.room is not None and alert.room.facts.recovered) and self._waits_to_be_told(alert)
         self._let_go(alert)
         self._book.record(alert, "released_hold", "silence_ended", notify=tells)
+
+    def _waits_to_be_told(self, alert: Alert) -> bool:
+        """Whether people are told now that nothing covers it: nobody has it and it is not put aside, or it got worse
+        in the hands of whoever acknowledged it before that.
+        """
+        now, since = self._book.now, alert.silenced_from or self._book.now
+        if alert.state == Alert.State.ACKNOWLEDGED:
+            return "worsened" in stored().silenced_reasons(alert, max(since, alert.acknowledged_at or since))
+        waits = alert.state == OPEN and not alert.is_snoozed(now)
+        return waits and (now - since >= TOLD_WITHIN or bool(stored().silenced_reasons(alert, since)))
 
     def _let_go(self, alert: Alert) -> None:
         """Its clocks go on from where they stood when the silence began; a snooze has moved the tier's already."""

@@ -27,16 +27,16 @@ LOCK_PEOPLE = (
 )
 # When each person was last told of these rooms, and of the alerts of these sources, after a time.
 TOLD = """
-SELECT room_id, NULL::bigint, supervisor_id, max(planned_at) FROM alerts_push
+SELECT room_id, NULL::bigint, supervisor_id, severity, max(planned_at) FROM alerts_push
 WHERE room_id = ANY(%b::bigint[]) AND kind = 'alert' AND state IN ('pending', 'sending', 'sent') AND planned_at > %b
-GROUP BY room_id, supervisor_id
+GROUP BY room_id, supervisor_id, severity
 """
 TOLD_OF_SOURCES = """
-SELECT NULL::bigint, alert.source_id, push.supervisor_id, max(push.planned_at)
+SELECT NULL::bigint, alert.source_id, push.supervisor_id, push.severity, max(push.planned_at)
 FROM alerts_alert alert JOIN alerts_push push ON push.alert_id = alert.id
 WHERE alert.source_id = ANY(%b::bigint[]) AND push.kind = 'alert'
   AND push.state IN ('pending', 'sending', 'sent') AND push.planned_at > %b
-GROUP BY alert.source_id, push.supervisor_id
+GROUP BY alert.source_id, push.supervisor_id, push.severity
 """
 # Six rows a person or a few more, whatever they were told before.
 SPENT = (
@@ -78,10 +78,12 @@ SOURCE_OUTAGES_ENDED = (
     f" WHERE {OF_SOURCES} AND state = 'resolved' GROUP BY org_id, source_id"
 )
 # Which failures count: those that were critical, and in time.
-COUNTS = (
-    "event.severity = 'critical'"
-    " AND event.reason NOT IN ('late', 'above_threshold', 'same_run', 'to_agent', 'silenced')"
-)
+COUNT_NOT = ("late", "above_threshold", "same_run", "to_agent", "silenced")  # reasons of those that do not
+COUNTS = f"event.severity = 'critical' AND event.reason NOT IN {COUNT_NOT}"
+FIRST_FAILED = f"""
+SELECT min(event.occurred_at) FROM alerts_failureevent event
+ WHERE event.room_id = ANY(%b::bigint[]) AND event.received_at > %b::timestamptz AND {COUNTS}
+"""  # noqa: S608 - our own text
 # Rooms of these agents with a critical failure of late; what an outage that ended had counted does not count again.
 FAILING = f"""
 SELECT DISTINCT event.agent_id, event.room_id

@@ -28,6 +28,7 @@ from alerts.actions.statements import (
     FAILING,
     FAILING_OF_SOURCES,
     FIRST,
+    FIRST_FAILED,
     KEEP_OPEN,
     LOCK,
     LOCK_AGENTS,
@@ -154,6 +155,10 @@ class Stored(StoredTellings):
         """When people were told of the first of the rooms under this outage that nobody has; None: of none."""
         told = rooms_under(outage).filter(tier__gt=0)
         return told.order_by().aggregate(first=Min("tier_from"))["first"]
+
+    def first_failed(self, rooms: Collection[int], since: datetime) -> datetime | None:
+        """When the first of these rooms failed, of what was heard since then."""
+        return fetch(FIRST_FAILED, [list(rooms), since])[0][0]
 
     def write_rooms(self, rooms: Collection[Room]) -> None:
         """Rooms as they are now."""

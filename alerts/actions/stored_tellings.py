@@ -66,11 +66,11 @@ class StoredTellings:
 
     def told_before(
         self, rooms: set[int], sources: set[int], since: datetime
-    ) -> Iterable[tuple[int | None, int | None, int, datetime]]:
-        """Room, source, supervisor, and when they were last told of it, after `since`."""
+    ) -> Iterable[tuple[int | None, int | None, int, str, datetime]]:
+        """Room, source, supervisor, severity, and when they were last told that it is so severe, after `since`."""
         of_rooms = fetch(TOLD, [list(rooms), since]) if rooms else []
         of_sources = fetch(TOLD_OF_SOURCES, [list(sources), since]) if sources else []
-        return [(room, source, supervisor, last) for room, source, supervisor, last in (*of_rooms, *of_sources)]
+        return [(room, source, user, severity, at) for room, source, user, severity, at in (*of_rooms, *of_sources)]
 
     def body(self, push: PushRow, alert: Alert, person: Recipient) -> str:
         """What a push says, frozen."""
@@ -116,9 +116,10 @@ class StoredTellings:
         """Cancel as silenced what waits to be sent about these alerts, but what specialists are told."""
         fetch(HOLD_PUSHES, [now, list(alerts)])
 
-    def was_silenced(self, alert: Alert, since: datetime) -> bool:
-        """Whether anybody was not told of this alert since then because it was silenced."""
-        return Push.objects.filter(alert=alert, ended_reason="silenced", ended_at__gte=since).exists()
+    def silenced_reasons(self, alert: Alert, since: datetime) -> set[str]:
+        """Why people would have been told of this alert since then, and were not because it was silenced."""
+        held = Push.objects.filter(alert=alert, ended_reason="silenced", ended_at__gte=since)
+        return set(held.values_list("reason", flat=True))
 
     def cancelled_reason(self, alert: Alert, since: datetime) -> str:
         """Why people were last to be told of this alert, if that was cancelled since as not needed; else empty."""

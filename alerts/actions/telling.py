@@ -14,7 +14,7 @@ from alerts.actions.stored import stored
 from alerts.actions.stored_tellings import PUSHES as PUSHES
 from alerts.actions.stored_tellings import TELLS as TELLS
 from alerts.actions.whom import UNROUTABLE, Whom, is_of_rooms, may_watch, reason_for, say_why
-from alerts.decide import Plan, plan, waits_for_digest
+from alerts.decide import AS_SEVERE, Plan, plan, waits_for_digest
 from alerts.failpoints import failpoint
 from alerts.known import Known
 from alerts.models import Alert, Push
@@ -26,6 +26,7 @@ from orgs.signals.low_confidence import LOW_CONFIDENCE
 DIGESTED = ("over_budget", "uncorroborated")  # reasons of skipped pushes whose alert joins a digest
 HELD = {Alert.Scope.AGENT.value: "held_by_agent_outage", Alert.Scope.SOURCE.value: "held_by_source_outage"}
 NOT_READ = timedelta(-1)
+Told = tuple[str, int, str]  # a subject, a user pk, and the severity that they were told
 PENDING, ALERT, SKIPPED = Push.State.PENDING, Push.Kind.ALERT, Push.State.SKIPPED
 IN_A_DIGEST = ("outage_ended", "blind", "late", "on_duty")  # reasons to tell people that are no push of their own
 
@@ -57,7 +58,7 @@ class Outbox:
         self.joining: list[Joining] = []
         self.whom = Whom(now, known, outages)
         self.expected: set[tuple[int, int]] = set()  # whose people are read with the first that are asked for
-        self._told: dict[tuple[str, int], datetime] = {}
+        self._told: dict[Told, datetime] = {}
         self._told_within = NOT_READ  # how far back that was read
         self._spending = Spending(now)
         self.taken: dict[UUID, TakenFromPhones] = {}  # by alert: what somebody has now, and others' phones still show
@@ -121,12 +122,17 @@ class Outbox:
             self._told = self._told_before(rooms(), sources, within) | self._told
             self._told_within = within
 
-    def _told_before(self, rooms: set[int], sources: set[int], within: timedelta) -> dict[tuple[str, int], datetime]:
-        """When each supervisor was last told of each subject in so long a time, by (subject, user pk)."""
+    def _told_before(self, rooms: set[int], sources: set[int], within: timedelta) -> dict[Told, datetime]:
+        """When each supervisor was last told of each subject in so long a time, and how severe it was."""
         if not rooms | sources:
             return {}
         rows = self._stored.told_before(rooms, sources, self.now - within)
-        return {(_subject(room, source), supervisor): last for room, source, supervisor, last in rows}
+        return {(_subject(room, source), person, severity): last for room, source, person, severity, last in rows}
+
+    def _last_told(self, subject: str, person: int, severity: str) -> datetime | None:
+        """When this person was last told that this is so severe, or severer."""
+        found = (self._told.get((subject, person, one)) for one in AS_SEVERE[severity])
+        return max(filter(None, found), default=None)
 
     def _pushes(self, telling: Telling, people: Iterable[Recipient], held: str, silenced: bool) -> list[PushRow]:
         """One for each of these people, sent or not."""
@@ -135,10 +141,10 @@ class Outbox:
         throttle, uncorroborated = self._policy(alert).throttle, self.is_uncorroborated(alert)
         is_held = silenced or bool(held) or uncorroborated
         for person in people:
-            about, whose = (subject, person.user_id), (alert.org_id, person.user_id)
+            whose = alert.org_id, person.user_id
             verdict = plan(
                 telling.reason,
-                self._told.get(about),
+                self._last_told(subject, person.user_id, telling.severity),
                 self.now,
                 throttle=throttle,
                 absent=person.absent,
@@ -151,7 +157,7 @@ class Outbox:
             )
             planned.append(self._push(telling, person, verdict, held))
             if verdict.send:
-                self._told[about] = self.now
+                self._told[subject, person.user_id, telling.severity] = self.now
         return planned
 
     def _push(self, telling: Telling, person: Recipient, verdict: Plan, held: str) -> PushRow:

@@ -24,6 +24,7 @@ from orgs.incoming import Field, Query, check_fields, read_object
 from orgs.models import Agent, Scope, User
 from orgs.policy_fields import BadPolicy, PolicyDocument, check_policy
 from orgs.shapes import ErrorPart, Shape, UtcTime, Whole, about
+from orgs.years import off_years
 
 SPAN_AT_MOST = timedelta(days=31)
 ANSWERS_WITHIN = 20.0  # seconds; what takes longer is asked for again
@@ -148,6 +149,8 @@ class PreviewResult(OfPolicy):
 
 def _span(since: datetime, until: datetime, now: datetime) -> tuple[datetime, datetime]:
     """The span, up to now. Raises Refused (422)."""
+    if off := off_years(since, until):
+        raise Refused(422, "invalid_field", off[1], off[0])
     if since >= now:
         raise Refused(422, "invalid_field", "from lies in the past: what happened is played again.", "from")
     if until <= since:

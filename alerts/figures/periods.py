@@ -6,11 +6,11 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from orgs.errors import BadValue
+from orgs.years import off_years
 
 USUAL = timedelta(days=30)
 LONGEST = timedelta(days=366)
 POINTS = 31  # of a trend, at most
-FIRST_YEAR, LAST_YEAR = 2000, 2100
 EASTERNMOST, WESTERNMOST = "Etc/GMT-14", "Etc/GMT+12"  # where a day begins first, and last
 
 Moment = date | datetime  # a day in the org's own zone, or an instant
@@ -60,9 +60,8 @@ def period(
     longest: timedelta = LONGEST,
 ) -> Period:
     """What was asked for; without an end it is now, without a start `usual` before the end. Raises BadPeriod."""
-    for field, moment in (("from", starts), ("to", ends)):
-        if moment is not None and not FIRST_YEAR <= moment.year <= LAST_YEAR:
-            raise BadPeriod(field, f"{field} must be in the years {FIRST_YEAR} to {LAST_YEAR}.")
+    if off := off_years(starts, ends):
+        raise BadPeriod(*off)
     ends = now if ends is None else ends
     starts = ends - usual if starts is None else starts
     alike = isinstance(starts, datetime) == isinstance(ends, datetime)

@@ -188,8 +188,10 @@ def also_runs(reader: RunReader) -> None:
 
 
 def read_history(org: Org, since: datetime, until: datetime) -> History:
-    """What happened from a day before `since` to `until`. Run it where the tenant scope is disabled."""
-    begin = since - WARM_UP
+    """What happened from a day before `since` to `until`, but nothing from before the org was made: nobody was there
+    to be told of that, and no sweep came by. Run it where the tenant scope is disabled.
+    """
+    begin = max(since - WARM_UP, min(org.created_at, until))
     found = History(org, begin, since, until)
     found.alerts = {one.id: one for one in (KnownAlert(*row) for row in _rows(ALERTS_OF, [org.pk, begin]))}
     older = {
@@ -198,6 +200,7 @@ def read_history(org: Org, since: datetime, until: datetime) -> History:
         if one.room_id is not None and one.first_at is not None and one.first_at < begin
     }
     first = max(min((at for at in older.values() if at), default=begin), begin - LOOKS_BACK) - timedelta(seconds=1)
+    first = max(first, min(org.created_at, begin))
     agents = list(Agent.objects.filter(org=org).values_list("pk", flat=True))
     found.events = _events(org, _rows(EVENTS_OF, [org.pk, agents, begin, until]))
     if older:

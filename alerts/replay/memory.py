@@ -148,6 +148,9 @@ class Memory(HeardMemory):
         under = [self._newest[room] for _, room in self.rooms_under(outage)]
         return min((one.tier_from for one in under if one.tier and one.tier_from), default=None)
 
+    def first_failed(self, rooms: Collection[int], since: datetime) -> datetime | None:
+        return None  # nobody looks at its ladder
+
     def write_rooms(self, rooms: Collection[Room]) -> None:
         for room in rooms:
             if room.due_at is not None and self._stalls_lined_up.get(room.id) != room.due_at:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import chain, takewhile
 from typing import Any, cast
 from uuid import UUID
@@ -40,7 +40,8 @@ class PushMemory(Stored):
         self.numbers: dict[Person, tuple[int, datetime | None]] = {}
         # Alerts by digest, and when each joined, the last time.
         self.names: dict[UUID, dict[UUID, datetime]] = defaultdict(dict)
-        self._silenced: dict[UUID, datetime] = {}  # by alert: when somebody was last not told because of a silence
+        # By alert and reason to tell: when somebody was last not told because of a silence.
+        self._silenced: dict[UUID, dict[str, datetime]] = defaultdict(dict)
 
     def unreached(self, since: datetime, now: datetime) -> dict[UUID, int]:
         found = {}
@@ -109,10 +110,10 @@ class PushMemory(Stored):
     def _end_silenced(self, push: PushRow, now: datetime) -> None:
         push.end(Push.State.CANCELLED, "silenced", now)
         assert push.alert_id is not None
-        self._silenced[push.alert_id] = now
+        self._silenced[push.alert_id][push.reason] = now
 
-    def was_silenced(self, alert: Alert, since: datetime) -> bool:
-        return self._silenced.get(alert.id, datetime.min.replace(tzinfo=UTC)) >= since
+    def silenced_reasons(self, alert: Alert, since: datetime) -> set[str]:
+        return {reason for reason, at in self._silenced.get(alert.id, {}).items() if at >= since}
 
     # --- people and pushes --------------------------------------------------------------------------------------------
 
@@ -143,8 +144,8 @@ class PushMemory(Stored):
 
     def told_before(
         self, rooms: set[int], sources: set[int], since: datetime
-    ) -> Iterable[tuple[int | None, int | None, int, datetime]]:
-        last: dict[tuple[int | None, int | None, int], datetime] = {}
+    ) -> Iterable[tuple[int | None, int | None, int, str, datetime]]:
+        last: dict[tuple[int | None, int | None, int, str], datetime] = {}
         about: list[tuple[tuple[int | None, int | None], Sequence[PushRow]]]
         about = [((pk, None), self._about_room.get(pk, ())) for pk in rooms]
         about += [((None, pk), self._about_source.get(pk, ())) for pk in sources]
@@ -154,7 +155,7 @@ class PushMemory(Stored):
                 if push.planned_at <= begin:
                     break
                 if push.planned_at > since and push.state in TELLS:
-                    key = room, source, push.supervisor_id
+                    key = room, source, push.supervisor_id, push.severity
                     last[key] = max(push.planned_at, last.get(key, push.planned_at))
         return [(*key, at) for key, at in last.items()]
 
@@ -226,7 +227,7 @@ class PushMemory(Stored):
                 self.skipped[push.alert_id] = push.ended_reason
                 self._not_sent[push.alert_id].append(push)
                 if push.ended_reason == "silenced":
-                    self._silenced[push.alert_id] = push.planned_at
+                    self._silenced[push.alert_id][push.reason] = push.planned_at
             else:
                 self._keep_push(push)
 

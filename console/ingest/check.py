@@ -177,7 +177,7 @@ def _wrong_type(error: msgspec.ValidationError, struct: type[msgspec.Struct]) ->
 def _expected(struct: type[msgspec.Struct], path: str) -> str:
     first, _, rest = path.partition(".")
     hint = typing.get_type_hints(struct)[first]
-    if isinstance(hint, types.UnionType):
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):  # the latter of a Literal, or of what was Annotated
         if {float, str} < set(typing.get_args(hint)):
             return "a number, or its digits as text"
         hint = typing.get_args(hint)[0]

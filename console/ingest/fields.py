@@ -73,8 +73,7 @@ def judged(raw: Mapping[str, Any], struct: type[msgspec.Struct], flags: set[str]
         elif holds is not None and isinstance(value, dict):
             made[name] = _metadata(value, flags) if holds is dict else judged(value, holds, flags, f"{name}.")
         else:
-            check_number(value, path + name)
-            made[name] = value
+            made[name] = _other(value, path + name)
     return made
 
 
@@ -99,8 +98,7 @@ def _id(value: str, holds: Holds, path: str, flags: set[str]) -> str:
         made = identifier(value) if holds.what == "identifier" else value
     except BadIdentifier as bad:
         raise InvalidItem("bad_text", f"{path} holds a character that cannot be seen ({bad}).", path) from None
-    if BAD_TEXT.search(made):
-        raise InvalidItem("bad_text", f"{path} holds a NUL or half of a surrogate pair.", path)
+    _refuse_unsayable(made, path)
     if len(made) > holds.longest:
         raise InvalidItem("too_long", f"{path} is over {holds.longest} characters.", path)
     if not holds.masked:
@@ -134,6 +132,23 @@ def _link(value: str, longest: int, flags: set[str]) -> str | None:
 def _tell(before: Any, after: Any, flags: set[str]) -> None:
     if kinds := masked_kinds(before, after):
         flags |= ({"secret"} & kinds) | ({"masked"} if kinds - {"secret"} else set())
+
+
+def _other(value: Any, path: str) -> Any:
+    """The value of a field that holds a time, a number or one of some names, as sent: its type is looked at later.
+
+    Half of a surrogate pair goes no further, for reading it as anything else than a text would be a fault of ours.
+    """
+    if isinstance(value, str):
+        _refuse_unsayable(value, path)
+    else:
+        check_number(value, path)
+    return value
+
+
+def _refuse_unsayable(text: str, path: str) -> None:
+    if BAD_TEXT.search(text):
+        raise InvalidItem("bad_text", f"{path} holds a NUL or half of a surrogate pair.", path)
 
 
 # --- numbers and metadata --------------------------------------------------------------------------------------------
@@ -203,8 +218,7 @@ def judged_strictly(
         elif holds is dict and isinstance(value, dict):
             made[name] = _record_entries(value, name, flags, altered)
         else:
-            check_number(value, name)
-            made[name] = value
+            made[name] = _other(value, name)
     return made
 
 
@@ -215,8 +229,7 @@ def _record_string(value: Any, holds: Holds, path: str, flags: set[str], altered
         made, value = _id(value, holds, path, flags), spelled(value)
     else:
         prose = holds.longest > NAME_LENGTH  # which may be cut; a name may not
-        if BAD_TEXT.search(value):
-            raise InvalidItem("bad_text", f"{path} holds a NUL or half of a surrogate pair.", path)
+        _refuse_unsayable(value, path)
         if len(value) > holds.longest and not prose:
             raise InvalidItem("too_long", f"{path} is over {holds.longest} characters.", path)
         made = _text(value, holds.longest, flags)
@@ -282,8 +295,7 @@ def _record_value(value: Any, path: str, depth: int) -> Any:
 def _sayable(value: Any, path: str) -> Any:
     """The value itself. Raises InvalidItem for what cannot be kept at all: a NUL, half of a surrogate pair, 1e999."""
     if isinstance(value, str):
-        if BAD_TEXT.search(value):
-            raise InvalidItem("bad_text", f"{path} holds a NUL or half of a surrogate pair.", path)
+        _refuse_unsayable(value, path)
     elif isinstance(value, dict):
         for name, inner in value.items():
             place = f"{path}.{answerable(name)}"

@@ -38,8 +38,9 @@ class Wire:
             self._client.report_room_activity(**step.at(moment))
 
     def log(self, run: DrawnRun, ended: datetime) -> None:
-        """Queue a run that ended just now, and its review if it has one."""
-        self._client.log_agent_run(**run.at(ended))
+        """Queue a run that ended just now, and its review if it has one; of one that never ends its start."""
+        log = self._client.log_agent_run_start if run.stalls else self._client.log_agent_run
+        log(**run.at(ended))
         if run.score is not None:
             self._client.log_agent_qc(**run.review())
 

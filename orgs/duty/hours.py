@@ -10,6 +10,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from orgs.texts import answerable
+
 DAY = 24 * 60  # minutes
 MOST_HOURS = 50  # items of one list
 TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
@@ -53,7 +55,7 @@ def _normal(item: Any, at: str, holidays: bool) -> dict[str, Any]:
         raise HoursInvalid(at, _("An interval has days, from and to."))
     known = {"days", "from", "to", "holidays"} if holidays else {"days", "from", "to"}
     if unknown := sorted(str(key) for key in item.keys() - known):
-        raise HoursInvalid(f"{at}.{unknown[0][:40]}", _("An interval has no such field."))
+        raise HoursInvalid(f"{at}.{answerable(unknown[0], 40)}", _("An interval has no such field."))
     begin, end = (_time(item.get(name), f"{at}.{name}") for name in ("from", "to"))
     if begin == end:
         raise HoursInvalid(f"{at}.to", _("It ends when it begins. A day is 00:00 to 12:00 and 12:00 to 00:00."))

@@ -19,6 +19,7 @@ from orgs.identifiers import spelled
 from orgs.models import Org
 from orgs.replica import replica
 from orgs.texts import BAD_TEXT
+from orgs.years import FIRST_YEAR, LAST_YEAR
 from runs.rollups import KpiFilters, KpiScope
 from runs.windows import BUCKET_NAMES, BucketLabel, BucketName, OrgWindow, hour_of, kpi_period
 
@@ -170,6 +171,6 @@ def _bucket(request: HttpRequest, period: Period) -> BucketName:
 def _at(request: HttpRequest, bucket: BucketName) -> BucketLabel:
     with suppress(ValueError):
         at = _moment(request.GET.get("at", ""))
-        if isinstance(at, datetime) == (bucket == "hour") and 2000 <= at.year <= 2100:
+        if isinstance(at, datetime) == (bucket == "hour") and FIRST_YEAR <= at.year <= LAST_YEAR:
             return hour_of(at.astimezone(UTC)) if isinstance(at, datetime) else at
     return None

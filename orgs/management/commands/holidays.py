@@ -7,8 +7,7 @@ from django.core.management.base import CommandParser
 from orgs import clock
 from orgs.management.shell import CommandRefused, SentenceCommand, SentenceParser, org_named
 from orgs.public_holidays import copy_holidays
-
-EARLIEST, LATEST = 2000, 2100
+from orgs.years import FIRST_YEAR, LAST_YEAR
 
 
 class Command(SentenceCommand):
@@ -24,7 +23,7 @@ class Command(SentenceCommand):
         """Copy them. Raises CommandRefused for an unknown org or a year out of reach."""
         this = clock.now().year
         years = options["year"] or [this, this + 1]
-        if any(not EARLIEST <= year <= LATEST for year in years):
-            raise CommandRefused(f"--year: from {EARLIEST} to {LATEST}.")
+        if any(not FIRST_YEAR <= year <= LAST_YEAR for year in years):
+            raise CommandRefused(f"--year: from {FIRST_YEAR} to {LAST_YEAR}.")
         added = copy_holidays(org_named(options["org"]), years)
         self.say(f"{added} holidays added.")
