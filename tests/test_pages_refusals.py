@@ -37,7 +37,7 @@ def _written(file: Path) -> Iterator[str]:
         named = [one.value for one in node.keywords if one.arg == "reason"]
         called = node.func.id if isinstance(node.func, ast.Name) else ""
         for one in [*named, *(node.args[:1] if called in RAISED else [])]:
-            if isinstance(one, ast.Constant) and one.value:
+            if isinstance(one, ast.Constant) and isinstance(one.value, str) and one.value:
                 yield one.value
 
 
