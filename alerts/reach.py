@@ -58,7 +58,10 @@ def _newer(at: datetime | None, *others: datetime | None) -> bool:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Somebody who backs up an agent; times are those of pushes of its org, `entered_at` of this agent's rooms."""
+    """Somebody who backs up an agent; times are those of pushes of its org, `entered_at` of this agent's rooms.
+
+    `absent`: why routing tells them nothing now, if somebody asked (`alerts/present.py`).
+    """
 
     user: User
     tier: int
@@ -68,6 +71,8 @@ class Supervisor:
     opened_at: datetime | None = None
     refused_at: datetime | None = None
     entered_at: datetime | None = None
+    absent: str = ""
+    quiet_until: datetime | None = None
 
     @property
     def reachable(self) -> bool:
@@ -85,9 +90,13 @@ class AgentReach:
     def told(self) -> list[User]:
         return [one.user for one in self.supervisors]
 
+    @property
+    def present(self) -> list[Supervisor]:
+        return [one for one in self.supervisors if not one.absent]
+
     @cached_property
     def reached(self) -> list[User]:
-        return [one.user for one in self.supervisors if one.reachable]
+        return [one.user for one in self.present if one.reachable]
 
     @property
     def reachable(self) -> int:
@@ -102,7 +111,7 @@ class AgentReach:
     @cached_property
     def unproven(self) -> bool:
         """Nobody is proven to be reached, but somebody may be."""
-        return not self.reachable and any(one.state == "unproven" for one in self.supervisors)
+        return not self.reachable and any(one.state == "unproven" for one in self.present)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +142,18 @@ class Coverage:
 
 
 def coverage_of(found: Iterable[AgentReach]) -> Coverage:
-    agents = list(found)
-    covered = sum(1 for one in agents if one.reachable)
-    unproven = sum(1 for one in agents if one.unproven)
-    return Coverage(covered, unproven, len(agents) - covered - unproven)
+    """Of those who are present."""
+    counts = Counter(_best({one.state for one in agent.supervisors if not one.absent}) for agent in found)
+    return _coverage(counts)
+
+
+def _best(states: Collection[ReachState]) -> str:
+    """What an agent counts as, whose people are in these states."""
+    return next((one for one in ("reachable", "unproven") if one in states), "")
+
+
+def _coverage(counts: Counter[str]) -> Coverage:
+    return Coverage(counts["reachable"], counts["unproven"], counts[""])
 
 
 def production_agents() -> QuerySet[Agent]:
@@ -180,9 +197,8 @@ def coverage_now(agents: QuerySet[Agent]) -> dict[int, Coverage]:
     backing = _Backing(_held({org for _, org in listed}))
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     for agent, org in listed:
-        states = {one.state for one in backing.of(agent, org)}
-        counts[org][next((one for one in ("reachable", "unproven") if one in states), "")] += 1
-    return {org: Coverage(found["reachable"], found["unproven"], found[""]) for org, found in counts.items()}
+        counts[org][_best({one.state for one in backing.of(agent, org)})] += 1
+    return {org: _coverage(found) for org, found in counts.items()}
 
 
 # --- who backs up what ------------------------------------------------------------------------------------------------

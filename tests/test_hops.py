@@ -44,6 +44,12 @@ def test_nobody_waits_for_a_push_whose_person_is_in_the_room() -> None:
         assert states(push, NOW)[-1] == ("Entered room", "done")
 
 
+def test_whoever_belongs_to_no_tier_is_called_what_they_are() -> None:
+    person = User(name="Rina", is_specialist=True)
+    assert chain(Push(supervisor=person, tier=0, planned_at=NOW), "UTC", NOW).role == "specialist"
+    assert chain(sent(), "UTC", NOW).role == "fallback"
+
+
 def test_why_it_was_not_delivered_is_said_in_words() -> None:
     failed = sent(failed_at=NOW, failed_reason="unregistered")
     assert chain(failed, "UTC", NOW).hops[1].note == "the phone is no longer registered"

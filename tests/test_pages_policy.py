@@ -226,4 +226,5 @@ def test_a_preview_is_waited_for_and_shows_what_would_have_come(org: Org, lead: 
     assert "Escalations" in text(shown) and saved_policy(org, None).version == 0
     assert lead_of(OrgFactory(), "Eko").get(address).status_code == 404
     wrong = lead.post(f"{PATH}/preview", form(throttle_minutes="-1"))
-    assert "A whole number from 0 to 1440." in text(wrong) and "hx-get" not in wrong.content.decode()
+    assert re.search(r"wrong: Throttle[^:]*: A whole number from 0 to 1440\.", text(wrong)), "which input it is"
+    assert "hx-get" not in wrong.content.decode()

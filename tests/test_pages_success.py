@@ -16,7 +16,7 @@ from alerts.figures import METRICS, Estimate, Figure
 from alerts.figures.covered import shared_coverage
 from alerts.models import BlindInterval
 from console.pages.success import view as success
-from console.pages.success.words import comparison_words
+from console.pages.success.words import comparison_words, say
 from console.text.chart import PERCENT, line_chart
 from orgs import clock
 from orgs.models import Membership, Org
@@ -360,6 +360,11 @@ def test_a_short_blind_stretch_can_be_seen_and_none_leaves_the_chart() -> None:
     chart = line_chart(values, ["a", "b", "c"], [], PERCENT, str, [(-3.0, 0.2), (1.5, 1.501), (2.9, 9.0)])
     assert chart is not None
     assert [(shade.x, shade.width) for shade in chart.shades] == [(40.0, 2.0), (170.0, 2.0), (298.0, 2.0)]
+
+
+def test_a_time_that_misses_its_goal_by_less_than_a_second_does_not_read_as_the_goal() -> None:
+    median = figures.BY_NAME["time_to_intervene_median_seconds"]
+    assert [say(median, seconds) for seconds in (299.4, 300.0, 300.2)] == ["04:59 min", "05:00 min", "05:01 min"]
 
 
 def test_words_beside_lines_do_not_cover_each_other() -> None:

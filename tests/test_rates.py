@@ -168,7 +168,7 @@ def test_with_too_few_runs_it_says_so(scene: Scene) -> None:
 
 def test_where_no_runs_are_sent_it_says_that_and_counts_per_hour(scene: Scene) -> None:
     scene.fails()
-    assert "1 failures per hour" in head(scene)
+    assert "1 failure per hour" in head(scene)
     assert "no runs are sent" in head(scene)
     ran(scene, [database_clock.now() - timedelta(days=8)])  # long ago
     assert "no runs are sent" in head(scene)

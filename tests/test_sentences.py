@@ -64,6 +64,16 @@ def test_who_was_not_pushed_to_and_when_they_were_told() -> None:
     assert not second[1]
 
 
+def test_several_of_one_reason_stand_behind_it_so_that_you_may_begin_no_sentence() -> None:
+    told = [Told(one, "skipped", "over_budget") for one in (RINA, BAYU)]
+    ((text, push),) = telling("first", told, NOW, NOW)
+    said = "Not pushed alone: too many at this time, so the next digest names it. (Rina and Bayu)"
+    assert plain(text) == said and not push
+    with wording.read_by(RINA):
+        ((text, _),) = telling("first", told, NOW, NOW)
+    assert plain(text) == said.replace("Rina", "you")
+
+
 def test_one_person_reads_the_sentence_with_you() -> None:
     text = sentences.not_pushed([RINA], wording.ago(NOW - timedelta(minutes=2), NOW))
     assert "<span data-yours hidden>Not pushed: you were told " in text

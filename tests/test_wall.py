@@ -66,6 +66,7 @@ def test_it_shows_open_alerts_the_worst_first_and_who_is_on_them_but_no_customer
     page = Client().get(wall_of(scene.org))
     said, source = text(page), page.content.decode()
     assert "Toko Melati" in said and "2 alerts need a human" in said and "2 alerts have somebody on them" in said
+    assert "1 Critical" in said and "1 Info" in said and "3 Critical" not in said, "the parts of the headline, no more"
     assert said.index("Agent error") < said.index("Low confidence") < said.index("Rina")
     assert "Nobody yet" in said and "Rina" in said and "A human agent" in said
     assert f"#{scene.alert('secret-room-2').pk.hex[-6:]}" in said

@@ -54,6 +54,11 @@ class Chain:
     over: bool = False
 
     @property
+    def role(self) -> str:
+        """What somebody of no tier was told as."""
+        return _("specialist") if self.user.is_specialist else _("fallback")
+
+    @property
     def trace(self) -> str:
         """For specialists: how long after its plan the last attempt passed each hop here; "" if there was none."""
         names = {

@@ -174,7 +174,7 @@ def telling(reason: str, told: Sequence[Told], at: datetime | None, now: datetim
         said.append((not_pushed([one.user for one in throttled], when), False))
     for ended in sorted({one.ended_reason for one in told if one.ended_reason not in ("", "throttled")}):
         users = [one.user for one in told if one.ended_reason == ended]
-        text = format_html(_("{people}: {reason}"), people=people(users), reason=why_not(ended))
+        text = format_html(_("{reason} ({people})"), people=people(users), reason=why_not(ended))
         said.append((text, False))
     return said
 

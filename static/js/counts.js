@@ -86,22 +86,23 @@ const ask = rarely(async () => {
 export const show = batched(() => {
   const here = groups();
   const all = total();
+  const board = document.querySelector("[data-headline]");
+  const ours = board?.dataset.org ? total([board.dataset.org]) : all; // of the org that is chosen
   const listed = here.waiting + here["on-it"] + here.snoozed + here.resolved;
   for (const figure of document.querySelectorAll("[data-count]")) {
     const { count: name } = figure.dataset;
-    set(figure, name === "mine" ? all.mine : name === "all" ? listed : here[name]);
+    set(figure, name === "mine" ? ours.mine : name === "all" ? listed : here[name]);
     if (name === "waiting") figure.classList.toggle("is-hot", here.waiting > 0);
   }
   for (const said of document.querySelectorAll("[data-counted]")) {
     set(said, fill(words.alerts, { n: here[said.dataset.counted] }));
   }
   for (const one of document.querySelectorAll("[data-waiting-count]")) renew(one, all.waiting);
-  headline(document.querySelector("[data-headline]"), all.waiting);
-  figures(all);
+  headline(board, ours.waiting);
+  figures(ours);
   badge(all.waiting);
-  const board = document.querySelector("[data-headline]");
-  const title = !board ? TITLE : all.waiting ? fill(words.title, { n: all.waiting }) : words.title_none;
-  document.title = all.waiting ? `(${figure(all.waiting)}) ${title}` : title;
+  const title = !board ? TITLE : ours.waiting ? fill(words.title, { n: ours.waiting }) : words.title_none;
+  document.title = ours.waiting ? `(${figure(ours.waiting)}) ${title}` : title;
   document.dispatchEvent(new CustomEvent("lm:counts", { detail: all }));
 });
 

@@ -210,14 +210,17 @@ function stack(spec, colours, say, width) {
 function scatter(spec, colours, say) {
   const most = Math.max(...spec.sizes);
   const low = Math.min(...spec.y, spec.limit);
-  const middle = (Math.min(...spec.x) + Math.max(...spec.x)) / 2;
+  const [least, width] = [Math.min(...spec.x), Math.max(...spec.x) - Math.min(...spec.x)];
+  const inOrder = [...spec.x.keys()].sort((one, other) => spec.x[one] - spec.x[other]);
+  // A name stands over or under its bubble, by turns from left to right, and beside no other; at the sides within the plot.
+  const side = (x) => (x < least + width / 3 ? "left" : x > least + (2 * width) / 3 ? "right" : "center");
   const data = spec.labels.map((name, index) => {
     const isBad = spec.y[index] < spec.limit;
     return {
       value: [spec.x[index], spec.y[index]],
       symbolSize: 10 + 18 * Math.sqrt(spec.sizes[index] / most),
       itemStyle: { color: isBad ? colours.critTint : colours.humanTint, borderColor: isBad ? colours.crit : colours.human, borderWidth: 1.5 },
-      label: { formatter: name, position: spec.x[index] > middle ? "left" : "right" },
+      label: { formatter: name, position: inOrder.indexOf(index) % 2 ? "bottom" : "top", align: side(spec.x[index]) },
     };
   });
   const limit = { yAxis: spec.limit, label: { formatter: say.one(spec.limit), position: "insideStartTop", fontSize: SIZE, color: colours.ink3 } };
@@ -228,7 +231,7 @@ function scatter(spec, colours, say) {
     series: [{
       type: "scatter",
       data,
-      label: { show: true, color: colours.ink, fontWeight: 600, fontSize: SIZE, lineHeight: 2 * SIZE }, // room around it
+      label: { show: true, color: colours.ink, fontWeight: 600, fontSize: SIZE, textBorderColor: colours.surface, textBorderWidth: 3 },
       labelLayout: { hideOverlap: true },
       markLine: { silent: true, symbol: "none", lineStyle: dashes(colours.ink2), data: [limit] },
     }],

@@ -14,7 +14,7 @@ from console.live.rows import render_rows
 from console.pages.board import query as board
 from orgs.models import User
 from tests.browser.conftest import Site, live
-from tests.factories import AgentFactory, AlertFactory, RoomFactory
+from tests.factories import AgentFactory, AlertFactory, AssignmentFactory, OrgFactory, RoomFactory
 
 SEARCHES = (
     *("ibu SARI", "Ïbu", "straße", "STRASSE", "ıstanbul", "İSTANBUL", "100%", "_", "“q”", "<b>", "\\", "é", "e\u0301"),
@@ -186,3 +186,18 @@ def test_a_page_that_never_agrees_with_its_feed_asks_ever_less(site: Site) -> No
         site.fails(f"r{n}")
         expect(site.row(page, f"r{n}")).to_be_visible()
     assert 2 <= len(asked) <= 7
+
+
+def test_the_board_of_one_org_counts_that_org_live(site: Site) -> None:
+    quiet = OrgFactory(name="Toko Sari", external_id="toko-sari")
+    AssignmentFactory(org=quiet, user=site.scene.people[0])
+    AlertFactory(org=quiet)
+    page = site.board(path="/?org=toko-sari")
+    expect(page.locator("h1")).to_have_text("1 alert needs a human")
+    site.fails("loud", customer_waiting_since=datetime.now(UTC).isoformat())
+    expect(page.locator(".lm-side [data-waiting-count]")).to_have_text("2")
+    expect(page.locator("h1")).to_have_text("1 alert needs a human")
+    expect(page.locator("[data-figure=customers]")).to_contain_text("No customer is waiting")
+    expect(page).to_have_title("(1) 1 needs a human · Live")
+    page.goto(f"/?org={site.scene.org.external_id}")
+    expect(page.locator("[data-figure=customers]")).to_contain_text("1 customer waiting")

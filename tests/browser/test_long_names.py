@@ -1,13 +1,16 @@
 """Names without a blank in them, as machines make them, on the narrowest phone."""
 
+import re
+
 import pytest
-from playwright.sync_api import Page
+from django_scopes import scopes_disabled
+from playwright.sync_api import Page, expect
 
 from alerts import actions
 from alerts.models import Alert
 from orgs.models import Agent, Membership, User
 from tests.browser.conftest import PHONE, Site
-from tests.factories import PushFactory, WebhookEndpointFactory
+from tests.factories import AssignmentFactory, OrgFactory, PushFactory, WebhookEndpointFactory
 from tests.scene import pushes_are_sent
 
 LONG = "customer_support_escalation_assistant_for_jakarta_and_surroundings_v2"
@@ -100,3 +103,21 @@ def test_nothing_sticks_out_of_a_phone(long_names: Site) -> None:
         assert page.locator("html").get_attribute("lang") == language
         assert len(entries(page)) == 5
         assert all(min(gaps) >= 8 for gaps in entries(page)), entries(page)
+
+
+def test_labels_of_a_phone_wrap_and_the_picker_is_whole(site: Site) -> None:
+    with scopes_disabled():
+        for n in range(9):
+            AssignmentFactory(org=OrgFactory(name=f"Kopi Selasar {n}"), user=site.scene.people[0])
+    site.fails("r1")
+    page = site.page(site.person(locale="id"), PHONE)
+    for path in ("/success", "/reach"):
+        page.goto(path)
+        labels = page.locator("main td[data-label]")
+        spaces = labels.evaluate_all("(all) => all.map((one) => getComputedStyle(one, '::before').whiteSpace)")
+        assert set(spaces) == {"normal"}, path
+    page.goto("/")
+    said = page.locator(".lm-org > summary > span")
+    assert said.evaluate("(one) => one.scrollWidth <= one.clientWidth + 1")
+    expect(said.locator(".lm-org-n")).to_be_visible()
+    expect(page.locator(".lm-org summary")).to_have_accessible_name(re.compile("10 organisasi"))

@@ -57,10 +57,65 @@ def test_what_the_server_finds_late_leaves_the_mark_where_it_was_moved(site: Sit
     page.keyboard.press("Control+k")
     with page.expect_request("**/palette?*"):
         page.keyboard.type("r")
-    expect(chosen).to_have_text("Reach")
+    expect(chosen).to_have_text("Runs")
     page.keyboard.press("ArrowDown")
-    expect(chosen).not_to_have_text("Reach")
+    expect(chosen).not_to_have_text("Runs")
     moved = chosen.inner_text()
     held[0].continue_()
     expect(page.locator("#palette")).to_contain_text("Ibu r1")
     expect(chosen).to_have_text(moved)
+
+
+def test_the_palette_knows_every_page_of_the_menu(site: Site) -> None:
+    for fields in ({}, {"is_specialist": True, "locale": "id"}):
+        page = site.board(site.person(**fields))
+        menu = page.locator(".lm-side a[title]")
+        names = menu.evaluate_all("(all) => all.map((one) => [one.title, new URL(one.href).pathname])")
+        page.keyboard.press("Control+k")
+        found = page.locator("#palette [data-href]")
+        assert (
+            found.evaluate_all("(all) => all.map((one) => [one.textContent, new URL(one.dataset.href).pathname])")
+            == names
+        )
+        assert len(names) >= (12 if fields else 7), names
+        page.keyboard.type("jadwal" if fields else "duty")
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(f"{site.web.url}/duty")
+
+
+def test_enter_before_the_servers_answer_chooses_the_first_thing_that_comes_with_it(site: Site) -> None:
+    fail(site, "r1")
+    page = site.board()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/palette?*", hold)
+    page.keyboard.press("Control+k")
+    page.keyboard.type("Billing")
+    with page.expect_request("**/palette?*"):
+        page.keyboard.press("Enter")
+    expect(page.locator("#palette [data-none]")).to_be_hidden()
+    held[0].continue_()
+    expect(page).to_have_url(f"{site.web.url}/?agent=Billing+Bot")
+
+
+def test_who_closes_the_palette_after_enter_goes_nowhere(site: Site) -> None:
+    fail(site, "r1")
+    page = site.board()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/palette?*", hold)
+    page.keyboard.press("Control+k")
+    page.keyboard.type("Billing")
+    with page.expect_request("**/palette?*"):
+        page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    held[0].continue_()
+    expect(page.locator("#palette")).to_be_hidden()
+    page.wait_for_timeout(300)
+    expect(page).to_have_url(f"{site.web.url}/")

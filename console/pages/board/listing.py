@@ -33,7 +33,7 @@ class Listing:
 
     sums: dict[str, str]
     figures: dict[str, Any]
-    total: BoardCounts
+    total: BoardCounts  # of the chosen org, else of all
     counts: BoardCounts  # of what passes the filters
     groups: list[BoardGroup]
     rows: dict[UUID, str]
@@ -43,7 +43,9 @@ def read_listing(filters: BoardFilters, user: User, orgs: list[Org], now: dateti
     """The list as it is now."""
     # The sums are read before the rows: a change in between makes the browser load once more, never miss one.
     sums, figures = live.feed_state(OrgIds.of(org.pk for org in orgs), now)
-    total = query.count_board(Alert.objects.all(), now)
+    shown = query.shown_orgs(filters, orgs)
+    of_shown = Alert.objects.all() if shown is orgs else Alert.objects.filter(org__in=shown)
+    total = query.count_board(of_shown, now)
     alerts = query.matching_alerts(filters, user)
     counts = query.count_board(alerts, now) if filters.chosen() or filters.folds else total
     groups = query.board_groups(filters, alerts, counts, now)

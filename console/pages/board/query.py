@@ -227,13 +227,20 @@ def board_groups(
     return groups
 
 
+def shown_orgs(filters: BoardFilters, orgs: list[Org]) -> list[Org]:
+    """Whose board it is: that of the chosen org, else of all that the reader sees."""
+    return [org for org in orgs if org.external_id == filters.org] or orgs
+
+
 def hidden(filters: BoardFilters, orgs: Sequence[Org]) -> list[str]:
-    """The chosen filters in words, for the sentence that says what hides everything."""
-    names = {org.external_id: org.name for org in orgs}
+    """The chosen filters in words, for the sentence that says what hides everything; an org that is known hides
+    nothing, the board is of it.
+    """
+    known = {org.external_id for org in orgs}
     say: dict[str, Callable[[str], str]] = {
         "severity": severity_name,
         "signal": signal_name,
-        "org": lambda value: names.get(value, value),
         "q": lambda value: f"“{value}”",
     }
-    return [say.get(name, str)(value) for name, value in filters.chosen().items() if name != "mine"]
+    chosen = [(name, value) for name, value in filters.chosen().items() if name != "mine"]
+    return [say.get(name, str)(value) for name, value in chosen if name != "org" or value not in known]

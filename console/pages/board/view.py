@@ -45,10 +45,12 @@ def board(request: HttpRequest) -> HttpResponse:
     read = shared_listing if partial == "feed" else read_listing
     listing = read(filters, signed_in_user(request), orgs, now)
     context: dict[str, Any] = {"filters": filters, "now": now, "orgs": orgs, "total": listing.total}
+    shown = query.shown_orgs(filters, orgs)
+    context |= {"org_name": shown[0].name if shown is not orgs else ""}
     context |= {"checksums": json.dumps(listing.sums), "figures": json.dumps(listing.figures)}
     with read_by(signed_in_user(request)):
         context |= _feed(request, filters, now, orgs, listing) if partial != "head" else {}
-        context |= _head(now, orgs) if partial != "feed" else {}
+        context |= _head(now, shown) if partial != "feed" else {}
         if not partial:
             context |= {"select_words": bulk.select_words(), "here_query": saved.normal_query(request.GET.urlencode())}
         return render(request, PARTIALS.get(partial, "pages/board/board.html"), context)
@@ -59,11 +61,14 @@ def _feed(
 ) -> dict[str, Any]:
     me, groups, counts = signed_in_user(request), listing.groups, listing.counts
     rows = {pk: as_read(html, me, now) for pk, html in listing.rows.items()}
+    shown = query.shown_orgs(filters, orgs)
+    org = shown[0] if shown is not orgs else None  # the one that is chosen
+    held = [listing.figures[name] for one in shown if (name := one.external_id) in listing.figures]
     single = filters.tab != "all" and (filters.tab == "resolved" or filters.cursor)
     return {
         "counts": counts,
         "shown": json.dumps(_figures(counts)),
-        "mine": sum(figures["holders"].get(me.sso_id, 0) for figures in listing.figures.values()),
+        "mine": sum(figures["holders"].get(me.sso_id, 0) for figures in held),
         "groups": [
             (group, [rows[pk] for pk in group.ids if pk in rows], _group_title(group, filters.tab)) for group in groups
         ],
@@ -72,12 +77,12 @@ def _feed(
         "more_urls": {group.name: _more_url(filters, group) for group in groups if group.more and not single},
         "asked": json.dumps(query.asked(filters, me), ensure_ascii=False),
         "empty": _empty(filters, groups, listing.total, orgs, now),
-        "clear_url": BoardFilters(tab=filters.tab).url(),
+        "clear_url": BoardFilters(tab=filters.tab, org=org.external_id if org else "").url(),
         "mine_url": filters.url(mine="" if filters.mine else "1", cursor=""),
         "unfold_url": filters.url(under="", cursor=""),
         "no_digest_url": filters.url(digest="", cursor=""),
         "no_search_url": filters.url(q="", cursor=""),
-        "org_name": next((org.name for org in orgs if org.external_id == filters.org), ""),
+        "resolved_url": BoardFilters(tab="resolved", org=org.external_id if org else "").url(),
         "page": "board",
         "live": True,
         "hidden_by": ", ".join(query.hidden(filters, orgs)) or (_("Mine only") if filters.mine else ""),
@@ -133,12 +138,13 @@ def _empty(
     """Why the list is empty: one of three kinds; {} if it is not."""
     if any(group.ids for group in groups if group.name != "snoozed" or filters.tab == "snoozed"):
         return {}
-    if filters.chosen():
+    shown = query.shown_orgs(filters, orgs)
+    if filters.chosen().keys() - ({"org"} if shown is not orgs else set()):
         return {"kind": "filtered", "hidden": total.all, "waiting": total.waiting}
-    heard = list(SourceHeard.objects.order_by("-at")[:1])
+    heard = list(SourceHeard.objects.filter(org__in=shown).order_by("-at")[:1])
     if not heard:
-        return {"kind": "blind", "orgs": ", ".join(org.name for org in orgs[:3])}
-    last = Alert.objects.filter(state=Alert.State.RESOLVED).order_by(*query.NEWEST_END.names()).first()
+        return {"kind": "blind", "orgs": ", ".join(org.name for org in shown[:3])}
+    last = Alert.objects.filter(org__in=shown, state=Alert.State.RESOLVED).order_by(*query.NEWEST_END.names()).first()
     return {
         "kind": "calm",
         "tab": filters.tab,
@@ -160,5 +166,5 @@ def _head(now: datetime, orgs: list[Org]) -> dict[str, Any]:
         "intervention": median_of_day(orgs, Period(midnight, midnight + timedelta(days=1)), now),
         "severities": Severity.choices,
         "signals": signal_choices(),
-        "agents": sorted(set(Agent.objects.values_list("name", flat=True))),
+        "agents": sorted(set(Agent.objects.filter(org__in=orgs).values_list("name", flat=True))),
     }

@@ -1,7 +1,7 @@
 """What the page of duty reads: one roster, from which everything on it comes, as routing does."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
@@ -161,10 +161,8 @@ def _gap_lines(roster: Roster, agents: Sequence[Agent], zone: str, now: datetime
     return lines[:GAPS_SHOWN], max(0, len(lines) - GAPS_SHOWN)
 
 
-def gaps_of_agents(agents: Iterable[Agent], now: datetime) -> dict[int, str]:
-    """By agent: when nobody of any tier is on duty for it in the next 7 days, in a few words; run it inside a scope."""
-    agents = list(agents)
-    rosters = rosters_of({one.org_id for one in agents}, now)
+def gaps_of_agents(agents: Iterable[Agent], rosters: Mapping[int, Roster], now: datetime) -> dict[int, str]:
+    """By agent: when nobody of any tier is on duty for it in the next 7 days, in a few words. `rosters`: by org."""
     found = {}
     for one in agents:
         roster = rosters[one.org_id]

@@ -61,6 +61,7 @@ def duty(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "page": "duty",
         "orgs": orgs_of(request.org_ids),  # type: ignore[attr-defined]
+        "org_name": org.name,
         "week": week,
         "rows": [(row, _edits(row, org, me, led)) for row in week.rows],
         "now": now,

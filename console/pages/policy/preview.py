@@ -16,14 +16,15 @@ from django.views.decorators.http import require_POST, require_safe
 from alerts.models import PolicyPreview
 from alerts.replay.requests import ask_preview, play_ahead, span_of_days
 from console.pages.access import looked_after, signed_in, signed_in_user
-from console.pages.policy.form import document_in, entered_in
+from console.pages.policy.form import WINDOWS, document_in, entered_in, input_of
 from console.pages.policy.view import policy_asked
+from console.pages.policy.words import input_titles
 from console.text.sentences import why_not
 from console.text.wording import day_clock
 from orgs import clock
 from orgs.auth import of_orgs
 from orgs.models import User
-from orgs.policy_fields import judge_policy
+from orgs.policy_fields import BadPolicy, judge_policy
 
 DAYS = (1, 7, 31)
 USUAL_DAYS = 7
@@ -40,9 +41,16 @@ def ask_for_preview(request: HttpRequest) -> HttpResponse:
     entered, windows = entered_in(request.POST)
     document, wrong = judge_policy(document_in(entered, windows, whole=agent is None), whole=agent is None)
     if wrong:
-        return render(request, "pages/policy/_preview.html", {"wrong": wrong[0].message})
+        return render(request, "pages/policy/_preview.html", {"wrong": _said(wrong[0])})
     asked = ask_preview(org, agent, document, *span_of_days(org, _days(request)), signed_in_user(request))
     return _shown(request, asked)
+
+
+def _said(bad: BadPolicy) -> str:
+    """Which input it is, and what is wrong with it."""
+    path = input_of(bad.field)
+    title = _("Reply window") if path == WINDOWS else input_titles().get(path, "")
+    return f"{title}: {bad.message}" if title else bad.message
 
 
 @never_cache

@@ -181,7 +181,7 @@ class SaidChange:
 
 def said_changes(changes: Iterable[PolicyChange], *, of_org: bool) -> list[SaidChange]:
     """Each change in words."""
-    titles = _titles()
+    titles = input_titles()
     return [
         SaidChange(
             titles.get(one.field) or _window_title(one.field),
@@ -192,7 +192,8 @@ def said_changes(changes: Iterable[PolicyChange], *, of_org: bool) -> list[SaidC
     ]
 
 
-def _titles() -> dict[str, str]:
+def input_titles() -> dict[str, str]:
+    """By path: what an input is called where it stands alone."""
     found = {}
     for section in policy_sections(of_org=True):
         for one in section.inputs:

@@ -30,7 +30,7 @@ SHOWN = 20  # agents on a page; "show more" doubles it
 SHOWN_MOST = 640
 PEOPLE_EACH = 5  # of the agents of a page on average: a page of 20 agents has at most 100 rows
 COLUMNS = (
-    "org", "agent", "tier", "sso_id", "name", "reachable", "reason", "tokens", "tokens_at",
+    "org", "agent", "tier", "sso_id", "name", "reachable", "reason", "absent", "tokens", "tokens_at",
     "last_delivered_at", "last_opened_at", "last_entered_at",
 )  # fmt: skip
 
@@ -82,7 +82,7 @@ class ReachPerson:
 
     @cached_property
     def cells(self) -> SafeString:
-        words = {"state": now_word(self.one), "phone": phone_word(self.one)}
+        words = {"state": now_word(self.one, self.now), "phone": phone_word(self.one)}
         return render_to_string("pages/reach/_person.html", {"one": self.one, "now": self.now, **words})
 
     @cached_property
@@ -122,13 +122,13 @@ def groups(
     """The agents with their rows; a test push shows once, where its person stands first in its org. `off_duty`: by
     agent, when nobody is on duty for it.
     """
-    people: dict[tuple[int, int, int], ReachPerson] = {}  # by org, user and tier
+    people: dict[tuple[int, int, int, str], ReachPerson] = {}  # by org, user, tier and what they are away for
     shown: set[tuple[int, int]] = set()
     made = []
     for one in found:
         org, rows = one.agent.org_id, []
         for each in one.supervisors:
-            person = people.setdefault((org, each.user.pk, each.tier), ReachPerson(each, now))
+            person = people.setdefault((org, each.user.pk, each.tier, each.absent), ReachPerson(each, now))
             row = ReachRow(each, person, each.user.is_active and (org in led or each.user == me))
             key = (org, each.user.pk)
             if key not in shown:
@@ -172,4 +172,4 @@ def _cells(agent: Agent, one: Supervisor | None) -> list[object]:
     user, reachable = one.user, "yes" if one.reachable else "no"
     moments = (user.push_tokens_at, one.delivered_at, one.opened_at, one.entered_at)
     times = [at and rfc3339(at) for at in moments]
-    return [*start, one.tier, user.sso_id, user, reachable, one.reason, user.push_tokens, *times]
+    return [*start, one.tier, user.sso_id, user, reachable, one.reason, one.absent, user.push_tokens, *times]

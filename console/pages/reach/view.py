@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from alerts.delivery.outbox import send_test_push, send_test_round
 from alerts.delivery.tokens import AskedJustNow, OthersAsk, ask_on_demand
 from alerts.models import Push
+from alerts.present import add_absences
 from alerts.reach import AgentReach, add_entered, coverage_of, production_agents, reach_of
 from console.pages.access import signed_in, signed_in_user
 from console.pages.duty.query import gaps_of_agents
@@ -28,6 +29,7 @@ from orgs import clock, spreadsheet
 from orgs.auth import leads, of_orgs, orgs_of
 from orgs.conflicts import disputes
 from orgs.models import Assignment, Org, User
+from orgs.rosters import rosters_of
 
 TEST_SHOWN = timedelta(hours=1)
 TIER = 1
@@ -42,9 +44,13 @@ def reach(request: HttpRequest) -> HttpResponse:
     everything = reach_of(production_agents(), rooms=False)
     request.reach = coverage_of(everything)  # type: ignore[attr-defined]
     found = [one for one in everything if filters.org in ("", one.agent.org.external_id)]
+    phones = coverage_of(found)
+    rosters = rosters_of({one.agent.org_id for one in everything}, now)
+    add_absences(everything, rosters, now)
     chosen = query.matching_agents(found, filters.tab)
     shown = query.fitting(chosen, filters.limit)
     add_entered(shown)
+    off_duty = gaps_of_agents([one.agent for one in shown], rosters, now)
     asked = [person.user.push_tokens_at for one in found for person in one.supervisors]
     context = {
         "page": "reach",
@@ -52,12 +58,13 @@ def reach(request: HttpRequest) -> HttpResponse:
         "filters": filters,
         "orgs": orgs,
         "org_name": next((org.name for org in orgs if org.external_id == filters.org), ""),
-        "coverage": coverage_of(found) if filters.org else request.reach,  # type: ignore[attr-defined]
+        "coverage": coverage_of(found),
+        "phones": phones,
         "tiles": [(tile, filters.url(org=tile.org.external_id, limit=0)) for tile in query.org_tiles(everything)],
         "nobody": words.nobody_sentence(found),
         "checked": max((at for at in asked if at is not None), default=None),
         "tabs": _tabs(found, filters),
-        "groups": query.groups(shown, led, me, _tests(now), gaps_of_agents([one.agent for one in shown], now), now),
+        "groups": query.groups(shown, led, me, _tests(now), off_duty, now),
         "rest": chosen[len(shown) :],
         "more_url": filters.url(limit=filters.limit * 2),
         "all_url": filters.url(tab=""),
@@ -109,8 +116,9 @@ class StreamedCsv(StreamingHttpResponse):
 @signed_in
 def export_reach(request: HttpRequest) -> StreamingHttpResponse:
     """`/reach.csv`: all agents that pass the page's filters."""
-    filters = query.reach_filters(request.GET)
+    filters, now = query.reach_filters(request.GET), clock.now()
     found = reach_of(_agents_of(filters.org))
+    add_absences(found, rosters_of({one.agent.org_id for one in found}, now), now)
     content = query.lines(query.matching_agents(found, filters.tab))
     return StreamedCsv(content, content_type=spreadsheet.TYPE, headers=spreadsheet.attachment("reach.csv"))
 

@@ -1,33 +1,43 @@
 """The words of the reach page: each agent with its verdict and what to do, each supervisor with theirs."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import get_current_timezone_name
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from alerts.reach import AgentReach, Supervisor
-from console.text.wording import Word, bdi, commas, short_name
+from console.text.wording import Word, bdi, commas, moment, short_name
+from orgs.duty.roster import AWAY, OFF_DUTY, QUIET
 
 NAMED = 3  # the rest are counted
 
 
 def reach_word(one: AgentReach) -> Word:
-    """Of an agent: how many of its people can be reached."""
+    """Of an agent: how many of its people can be reached now."""
     if one.reachable > 1:
         return Word("ok", "circle-check-f", _("{n} reachable").format(n=number_format(one.reachable)))
     if one.reachable:
         return Word("warn", "alert-triangle-f", _("1 reachable: no second pair of hands"))
     if one.unproven:
         return Word("warn", "alert-triangle-f", _("Nobody proven yet"))
+    if _waits_for_quiet(one):
+        return Word("warn", "clock", _("Told after quiet hours"))
     return Word("crit", "circle-x-f", _("Nobody reachable"))
+
+
+def _waits_for_quiet(one: AgentReach) -> bool:
+    """Whether somebody is told when their quiet hours end."""
+    return any(person.absent == QUIET and person.reachable for person in one.supervisors)
 
 
 def advice(one: AgentReach) -> str:
     """What to do for an agent that reaches nobody for certain; empty for the others."""
-    if one.reachable:
+    if one.reachable or _waits_for_quiet(one):
         return ""
     people = {
         reason: _listed([short_name(str(person.user)) for person in one.supervisors if person.reason == reason])
@@ -45,6 +55,8 @@ def advice(one: AgentReach) -> str:
         return _("Press “Ask again” to learn who has a phone.")
     if names := people["inactive"]:
         return format_html(_("{names} is locked out: map a role to somebody else."), names=names)
+    if one.supervisors:
+        return ""  # the line of duty says when nobody is there
     return _("No supervisor backs it up: map a role to somebody.")
 
 
@@ -55,8 +67,10 @@ def _listed(names: list[str]) -> SafeString:
     return commas(shown)
 
 
-def now_word(one: Supervisor) -> Word:
-    """Of a person: reachable now, unproven, not reachable, or not known."""
+def now_word(one: Supervisor, now: datetime) -> Word:
+    """Of a person: reachable now, not told now and why, unproven, not reachable, or not known."""
+    if one.absent and one.state != "unreachable":
+        return Word("none", "clock", _absent(one, now))
     if one.reachable:
         return Word("ok", "circle-check-f", _("Reachable"))
     if one.state == "unproven":
@@ -64,6 +78,13 @@ def now_word(one: Supervisor) -> Word:
     if one.reason == "never_asked":
         return Word("none", "circle-dashed", _("Not known"))
     return Word("crit", "circle-x-f", _("Not reachable"))
+
+
+def _absent(one: Supervisor, now: datetime) -> str:
+    if one.absent == QUIET and one.quiet_until:
+        when = moment(one.quiet_until, get_current_timezone_name(), now)
+        return format_html(_("Quiet hours until {time}"), time=when)
+    return {AWAY: _("Away"), OFF_DUTY: _("Off duty"), QUIET: _("Quiet hours")}[one.absent]
 
 
 def phone_word(one: Supervisor) -> Word:
@@ -87,7 +108,8 @@ def phone_word(one: Supervisor) -> Word:
 
 def nobody_sentence(found: Sequence[AgentReach]) -> str:
     """Which agents reach nobody, for the head of the page; empty if there is none."""
-    agents = [one.agent for one in found if not one.reachable and not one.unproven]
+    unreached = [one for one in found if not one.reachable and not one.unproven]
+    agents = [one.agent for one in unreached if not _waits_for_quiet(one)]
     if not agents:
         return ""
     text = ngettext(

@@ -215,7 +215,8 @@ def number(metric: Metric, value: float) -> str:
     """The figure without its unit; a decimal unless it is exactly a whole number."""
     if not metric.reached:
         return decimal(value, 0 if abs(value - round(value)) < CLOSE else 1)
-    return duration(value)
+    just_over = metric.target is not None and int(value) <= metric.target < value  # 300.2 s are not "05:00 or less"
+    return duration(value + 1 if just_over else value)
 
 
 def unit(metric: Metric, value: float) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Count, Max
 from django.utils.translation import gettext as _
 
-from alerts.models import Alert
+from alerts.models import Alert, needing_human
 from alerts.sources.health import HEARD_WITHIN
 from console.live.filters import holder_of, passing
 from console.live.rows import ICONS, TONES, Wait, views
@@ -44,7 +44,7 @@ class WallBoard:
     """All of a wall board at one moment."""
 
     counts: BoardCounts
-    by_severity: list[tuple[str, str, str, int]]  # tone, icon, name, how many are open; the worst first
+    by_severity: list[tuple[str, str, str, int]]  # tone, icon, name, how many need a human; the worst first
     rows: list[WallRow]
     tiles: list[strip.Tile]
     more_tiles: int
@@ -66,7 +66,7 @@ def wall_board(org: Org, now: datetime) -> WallBoard:
     heard_at = SourceHeard.objects.aggregate(last=Max("at"))["last"]
     return WallBoard(
         counts=counts,
-        by_severity=_by_severity(),
+        by_severity=_by_severity(now),
         rows=[_row(view) for view in views(whole_alerts([*waiting, *held]), now)],
         tiles=tiles[:TILES],
         more_tiles=max(0, len(tiles) - TILES),
@@ -76,8 +76,9 @@ def wall_board(org: Org, now: datetime) -> WallBoard:
     )
 
 
-def _by_severity() -> list[tuple[str, str, str, int]]:
-    rows = Alert.objects.exclude(state=Alert.State.RESOLVED).order_by().values_list("severity").annotate(n=Count("pk"))
+def _by_severity(now: datetime) -> list[tuple[str, str, str, int]]:
+    """The parts of the headline: of the alerts that need a human."""
+    rows = Alert.objects.filter(needing_human(now)).order_by().values_list("severity").annotate(n=Count("pk"))
     found = dict(rows)
     worst_first = reversed(Severity.values)
     return [(TONES[one], ICONS[one], severity_name(one), found[one]) for one in worst_first if one in found]
