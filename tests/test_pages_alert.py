@@ -287,7 +287,7 @@ def test_a_room_without_an_allowed_link_is_a_clear_page(scene: Scene, alert: Ale
 def test_an_alert_of_many_events_stays_one_page(org: Org, system: None, django_assert_max_num_queries: Any) -> None:
     made = AlertFactory(org=org)
     client = signed_in(supervisor_of(org))
-    with django_assert_max_num_queries(35):
+    with django_assert_max_num_queries(36):
         assert client.get(f"/alerts/{made.pk}").status_code == 200
 
 
