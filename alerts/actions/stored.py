@@ -24,7 +24,6 @@ from alerts.actions.statements import (
     ALL_OF_ROOM,
     ANYTHING_DUE,
     COUNTED,
-    EXPIRED,
     FAILING,
     FAILING_OF_SOURCES,
     FIRST,
@@ -242,10 +241,6 @@ class Stored(StoredTellings):
     def unreached(self, since: datetime, now: datetime) -> dict[UUID, int]:
         """Open alerts of whose present tier every push died, one of them since then, with their rooms."""
         return {alert: room for room, alert in fetch(UNREACHED, [since, now, now])}
-
-    def expired(self, since: datetime) -> Iterable[tuple[int, int, int, UUID, str]]:
-        """Org, person, tier, open alert and severity of what expired since then, and no digest names."""
-        return fetch(EXPIRED, [since])
 
     # --- duty ---------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from alerts.actions.outage_rows import AgentKey
 from alerts.actions.statements import (
+    EXPIRED,
     HOLD_PUSHES,
     JOIN_AGAIN,
     LOCK_PEOPLE,
@@ -102,6 +103,10 @@ class StoredTellings:
         """
         due = Silence.objects.filter(due_at__lte=now, **{"due_at__lt": held} if held else {})
         return list(due.order_by("due_at").values_list("pk", flat=True))
+
+    def expired(self, since: datetime) -> Iterable[tuple[int, int, int, UUID, str]]:
+        """Org, person, tier, open alert and severity of what expired since then, and no digest names."""
+        return fetch(EXPIRED, [since])
 
     def silences_unsettled(self) -> list[Silence]:
         """The silences whose alerts are to be judged."""

@@ -1,9 +1,20 @@
 """The command palette: pages, agents, rooms and acts, by keys and by fingers."""
 
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import PHONE, Site, check_looks
 from tests.browser.test_select import HITS, fail
+
+
+def held_answers(page: Page) -> list[Route]:
+    """What the palette asks of the server from now on waits here until a test lets it go on."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/palette?*", hold)
+    return held
 
 
 def test_the_palette_acts_finds_and_leads_on(site: Site) -> None:
@@ -47,12 +58,7 @@ def test_the_palette_acts_finds_and_leads_on(site: Site) -> None:
 def test_what_the_server_finds_late_leaves_the_mark_where_it_was_moved(site: Site) -> None:
     fail(site, "r1")
     page = site.board()
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
-    page.route("**/palette?*", hold)
+    held = held_answers(page)
     chosen = page.locator("#palette").get_by_role("option", selected=True)
     page.keyboard.press("Control+k")
     with page.expect_request("**/palette?*"):
@@ -86,12 +92,7 @@ def test_the_palette_knows_every_page_of_the_menu(site: Site) -> None:
 def test_enter_before_the_servers_answer_chooses_the_first_thing_that_comes_with_it(site: Site) -> None:
     fail(site, "r1")
     page = site.board()
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
-    page.route("**/palette?*", hold)
+    held = held_answers(page)
     page.keyboard.press("Control+k")
     page.keyboard.type("Billing")
     with page.expect_request("**/palette?*"):
@@ -104,12 +105,7 @@ def test_enter_before_the_servers_answer_chooses_the_first_thing_that_comes_with
 def test_who_closes_the_palette_after_enter_goes_nowhere(site: Site) -> None:
     fail(site, "r1")
     page = site.board()
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
-    page.route("**/palette?*", hold)
+    held = held_answers(page)
     page.keyboard.press("Control+k")
     page.keyboard.type("Billing")
     with page.expect_request("**/palette?*"):
@@ -117,5 +113,5 @@ def test_who_closes_the_palette_after_enter_goes_nowhere(site: Site) -> None:
     page.keyboard.press("Escape")
     held[0].continue_()
     expect(page.locator("#palette")).to_be_hidden()
-    page.wait_for_timeout(300)
+    expect(page.locator("#palette [data-href*=Billing]")).to_have_count(1)  # it came, and would have led there by now
     expect(page).to_have_url(f"{site.web.url}/")
