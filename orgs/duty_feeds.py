@@ -19,7 +19,7 @@ from orgs.ics import CalendarEntry, calendar_text
 from orgs.models import Assignment, DutyFeed, Org, User
 from orgs.rosters import rosters_of
 
-BEFORE, AHEAD = timedelta(days=7), timedelta(days=62)
+BEFORE, AHEAD, DAY = timedelta(days=7), timedelta(days=62), timedelta(days=1)
 ENDING = ".ics"
 MOST_FEEDS = 10  # live ones of a person in an org; an older one ends when one more is made
 NO_DIGEST = bytes(32)
@@ -62,21 +62,28 @@ def find_feed(segment: str) -> DutyFeed:
 
 def feed_text(feed: DutyFeed, now: datetime) -> str:
     """The calendar itself, from a week ago to 62 days ahead; the duty that routing goes by. It begins with a day of the
-    org, so that a shift of a week ago is the same entry whenever it is read, and not cut at that second.
+    org, and duty that had already lasted a day by then has a name of its own: so an entry is the same one whenever it
+    is read.
     """
     org, user = feed.org, feed.user
     zone = ZoneInfo(org.zone)
-    begin, end = datetime.combine((now - BEFORE).astimezone(zone).date(), time(), zone), now + AHEAD
+    first_day = datetime.combine((now - BEFORE).astimezone(zone).date(), time(), zone)
+    begin, end = first_day - DAY, now + AHEAD
     with within(OrgIds.of([org.pk])):
         roster = rosters_of([org.pk], begin)[org.pk]
     roles = {one.role_id: one.role for one in roster.shifts if one.user_id == user.pk}
     entries = [
         CalendarEntry(
-            f"duty:{feed.public_id}:{role_id}:{span.begin.isoformat()}", span.begin, span.end, title, org.name
+            f"duty:{feed.public_id}:{role_id}:{'lasting' if span.begin <= begin else span.begin.isoformat()}",
+            max(span.begin, first_day),
+            span.end,
+            title,
+            org.name,
         )
         for role_id, role in roles.items()
         for title in [_("On duty: %(role)s") % {"role": role}]
         for span in duty_of(roster, user.pk, role_id, begin, end)
+        if span.end > first_day
     ]
     return calendar_text(_("Duty, %(org)s") % {"org": org.name}, sorted(entries, key=lambda one: one.starts), now)
 

@@ -334,6 +334,18 @@ def test_a_shift_that_lasted_a_week_ago_is_the_same_entry_a_minute_later(org: Or
     assert uids[0] == uids[1] != []
 
 
+@pytest.mark.usefixtures("system")
+@pytest.mark.parametrize("hours", [None, ("22:00", "06:00"), ("00:00", "08:00")])
+def test_what_a_calendar_named_it_still_names_so_the_next_day(org: Org, hours: tuple[str, str] | None) -> None:
+    """Mutation: duty that began before the calendar does is named after the calendar's first day."""
+    duty = [{"days": [1, 2, 3, 4, 5, 6, 7], "from": hours[0], "to": hours[1]}] if hours else []
+    feed, _address = make_feed(org, person(org, duty=duty), clock.now())
+    now = at("2027-03-10T05:10")
+    before, after = (feed_text(feed, when) for when in (now, now + timedelta(days=1)))
+    old, new = ([line for line in text.split("\r\n") if line.startswith("UID:")] for text in (before, after))
+    assert old and set(new) >= set(old[1:]) and (hours or new == old)
+
+
 FAR = [("0001-01-01T00:00:00Z", "0001-01-02T00:00:00Z"), ("9999-06-01T00:00:00Z", "9999-12-31T23:59:59Z")]
 
 
