@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from agent_live_monitoring import AgentQc, AgentRun, Client, Problem
+from agent_live_monitoring import AgentQc, AgentRun, Client, Problem, worker
 from runs.items import ReviewItem, RunItem
 from tests.ingest_server import Sender, reviews, runs
 from tests.lane_double import LaneDouble, Told, failure
@@ -152,6 +152,22 @@ def test_an_item_that_comes_round_again_counts_once(double: LaneDouble, make_cli
     while client.stats().delivered < 1:
         client.flush(0.2)
     assert {request.headers["X-Items-Sent"] for request in double.requests} == {"1"}
+
+
+def test_runs_wait_for_company_and_an_alarm_for_nobody(
+    double: LaneDouble, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, wait_for: Callable[..., Any]
+) -> None:
+    """Mutation: a failure waits as runs do; runs go out one by one."""
+    monkeypatch.setattr(worker, "COMPANY_SECONDS", 120)
+    client = make_client(double.url)
+    client.log_agent_run_start(**COMMON)
+    wait_for(lambda: client.stats().delivered == 1)
+    client.log_agent_run_start(**COMMON)
+    client.log_agent_run_start(**COMMON)
+    client.report_failure(**failure())
+    wait_for(lambda: client.stats().delivered == 4)
+    sent = [(request.path, len(request.items)) for request in double.requests]
+    assert sent == [("/api/agent-runs", 1), ("/api/failure-events", 1), ("/api/agent-runs", 2)]
 
 
 # --- the shell command ------------------------------------------------------------------------------------------------

@@ -15,18 +15,21 @@ Time = Union[datetime, str]
 
 
 class Kind(NamedTuple):
-    """One kind of item: where it goes, and which field names it. `ordered`: those of a room keep their order."""
+    """One kind of item: where it goes, and which field names it. `ordered`: those of a room keep their order.
+    `presses`: somebody is waked by it, or need not be any more; the others wait a moment for company.
+    """
 
     name: str
     path: str
     id_field: str
     ordered: bool = True
+    presses: bool = True
 
 
 FAILURE_EVENT = Kind("failure_event", "/api/failure-events", "event_id")
 ROOM_ACTIVITY = Kind("room_activity", "/api/room-activity", "activity_id")
-AGENT_RUN = Kind("agent_run", "/api/agent-runs", "run_id", ordered=False)
-AGENT_QC = Kind("agent_qc", "/api/agent-qc", "run_id", ordered=False)
+AGENT_RUN = Kind("agent_run", "/api/agent-runs", "run_id", ordered=False, presses=False)
+AGENT_QC = Kind("agent_qc", "/api/agent-qc", "run_id", ordered=False, presses=False)
 KINDS = (FAILURE_EVENT, ROOM_ACTIVITY, AGENT_RUN, AGENT_QC)  # in the order in which a batch goes out: alarms first
 
 

@@ -25,6 +25,7 @@ NAMES = {
     "event_id", "activity_id", "org_id", "agent_name", "agent_version", "room_id", "run_id", "channel",
     "actor_sso_id", "actor_external_id", "review_id", "reviewer",
 }  # fmt: skip
+LOOKED_AT = {*TEXTS, "metadata"}  # a text that is any other field goes as it is
 METADATA = 8 * 1024  # bytes of its JSON
 DEPTH = 24  # of what is nested in metadata; the service takes 32 of a whole request
 ODD = re.compile("[\x00\ud800-\udfff]")  # what no database keeps as text, and half an emoji
@@ -36,7 +37,11 @@ def fit(fields: Mapping[str, Any]) -> dict[str, Any]:
     What was changed for that is named in `metadata.truncated`, where the caller's own metadata leaves room.
     """
     changed: list[str] = []
-    item = {name: _fitted(name, value, changed) for name, value in fields.items() if value is not None}
+    item = {
+        name: value if type(value) is str and name not in LOOKED_AT else _fitted(name, value, changed)
+        for name, value in fields.items()
+        if value is not None
+    }
     metadata = item.get("metadata", {})
     if changed and isinstance(metadata, dict):
         marked = {"truncated": changed, **metadata}
@@ -90,12 +95,22 @@ def _clean(text: str) -> str:
 def _metadata(value: Any, changed: list[str]) -> dict[Any, Any]:
     """What is no object, cannot be said in JSON, or is too deep or too large is left out whole."""
     with suppress(Exception):  # theirs, and no reason to lose the alarm
+        if isinstance(value, dict) and _is_fit(value):
+            return value
+    with suppress(Exception):
         made = _clean_within(value, changed, DEPTH)
         if isinstance(made, dict) and _size(made) <= METADATA:
             return made
     if "metadata" not in changed:
         changed.append("metadata")
     return {}
+
+
+def _is_fit(metadata: dict[Any, Any]) -> bool:
+    """Whether nothing in it can be odd, too deep or too large, by its JSON alone. Raises what json does."""
+    said = _raw.encode(metadata)
+    shallow = said.count("{") + said.count("[") <= DEPTH
+    return shallow and "\\u0000" not in said and len(said.encode()) <= METADATA
 
 
 def _clean_within(value: Any, changed: list[str], depth: int) -> Any:

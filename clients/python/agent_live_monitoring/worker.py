@@ -26,6 +26,7 @@ SUSPECT_TRIES = 3  # answers of 500, or none in time, until the items are held t
 MOVED_TRIES = 3  # redirects in a row until they are held to stay
 ADOPT_SECONDS = 15.0
 LINGER_SECONDS = 0.02  # after a request reports are collected: each turn of this thread is one that the bot waits for
+COMPANY_SECONDS = 0.2  # and where none of them wakes anybody, so much longer
 
 
 log = logging.getLogger("agent_live_monitoring")
@@ -73,6 +74,7 @@ class Worker:
         self._busy = False  # the thread has a batch in hand, or just started and has not looked for orphans
         self._adopt_at = self._next_at = 0.0
         self._lingers = False
+        self._presses = False  # an alarm, or what ends one, waits in the queue
         self._failures = 0  # requests in a row that settled nothing
         self._moved = 0  # redirects in a row
         self._lost_at_the_end = 0
@@ -90,6 +92,7 @@ class Worker:
                 self._drop([record], "closed", "The client is closed.")
                 return
             self._drop(self._queue.put(record), "queue_full", "There was no room: the oldest reports were dropped.")
+            self._presses = self._presses or record.kind.presses
             self.start()
 
     def fail(self, problem: Problem) -> None:
@@ -104,7 +107,7 @@ class Worker:
     def start(self) -> None:
         """Wake the thread, or start it. Where no thread can be started the next report tries again."""
         with self._state:
-            if not self._lingers or self._is_worth_a_request():
+            if not self._lingers or self._presses or self._is_worth_a_request():
                 self._state.notify_all()
             if self._closed or (self._thread is not None and self._thread.is_alive()):
                 return
@@ -221,6 +224,8 @@ class Worker:
             )
             self._lingers = True  # and is not woken for each report
             self._state.wait_for(self._is_worth_a_request, self._next_at - time.monotonic())
+            company_at = self._next_at + COMPANY_SECONDS
+            self._state.wait_for(lambda: self._presses or self._is_worth_a_request(), company_at - time.monotonic())
             self._lingers = False
             return not self._closed
 
@@ -235,6 +240,7 @@ class Worker:
             with self._state:
                 if not self._in_flight:
                     self._in_flight = take(self._queue)
+                    self._presses = self._presses and bool(self._queue)
                     self._count_sent(self._in_flight)
                 batch = self._in_flight
                 self._busy = bool(batch)
