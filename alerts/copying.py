@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import psycopg
@@ -16,8 +17,8 @@ NULL = b"\xff\xff\xff\xff"
 AT_ONCE = 100  # rows in one piece: PostgreSQL writes some while the next are joined
 EPOCH, MICROSECOND = datetime(2000, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 NO_ELEMENTS = struct.pack(">iii", 0, 0, 1043)  # an array without any; 1043: varchar
-
-Encode = Callable[[Any], bytes]
+LENGTH, UUID_LENGTH = struct.Struct(">i").pack, struct.pack(">i", 16)
+TIME, DOCUMENT, JSONB = struct.Struct(">iq").pack, struct.Struct(">iB").pack, 1  # 1: the version of its binary form
 
 
 def binary_rows(rows: Sequence[msgspec.Struct], types: Mapping[str, str]) -> tuple[list[str], Iterator[bytes]]:
@@ -35,7 +36,7 @@ def binary_rows(rows: Sequence[msgspec.Struct], types: Mapping[str, str]) -> tup
         if first != values[-1] or values.count(first) < len(values):
             varied[name] = _column(kind, values)
         elif first is not None:
-            same[name] = _field(_encoder(kind), first)
+            (same[name],) = _column(kind, [first])
     return [*varied, *same], _pieces(list(varied.values()), same.values(), len(rows))
 
 
@@ -49,37 +50,41 @@ def _pieces(varied: Sequence[list[bytes]], same: Collection[bytes], rows: int) -
 
 
 def _column(kind: str, values: Sequence[Any]) -> list[bytes]:
-    encode = _encoder(kind)
     if kind in EACH:
-        return [_field(encode, value) for value in values]
-    known = {value: _field(encode, value) for value in set(values)}
+        return EACH[kind](values)
+    encode = _dump(kind)
+    known = {value: NULL if value is None else encode(value) for value in set(values)}
     return [known[value] for value in values]
 
 
-def _encoder(kind: str) -> Encode:
-    return EACH.get(kind) or _dump(kind)
-
-
-def _field(encode: Encode, value: Any) -> bytes:
-    return NULL if value is None else encode(value)
-
-
 def _framed(content: bytes) -> bytes:
-    return struct.pack(">i", len(content)) + content
+    return LENGTH(len(content)) + content
 
 
-def _dump(kind: str) -> Encode:
+def _dump(kind: str) -> Callable[[Any], bytes]:
     """psycopg's own encoder of a type."""
     dumper = psycopg.adapters.get_dumper_by_oid(psycopg.adapters.types.get_oid(kind), Format.BINARY)(type(None))
     return lambda value: _framed(bytes(dumper.dump(value) or b""))
 
 
-def _time(value: datetime) -> bytes:
-    return struct.pack(">iq", 8, (value - EPOCH) // MICROSECOND)
+# The columns of which a value seldom comes twice, or cannot be looked up; to call a function for each took half of it.
 
 
-def _document(value: Any) -> bytes:
-    return _framed(b"\x01" + msgspec.json.encode(value))
+def _uuids(values: Sequence[UUID | None]) -> list[bytes]:
+    return [NULL if value is None else UUID_LENGTH + value.int.to_bytes(16, "big") for value in values]
+
+
+def _times(values: Sequence[datetime | None]) -> list[bytes]:
+    return [NULL if value is None else TIME(8, (value - EPOCH) // MICROSECOND) for value in values]
+
+
+def _documents(values: Sequence[Any]) -> list[bytes]:
+    encode = msgspec.json.encode
+    return [NULL if value is None else DOCUMENT(len(content := encode(value)) + 1, JSONB) + content for value in values]
+
+
+def _text_lists(values: Sequence[list[str] | None]) -> list[bytes]:
+    return [NULL if value is None else _texts(value) for value in values]
 
 
 def _texts(value: list[str]) -> bytes:
@@ -89,10 +94,9 @@ def _texts(value: list[str]) -> bytes:
     return _framed(head + b"".join(_framed(one.encode()) for one in value))
 
 
-# Of these a value seldom comes twice, or cannot be looked up.
-EACH: Mapping[str, Encode] = {
-    "uuid": lambda value: b"\0\0\0\x10" + value.bytes,
-    "timestamptz": _time,
-    "jsonb": _document,
-    "varchar[]": _texts,
+EACH: Mapping[str, Callable[[Sequence[Any]], list[bytes]]] = {
+    "uuid": _uuids,
+    "timestamptz": _times,
+    "jsonb": _documents,
+    "varchar[]": _text_lists,
 }
