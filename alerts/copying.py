@@ -1,7 +1,7 @@
 """Rows as COPY's binary format, a column at a time: what comes again in a column is encoded once."""
 
 import struct
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat
 from typing import Any
@@ -14,14 +14,13 @@ from psycopg.pq import Format
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 NULL = b"\xff\xff\xff\xff"
-AT_ONCE = 100  # rows in one piece: PostgreSQL writes some while the next are joined
 EPOCH, MICROSECOND = datetime(2000, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 NO_ELEMENTS = struct.pack(">iii", 0, 0, 1043)  # an array without any; 1043: varchar
 LENGTH, UUID_LENGTH = struct.Struct(">i").pack, struct.pack(">i", 16)
 TIME, DOCUMENT, JSONB = struct.Struct(">iq").pack, struct.Struct(">iB").pack, 1  # 1: the version of its binary form
 
 
-def binary_rows(rows: Sequence[msgspec.Struct], types: Mapping[str, str]) -> tuple[list[str], Iterator[bytes]]:
+def binary_rows(rows: Sequence[msgspec.Struct], types: Mapping[str, str]) -> tuple[list[str], bytes]:
     """The columns to copy, and all that COPY FROM STDIN (FORMAT BINARY) is to read of them.
 
     `types`: each column's name, its short type. A column that is null in every row is left out. What says the same in
@@ -37,16 +36,13 @@ def binary_rows(rows: Sequence[msgspec.Struct], types: Mapping[str, str]) -> tup
             varied[name] = _column(kind, values)
         elif first is not None:
             (same[name],) = _column(kind, [first])
-    return [*varied, *same], _pieces(list(varied.values()), same.values(), len(rows))
+    return [*varied, *same], _joined(list(varied.values()), same.values(), len(rows))
 
 
-def _pieces(varied: Sequence[list[bytes]], same: Collection[bytes], rows: int) -> Iterator[bytes]:
+def _joined(varied: Sequence[list[bytes]], same: Collection[bytes], rows: int) -> bytes:
     head = struct.pack(">h", len(varied) + len(same))
-    yield SIGNATURE
-    lines = list(zip(repeat(head, rows), *varied, repeat(b"".join(same)), strict=False))
-    for first in range(0, len(lines), AT_ONCE):
-        yield b"".join(chain.from_iterable(lines[first : first + AT_ONCE]))
-    yield TRAILER
+    lines = zip(repeat(head, rows), *varied, repeat(b"".join(same)), strict=False)
+    return b"".join([SIGNATURE, *chain.from_iterable(lines), TRAILER])
 
 
 def _column(kind: str, values: Sequence[Any]) -> list[bytes]:
