@@ -70,14 +70,16 @@ class Table(Generic[M]):
         return fetch(statement, [as_json(rows)]) if rows else []
 
     def copy(self, rows: Sequence[msgspec.Struct]) -> None:
-        """Many new rows, of structs: half the server's work, more of this process's. Raises IntegrityError."""
+        """Many new rows, of structs: half the server's work, more of this process's. Raises IntegrityError.
+
+        They go in one piece: with each this thread lets go of the interpreter, and waits until another gives it back.
+        """
         connection.ensure_connection()
         raw = cast("psycopg.Connection[Any]", connection.connection)
-        columns, pieces = binary_rows(rows, self._types)
+        columns, content = binary_rows(rows, self._types)
         copy = f"COPY {self._model._meta.db_table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
         with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor, cursor.copy(copy.encode()) as into:
-            for some in pieces:
-                into.write(some)
+            into.write(content)
 
     @cached_property
     def _types(self) -> dict[str, str]:

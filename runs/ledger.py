@@ -7,6 +7,7 @@ whoever waits for a room holds no hour, which all of an agent's runs write.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -51,6 +52,7 @@ MANY = 50  # rows, for which it pays to begin a COPY
 REBUILD = 7_316_001  # the advisory locks of orgs whose days are built anew: 7316001, org pk
 SHARED = f"SELECT pg_advisory_xact_lock_shared({REBUILD}, org) FROM unnest(%b::int[]) AS org"  # noqa: S608
 KEY = ("agent_id", "agent_version", "channel", "input_kind")
+ENDED = NAMES.index("ended")
 JSON_COLUMNS = ("metadata", "altered")
 
 
@@ -119,7 +121,7 @@ class Ledger:
             self.rows[row.key] = row
             self._loaded[row.key] = msgspec.structs.replace(row)
         if days:  # a purge that waited for these locks, or for which we waited, is seen only now
-            self._look_up([key for key in wanted if key not in self.rows], days)
+            self._look_up([key for key in wanted if key not in self.rows] if rows else wanted, days)
 
     def _look_up(self, unknown: Collection[RunId], days: Collection[tuple[int, date]]) -> None:
         asked = [*as_keys(unknown), *map(list, zip(*days, strict=True))]
@@ -161,9 +163,13 @@ class Ledger:
     def _roll_up(self, new: Collection[RunRow], changed: Collection[tuple[RunRow, RunRow]]) -> None:
         """Add new minus old of each run to its hour and its day."""
         periods = _Periods(self.known)
-        parts: dict[Place, list[Amounts]] = defaultdict(list)
+        fresh: dict[Place, list[Amounts]] = defaultdict(list)
         for row in new:
-            parts[periods.of(row)].append((*amounts(row), int(row.ended_at is not None)))
+            fresh[periods.of(row)].append(amounts(row))
+        parts: dict[Place, list[Amounts]] = defaultdict(list)
+        for place, some in fresh.items():
+            whole = total(some)
+            parts[place].append((*whole, whole[ENDED]))  # each of them that has ended is a change
         for before, row in changed:
             old, now = amounts(before), amounts(row)
             place, came = periods.of(before), periods.of(row)
@@ -215,17 +221,16 @@ class _Periods:
         found = self._hours.get(key)
         if found is None:
             hour = at.replace(minute=0, second=0, microsecond=0)
-            found = self._hours[key] = hour, self._day_of_hour(org, hour)
+            found = self._hours[key] = hour, _day_of_hour(self._zone(org), hour)
         hour, day = found
         if day is None:
-            day = at.astimezone(self._zones[org]).date()
+            day = at.astimezone(self._zone(org)).date()
         return org, hour, day, row.agent_id, row.agent_version, row.channel, row.input_kind
 
-    def _day_of_hour(self, org: int, hour: datetime) -> date | None:
+    def _zone(self, org: int) -> ZoneInfo:
         if org not in self._zones:
             self._zones[org] = ZoneInfo(self._known.orgs({org})[org].zone)
-        minutes = {(hour + timedelta(minutes=n)).astimezone(self._zones[org]).date() for n in range(60)}
-        return minutes.pop() if len(minutes) == 1 else None
+        return self._zones[org]
 
     def hour(self, place: Place) -> HourKey:
         org, hour, _, agent, version, channel, kind = place
@@ -233,7 +238,14 @@ class _Periods:
 
     def day(self, place: Place) -> DayKey:
         org, _, day, agent, version, channel, kind = place
-        return DayKey(org, day, agent, version, channel, kind, self._zones[org].key)
+        return DayKey(org, day, agent, version, channel, kind, self._zone(org).key)
+
+
+@lru_cache(maxsize=10_000)
+def _day_of_hour(zone: ZoneInfo, hour: datetime) -> date | None:
+    """The day in which an hour of UTC lies; None: in two."""
+    minutes = {(hour + timedelta(minutes=n)).astimezone(zone).date() for n in range(60)}
+    return minutes.pop() if len(minutes) == 1 else None
 
 
 def share_orgs(orgs: Collection[int]) -> None:

@@ -55,12 +55,11 @@ def exact_cost(cost: float | str | None) -> Decimal | None:
 def new_run(one: Accepted[RunItem], source_id: int, now: datetime) -> RunRow:
     """The run of its first post. Raises RefusedRun where that lacks what a new run needs."""
     item = one.item
-    for name in NEEDED:
-        if not getattr(item, name):
-            raise _missing(name, f"A run that is new needs {name}.")
+    if not (item.agent_name and item.input_kind and item.started_at):
+        name = next(name for name in NEEDED if not getattr(item, name))
+        raise _missing(name, f"A run that is new needs {name}.")
     if item.ended_at is not None and item.resolution is None:
         raise _missing("resolution", "A run that has ended needs its resolution.")
-    assert item.started_at is not None
     started, ended = clamped(item.started_at, now), item.ended_at and clamped(item.ended_at, now)
     if ended is not None and ended < started:  # its end alone was clamped
         ended = started
