@@ -21,14 +21,15 @@ JWT = re.compile(r"(?<![\w-])eyJ[\w-]{5,}+\.[\w-]++(?:\.[\w-]++)?+")
 OUR_KEY = re.compile(r"(?<![A-Za-z0-9])(?:[A-Za-z0-9]{8}|[0-9a-f]{16})\.[\w-]{43}(?![\w-])")  # also a webhook's token
 # A word that names a secret, then = or :, then the secret. After "token:" only what looks like one: parsers say
 # "unexpected token: name". A PIN is digits.
-QUOTED = r"\"[^\"\n]*+\"?|'[^'\n]*+'?"
+REST = r"[^\s&,;\"'}]*+"  # what is joined to a quoted part belongs to it, as in a shell
+QUOTED = rf"(?:\"[^\"\n]*+\"?|'[^'\n]*+'?){REST}"
 NAMED = re.compile(
     r"(?i)((?:password|passwd|passphrase|passcode|pwd|sandi|(?:api|access|private|secret)[ _-]?key|secret)"
     rf"[\"']?[ \t]*+[:=][ \t]*+)(?:{QUOTED}|[^\s&,;\"'}}]++)"
 )
 TOKEN = re.compile(
     r"(?i)(token[\"']?[ \t]*+)(?:(=[ \t]*+)(?:" + QUOTED + r"|[^\s&,;\"'}]++)"
-    r"|(:[ \t]*+)[\"']?(?=[^\s&,;\"'}]*\d|[^\s&,;\"'}]{16})[^\s&,;\"'}]++[\"']?)"
+    r"|(:[ \t]*+)[\"']?(?=[^\s&,;\"'}]*\d|[^\s&,;\"'}]{16})[^\s&,;\"'}]++[\"']?" + REST + ")"
 )
 LOGIN = re.compile(r"(://[^\s/@:]*+:)[^\s/@]++(?=@)")  # an address with its password: postgres://user:password@host
 HEADER = re.compile(r"(?i)((?:authorization|cookie)[\"']?[ \t]*+[:=][ \t]*+)(?!bearer)[^\r\n]++")
