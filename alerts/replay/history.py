@@ -196,9 +196,7 @@ def read_history(org: Org, since: datetime, until: datetime) -> History:
     found = History(org, begin, since, until)
     found.alerts = {one.id: one for one in (KnownAlert(*row) for row in _rows(ALERTS_OF, [org.pk, begin, until]))}
     older = {
-        one.room_id: one.first_at
-        for one in found.alerts.values()
-        if one.room_id is not None and one.first_at < begin
+        one.room_id: one.first_at for one in found.alerts.values() if one.room_id is not None and one.first_at < begin
     }
     first = max(min(older.values(), default=begin), begin - LOOKS_BACK) - timedelta(seconds=1)
     first = max(first, min(org.created_at, begin))
