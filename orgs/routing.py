@@ -37,6 +37,7 @@ class Standing:
     people: list[Recipient] = field(default_factory=list)
     fallback: list[Recipient] = field(default_factory=list)
     _quiet: bool = field(init=False, repr=False, compare=False)  # somebody has quiet hours
+    _woken: "Standing | None" = field(init=False, default=None, repr=False, compare=False)  # None: nobody asked yet
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_quiet", any(one.absent == QUIET for one in self.everybody))
@@ -55,7 +56,9 @@ class Standing:
         """The same for what passes quiet hours."""
         if not self._quiet:
             return self
-        return Standing([_woken(one) for one in self.people], [_woken(one) for one in self.fallback])
+        woken = self._woken or Standing([_woken(one) for one in self.people], [_woken(one) for one in self.fallback])
+        object.__setattr__(self, "_woken", woken)
+        return woken
 
 
 def _woken(one: Recipient) -> Recipient:

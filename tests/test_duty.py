@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -23,8 +24,10 @@ from orgs.duty.roster import (
     open_spans,
     quiet_ends,
     told_spans,
+    turns,
 )
-from orgs.duty.spans import DutySpan, wall_spans
+from orgs.duty.spans import INSTANT, DutySpan, wall_spans
+from orgs.routing import standing_at
 from tests.examples import at_most
 
 MINUTE = timedelta(minutes=1)
@@ -126,6 +129,8 @@ def test_what_holds_at_every_minute_is_what_the_spans_say(hours, quiet, zone, wh
     assert told_spans(roster, usual, begin, end) == told
     if end_of := quiet_ends(roster, 1, at):
         assert is_quiet(roster, 1, end_of - MINUTE) and not is_quiet(roster, 1, end_of)
+    for before, after in pairwise(turns(roster, begin, end)):
+        assert standing_at(roster, 5, before) == standing_at(roster, 5, after - INSTANT)
     if (change := next_duty_change(roster, usual, at)) and change <= end:
         assert is_on_duty(roster, usual, change) != is_on_duty(roster, usual, change - MINUTE)
 

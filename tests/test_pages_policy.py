@@ -18,6 +18,7 @@ from orgs.models import Org
 from orgs.policies import policy_versions, save_policy, saved_policy
 from orgs.policy_fields import POLICY_DEFAULTS, check_policy, merged_policy
 from tests.api_client import signed_in, supervisor_of
+from tests.conftest import Clock
 from tests.factories import AgentFactory, MembershipFactory, OrgFactory, UserFactory
 from tests.scene import Scene
 
@@ -171,9 +172,12 @@ def test_whose_page_it_is(org: Org, lead: Client) -> None:
     assert Client().get(PATH).status_code == 302
 
 
-def test_what_no_draft_changes_is_played_while_the_form_is_changed(org: Org, lead: Client, monkeypatch: Any) -> None:
+def test_what_no_draft_changes_is_played_while_the_form_is_changed(
+    org: Org, lead: Client, clock: Clock, monkeypatch: Any
+) -> None:
     scene, played, play = Scene(org), [], Stage.play
     scene.fails("message_cap")
+    clock.advance(seconds=20)
     monkeypatch.setattr(Stage, "play", lambda stage: played.append(stage._asked) or play(stage))
     assert "preview/ahead" in lead.get(PATH).content.decode()
     for _ in range(2):  # in another tab too
@@ -210,9 +214,10 @@ def test_what_is_played_ahead_gives_way(org: Org, lead: Client) -> None:
         assert ahead.state == "cancelled"
 
 
-def test_a_preview_is_waited_for_and_shows_what_would_have_come(org: Org, lead: Client) -> None:
+def test_a_preview_is_waited_for_and_shows_what_would_have_come(org: Org, lead: Client, clock: Clock) -> None:
     scene = Scene(org)
     scene.fails("message_cap")
+    clock.advance(seconds=20)
     asked = lead.post(f"{PATH}/preview", form(severities__message_cap="info") | {"days": "1"})
     assert "0 % replayed" in text(asked)
     (address,) = re.findall(r'hx-get="([^"]+)"', asked.content.decode())
@@ -222,6 +227,7 @@ def test_a_preview_is_waited_for_and_shows_what_would_have_come(org: Org, lead: 
     assert "1 failure event replayed. Nothing was sent or saved." in text(shown)
     day = r"\d+ [A-Z][a-z]{2} \d\d:\d\d"  # of today too: a span of days has one at both ends
     assert re.search(f"{day} to {day}, 1 failure event", text(shown))
+    assert org.created_at.isoformat() in shown.content.decode()  # there was nothing before it was made
     assert "Left out: pushes about one's own duty, and what phones read once" in text(shown)
     assert "Escalations" in text(shown) and saved_policy(org, None).version == 0
     assert lead_of(OrgFactory(), "Eko").get(address).status_code == 404

@@ -17,11 +17,13 @@ from alerts.delivery.digest import still_waiting, write_digests
 from alerts.known import Known
 from alerts.models import Alert, PolicyPreview, Push, Room, Transition
 from alerts.replay import requests
+from alerts.replay.basis import basis_of
 from alerts.replay.figures import figures_of, not_reproduced
 from alerts.replay.history import read_history
 from alerts.replay.past import read_past
 from alerts.replay.stage import Stage
 from orgs import policies
+from orgs.history import tracked
 from orgs.models import Policy
 from tests.examples import at_most
 from tests.test_state_machine import KINDS, ROOMS, SECONDS_AGO, SIGNALS, activity, failure, freeze, staffed_org
@@ -390,18 +392,39 @@ def test_another_draft_over_the_same_past_plays_one_half_only_until_something_ch
         transaction.set_rollback(True)
 
 
+def test_what_happens_after_a_span_changes_nothing_it_hangs_on(db):
+    with transaction.atomic(), scopes_disabled():
+        past = Past().tell([("fails", "room-1", "agent_error"), ("passes", 1200, 0), ("acts", "resolve", 0, 0)])
+        until = past.now
+
+        def basis():
+            return basis_of(read_history(past.org, past.begin, until))
+
+        before = basis()
+        past.tell([("passes", 1, 0), ("fails", "room-1", "agent_error"), ("fails", "room-2", "agent_error")])
+        past.tell([("happens", "room-2", "human_message")])
+        policies.save_policy(past.org, None, policies.POLICY_DEFAULTS | {"throttle_minutes": 1}, None)
+        changed = tracked()[Policy].objects.filter(org_id=past.org.pk).latest("pgh_id")
+        assert basis() != before  # for the histories of the set-up, all this is one transaction of before
+        changed.pgh_created_at = past.now
+        changed.save()
+        assert Alert.objects.filter(opened_at__gt=until).count() == 2
+        assert basis() == before
+        transaction.set_rollback(True)
+
+
 def test_until_now_is_until_the_last_preview_of_as_many_days(db):
     with transaction.atomic(), scopes_disabled():
         past = Past()
         since, until = requests.span_of_days(past.org, 7)
-        assert (since, until) == (past.now - timedelta(days=7), past.now)
+        assert (since, until) == (past.now - requests.SETTLES - timedelta(days=7), past.now - requests.SETTLES)
         about = {"org": past.org, "policy": {}, "asked_at": past.now, "expires_at": past.now, "state": "done"}
         PolicyPreview.objects.create(since=since, until=until, **about)
         past.tick(minutes=14)
         assert requests.span_of_days(past.org, 7) == (since, until)
-        assert requests.span_of_days(past.org, 1) == (past.now - timedelta(days=1), past.now)
+        assert requests.span_of_days(past.org, 1)[1] == past.now - requests.SETTLES
         past.tick(minutes=2)
-        assert requests.span_of_days(past.org, 7)[1] == past.now
+        assert requests.span_of_days(past.org, 7)[1] == past.now - requests.SETTLES
         transaction.set_rollback(True)
 
 

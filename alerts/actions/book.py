@@ -356,7 +356,7 @@ class Book:
 
     def _write_all(self) -> None:
         """Each alert with its next timer, into a place that keeps what it is given."""
-        alerts = (self._alerts | {one.id: one for one in self.alerts.values()}).values()
+        alerts = self._alerts.values()
         for alert in alerts:
             policy = self.policy_of(alert)
             follow_window(alert, policy, self.now)
@@ -367,7 +367,7 @@ class Book:
     def _next_at(self, alert: Alert, policy: PolicyFacts) -> datetime | None:
         """When time does something to this alert next."""
         room = alert.room
-        if room is None and not alert.is_outage:
+        if alert.state == RESOLVED or (room is None and not alert.is_outage):
             return None
         timer = next_timer(alert.facts, room.facts if room else RoomFacts(), policy)
         return timer[0] if timer else None

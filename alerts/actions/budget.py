@@ -40,6 +40,8 @@ class Spending:
         their digest, and whoever holds some of them must not wait for one that goes before. Nobody is, where none has.
         """
         new = {one: budgets.get(one[0], NO_BUDGET) for one in people if one not in self._budgets}
+        if not new:
+            return
         self._budgets |= new
         limited = [one for one, budget in new.items() if budget.pushes]
         if not limited:
@@ -64,10 +66,8 @@ class Spending:
             self._read()
         if (pushes := self._pushes.get(person)) is None:
             return 0
-        since, count = self.now - self.budget(person).window, 0
-        for about, waits, at in pushes:
-            count += at > since and not (waits and about == alert)
-        return count
+        since = self.now - self.budget(person).window
+        return len([1 for about, waits, at in pushes if at > since and not (waits and about == alert)])
 
     def spend(self, push: PushRow) -> None:
         """This push is planned."""

@@ -163,9 +163,9 @@ def _hear(book: Book, event: EventRow, room: Room, alert: Alert | None) -> datet
     """Let the failure change its room; since when the bot had recovered, if it had. The ladder of an alert that is not
     over goes on from there.
     """
-    stopped = room.recovered_at if room.facts.recovered else None
+    stopped = room.recovered_at if room.recovered else None
     hear_moment(book, room, of_event(event))
-    if stopped is None or room.facts.recovered:
+    if stopped is None or room.recovered:
         return None
     if alert is not None and alert.resolved_at is None:
         alert.ladder_from += max(book.now - max(stopped, alert.ladder_from), timedelta(0))

@@ -73,7 +73,7 @@ def _tell_waiting(book: Book, orgs: set[int]) -> tuple[int, bool]:
     complete = len(book.rooms) == len(rooms)
     alerts += [book.lock_alert(alert.pk) for alert in found if not alert.room_id]
     book.outages.load({(alert.org_id, alert.agent_id or 0) for alert in alerts})
-    told = [alert for alert in alerts if alert.duty_waits and not (alert.room and alert.room.facts.recovered)]
+    told = [alert for alert in alerts if alert.duty_waits and not (alert.room and alert.room.recovered)]
     for alert in told:
         alert.duty_waits, alert.hours_until = False, None
         alert.ladder_from = alert.revived_at = book.now
@@ -96,7 +96,7 @@ def _join_told(book: Book, orgs: set[int], since: datetime, now: datetime) -> li
     present = {org: _present(roster, since, now) for org, roster in rosters.items()}
     coming = {org for org, some in present.items() if any((one.told or one.on_duty) > since for one in some)}
     alerts = stored().open_alerts(coming, now, waiting=False) if coming else []
-    alerts = [alert for alert in alerts if not (alert.room and alert.room.facts.recovered)]
+    alerts = [alert for alert in alerts if not (alert.room and alert.room.recovered)]
     policies = known.policies({(alert.org_id, alert.agent_id or 0) for alert in alerts})
     found: dict[tuple[UUID, int], tuple[datetime, Joining]] = {}
     for alert in alerts:

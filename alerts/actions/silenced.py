@@ -117,7 +117,7 @@ class SilencedAlerts:
         self._meet(alert, found)
 
     def _release(self, alert: Alert) -> None:
-        tells = not (alert.room is not None and alert.room.facts.recovered) and self._waits_to_be_told(alert)
+        tells = not (alert.room is not None and alert.room.recovered) and self._waits_to_be_told(alert)
         self._let_go(alert)
         self._book.record(alert, "released_hold", "silence_ended", notify=tells)
 

@@ -131,8 +131,8 @@ class Outbox:
 
     def _last_told(self, subject: str, person: int, severity: str) -> datetime | None:
         """When this person was last told that this is so severe, or severer."""
-        found = (self._told.get((subject, person, one)) for one in AS_SEVERE[severity])
-        return max(filter(None, found), default=None)
+        told = self._told
+        return max([told[key] for one in AS_SEVERE[severity] if (key := (subject, person, one)) in told], default=None)
 
     def _pushes(self, telling: Telling, people: Iterable[Recipient], held: str, silenced: bool) -> list[PushRow]:
         """One for each of these people, sent or not."""

@@ -67,7 +67,7 @@ def pass_unreached(now: datetime) -> int:
         passed = 0
         for alert in opened:
             assert alert.room is not None
-            if not (book.silenced.is_held(alert) or book.outages.covering(alert) or alert.room.facts.recovered):
+            if not (book.silenced.is_held(alert) or book.outages.covering(alert) or alert.room.recovered):
                 _escalate(book, alert, alert.room)
                 passed += 1
         book.close()
@@ -123,7 +123,7 @@ def release_rooms(pk: UUID, now: datetime) -> int:
         if is_under(alert, outage) and alert.opened_at <= outage.resolved_at and not told_since:
             alert.held_until, alert.ladder_from, alert.repeats_done = None, book.now, 0
             start_tier_clock(alert, book.now, book.known)
-            waits = not alert.is_snoozed(book.now) and not (alert.room and alert.room.facts.recovered)
+            waits = not alert.is_snoozed(book.now) and not (alert.room and alert.room.recovered)
             book.record(alert, "released_hold", "outage_ended", digest=waits)
     outage.released_at = book.now
     book.close()
@@ -237,7 +237,7 @@ def _expired(book: Book, alert: Alert, room: Room) -> None:
         alert.expiries += 1
     alert.state = Alert.State.OPEN
     alert.acknowledged_at = alert.acknowledged_by = alert.acknowledge_expires_at = alert.assigned_to = None
-    notify = alert.severity != INFO and not alert.is_snoozed(book.now) and not room.facts.recovered
+    notify = alert.severity != INFO and not alert.is_snoozed(book.now) and not room.recovered
     book.expire(alert, notify, detail=detail)
 
 

@@ -81,7 +81,7 @@ def is_waiting(alert: Alert, now: datetime, *, covered: bool) -> bool:
 
     Once the bot answered nobody waits.
     """
-    recovered = alert.room is not None and alert.room.facts.recovered
+    recovered = alert.room is not None and alert.room.recovered
     silenced = alert.silenced_until is not None and alert.silenced_until > now
     return alert.state == Alert.State.OPEN and not (covered or recovered or silenced or alert.is_snoozed(now))
 

@@ -75,10 +75,14 @@ class Room(models.Model):
         return self.label or self.room_id
 
     @property
+    def recovered(self) -> bool:
+        """Whether the bot answered the customer whom its newest failure left waiting."""
+        return self.recovered_at is not None and (self.failed_at is None or self.recovered_at > self.failed_at)
+
+    @property
     def facts(self) -> RoomFacts:
         """What the pure rules need to know of it."""
-        recovered = self.recovered_at is not None and (self.failed_at is None or self.recovered_at > self.failed_at)
-        return RoomFacts(*_FACTS(self.__dict__), recovered)  # type: ignore[call-arg] # it is not among these
+        return RoomFacts(*_FACTS(self.__dict__), self.recovered)  # type: ignore[call-arg] # it is not among these
 
     @property
     def hold_facts(self) -> HoldFacts:

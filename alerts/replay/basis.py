@@ -17,11 +17,11 @@ HELD = timedelta(hours=1)  # for so long the same rules are taken to hold
 
 
 def basis_of(history: History) -> str:
-    """What the span as it was hangs on, as one word: all that happened, and the newest entry of every history of the
-    set-up.
+    """What the span as it was hangs on, as one word: all that happened, and the newest entry of then of every history
+    of the set-up.
     """
     setup = [
-        events._base_manager.aggregate(newest=Max("pgh_id"))["newest"]
+        events._base_manager.filter(pgh_created_at__lte=history.until).aggregate(newest=Max("pgh_id"))["newest"]
         for model, events in tracked().items()
         if model not in NOT_ASKED
     ]

@@ -76,6 +76,7 @@ def _be_apart(play: Half, nice: int, receiver: Connection, sender: Connection) -
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, signal.SIG_DFL)
         os.nice(nice)
+        gc.freeze()  # to look through what is shared would copy it
         receiver.close()  # so that it notices when nobody listens any more
         _leave_connections()
         sender.send(("done", play(lambda x: sender.send(("so far", x)))))
@@ -105,12 +106,8 @@ def _leave_connections() -> None:
 def collecting_seldom() -> Iterator[None]:
     """A play makes many objects and keeps them: looking through all of them again and again finds nothing."""
     thresholds = gc.get_threshold()
-    gc.freeze()
     gc.set_threshold(GARBAGE, *thresholds[1:])
     try:
         yield
     finally:
         gc.set_threshold(*thresholds)
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()  # what the process had loaded before stays out of every collection

@@ -56,9 +56,11 @@ SELECT source_id, activity_id, room_id, kind, actor_id, actor_external_id, at, r
 """
 ALERTS_OF = """
 SELECT alert.id, alert.room_id, alert.agent_id, alert.source_id, alert.scope, alert.covers_from IS NOT NULL,
-       alert.opened_at, (SELECT min(change.at) FROM alerts_transition change WHERE change.alert_id = alert.id)
-  FROM alerts_alert alert
+       coalesce(first.at, alert.opened_at)
+  FROM alerts_alert alert,
+       LATERAL (SELECT min(change.at) AS at FROM alerts_transition change WHERE change.alert_id = alert.id) first
  WHERE alert.org_id = %b AND (alert.state <> 'resolved' OR alert.resolved_at > %b::timestamptz)
+   AND coalesce(first.at, alert.opened_at) <= %b::timestamptz
 """
 CHANGES_OF = """
 SELECT alert_id, at, change, reason, episode, actor_id, detail::text, occurrence, event_id, swept_at
@@ -95,8 +97,7 @@ class KnownAlert(NamedTuple):
     source_id: int | None
     scope: str
     is_outage: bool
-    opened_at: datetime
-    first_at: datetime | None
+    first_at: datetime
 
 
 class PastChange(NamedTuple):
@@ -193,20 +194,18 @@ def read_history(org: Org, since: datetime, until: datetime) -> History:
     """
     begin = max(since - WARM_UP, min(org.created_at, until))
     found = History(org, begin, since, until)
-    found.alerts = {one.id: one for one in (KnownAlert(*row) for row in _rows(ALERTS_OF, [org.pk, begin]))}
+    found.alerts = {one.id: one for one in (KnownAlert(*row) for row in _rows(ALERTS_OF, [org.pk, begin, until]))}
     older = {
-        one.room_id: one.first_at
-        for one in found.alerts.values()
-        if one.room_id is not None and one.first_at is not None and one.first_at < begin
+        one.room_id: one.first_at for one in found.alerts.values() if one.room_id is not None and one.first_at < begin
     }
-    first = max(min((at for at in older.values() if at), default=begin), begin - LOOKS_BACK) - timedelta(seconds=1)
+    first = max(min(older.values(), default=begin), begin - LOOKS_BACK) - timedelta(seconds=1)
     first = max(first, min(org.created_at, begin))
     agents = list(Agent.objects.filter(org=org).values_list("pk", flat=True))
     found.events = _events(org, _rows(EVENTS_OF, [org.pk, agents, begin, until]))
     if older:
         found.begin = first
         before = _events(org, _rows(EVENTS_BEFORE, [list(older), first, begin]))
-        found.events[:0] = [event for event in before if event.received_at >= (older[event.room_id] or first)]
+        found.events[:0] = [event for event in before if event.received_at >= older[event.room_id]]
     rooms = {event.room_id for event in found.events} | older.keys()
     rooms |= {one.room_id for one in found.alerts.values() if one.room_id is not None}
     found.rooms = _rows(ROOMS_OF, [sorted(rooms)])
@@ -274,4 +273,4 @@ def blank_rooms(history: History) -> list[Room]:
 def outages(history: History) -> list[KnownAlert]:
     """The outages among the alerts, of agents and of sources, oldest first."""
     found = [one for one in history.alerts.values() if one.is_outage]
-    return sorted(found, key=lambda one: one.opened_at)
+    return sorted(found, key=lambda one: one.first_at)

@@ -86,7 +86,7 @@ class Memory(HeardMemory):
     def lock_rooms_by_pk(self, pks: Iterable[int], *, skip_locked: bool = False) -> Iterable[Room]:
         wanted = set(pks)
         ordered = sorted(wanted, key=self._order.__getitem__) if len(wanted) > 1 else wanted
-        return [self._rooms_by_pk[pk] for pk in ordered]
+        return map(self._rooms_by_pk.__getitem__, ordered)
 
     def waiting_rooms(self, wanted: Sequence[Mapping[str, Any]]) -> set[RoomKey]:
         keys = ((one["org_id"], one["room_id"]) for one in wanted)
@@ -196,7 +196,9 @@ class Memory(HeardMemory):
             at, pk = heappop(self.stalls)
             if self._stalls_lined_up.get(pk) == at:
                 del self._stalls_lined_up[pk]
-        return min((line[0][0] for line in (self.due, self.stalls) if line), default=None)
+        if self.due and self.stalls:
+            return min(self.due[0][0], self.stalls[0][0])
+        return self.due[0][0] if self.due else self.stalls[0][0] if self.stalls else None
 
     def forget_due(self, alert: Alert, at: datetime) -> None:
         """It stands in line no more; it may come again for the same time."""
@@ -257,7 +259,7 @@ class Memory(HeardMemory):
 
     def outages_over(self) -> list[UUID]:
         over = [one for one in self._lasting.values() if one.resolved_at and not one.released_at]
-        return [one.id for one in sorted(over, key=lambda one: one.resolved_at or self.at)]
+        return [one.id for one in sorted(over, key=lambda one: one.resolved_at or self.at)] if over else []
 
     # --- outages ------------------------------------------------------------------------------------------------------
 

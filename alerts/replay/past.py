@@ -17,7 +17,7 @@ from alerts.models import Silence
 from alerts.policy import PolicyFacts
 from alerts.silencing import SilenceFacts, windows
 from orgs.as_it_was import as_it_was
-from orgs.duty.roster import Roster, duty_spans, told_spans
+from orgs.duty.roster import Roster, duty_spans, told_spans, turns
 from orgs.history import tracked
 from orgs.models import (
     Agent,
@@ -83,7 +83,10 @@ class Past:
 class Frozen(Known):
     """What was known, read for all agents at once: it never holds less than a lane's, and is read for ever."""
 
-    def __init__(self, org: Org, agents: Sequence[int], silences: list[SilenceFacts], at: datetime) -> None:
+    def __init__(
+        self, org: Org, agents: Sequence[int], silences: list[SilenceFacts], at: datetime, end: datetime
+    ) -> None:
+        """What was known from `at` to `end` at most."""
         super().__init__()
         keys = [(org.pk, pk) for pk in (0, *agents)]
         self.orgs([org.pk])
@@ -94,7 +97,9 @@ class Frozen(Known):
         self._flat = super().policies(keys)
         self.people(keys)
         super().tiers(keys)
-        self.rosters([org.pk], at)
+        self._turns = turns(self.rosters([org.pk], at)[org.pk], at, end)
+        self._turned = 0  # how many of these there were
+        self._until_next: dict[AgentKey, Standing] = {}  # since then
         self.specialists()
         self._silences[org.pk] = silences
         self._of_orgs = super().policies_of_orgs([org.pk])
@@ -130,8 +135,13 @@ class Frozen(Known):
         return {key: self._tiers[key] for key in agents}
 
     def standing(self, agents: Iterable[AgentKey], at: datetime) -> dict[AgentKey, Standing]:
-        if not (known := self._standing).keys() >= (wanted := set(agents)):
+        wanted, place = set(agents), bisect_right(self._turns, at)
+        if not 0 < place < len(self._turns):
             return super().standing(wanted, at)
+        if place != self._turned:
+            self._turned, self._until_next = place, {}
+        if not (known := self._until_next).keys() >= wanted:
+            known |= super().standing(wanted, self._turns[place - 1])
         return {key: known[key] for key in wanted}
 
     def sso_ids(self) -> Iterator[tuple[int, str]]:
@@ -165,7 +175,7 @@ def read_past(org: Org, begin: datetime, end: datetime, asked: tuple[datetime, P
             if asked is not None and time >= asked[0]:
                 _put(asked[1])
             standing = [one.facts for one in silences if one.created_at <= time and _stood(one, time)]
-            spans.append((time, Frozen(org, agents, standing, time)))
+            spans.append((time, Frozen(org, agents, standing, time, end)))
     return Past(spans)
 
 

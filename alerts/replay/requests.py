@@ -35,6 +35,7 @@ KEPT = timedelta(days=1)
 SILENT_AFTER = timedelta(seconds=60)  # without a word from who works it, that process died
 LASTS_AT_MOST = 100.0  # seconds; the task is ended after 110
 SAME_SPAN = timedelta(minutes=15)  # "until now" is until so long ago at most
+SETTLES = timedelta(seconds=15)  # by then what is happening is stored, and its pushes are sent
 SAYS_EVERY = 0.5  # seconds
 WORTH_FORKING = 500  # failure events from which on a process of its own for each half is sooner done
 AHEAD_NICE = 10  # of a process that plays ahead: whatever is alive goes first
@@ -62,10 +63,10 @@ def ask_preview(
 
 
 def span_of_days(org: Org, days: int) -> tuple[datetime, datetime]:
-    """The last days until now; until when a preview of this org was just played, if it was of as many: drafts that are
-    compared with each other are compared on the same past, which need not be played again.
+    """The last days until just now; until when a preview of this org was played lately, if it was of as many: drafts
+    that are compared with each other are compared on the same past, which need not be played again.
     """
-    now, length = clock.now(), timedelta(days=days)
+    now, length = clock.now() - SETTLES, timedelta(days=days)
     lately = PolicyPreview.objects.filter(org=org, state=State.DONE, until__gt=now - SAME_SPAN, until__lte=now)
     same = lately.filter(since=F("until") - length).order_by("-asked_at").first()
     until = now if same is None else same.until

@@ -61,7 +61,7 @@ class Stage:
         for one in outages(history):
             ids = self.memory.ids if one.scope == Alert.Scope.AGENT else self.memory.ids_of_source
             key = history.org.pk, (one.agent_id if one.scope == Alert.Scope.AGENT else one.source_id) or 0
-            ids.setdefault(key, []).append((one.first_at or one.opened_at, one.id))
+            ids.setdefault(key, []).append((one.first_at, one.id))
         self._turns = past.duty_turns(history.org.pk, history.begin, history.until)
         self._events: list[tuple[EventRow, UUID | None]] = []
         self._digests: list[tuple[datetime, int, PushRow]] = []  # a heap: those that are asked for, not as it was

@@ -8,6 +8,8 @@ Who is away, or handed their rooms over, is not on duty. A role that is fallback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import lru_cache
+from itertools import chain
 
 from orgs.duty.hours import WeeklyHours
 from orgs.duty.spans import DutySpan, is_within, joined_spans, spans_within, spans_without, wall_spans
@@ -90,8 +92,14 @@ def is_quiet(roster: Roster, user_id: int, at: datetime) -> bool:
 
 def quiet_ends(roster: Roster, user_id: int, at: datetime) -> datetime | None:
     """When the quiet hours in which the person is now end; None: not in any, or never."""
+    return _ends(roster.quiet.get(user_id, ()), roster.zone, at)
+
+
+@lru_cache(maxsize=1024)
+def _ends(hours: tuple[WeeklyHours, ...], zone: str, at: datetime) -> datetime | None:
+    """Every agent that somebody backs up asks for the same."""
     horizon = at + LOOKS_AHEAD
-    spans = wall_spans(roster.quiet.get(user_id, ()), roster.zone, at, horizon)
+    spans = wall_spans(hours, zone, at, horizon)
     return spans[0].end if spans and spans[0].begin == at and spans[0].end < horizon else None
 
 
@@ -144,6 +152,17 @@ def next_duty_change(roster: Roster, shift: Shift, at: datetime) -> datetime | N
     horizon = at + LOOKS_AHEAD
     edges = {edge for span in duty_spans(roster, shift, at, horizon) for edge in span}
     return min((edge for edge in edges if at < edge < horizon), default=None)
+
+
+def turns(roster: Roster, begin: datetime, end: datetime) -> list[datetime]:
+    """When anything may change that the roster says of an instant, from `begin` to `end`, these too, in order."""
+    hours = {(one.hours, roster.holidays) for one in roster.shifts}
+    hours |= {(quiet, frozenset()) for quiet in roster.quiet.values()}
+    spans = [span for some, off in hours for span in wall_spans(some, roster.zone, begin, end, off)]
+    spans += chain(*roster.replaced.values(), *roster.handed_over.values())
+    spans += [one.only for one in roster.shifts if one.only is not None]
+    away = {one.away_until for one in roster.shifts if one.away_until is not None}
+    return sorted({begin, end, *(at for at in (*away, *chain(*spans)) if begin < at < end)})
 
 
 def tier_spans(roster: Roster, agent: int, begin: datetime, end: datetime) -> list[DutySpan]:

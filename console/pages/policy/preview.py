@@ -87,7 +87,7 @@ def _shown(request: HttpRequest, asked: PolicyPreview) -> HttpResponse:
         "going": asked.state in (State.WAITING, State.RUNNING),
         "percent": int(asked.progress * 100),
         "cancelled": asked.state == State.CANCELLED,
-        "since": day_clock(asked.since, zone),
+        "since": day_clock(max(asked.since, min(asked.org.created_at, asked.until)), zone),  # nothing came before
         "until": day_clock(asked.until, zone),
     }
     if asked.state == State.DONE:
