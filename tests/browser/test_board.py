@@ -29,6 +29,15 @@ def test_an_event_is_a_row_without_reload(site: Site) -> None:
     assert page.evaluate("window.sameDocument")
 
 
+def test_that_nobody_came_is_read_to_its_end_in_the_longer_language(site: Site) -> None:
+    site.fails("r1")
+    Alert.objects.update(tiers_over_at=datetime.now(UTC))
+    page = site.board(site.person(locale="id"))
+    name = site.row(page, "r1").locator(".lm-who-name")
+    expect(name).to_have_text("Semua tingkat sudah diberi tahu, belum ada yang datang")
+    assert name.evaluate("(words) => words.scrollWidth <= words.clientWidth"), "its end is cut off"
+
+
 def test_a_row_worsens_in_place_and_its_clock_ticks(site: Site) -> None:
     site.fails("r1", "low_confidence")
     page = site.board()
