@@ -164,6 +164,19 @@ def test_what_a_source_gives_as_reason_is_put_in_words_or_quoted(scene: Scene) -
     assert "agent_gave_up" not in page
 
 
+def test_the_page_of_an_outage_lists_first_what_nobody_has(scene: Scene) -> None:
+    rooms = [f"r{n}" for n in range(5)]
+    for room in rooms:
+        scene.fails(room=room)
+    actions.resolve(scene.alert("r4").pk, scene.people[0])
+    actions.take(scene.alert("r3").pk, scene.people[0])
+    outage = Alert.objects.get(scope=Alert.Scope.AGENT)
+    page = signed_in(scene.people[0]).get(f"/alerts/{outage.pk}").content.decode()
+    listed = page.partition("outage-rooms")[2]
+    places = {room: listed.index(str(scene.alert(room).pk)) for room in rooms}
+    assert sorted(rooms, key=places.__getitem__) == ["r2", "r1", "r0", "r3", "r4"]
+
+
 # --- comments and the room's history -----------------------------------------------------------------------------
 
 
