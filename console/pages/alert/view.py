@@ -116,7 +116,7 @@ def _agent_url(found: Alert) -> str:
 
 
 def _outage_rooms(found: Alert) -> Iterable[Alert]:
-    """Of an outage: the alerts of 50 of its rooms. First those that nobody has, last those that ended; the newest first."""
+    """Of an outage: the alerts of 50 of its rooms; first those that nobody has, last those that ended, newest first."""
     if not found.is_outage:
         return ()
     left = Case(When(state=Alert.State.OPEN, then=0), When(state=Alert.State.RESOLVED, then=2), default=1)
