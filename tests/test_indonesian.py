@@ -100,16 +100,14 @@ def test_a_text_keeps_its_end_and_its_spaces() -> None:
 
 def test_a_counted_text_stands_where_it_is_said() -> None:
     """makemessages reads literals alone: a text that reaches ngettext in a variable is English in every language."""
-    hidden = []
-    for path in (
-        file
+    calls = [
+        (f"{path}:{node.lineno}", node.args[:2])
         for root in ("alerts", "console", "orgs", "runs")
-        for file in sorted((settings.BASE_DIR / root).rglob("*.py"))
-    ):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.startswith("ngettext"):
-                if not all(isinstance(text, ast.Constant) for text in node.args[:2]):
-                    hidden.append(f"{path}:{node.lineno}")
+        for path in sorted((settings.BASE_DIR / root).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.startswith("ngettext")
+    ]
+    hidden = [where for where, texts in calls if not all(isinstance(text, ast.Constant) for text in texts)]
     assert hidden == []
 
 
