@@ -57,9 +57,12 @@ def test_the_walk_of_the_typescript_client(running: Up, tmp_path: Path) -> None:
 
 
 def test_the_walk_of_the_python_client(running: Up, tmp_path: Path) -> None:
-    said = walk(running, tmp_path, "python", 4)
+    said = walk(running, tmp_path, "python", 5)
     assert 'Flushed(delivered=9, failed=0, dropped=0, waiting=0)\n"state":"intervened"' in said
-    assert said.endswith("paid")
+    assert "\npaid\n" in said
+    promised, asked = re.findall(r"Bots gave up in [0-9]+ rooms: .*", said)
+    assert " 0 kept by their bot." in promised, promised
+    assert " 0 waited for nobody, " in asked, asked
 
 
 @pytest.mark.ruby

@@ -1,5 +1,6 @@
 """The Indonesian catalogue: one word for one thing, as a supervisor would say it."""
 
+import ast
 import re
 from datetime import datetime
 
@@ -95,6 +96,19 @@ def test_a_text_keeps_its_end_and_its_spaces() -> None:
         if ends.search(text)[0] != ends.search(one.msgid)[0] or text != text.strip() or "  " in text  # type: ignore[index]
     ]
     assert wrong == []
+
+
+def test_a_counted_text_stands_where_it_is_said() -> None:
+    """makemessages reads literals alone: a text that reaches ngettext in a variable is English in every language."""
+    calls = [
+        (f"{path}:{node.lineno}", node.args[:2])
+        for root in ("alerts", "console", "orgs", "runs")
+        for path in sorted((settings.BASE_DIR / root).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.startswith("ngettext")
+    ]
+    hidden = [where for where, texts in calls if not all(isinstance(text, ast.Constant) for text in texts)]
+    assert hidden == []
 
 
 def test_a_clock_has_a_colon_and_a_time_of_day_a_full_stop() -> None:

@@ -10,11 +10,11 @@ from django.utils.html import strip_tags
 
 from alerts import actions
 from alerts.items import Handoff
-from alerts.models import Alert, Comment
+from alerts.models import Alert, Comment, Transition
 from console.pages.alert.upcoming import next_step
-from orgs.models import Org
+from orgs.models import Assignment, Org, Policy, QuietHours
 from tests.api_client import signed_in, supervisor_of
-from tests.factories import OrgFactory
+from tests.factories import AssignmentFactory, OrgFactory, SupervisorRoleFactory
 from tests.scene import TAKEN_OVER_BY_NOBODY, Scene, fresh
 from tests.test_pages_alert import HTMX, text, toast
 
@@ -69,6 +69,35 @@ def test_where_nobody_waits_it_says_since_only_once(scene: Scene) -> None:
     assert re.search(r"\d lasted", shown(scene))
 
 
+def test_how_long_nobody_acted_stays_when_clocks_start_anew(scene: Scene, alert: Alert, clock: Any) -> None:
+    clock.advance(minutes=5, seconds=1)
+    actions.sweep_timers()
+    assert "Nobody acted for 5 min" in shown(scene)
+    actions.take(alert.pk, scene.people[0])
+    clock.advance(minutes=5, seconds=10)
+    actions.sweep_timers()
+    assert "Nobody acted for 5 min" in shown(scene), "that nobody came starts the clock anew"
+
+
+def test_how_long_nobody_came_after_a_handoff_is_what_the_policy_waited(scene: Scene, clock: Any) -> None:
+    Policy.objects.create(org=scene.org, limits={"handoff_minutes": 7}, severities={"unexpected_handoff": "info"})
+    scene.fails("unexpected_handoff", handoff=Handoff(completed=True))
+    clock.advance(minutes=7, seconds=1)
+    actions.sweep_timers()
+    assert "Handed off 7 min ago, and nobody came: now critical" in shown(scene)
+
+
+def test_what_was_told_before_the_time_was_kept_claims_none(scene: Scene, alert: Alert) -> None:
+    Transition.objects.create(org=scene.org, alert=alert, at=timezone.now(), change="repeated", reason="repeat_due")
+    handed_off = {"cause": "handed_off", "from": "warning", "to": "critical"}
+    Transition.objects.create(
+        org=scene.org, alert=alert, at=timezone.now(), change="worsened", reason="worsened", detail=handed_off
+    )
+    page = shown(scene)
+    assert "Nobody acted: told again" in page
+    assert "Handed off, nobody came" in page
+
+
 def test_who_did_not_come_reads_you(scene: Scene, alert: Alert, clock: Any) -> None:
     actions.take(alert.pk, scene.people[0])
     actions.assign(alert.pk, scene.people[0], scene.people[1])
@@ -89,6 +118,43 @@ def test_what_comes_next_on_another_day_says_the_day(scene: Scene, clock: Any) -
     assert re.match(r"Next on \d+ [A-Z][a-z]+ \d\d:\d\d", days_before)
 
 
+def comes_next(scene: Scene) -> str:
+    return strip_tags(next_step(scene.alert(), timezone.now()))
+
+
+REPEATS_FIRST = {"escalate_minutes": {"critical": 90, "warning": 90}}
+
+
+def rest_all_day(scene: Scene) -> None:
+    halves = [{"days": [1, 2, 3, 4, 5, 6, 7], "from": a, "to": b} for a, b in (("00:00", "12:00"), ("12:00", "00:00"))]
+    for person in scene.people:
+        QuietHours.objects.create(org=scene.org, user=person, hours=halves)
+
+
+def test_whom_it_tells_next_counts_quiet_hours_only_where_they_hold(scene: Scene) -> None:
+    policy = Policy.objects.create(org=scene.org, limits=REPEATS_FIRST)
+    rest_all_day(scene)
+    scene.fails()
+    assert all(str(person).split()[0] in comes_next(scene) for person in scene.people), "critical passes quiet hours"
+    policy.limits = {**REPEATS_FIRST, "quiet_hours_pass": []}
+    policy.save()
+    said = comes_next(scene)
+    assert "no supervisor is assigned" not in said
+    assert "off duty, away or in quiet hours" in said
+
+
+def test_a_fallback_is_not_named_next_while_quiet_hours_are_waited_for(scene: Scene) -> None:
+    Policy.objects.create(org=scene.org, limits={**REPEATS_FIRST, "quiet_hours_pass": []})
+    scene.fails()
+    rest_all_day(scene)
+    role = SupervisorRoleFactory(org=scene.org, fallback=True)
+    stand_in = AssignmentFactory(org=scene.org, role=role, user__name="Wira Utama").user
+    assert str(stand_in).split()[0] not in comes_next(scene)
+    QuietHours.objects.all().delete()
+    Assignment.objects.exclude(role=role).update(away_until=timezone.now() + timedelta(days=1))
+    assert str(stand_in).split()[0] in comes_next(scene)
+
+
 def test_what_a_source_gives_as_reason_is_put_in_words_or_quoted(scene: Scene) -> None:
     for reason in ("policy", "agent_gave_up", "moon_phase"):
         scene.fails("unexpected_handoff", handoff=Handoff(completed=True, reason=reason))
@@ -96,6 +162,19 @@ def test_what_a_source_gives_as_reason_is_put_in_words_or_quoted(scene: Scene) -
     for said in ("a rule of the agent asks for a human here", "the agent gave up", "“moon_phase”"):
         assert said in page
     assert "agent_gave_up" not in page
+
+
+def test_the_page_of_an_outage_lists_first_what_nobody_has(scene: Scene) -> None:
+    rooms = [f"r{n}" for n in range(5)]
+    for room in rooms:
+        scene.fails(room=room)
+    actions.resolve(scene.alert("r4").pk, scene.people[0])
+    actions.take(scene.alert("r3").pk, scene.people[0])
+    outage = Alert.objects.get(scope=Alert.Scope.AGENT)
+    page = signed_in(scene.people[0]).get(f"/alerts/{outage.pk}").content.decode()
+    listed = page.partition("outage-rooms")[2]
+    places = {room: listed.index(str(scene.alert(room).pk)) for room in rooms}
+    assert sorted(rooms, key=places.__getitem__) == ["r2", "r1", "r0", "r3", "r4"]
 
 
 # --- comments and the room's history -----------------------------------------------------------------------------

@@ -169,7 +169,7 @@ def test_a_handoff_to_which_nobody_came_is_critical_after_3_minutes_and_people_a
     assert scene.alert().severity == "critical"
     change = Transition.objects.get(alert=scene.alert(), change="worsened")
     assert change.reason == "worsened"
-    assert change.detail == {"from": "warning", "to": "critical", "cause": "handed_off"}
+    assert change.detail == {"from": "warning", "to": "critical", "cause": "handed_off", "after": 180}
     assert scene.last_told() == ("worsened", "pending", "")
 
 

@@ -40,6 +40,7 @@ from alerts.actions.people import take_with_rooms as take_with_rooms
 from alerts.actions.people import undo as undo
 from alerts.actions.people import verdict as verdict
 from alerts.actions.people import wake as wake
+from alerts.actions.reply_window import ONE_WORSE as ONE_WORSE
 from alerts.actions.resolved_runs import ResolvedRun as ResolvedRun
 from alerts.actions.resolved_runs import record_run_outcomes as record_run_outcomes
 from alerts.actions.resolved_runs import waiting_rooms as waiting_rooms
@@ -57,5 +58,6 @@ from alerts.actions.silences import open_matches as open_matches
 from alerts.actions.silences import restore_silence as restore_silence
 from alerts.actions.sources import SourceTrouble as SourceTrouble
 from alerts.actions.sources import judge_source as judge_source
+from alerts.actions.tiers import may_stand_in as may_stand_in
 from alerts.actions.timers import sweep_timers as sweep_timers
 from alerts.actions.undo import mark_of as mark_of

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from alerts.actions.activity import end
@@ -243,7 +244,9 @@ def _expired(book: Book, alert: Alert, room: Room) -> None:
 
 def _handed_off(book: Book, alert: Alert, room: Room) -> None:
     """The room was handed off a while ago, by policy, and no human wrote: critical, even if somebody was assigned."""
-    detail = {"from": alert.severity, "to": CRITICAL, "cause": "handed_off"}
+    detail: dict[str, Any] = {"from": alert.severity, "to": CRITICAL, "cause": "handed_off"}
+    if room.handed_off_at is not None:
+        detail |= _after(book.now - room.handed_off_at)
     book.worsen(alert, CRITICAL)
     if alert.state == Alert.State.INTERVENED:
         alert.state = Alert.State.OPEN
@@ -259,7 +262,12 @@ def _leave(alert: Alert, room: Room, now: datetime) -> None:
 
 def _repeat(book: Book, alert: Alert, room: Room) -> None:
     alert.repeats_done = repeats_passed(alert.facts, book.policy_of(alert), book.now)
-    book.record(alert, "repeated", "repeat_due", notify=True)
+    book.record(alert, "repeated", "repeat_due", detail=_after(book.now - alert.ladder_from), notify=True)
+
+
+def _after(length: timedelta) -> dict[str, Any]:
+    """For how many s nobody acted, kept with what that led to: clocks start anew and policies change."""
+    return {"after": int(length.total_seconds())}
 
 
 def _escalate(book: Book, alert: Alert, room: Room) -> None:

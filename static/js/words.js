@@ -88,6 +88,7 @@ function tick(element, at) {
   const since = (at - Date.parse(element.dateTime)) / 1000;
   const { tick: waits, left } = element.dataset;
   const text = left !== undefined ? wait(Math.max(0, -since)) : waits !== undefined ? wait(since) : fill(words.ago, { span: span(since) });
+  element.toggleAttribute("data-long", waits !== undefined && text.length > 5); // 1 h 05, 1 jam 05: no clock any more
   if (element.textContent.length === text.length) write(element, text);
   else renew(element, text);
 }

@@ -29,6 +29,28 @@ def test_an_event_is_a_row_without_reload(site: Site) -> None:
     assert page.evaluate("window.sameDocument")
 
 
+def test_that_nobody_came_is_read_to_its_end_in_the_longer_language(site: Site) -> None:
+    site.fails("r1")
+    Alert.objects.update(tiers_over_at=datetime.now(UTC))
+    page = site.board(site.person(locale="id"))
+    name = site.row(page, "r1").locator(".lm-who-name")
+    expect(name).to_have_text("Semua tingkat sudah diberi tahu, belum ada yang datang")
+    assert name.evaluate("(words) => words.scrollWidth <= words.clientWidth"), "its end is cut off"
+
+
+def test_a_wait_of_many_hours_stays_in_its_cell(site: Site) -> None:
+    site.fails("r1")
+    Alert.objects.update(customer_waiting_since=datetime.now(UTC) - timedelta(hours=22, minutes=58, seconds=30))
+    page = site.board(site.person(locale="id"))
+    clock = site.row(page, "r1").locator(".lm-wait > time")
+    expect(clock).to_have_text("22 jam 58")
+    fits = "(time) => time.parentElement.scrollWidth <= time.parentElement.clientWidth"
+    assert clock.evaluate(fits), "it runs out of its cell"
+    clock.evaluate("(time) => { time.removeAttribute('data-long'); time.textContent = '59:59'; }")
+    expect(clock).to_have_text("22 jam 58")  # as it ticks on
+    assert clock.evaluate(fits)
+
+
 def test_a_row_worsens_in_place_and_its_clock_ticks(site: Site) -> None:
     site.fails("r1", "low_confidence")
     page = site.board()

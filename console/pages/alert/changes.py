@@ -94,10 +94,14 @@ def _by_itself(change: Transition, alert: Alert) -> str:
             return _("The reply window closed: only templates reach the customer")
         case "worsened" if change.reason == "window_closing" or detail.get("wanted") == "window_closing":
             return _("The reply window closes soon")
+        case "repeated" if "after" not in detail:
+            return _("Nobody acted: told again")  # it was told before the time was kept
         case "repeated":
-            return _("Nobody acted for {span}").format(span=span((change.at - alert.ladder_from).total_seconds()))
+            return _("Nobody acted for {span}").format(span=span(detail["after"]))
+        case "worsened" if detail.get("cause") == "handed_off" and "after" not in detail:
+            return _("Handed off, nobody came")
         case "worsened" if detail.get("cause") == "handed_off":
-            return _("Handed off 3 min ago, and nobody came: now critical")
+            return _("Handed off {span} ago, and nobody came: now critical").format(span=span(detail["after"]))
     return got_worse(change) if change.change == "worsened" else _("It failed again")
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
-from django.db.models import BooleanField, ExpressionWrapper, Q
+from django.db.models import BooleanField, Case, ExpressionWrapper, Q, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -116,8 +116,12 @@ def _agent_url(found: Alert) -> str:
 
 
 def _outage_rooms(found: Alert) -> Iterable[Alert]:
-    """Of an outage: the alerts of its rooms, the newest 50."""
-    return actions.rooms_of_outage(found).select_related("room")[:OUTAGE_ROOMS] if found.is_outage else ()
+    """Of an outage: the alerts of 50 of its rooms; first those that nobody has, last those that ended, newest first."""
+    if not found.is_outage:
+        return ()
+    left = Case(When(state=Alert.State.OPEN, then=0), When(state=Alert.State.RESOLVED, then=2), default=1)
+    rooms = actions.rooms_of_outage(found).order_by(left, "-last_event_at", "-pk")
+    return rooms.select_related("room")[:OUTAGE_ROOMS]
 
 
 def _runs(found: Alert) -> list[AgentRun]:

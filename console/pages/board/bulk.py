@@ -77,7 +77,7 @@ def _act_on_each(request: HttpRequest) -> JsonResponse:
         before = actions.mark_of(alert, me)
         mark, why = _tried(act, alert, sent[alert.pk], me)
         if not why and mark == before:
-            why = _both("{n} was so already", "{n} were so already")
+            why = _both(lambda n: ngettext("{n} was so already", "{n} were so already", n))
         if why:
             refused.append({"id": alert.pk, "room": name_of(alert), "why": why})
         else:
@@ -112,19 +112,24 @@ def _tried(act: Act, alert: Alert, mark: str, me: User) -> tuple[str, Forms | No
 
 def _conflict_forms(conflict: actions.ActConflict) -> Forms:
     if conflict.code == "already_resolved":
-        return _both("{n} was resolved already", "{n} were resolved already")
+        return _both(lambda n: ngettext("{n} was resolved already", "{n} were resolved already", n))
     holder = holder_of(conflict.alert)
     if conflict.code == "already_taken" and holder:
-        return _both("{n} was already taken by {name}", "{n} were already taken by {name}", name=str(holder))
+        return _both(
+            lambda n: ngettext("{n} was already taken by {name}", "{n} were already taken by {name}", n),
+            name=str(holder),
+        )
     if conflict.code == "already_taken":
-        return _both("{n} was already taken", "{n} were already taken")
-    return _both("{n} can no longer be undone", "{n} can no longer be undone")
+        return _both(lambda n: ngettext("{n} was already taken", "{n} were already taken", n))
+    return _both(lambda n: ngettext("{n} can no longer be undone", "{n} can no longer be undone", n))
 
 
-def _both(one: str, more: str, name: str = "") -> Forms:
-    """Both forms of a counted text, for the script that counts."""
-    said = ngettext(one, more, 1), ngettext(one, more, 2)
-    return (said[0].replace("{name}", name), said[1].replace("{name}", name)) if name else said
+def _both(counted: Callable[[int], str], name: str = "") -> Forms:
+    """Both forms of a counted text, for the script that counts. What is counted stands in a call of ngettext itself:
+    makemessages finds texts nowhere else.
+    """
+    one, more = counted(1), counted(2)
+    return (one.replace("{name}", name), more.replace("{name}", name)) if name else (one, more)
 
 
 def _act_of(request: HttpRequest, me: User) -> Act:
@@ -167,16 +172,18 @@ def bulk_people(request: HttpRequest) -> HttpResponse:
 def select_words() -> dict[str, str | Forms]:
     """The texts of the script that selects; a counted one in both its forms."""
     return {
-        "selected": _both("{n} selected", "{n} selected"),
-        "all": _both("Select the one alert of this list", "Select all {n} of this list"),
+        "selected": _both(lambda n: ngettext("{n} selected", "{n} selected", n)),
+        "all": _both(lambda n: ngettext("Select the one alert of this list", "Select all {n} of this list", n)),
         "capped": _("The {n} most urgent of {total} are selected: no more at once."),
         "working": _("{n} of {total}"),
-        "take": _both("{n} taken", "{n} taken"),
-        "resolve": _both("{n} resolved", "{n} resolved"),
-        "snooze": _both("{n} snoozed", "{n} snoozed"),
-        "assign": _both("{n} given to {name}", "{n} given to {name}"),
-        "undo": _both("{n} is as it was before", "{n} are as they were before"),
+        "take": _both(lambda n: ngettext("{n} taken", "{n} taken", n)),
+        "resolve": _both(lambda n: ngettext("{n} resolved", "{n} resolved", n)),
+        "snooze": _both(lambda n: ngettext("{n} snoozed", "{n} snoozed", n)),
+        "assign": _both(lambda n: ngettext("{n} given to {name}", "{n} given to {name}", n)),
+        "undo": _both(lambda n: ngettext("{n} is as it was before", "{n} are as they were before", n)),
         "rooms": _("{why}: {rooms}"),
         "more": _("and {n} more"),
-        "left": _both("{n} is not done, and still selected", "{n} are not done, and still selected"),
+        "left": _both(
+            lambda n: ngettext("{n} is not done, and still selected", "{n} are not done, and still selected", n)
+        ),
     }
