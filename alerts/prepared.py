@@ -12,6 +12,7 @@ import psycopg
 from django.db import connection
 from django.db.models import BooleanField, F, Lookup, Model, QuerySet
 from django.db.models.query import get_related_populators
+from django_scopes import scopes_disabled
 
 from alerts.tables import fetch
 from orgs.auth import scoped_orgs
@@ -42,6 +43,16 @@ class Written(NamedTuple):
     converted: Callable[[list[Any]], Any]
 
 
+def _whole(compiler: Any) -> str:
+    """The statement with its constants: of a parameter a plan that is kept cannot know which partial index has its
+    rows. What is left open are the keys.
+    """
+    asked, parameters = compiler.as_sql()
+    connection.ensure_connection()
+    whole = psycopg.ClientCursor(cast("psycopg.Connection[Any]", connection.connection)).mogrify(asked, parameters)
+    return whole.replace("%", "%%").replace(f"'{KEYS}'", "%s")
+
+
 class PreparedQuery(Generic[M]):
     """Rows of a model that carries its org, or of orgs, with what is joined and annotated, by a key.
 
@@ -63,11 +74,7 @@ class PreparedQuery(Generic[M]):
     def _written(self) -> Written:
         query = self._query().filter(AnyOfKeys(F(self._key), ())).query
         compiler = query.get_compiler(connection=connection)
-        asked, parameters = compiler.as_sql()  # which tells the compiler what it selects
-        # With the constants in it: of a parameter a plan that is kept cannot know which partial index has its rows.
-        connection.ensure_connection()
-        whole = psycopg.ClientCursor(cast("psycopg.Connection[Any]", connection.connection)).mogrify(asked, parameters)
-        sql = whole.replace("%", "%%").replace(f"'{KEYS}'", "%s")
+        sql = _whole(compiler)  # which tells the compiler what it selects
         select, joined, annotated = compiler.select, compiler.klass_info, compiler.annotation_col_map
         first, last = joined["select_fields"][0], joined["select_fields"][-1] + 1
         names = [column.target.attname for column, *_ in select[first:last]]
@@ -83,3 +90,28 @@ class PreparedQuery(Generic[M]):
             return one
 
         return Written(sql, made, lambda rows: compiler.apply_converters(rows, converters))
+
+
+class PreparedCounts:
+    """How many rows several queries have, each by a key of its own, in one statement: `name=(query, key)`.
+
+    Each query is asked once, for all orgs; `of` keeps to the scope of its caller.
+    """
+
+    def __init__(self, **queries: tuple[Callable[[], QuerySet[Any, Any]], str]) -> None:
+        self._queries = queries
+
+    def of(self, **keys: Collection[Any]) -> dict[str, int]:
+        """The counts by name. `keys` has those of every query. One query. Raises ScopeError."""
+        orgs = scoped_orgs()
+        asked = [
+            [one for one in keys[name] if key != "org_id" or one in orgs] for name, (_, key) in self._queries.items()
+        ]
+        return dict(zip(self._queries, fetch(self._written, asked)[0], strict=True))
+
+    @cached_property
+    def _written(self) -> str:
+        with scopes_disabled():
+            queries = [rows().filter(AnyOfKeys(F(key), ())).query for rows, key in self._queries.values()]
+        counted = [_whole(query.get_compiler(connection=connection)) for query in queries]
+        return f"SELECT {', '.join(f'(SELECT count(*) FROM ({sql}) counted)' for sql in counted)}"  # noqa: S608

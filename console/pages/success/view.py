@@ -33,7 +33,7 @@ from alerts.figures import (
     SuccessFigures,
 )
 from alerts.reach import AgentReach
-from console.pages.access import signed_in
+from console.pages.access import orgs_seen, signed_in
 from console.pages.success.waits import waits
 from console.pages.success.words import (
     WORDS,
@@ -47,7 +47,7 @@ from console.pages.success.words import (
 )
 from console.text.blind import Blindness, blindness, shades
 from orgs import clock, spreadsheet
-from orgs.auth import OrgIds, orgs_of, within
+from orgs.auth import OrgIds, within
 from orgs.clock import rfc3339
 from orgs.identifiers import spelled
 from orgs.models import Org
@@ -88,7 +88,7 @@ class Asked:
 
 def _asked(request: HttpRequest) -> Asked:
     now = clock.now() - replica.reading().behind
-    orgs = orgs_of(request.org_ids)  # type: ignore[attr-defined]
+    orgs = orgs_seen(request)
     asked = spelled(request.GET.get("org", ""))
     org = next((org for org in orgs if org.external_id == asked), None)
     if asked and org is None:
