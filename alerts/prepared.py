@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import psycopg
 from django.db import connection
-from django.db.models import BooleanField, F, Lookup, Model, QuerySet
+from django.db.models import BooleanField, DateTimeField, F, Func, Lookup, Model, QuerySet
 from django.db.models.query import get_related_populators
 from django_scopes import scopes_disabled
 
@@ -18,6 +18,7 @@ from alerts.tables import fetch
 from orgs.auth import scoped_orgs
 
 KEYS = "{the keys of these rows}"  # stands for them among the parameters
+NOW = Func(function="live_now", output_field=DateTimeField())  # the time at which it is asked, not that of its writing
 M = TypeVar("M", bound=Model)
 
 
@@ -32,7 +33,8 @@ class AnyOfKeys(Lookup):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         field, parameters = self.process_lhs(compiler, connection)
-        return f"{field} = ANY(ARRAY(SELECT unnest(%s)))", (*parameters, KEYS)
+        kind = self.lhs.output_field.db_type(connection)  # which a list of none does not tell
+        return f"{field} = ANY(ARRAY(SELECT unnest(%s::{kind}[])))", (*parameters, KEYS)
 
 
 class Written(NamedTuple):
@@ -51,6 +53,10 @@ def _whole(compiler: Any) -> str:
     connection.ensure_connection()
     whole = psycopg.ClientCursor(cast("psycopg.Connection[Any]", connection.connection)).mogrify(asked, parameters)
     return whole.replace("%", "%%").replace(f"'{KEYS}'", "%s")
+
+
+def _by_key(rows: QuerySet[Any, Any], key: str) -> str:
+    return _whole(rows.filter(AnyOfKeys(F(key), ())).query.get_compiler(connection=connection))
 
 
 class PreparedQuery(Generic[M]):
@@ -92,6 +98,26 @@ class PreparedQuery(Generic[M]):
         return Written(sql, made, lambda rows: compiler.apply_converters(rows, converters))
 
 
+class PreparedValues:
+    """What a query of values answers for rows of these orgs; in groups it may count them.
+
+    `query` is asked once, for all orgs; `of_orgs` keeps to the scope of its caller.
+    """
+
+    def __init__(self, query: Callable[[], QuerySet[Any, Any]]) -> None:
+        self._query = query
+
+    def of_orgs(self, pks: Collection[int]) -> list[tuple[Any, ...]]:
+        """One query. Raises ScopeError."""
+        orgs = scoped_orgs()
+        return fetch(self._written, [[pk for pk in pks if pk in orgs]])
+
+    @cached_property
+    def _written(self) -> str:
+        with scopes_disabled():
+            return _by_key(self._query(), "org_id")
+
+
 class PreparedCounts:
     """How many rows several queries have, each by a key of its own, in one statement: `name=(query, key)`.
 
@@ -112,6 +138,5 @@ class PreparedCounts:
     @cached_property
     def _written(self) -> str:
         with scopes_disabled():
-            queries = [rows().filter(AnyOfKeys(F(key), ())).query for rows, key in self._queries.values()]
-        counted = [_whole(query.get_compiler(connection=connection)) for query in queries]
+            counted = [_by_key(rows(), key) for rows, key in self._queries.values()]
         return f"SELECT {', '.join(f'(SELECT count(*) FROM ({sql}) counted)' for sql in counted)}"  # noqa: S608

@@ -2,14 +2,10 @@
 
 from collections.abc import Collection
 
-from django.db.models import DateTimeField, Func
-
 from alerts.models import BROKEN_TIMERS, Alert, Gate, Push, Silence, needing_human
-from alerts.prepared import PreparedCounts
+from alerts.prepared import NOW, PreparedCounts
 from alerts.sources.health import open_alarms
 from orgs.models import SavedView, User
-
-NOW = Func(function="live_now", output_field=DateTimeField())
 
 COUNTS = PreparedCounts(
     waiting=(lambda: Alert.objects.filter(needing_human(NOW)).values("pk"), "org_id"),

@@ -27,7 +27,6 @@ from console.pages.reach.query import ReachFilters
 from console.text.hops import Chain, chain
 from orgs import clock, spreadsheet
 from orgs.auth import leads, of_orgs
-from orgs.conflicts import disputes
 from orgs.models import Assignment, Org, User
 from orgs.rosters import rosters_of
 
@@ -69,7 +68,7 @@ def reach(request: HttpRequest) -> HttpResponse:
         "more_url": filters.url(limit=filters.limit * 2),
         "all_url": filters.url(tab=""),
         "csv_url": reverse("reach_csv") + filters.url(limit=0).rstrip("?"),
-        "disputes": disputes([org.pk for org in orgs if filters.org in ("", org.external_id)], now),
+        "disputes": query.found_disputes([org.pk for org in orgs if filters.org in ("", org.external_id)], now),
         "may_test": bool(led),
     }
     return render(request, "pages/reach/reach.html", context)
