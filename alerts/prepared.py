@@ -18,7 +18,8 @@ from alerts.tables import fetch
 from orgs.auth import scoped_orgs
 
 KEYS = "{the keys of these rows}"  # stands for them among the parameters
-NOW = Func(function="live_now", output_field=DateTimeField())  # the time at which it is asked, not that of its writing
+# The time at which it is asked, not that of its writing. No index is found by it: it may be another for each row.
+NOW: Any = Func(function="live_now", output_field=DateTimeField())
 M = TypeVar("M", bound=Model)
 
 

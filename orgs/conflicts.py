@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Case, CharField, Exists, F, Func, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils.translation import gettext as _
 
 from orgs.history import tracked
@@ -62,7 +62,7 @@ def in_dispute() -> QuerySet[Any]:
     return with_conflicts(Assignment.objects.filter(user__is_active=True)).filter(SHARED | OVERRULED)
 
 
-def removed_by_sync(now: datetime | Func) -> QuerySet[Any]:
+def removed_by_sync(now: datetime) -> QuerySet[Any]:
     """What a sync removed in the last 7 days, though somebody else had said it, and nobody put back: its last state."""
     back = Assignment.every.filter(role=OuterRef("role"), user=OuterRef("user"))
     events: Any = tracked()[Assignment]

@@ -2,14 +2,14 @@
 
 from datetime import datetime
 
-from django.db.models import Func, Q
+from django.db.models import Q
 from django.db.models.functions import Greatest
 
 from alerts.models.alerts import Alert
 
 
-def needing_human(now: datetime | Func) -> Q:
-    """Alerts that nobody has, and that nobody put aside for later. `now`: a time, or what the database calls so."""
+def needing_human(now: datetime) -> Q:
+    """Alerts that nobody has, and that nobody put aside for later."""
     return Q(state=Alert.State.OPEN) & ~put_aside(now)
 
 
@@ -17,6 +17,6 @@ def needing_human(now: datetime | Func) -> Q:
 QUIET_UNTIL = Greatest("snoozed_until", "silenced_until")
 
 
-def put_aside(now: datetime | Func, of: str = "") -> Q:
+def put_aside(now: datetime, of: str = "") -> Q:
     """Alerts that are snoozed or silenced; `of` leads to the alert: "alert__"."""
     return Q(**{f"{of}snoozed_until__gt": now}) | Q(**{f"{of}silenced_until__gt": now})

@@ -42,7 +42,7 @@ class Listing:
 def read_listing(filters: BoardFilters, user: User, orgs: list[Org], now: datetime) -> Listing:
     """The list as it is now."""
     # The sums are read before the rows: a change in between makes the browser load once more, never miss one.
-    stored = stored_states([org.pk for org in orgs])
+    stored = stored_states([org.pk for org in orgs], now)
     sums, figures = live.feed_state(OrgIds.of(org.pk for org in orgs), stored)
     shown = {org.external_id for org in query.shown_orgs(filters, orgs)}
     total = query.count_stored(one for one in stored if one.org in shown)
