@@ -15,6 +15,7 @@ def add_absences(found: Collection[AgentReach], rosters: Mapping[int, Roster], n
 
     Before it `coverage_of` speaks of phones, after it of this minute.
     """
+    found = [one for one in found if not rosters[one.agent.org_id].is_plain]  # where everybody is told at any time
     phones = {(one.agent.org_id, each.user.pk): each for one in found for each in one.supervisors}
     known: dict[tuple[int, ...], dict[int, Recipient]] = {}  # by the assignments: most agents of an org share theirs
     for one in found:

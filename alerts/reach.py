@@ -158,7 +158,7 @@ def _coverage(counts: Counter[str]) -> Coverage:
 
 def production_agents() -> QuerySet[Agent]:
     """The agents that reach is about, with their orgs."""
-    return Agent.objects.filter(production=True).select_related("org")
+    return Agent.objects.filter(production=True).prefetch_related("org")  # few orgs, of many agents
 
 
 def reach_of(agents: Iterable[Agent], *, rooms: bool = True) -> list[AgentReach]:

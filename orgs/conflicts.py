@@ -57,23 +57,32 @@ class Dispute:
     removed_at: datetime | None = None
 
 
-def disputes(orgs: Sequence[int], now: datetime) -> list[Dispute]:
-    """Of these orgs, those that are gone last. Two queries."""
-    rows = with_conflicts(Assignment.objects.filter(user__is_active=True, org__in=orgs)).filter(SHARED | OVERRULED)
-    listed = rows.select_related("user", "role", "org").order_by("org__name", "user__name", "pk")
-    found = [Dispute(one.user, one.role, one.org, sentences(one)) for one in listed]
-    # What a sync removed in the last 7 days, though somebody else had said it, and nobody put back: its last state.
+def in_dispute() -> QuerySet[Any]:
+    """The assignments of which two say different things."""
+    return with_conflicts(Assignment.objects.filter(user__is_active=True)).filter(SHARED | OVERRULED)
+
+
+def removed_by_sync(now: datetime) -> QuerySet[Any]:
+    """What a sync removed in the last 7 days, though somebody else had said it, and nobody put back: its last state."""
     back = Assignment.every.filter(role=OuterRef("role"), user=OuterRef("user"))
     events: Any = tracked()[Assignment]
-    removed = events.objects.filter(
+    removed: QuerySet[Any] = events.objects.filter(
         ~Exists(back),
-        org__in=orgs,
         pgh_label="delete",
         pending=False,  # people who never agreed are not named here
         pgh_created_at__gt=now - REMOVED_SHOWN,
         pgh_context__metadata__has_key="sync",
-    ).exclude(provenance=SYNC)
-    for gone in removed.select_related("user", "role", "org").order_by("-pgh_created_at", "-pgh_id"):
+    )
+    return removed.exclude(provenance=SYNC)
+
+
+def disputes(orgs: Sequence[int], now: datetime) -> list[Dispute]:
+    """Of these orgs, those that are gone last. Two queries."""
+    listed = in_dispute().filter(org__in=orgs).select_related("user", "role", "org")
+    ordered = listed.order_by("org__name", "user__name", "pk")
+    found = [Dispute(one.user, one.role, one.org, sentences(one)) for one in ordered]
+    removed = removed_by_sync(now).filter(org__in=orgs).select_related("user", "role", "org")
+    for gone in removed.order_by("-pgh_created_at", "-pgh_id"):
         said = _("Sync removed it; before: %(who)s") % {"who": _word(gone.provenance)}
         found.append(Dispute(gone.user, gone.role, gone.org, [said], gone.pgh_created_at))
     return found

@@ -113,7 +113,7 @@ def sweeps() -> dict[str, Callable[[], object]]:
         "agents": sweep_agents,
         "flows": lambda: note_flows(clock.now()),
         "stalled runs": lambda: stamp_overdue(clock.now()),
-        "hub, the list": lambda: hub.feed_state(EVERY_ORG),
+        "hub, the list": lambda: hub._open_alerts(EVERY_ORG, clock.now()),
         "hub, the sums": lambda: hub.stored_checksums(EVERY_ORG),
     }
 

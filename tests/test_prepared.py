@@ -11,7 +11,10 @@ from django_scopes.exceptions import ScopeError
 
 from alerts import actions
 from alerts.models import Alert
+from console.live import hub
 from console.live.rows import MARK, ROWS, TOLD, for_rows
+from console.live.stored import stored_states
+from console.pages.menu import menu_counts
 from orgs import clock
 from orgs.auth import EVERY_ORG, OrgIds, within
 from orgs.models import Org
@@ -88,3 +91,37 @@ def _planned_once() -> bool:
             " WHERE statement LIKE '%silence%' AND statement LIKE '%ANY(ARRAY(SELECT unnest(%'"
         )
         return (cursor.fetchone()[0] or 0) > 1
+
+
+def test_the_database_counts_a_board_as_the_hub_does(scene: Scene) -> None:
+    quiet = OrgFactory()
+    with within(EVERY_ORG):
+        now = clock.now()
+        stored = {one.org: one for one in stored_states([scene.org.pk, quiet.pk], now)}
+        (theirs,) = hub._open_alerts(EVERY_ORG, now).values()
+    ours = stored.pop(scene.org.external_id)
+    assert stored == {}
+    assert (ours.checksum, ours.figures) == (theirs.checksum, theirs.counts(now))
+    assert (ours.open, ours.resolved, ours.snoozed, dict(ours.figures["holders"])) == (
+        3, 1, 1, {scene.people[0].sso_id: 1},
+    )  # fmt: skip
+
+
+def test_what_has_just_ended_is_counted_where_nothing_is_open(system: None, org: Org) -> None:
+    with scopes_disabled():
+        scene = Scene(org)
+        scene.fails(room="over")
+        actions.resolve(scene.alert("over").pk, scene.people[1])
+        now = clock.now()
+        (ours,) = stored_states([org.pk], now)
+        theirs = hub._open_alerts(EVERY_ORG, now)[org.pk]
+    assert (ours.checksum, ours.figures) == (theirs.checksum, theirs.counts(now))
+
+
+def test_the_menu_counts_what_is_of_the_orgs_that_are_asked_for(scene: Scene) -> None:
+    stranger = OrgFactory()
+    with within(OrgIds.of([scene.org.pk])):
+        assert menu_counts(scene.people[0], [scene.org.pk], [])["waiting"] == 1  # of four
+        assert menu_counts(scene.people[0], [], [])["waiting"] == 0
+    with within(OrgIds.of([stranger.pk])):
+        assert menu_counts(scene.people[0], [scene.org.pk, stranger.pk], [])["waiting"] == 0

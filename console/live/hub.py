@@ -33,6 +33,7 @@ from console.live.filters import HOLDER
 from console.live.kept_rows import frame_rows
 from console.live.presence import SEEN, Presence
 from console.live.rows import MARK, FeedRow
+from console.live.stored import StoredState
 from console.live.wire import Frame, encode
 from orgs import clock
 from orgs.auth import EVERY_ORG, OrgIds, of_orgs
@@ -382,17 +383,16 @@ def _sums(org: str, org_ids: OrgIds) -> dict[Any, str]:
 hub = Hub()
 
 
-def feed_state(org_ids: OrgIds, now: datetime | None = None) -> FeedState:
+def feed_state(org_ids: OrgIds, stored: Iterable[StoredState]) -> FeedState:
     """Checksums and counts for a page: as this process's hub last sent them, or while nobody watches as stored."""
     if hub.audiences:
         return hub.state(org_ids)
-    now = now or clock.now()
-    return _state(_open_alerts(org_ids, now), _names(), now)
+    return {one.org: one.checksum for one in stored if one.open}, {one.org: one.figures for one in stored}
 
 
 def checksums(org_ids: OrgIds) -> dict[str, str]:
     """The checksums alone."""
-    return feed_state(org_ids)[0]
+    return hub.state(org_ids)[0] if hub.audiences else stored_checksums(org_ids)
 
 
 def stored_checksums(org_ids: OrgIds) -> dict[str, str]:

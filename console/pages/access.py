@@ -12,8 +12,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
-from orgs.auth import OrgIds, leads
-from orgs.models import User
+from orgs.auth import OrgIds, leads, orgs_of
+from orgs.models import Org, User
 
 View = Callable[Concatenate[HttpRequest, ...], HttpResponseBase]
 
@@ -50,6 +50,12 @@ def signed_in_user(request: HttpRequest) -> User:
     if not isinstance(user, User):
         raise PermissionDenied
     return user
+
+
+def orgs_seen(request: HttpRequest) -> list[Org]:
+    """The orgs that the reader of this page sees, by name; its frame takes them from here."""
+    request.orgs = orgs_of(request.org_ids)  # type: ignore[attr-defined]
+    return request.orgs  # type: ignore[attr-defined]
 
 
 def looked_after(me: User) -> OrgIds:

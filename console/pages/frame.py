@@ -1,9 +1,10 @@
 """What the frame of every page shows. Lazy: the admin and the log-in pages use little of it."""
 
 import zoneinfo
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 from uuid import UUID
 
@@ -16,11 +17,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from alerts import figures, onboarding
-from alerts.models import BROKEN_TIMERS, Alert, Gate, Push, Silence, needing_human
+from alerts.models import BROKEN_TIMERS, Alert, Gate, Push, Silence
 from alerts.onboarding import Progress
 from alerts.reach import Coverage
-from alerts.sources.health import open_alarms
 from console.pages.board.saved import ViewMenu, menu_views, normal_query
+from console.pages.menu import menu_counts
 from console.pages.silences.query import ending_soon
 from console.templatetags.lm import ACTS
 from console.text.sentences import severity_name
@@ -50,7 +51,9 @@ class Shell:
 
     @cached_property
     def orgs(self) -> list[Org]:
-        """The orgs this person sees."""
+        """The orgs this person sees; the page may have asked for them."""
+        if hasattr(self.request, "orgs"):
+            return self.request.orgs
         return orgs_of(self.org_ids) if self.me else []
 
     @cached_property
@@ -74,15 +77,23 @@ class Shell:
         return "" if theme == "auto" else theme
 
     @cached_property
+    def counts(self) -> dict[str, int]:
+        """What there is to tell of: `menu_counts`."""
+        if self.me is None:
+            return defaultdict(int)
+        seen = [org.pk for org in self.orgs]
+        with within(self.org_ids):
+            return menu_counts(self.me, seen, [pk for pk in seen if pk in self.led])
+
+    @property
     def waiting(self) -> int:
         """Alerts that need a human, in all my orgs."""
-        with within(self.org_ids):
-            return Alert.objects.filter(needing_human(self.now)).count() if self.me else 0
+        return self.counts["waiting"]
 
     @cached_property
     def views(self) -> ViewMenu:
         """The saved views that the menu shows."""
-        if self.me is None:
+        if self.me is None or not (self.counts["views"] or self.counts["own_views"]):
             return ViewMenu([], more=False)
         on_board = self.request.path == reverse("board")
         asked = normal_query(self.request.GET.urlencode()) if on_board else None
@@ -99,26 +110,20 @@ class Shell:
         """Whether there is any org in which this person looks after sources and pushes."""
         return bool(self.led)
 
-    @cached_property
+    @property
     def source_alarms(self) -> int:
         """Sources that are silent or refused, in the orgs this person looks after."""
-        if not self.looks_after:
-            return 0
-        with within(self.led):
-            return open_alarms().values("source").distinct().count()
+        return self.counts["source_alarms"]
 
-    @cached_property
+    @property
     def dead_pushes(self) -> int:
         """Pushes that ended dead in the orgs where this person looks after pushes."""
-        if not self.looks_after:
-            return 0
-        with within(self.led):
-            return Push.objects.filter(state=Push.State.DEAD).count()
+        return self.counts["dead_pushes"]
 
     @cached_property
     def broken_timers(self) -> list[UUID]:
         """For specialists: the alerts whose timers fail, the longest first."""
-        if self.me is None or not self.me.is_specialist:
+        if self.me is None or not self.me.is_specialist or not self.counts["broken_timers"]:
             return []
         with within(self.org_ids):
             return list(Alert.objects.filter(BROKEN_TIMERS).order_by("-timer_failures").values_list("pk", flat=True))
@@ -126,7 +131,7 @@ class Shell:
     @cached_property
     def ending_silences(self) -> Sequence[tuple[Silence, datetime, int]]:
         """This person's silences that end in the next 10 min while something is open: until when, and how much."""
-        if self.me is None:
+        if self.me is None or not self.counts["silences"]:
             return []
         with within(self.org_ids):
             return ending_soon(self.me, self.now)
@@ -157,7 +162,7 @@ class Shell:
     @cached_property
     def trouble(self) -> Gate | None:
         """For specialists: the gate that holds every push back; None while pushes go out."""
-        if self.me is None or not self.me.is_specialist:
+        if self.me is None or not self.me.is_specialist or not self.counts["closed_gates"]:
             return None
         held = Q(reason="configuration") | Q(reason__in=["breaker", "retry_after"], closed_until__gt=self.now)
         return Gate.objects.filter(held).first()
@@ -173,62 +178,68 @@ class Shell:
         """Whether a stand-in takes the pushes, so that no phone rings."""
         return bool(settings.NOTIFICATION_SERVICE_IS_STANDIN)
 
-    @cached_property
+    @property
     def words(self) -> dict[str, Any]:
-        """The texts of the scripts in the page's language; a counted one in both its forms."""
-        return {
-            **script_words(),
-            "new": _("{n} new"),
-            "new_critical": _("{n} new, {k} critical"),
-            "alerts": (ngettext("{n} alert", "{n} alerts", 1), ngettext("{n} alert", "{n} alerts", 2)),
-            "need": (_("1 alert needs a human"), _("{n} alerts need a human")),
-            "nobody": _("No alert needs a human"),
-            "customers": (_("1 customer waiting, longest"), _("{n} customers waiting, longest")),
-            "no_customer": _("No customer is waiting"),
-            "held": (_("1 alert has somebody on it"), _("{n} alerts have somebody on them")),
-            "show_more": _("Show {n} more"),
-            "title": (_("1 needs a human · Live"), _("{n} need a human · Live")),
-            "title_none": _("Live"),
-            "reconnecting": _("Stale since {time}. Reconnecting in {n} s; the feed then catches up by itself."),
-            "signed_in_as": _("{name} is signed in now, from another tab."),
-            "signed_in_as_act": _("This was not done: {name} is signed in now, from another tab."),
-            "signed_out_before": _("You were signed out before this was done: {act}, “{room}”."),
-            "do_now": _("Do it now"),
-            "trying": _("Still trying: {act}, “{room}” …"),
-            "not_done": _("Not done: {act}, “{room}”."),
-            "try_again": _("Try again"),
-            "dismiss": _("Dismiss"),
-            "acts": {verb: str(name) for verb, name in ACTS.items()}
-            | {
-                "assign": _("Assign"),
-                "snooze": _("Snooze"),
-                "verdict": _("Verdict"),
-                "comment": _("Comment"),
-                "undo": _("Undo"),
-            },
-            "signed_out": _("You are signed out. Sign in to go on watching."),
-            "paused_none": _("Live is paused. Nothing has changed since."),
-            "paused_some": (_("Live is paused. 1 change waits."), _("Live is paused. {n} changes wait.")),
-            "paused_critical": (
-                _("Live is paused. 1 change waits, and it is critical."),
-                _("Live is paused. {n} changes wait, {k} of them critical."),
-            ),
-            "news": _("New, critical: {said}"),
-            "news_many": _("{n} new critical alerts"),
-            "severities": {value: severity_name(value) for value in reversed(Severity.values)},
-            "also_here": (_("{names} has this alert open too"), _("{names} have this alert open too")),
-            "pause": _("Pause live"),
-            "resume": _("Resume live"),
-            "copied": _("Copied."),
-            "no_more": _("No other alert is open in this list."),
-            "failed": _("This did not work: the service gave no answer. Try again."),
-            "refused": _("This is not allowed or no longer there. The page shows what is true now."),
-        }
+        """The texts of the scripts in the page's language."""
+        return _words(translation.get_language())
 
     @cached_property
     def languages(self) -> list[tuple[str, str, bool]]:
         """Code and own name of each language, and whether the page is in it."""
         return [(code, str(name), code == translation.get_language()) for code, name in settings.LANGUAGES]
+
+
+@cache
+def _words(language: str | None) -> dict[str, Any]:
+    """In the language that is active; a counted one in both its forms."""
+    return {
+        **script_words(),
+        "new": _("{n} new"),
+        "new_critical": _("{n} new, {k} critical"),
+        "alerts": (ngettext("{n} alert", "{n} alerts", 1), ngettext("{n} alert", "{n} alerts", 2)),
+        "need": (_("1 alert needs a human"), _("{n} alerts need a human")),
+        "nobody": _("No alert needs a human"),
+        "customers": (_("1 customer waiting, longest"), _("{n} customers waiting, longest")),
+        "no_customer": _("No customer is waiting"),
+        "held": (_("1 alert has somebody on it"), _("{n} alerts have somebody on them")),
+        "show_more": _("Show {n} more"),
+        "title": (_("1 needs a human · Live"), _("{n} need a human · Live")),
+        "title_none": _("Live"),
+        "reconnecting": _("Stale since {time}. Reconnecting in {n} s; the feed then catches up by itself."),
+        "signed_in_as": _("{name} is signed in now, from another tab."),
+        "signed_in_as_act": _("This was not done: {name} is signed in now, from another tab."),
+        "signed_out_before": _("You were signed out before this was done: {act}, “{room}”."),
+        "do_now": _("Do it now"),
+        "trying": _("Still trying: {act}, “{room}” …"),
+        "not_done": _("Not done: {act}, “{room}”."),
+        "try_again": _("Try again"),
+        "dismiss": _("Dismiss"),
+        "acts": {verb: str(name) for verb, name in ACTS.items()}
+        | {
+            "assign": _("Assign"),
+            "snooze": _("Snooze"),
+            "verdict": _("Verdict"),
+            "comment": _("Comment"),
+            "undo": _("Undo"),
+        },
+        "signed_out": _("You are signed out. Sign in to go on watching."),
+        "paused_none": _("Live is paused. Nothing has changed since."),
+        "paused_some": (_("Live is paused. 1 change waits."), _("Live is paused. {n} changes wait.")),
+        "paused_critical": (
+            _("Live is paused. 1 change waits, and it is critical."),
+            _("Live is paused. {n} changes wait, {k} of them critical."),
+        ),
+        "news": _("New, critical: {said}"),
+        "news_many": _("{n} new critical alerts"),
+        "severities": {value: severity_name(value) for value in reversed(Severity.values)},
+        "also_here": (_("{names} has this alert open too"), _("{names} have this alert open too")),
+        "pause": _("Pause live"),
+        "resume": _("Resume live"),
+        "copied": _("Copied."),
+        "no_more": _("No other alert is open in this list."),
+        "failed": _("This did not work: the service gave no answer. Try again."),
+        "refused": _("This is not allowed or no longer there. The page shows what is true now."),
+    }
 
 
 def zones() -> list[str]:

@@ -2,18 +2,20 @@
 
 import json
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django import template
 from django.template.base import Node, Parser, Token
+from django.template.defaulttags import URLNode
+from django.template.defaulttags import url as do_url
 from django.template.loader import render_to_string
 from django.templatetags.i18n import TranslateNode, do_translate
-from django.urls import reverse
+from django.urls import get_script_prefix, get_urlconf, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import get_language, gettext, gettext_lazy
 
 from alerts.models import Alert
 from console.live.rows import ICONS, TONES
@@ -35,7 +37,12 @@ class PlainText(Node):
         self.text = text.replace("%", "%%")  # as makemessages writes it
 
     def render(self, context: template.Context) -> str:
-        return gettext(self.text).replace("%%", "%")
+        return _plain(self.text, get_language())
+
+
+@cache  # there are as many as templates say: gettext asks eight catalogs for each
+def _plain(text: str, language: str | None) -> str:
+    return gettext(text).replace("%%", "%")
 
 
 @register.tag("translate")
@@ -46,6 +53,44 @@ def translate_tag(parser: Parser, token: Token) -> Node:
     said = node.filter_expression
     alone = said.var.lookups is None and not (said.filters or node.noop or node.asvar or node.message_context)
     return PlainText(said.var.literal) if alone else node
+
+
+class PlainUrl(Node):
+    """`{% url "name" %}` and no more: the menu of a page alone has forty."""
+
+    child_nodelists = ()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def render(self, context: template.Context) -> str:
+        return _address(self.name, get_urlconf(), get_script_prefix())
+
+
+@lru_cache(maxsize=1000)
+def _address(name: str, urlconf: str | None, prefix: str) -> str:
+    return escape(reverse(name))
+
+
+@register.tag("url")
+def url_tag(parser: Parser, token: Token) -> Node:
+    """Django's `url`; the name of a page of ours alone is quicker."""
+    node = do_url(parser, token)
+    assert isinstance(node, URLNode)
+    name = node.view_name.var
+    alone = isinstance(name, str) and ":" not in name and not (node.args or node.kwargs or node.asvar)
+    return PlainUrl(name) if alone else node
+
+
+@register.simple_tag
+def still(part: str) -> SafeString:
+    """A template that says the same on every page, without an address in it: rendered once for each language."""
+    return _still(part, get_language())
+
+
+@cache
+def _still(part: str, language: str | None) -> SafeString:
+    return render_to_string(part)
 
 
 @register.simple_tag

@@ -15,9 +15,9 @@ from uuid import UUID
 
 from django.utils import translation
 
-from alerts.models import Alert
 from console.live import hub as live
 from console.live.kept_rows import row_htmls
+from console.live.stored import stored_states
 from console.pages.board import query
 from console.pages.board.query import BoardCounts, BoardFilters, BoardGroup
 from orgs.auth import OrgIds
@@ -42,10 +42,10 @@ class Listing:
 def read_listing(filters: BoardFilters, user: User, orgs: list[Org], now: datetime) -> Listing:
     """The list as it is now."""
     # The sums are read before the rows: a change in between makes the browser load once more, never miss one.
-    sums, figures = live.feed_state(OrgIds.of(org.pk for org in orgs), now)
-    shown = query.shown_orgs(filters, orgs)
-    of_shown = Alert.objects.all() if shown is orgs else Alert.objects.filter(org__in=shown)
-    total = query.count_board(of_shown, now)
+    stored = stored_states([org.pk for org in orgs], now)
+    sums, figures = live.feed_state(OrgIds.of(org.pk for org in orgs), stored)
+    shown = {org.external_id for org in query.shown_orgs(filters, orgs)}
+    total = query.count_stored(one for one in stored if one.org in shown)
     alerts = query.matching_alerts(filters, user)
     counts = query.count_board(alerts, now) if filters.chosen() or filters.folds else total
     groups = query.board_groups(filters, alerts, counts, now)

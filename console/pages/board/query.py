@@ -1,6 +1,6 @@
 """What the live board shows: filters from the URL, counts, groups, pages. Reads only."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -15,6 +15,7 @@ from alerts.models import Alert, needing_human, put_aside
 from console.live.counts import FADES_AFTER
 from console.live.filters import folded, passing
 from console.live.rows import OPEN_RANK, ROWS
+from console.live.stored import StoredState
 from console.text.sentences import severity_name
 from orgs.identifiers import spelled
 from orgs.incoming import bounded_number
@@ -157,6 +158,16 @@ def count_board(alerts: QuerySet[Alert], now: datetime) -> BoardCounts:
         longest_since=Min("customer_waiting_since", filter=waits),
     )
     return BoardCounts(**row)
+
+
+def count_stored(states: Iterable[StoredState]) -> BoardCounts:
+    """What `count_board` gives for all alerts of these orgs."""
+    found = list(states)
+    waiting, snoozed, resolved, customers, is_open = (
+        sum(getattr(one, name) for one in found) for name in ("waiting", "snoozed", "resolved", "customers", "open")
+    )
+    longest = min((one.longest_since for one in found if one.longest_since), default=None)
+    return BoardCounts(waiting, is_open - waiting - snoozed, snoozed, resolved, customers, longest)
 
 
 def in_groups(now: datetime) -> dict[str, Q]:

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from alerts.figures import Period
 from alerts.models import Alert
-from console.pages.access import signed_in_user
+from console.pages.access import orgs_seen, signed_in_user
 from console.pages.board import bulk, query, saved, strip
 from console.pages.board.listing import Listing, read_listing, shared_listing
 from console.pages.board.median import median_of_day
@@ -23,7 +23,6 @@ from console.pages.board.query import BoardCounts, BoardFilters, BoardGroup
 from console.text.reader import as_read
 from console.text.wording import ago, read_by, span
 from orgs import clock
-from orgs.auth import orgs_of
 from orgs.models import Agent, Org, Severity, SourceHeard
 from orgs.signals import signal_choices
 
@@ -41,7 +40,7 @@ def board(request: HttpRequest) -> HttpResponse:
     if partial == "counts":
         counts = query.count_board(query.matching_alerts(filters, signed_in_user(request)), now)
         return JsonResponse(_figures(counts))
-    orgs = orgs_of(request.org_ids)  # type: ignore[attr-defined]
+    orgs = orgs_seen(request)
     read = shared_listing if partial == "feed" else read_listing
     listing = read(filters, signed_in_user(request), orgs, now)
     context: dict[str, Any] = {"filters": filters, "now": now, "orgs": orgs, "total": listing.total}

@@ -14,12 +14,12 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from alerts.handovers import hand_over_rooms
-from console.pages.access import sent_back, signed_in, signed_in_user
+from console.pages.access import orgs_seen, sent_back, signed_in, signed_in_user
 from console.pages.duty.forms import WeekForm, local_time, read_local, read_week, week_of
 from console.pages.duty.query import DAYS, duty_week
 from console.pages.duty.words import wall_clock, week_words
 from orgs import clock
-from orgs.auth import leads, orgs_of
+from orgs.auth import leads
 from orgs.clock import time_mark
 from orgs.duty.written import day_texts
 from orgs.duty_changes import HANDOVER_MINUTES, business_hours_of
@@ -33,7 +33,7 @@ def duty_url(name: str, org: Org, **more: str) -> str:
 
 def org_asked_for(request: HttpRequest, named: str | None) -> Org | None:
     """The org that is named, else the first that this person sees; None for nobody's. Raises Http404."""
-    orgs = orgs_of(request.org_ids)  # type: ignore[attr-defined]
+    orgs = orgs_seen(request)
     if not named:
         return orgs[0] if orgs else None
     found = next((org for org in orgs if org.external_id == named), None)
@@ -60,7 +60,7 @@ def duty(request: HttpRequest) -> HttpResponse:
     led = org.pk in leads(me)
     context: dict[str, Any] = {
         "page": "duty",
-        "orgs": orgs_of(request.org_ids),  # type: ignore[attr-defined]
+        "orgs": orgs_seen(request),
         "org_name": org.name,
         "week": week,
         "rows": [(row, _edits(row, org, me, led)) for row in week.rows],

@@ -11,9 +11,9 @@ from django.http import Http404, HttpRequest
 from django.utils import timezone
 
 from alerts.figures import Period
+from console.pages.access import orgs_seen
 from console.pages.success.words import span_words, today
 from orgs import clock
-from orgs.auth import orgs_of
 from orgs.clock import rfc3339
 from orgs.identifiers import spelled
 from orgs.models import Org
@@ -117,7 +117,7 @@ def _text(moment: BucketLabel) -> str:
 def kpi_asked(request: HttpRequest) -> KpiAsked:
     """What the request asks for. Raises Http404 for an org that this person does not see."""
     now = clock.now() - replica.reading().behind
-    orgs = orgs_of(request.org_ids)  # type: ignore[attr-defined]
+    orgs = orgs_seen(request)
     wanted = spelled(request.GET.get("org", ""))
     org = next((org for org in orgs if org.external_id == wanted), None)
     if wanted and org is None:

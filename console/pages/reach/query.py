@@ -14,13 +14,15 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from alerts.prepared import NOW, PreparedCounts
 from alerts.reach import AgentReach, Coverage, Supervisor, by_org, coverage_of
 from console.pages.reach.words import advice, now_word, phone_word, reach_word
 from console.text.hops import Chain
-from console.text.wording import Word
+from console.text.wording import Word, bdi
 from orgs import spreadsheet
 from orgs.auth import OrgIds
 from orgs.clock import rfc3339
+from orgs.conflicts import Dispute, disputes, in_dispute, removed_by_sync
 from orgs.identifiers import spelled
 from orgs.incoming import bounded_number
 from orgs.models import Agent, Org, User
@@ -84,6 +86,14 @@ class ReachPerson:
     def cells(self) -> SafeString:
         words = {"state": now_word(self.one, self.now), "phone": phone_word(self.one)}
         return render_to_string("pages/reach/_person.html", {"one": self.one, "now": self.now, **words})
+
+    @cached_property
+    def pk(self) -> str:
+        return str(self.one.user.pk)
+
+    @cached_property
+    def name(self) -> SafeString:
+        return bdi(self.one.user)
 
     @cached_property
     def test_url(self) -> str:
@@ -155,6 +165,17 @@ def org_tiles(found: Sequence[AgentReach]) -> list[OrgTile]:
     """One per org that has a production agent: the least covered first, of those the targeted ones."""
     tiles = [OrgTile(agents[0].agent.org, coverage_of(agents)) for agents in by_org(found).values()]
     return sorted(tiles, key=lambda one: (one.coverage.percent or 0, not one.org.targeted, one.org.name))
+
+
+DISPUTED = PreparedCounts(
+    said=(lambda: in_dispute().values("pk"), "org_id"),
+    removed=(lambda: removed_by_sync(NOW).values("pk"), "org_id"),
+)
+
+
+def found_disputes(orgs: Sequence[int], now: datetime) -> list[Dispute]:
+    """`disputes`, looked at where there is any. One query, three then."""
+    return disputes(orgs, now) if any(DISPUTED.of(said=orgs, removed=orgs).values()) else []
 
 
 def lines(found: Sequence[AgentReach]) -> Iterator[str]:

@@ -20,14 +20,13 @@ from alerts.delivery.tokens import AskedJustNow, OthersAsk, ask_on_demand
 from alerts.models import Push
 from alerts.present import add_absences
 from alerts.reach import AgentReach, add_entered, coverage_of, production_agents, reach_of
-from console.pages.access import signed_in, signed_in_user
+from console.pages.access import orgs_seen, signed_in, signed_in_user
 from console.pages.duty.query import gaps_of_agents
 from console.pages.reach import query, words
 from console.pages.reach.query import ReachFilters
 from console.text.hops import Chain, chain
 from orgs import clock, spreadsheet
-from orgs.auth import leads, of_orgs, orgs_of
-from orgs.conflicts import disputes
+from orgs.auth import leads, of_orgs
 from orgs.models import Assignment, Org, User
 from orgs.rosters import rosters_of
 
@@ -40,7 +39,7 @@ TIER = 1
 def reach(request: HttpRequest) -> HttpResponse:
     """`/reach`: the agents by tab and org, the worst first."""
     me, now, filters = signed_in_user(request), clock.now(), query.reach_filters(request.GET)
-    led, orgs = leads(me), orgs_of(request.org_ids)  # type: ignore[attr-defined]
+    led, orgs = leads(me), orgs_seen(request)
     everything = reach_of(production_agents(), rooms=False)
     request.reach = coverage_of(everything)  # type: ignore[attr-defined]
     found = [one for one in everything if filters.org in ("", one.agent.org.external_id)]
@@ -69,7 +68,7 @@ def reach(request: HttpRequest) -> HttpResponse:
         "more_url": filters.url(limit=filters.limit * 2),
         "all_url": filters.url(tab=""),
         "csv_url": reverse("reach_csv") + filters.url(limit=0).rstrip("?"),
-        "disputes": disputes([org.pk for org in orgs if filters.org in ("", org.external_id)], now),
+        "disputes": query.found_disputes([org.pk for org in orgs if filters.org in ("", org.external_id)], now),
         "may_test": bool(led),
     }
     return render(request, "pages/reach/reach.html", context)

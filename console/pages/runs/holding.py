@@ -14,10 +14,9 @@ from django.views.decorators.http import require_POST
 
 from alerts import actions
 from alerts.models import LegalHold
-from console.pages.access import signed_in, signed_in_user
+from console.pages.access import orgs_seen, signed_in, signed_in_user
 from console.pages.alert.holding import leads_org
 from console.pages.runs.query import run_of_page
-from orgs.auth import orgs_of
 from orgs.identifiers import spelled
 from orgs.models import User
 from runs.models import AgentRun
@@ -49,7 +48,7 @@ def end_run_hold(request: HttpRequest, run_id: UUID) -> HttpResponse:
 
 def _mine(request: HttpRequest, run_id: UUID) -> AgentRun:
     wanted = spelled(request.GET.get("org", ""))
-    orgs = orgs_of(request.org_ids)  # type: ignore[attr-defined]
+    orgs = orgs_seen(request)
     found = run_of_page([org for org in orgs if wanted in ("", org.external_id)], run_id)
     if found is None:
         raise Http404

@@ -13,7 +13,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from console.pages.access import signed_in, signed_in_user
+from console.pages.access import orgs_seen, signed_in, signed_in_user
 from console.pages.kpis.asked import kpi_asked, plain
 from console.pages.kpis.parts import bucket_words
 from console.pages.kpis.view import kpi_frame
@@ -22,7 +22,7 @@ from console.pages.runs.query import RunsAsked, reviews_ever, run_of_page, runs_
 from console.pages.runs.words import COUNTED_WORDS, FLAG_WORDS, RESULTS, STATE_WORDS, run_line, run_result, yes_no
 from console.text.amounts import dollars, seconds, whole
 from orgs import clock, spreadsheet
-from orgs.auth import OrgIds, orgs_of, within
+from orgs.auth import OrgIds, within
 from orgs.clock import rfc3339
 from orgs.identifiers import spelled
 from orgs.paging import Place
@@ -154,7 +154,7 @@ def _cells(run: AgentRun) -> Iterator[object]:
 @signed_in
 def run_page(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """`/runs/<id>`: everything that is known of a run, its reviews, its room and its alert."""
-    orgs = orgs_of(request.org_ids)  # type: ignore[attr-defined]
+    orgs = orgs_seen(request)
     wanted = spelled(request.GET.get("org", ""))
     found = run_of_page([org for org in orgs if wanted in ("", org.external_id)], run_id)
     if found is None:

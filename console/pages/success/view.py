@@ -13,6 +13,7 @@ from django.db import close_old_connections, connection
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -33,7 +34,7 @@ from alerts.figures import (
     SuccessFigures,
 )
 from alerts.reach import AgentReach
-from console.pages.access import signed_in
+from console.pages.access import orgs_seen, signed_in
 from console.pages.success.waits import waits
 from console.pages.success.words import (
     WORDS,
@@ -47,7 +48,7 @@ from console.pages.success.words import (
 )
 from console.text.blind import Blindness, blindness, shades
 from orgs import clock, spreadsheet
-from orgs.auth import OrgIds, orgs_of, within
+from orgs.auth import OrgIds, within
 from orgs.clock import rfc3339
 from orgs.identifiers import spelled
 from orgs.models import Org
@@ -88,7 +89,7 @@ class Asked:
 
 def _asked(request: HttpRequest) -> Asked:
     now = clock.now() - replica.reading().behind
-    orgs = orgs_of(request.org_ids)  # type: ignore[attr-defined]
+    orgs = orgs_seen(request)
     asked = spelled(request.GET.get("org", ""))
     org = next((org for org in orgs if org.external_id == asked), None)
     if asked and org is None:
@@ -139,6 +140,7 @@ def success(request: HttpRequest) -> HttpResponse:
     blind, shaded = _blind(asked, measured)
     shown = [figure for figure in measured.overall if not figure.metric.same_as]
     widest_first = sorted(shown, key=lambda figure: not figure.metric.watched and figure.metric is not COVERAGE)
+    behind = {figure.metric.name: reverse("success_behind", args=[figure.metric.name]) for figure in shown}
     org_asked = {"org": asked.org.external_id} if asked.org else {}
     context = _frame(asked) | {
         "cards": [card(figure, measured, asked.shown, shaded) for figure in widest_first],
@@ -149,7 +151,9 @@ def success(request: HttpRequest) -> HttpResponse:
             for n in RANGES
         ],
         "names": [WORDS[figure.metric.name].short for figure in shown],
-        "rows": [_row(org, measured.of_org[org.pk], asked) for org in asked.shown] if len(asked.shown) > 1 else [],
+        "rows": [_row(org, measured.of_org[org.pk], asked, behind) for org in asked.shown]
+        if len(asked.shown) > 1
+        else [],
         "nobody": _unreached(asked, measured),
         "failed": bool(measured.baseline_ends),
         "frozen": request.build_absolute_uri(request.path + asked.query()),
@@ -177,12 +181,13 @@ def _blind(asked: Asked, measured: SuccessFigures) -> tuple[Blindness, list[tupl
     return blind, shades(blind.spans, starts, timedelta(days=asked.period.width))
 
 
-def _row(org: Org, found: list[Figure], asked: Asked) -> dict[str, Any]:
+def _row(org: Org, found: list[Figure], asked: Asked, behind: Mapping[str, str]) -> dict[str, Any]:
+    """`behind`: where the things of a metric are listed, by its name."""
     url = asked.query(org=org.external_id)
     cells = [
         {
             "name": WORDS[figure.metric.name].short,
-            "metric": figure.metric.name,
+            "url": behind[figure.metric.name] + url,
             "said": say_estimate(figure.metric, figure.now),
             "n": figure.now.n,
             "verdict": comparison_words(figure) if figure.metric.target is not None else None,
