@@ -7,6 +7,7 @@ from django.test import Client as Browser
 
 from alerts import actions
 from alerts.models import Alert, DigestAlert, FailureEvent, Push, Transition
+from console.pages.alert import view as alert_page
 from orgs import clock as database_clock
 from orgs.models import Policy
 from tests.factories import AssignmentFactory, SupervisorRoleFactory
@@ -369,12 +370,20 @@ def test_one_tap_takes_all(scene, reader):
     assert {scene.alert(f"r{n}").assigned_to for n in range(5)} == {scene.people[0]}
 
 
+def test_its_page_says_how_many_rooms_it_does_not_list(scene, reader, monkeypatch):
+    """Mutation: fifty of five hundred rooms look like all of them."""
+    monkeypatch.setattr(alert_page, "OUTAGE_ROOMS", 4)
+    fail_rooms(scene, 0, 6)
+    page = reader.get(f"/alerts/{outage(scene).pk}").content.decode()
+    assert "and 2 more rooms" in page and page.count("<li><a href") == 4
+
+
 def test_its_page_lists_its_rooms_and_says_what_became_of_it(scene, reader, later):
     fail_rooms(scene, 0, 6)
     page = reader.get(f"/alerts/{outage(scene).pk}").content.decode()
     assert "Rooms of this outage" in page and "Take all" in page and "6 rooms under it need a human" in page
     assert "the next tier is told" in page
-    assert f"/alerts/{scene.alert('r3').pk}" in page
+    assert f"/alerts/{scene.alert('r3').pk}" in page and "more rooms" not in page
     later(minutes=10, seconds=1)
     assert "Recovered: no further room failed" in reader.get(f"/alerts/{outage(scene).pk}").content.decode()
 

@@ -445,6 +445,12 @@ def test_no_key_is_refused(start: Start) -> None:
     refused(start("--base-url", "http://127.0.0.1:1"), "--key", "demo.json")
 
 
+def test_an_empty_key_is_refused_and_not_the_demos_taken(start: Start, tmp_path: Path) -> None:
+    """Mutation: the key of a command that failed is empty, and the demo's orgs hear of it."""
+    (tmp_path / "demo.json").write_text(json.dumps({"source_key": "demo.key", "orgs": [], "logins": []}))
+    refused(start("--base-url", "http://127.0.0.1:1", "--key", ""), "--key is empty")
+
+
 def test_a_damaged_demo_file_is_refused(start: Start, tmp_path: Path) -> None:
     (tmp_path / "demo.json").write_text('{"orgs": [{}]}')
     refused(start("--base-url", "http://127.0.0.1:1"), "demo.json")

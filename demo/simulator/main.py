@@ -52,9 +52,10 @@ async def _play(options: argparse.Namespace) -> None:
     base_url = _base_url(options.base_url or os.environ.get("BASE_URL", ""))
     demo_file = Path(os.environ.get("DATA_DIR", ".run")) / "demo.json"
     demo = read_demo(demo_file)
-    key = options.key or demo.source_key
+    key = demo.source_key if options.key is None else options.key
     if not key:
-        raise Refused(f"No API key: give --key, or set the demo up first ({demo_file} has none).")
+        empty = "--key is empty." if options.key is not None else f"{demo_file} has none."
+        raise Refused(f"No API key: give --key, or set the demo up first. {empty}")
     run = f"{int(time.time()):x}{os.urandom(2).hex()}"
     wire, chat = Wire(base_url, key), Chat(base_url)
     story = Story(

@@ -1,7 +1,7 @@
 """One alert: its page, what people do with it, and the way into its room."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -99,7 +99,7 @@ def _context(request: HttpRequest, found: Alert) -> dict[str, Any]:
         "room_runs": [run_line(run, several=True) for run in _runs(found)],
         "mine": row["holder"] == signed_in_user(request).sso_id,
         "may_unsilence": silencing.may_unsilence(found, signed_in_user(request), now),
-        "outage_rooms": list(_outage_rooms(found)),
+        **_outage_rooms(found),
         "told_gaps": told_gaps(found, history.transitions),
         "moving": any(not chain.over for chain in chains),
         "room_url": room_url(found.org, found.room) if found.room else None,
@@ -115,13 +115,16 @@ def _agent_url(found: Alert) -> str:
     return f"{reverse('agent', args=[found.agent.name])}?{urlencode({'org': found.org.external_id})}"
 
 
-def _outage_rooms(found: Alert) -> Iterable[Alert]:
-    """Of an outage: the alerts of 50 of its rooms; first those that nobody has, last those that ended, newest first."""
+def _outage_rooms(found: Alert) -> dict[str, object]:
+    """Of an outage: the alerts of 50 of its rooms, and how many more there are; first those that nobody has, last those
+    that ended, newest first.
+    """
     if not found.is_outage:
-        return ()
+        return {}
     left = Case(When(state=Alert.State.OPEN, then=0), When(state=Alert.State.RESOLVED, then=2), default=1)
-    rooms = actions.rooms_of_outage(found).order_by(left, "-last_event_at", "-pk")
-    return rooms.select_related("room")[:OUTAGE_ROOMS]
+    rooms = actions.rooms_of_outage(found)
+    shown = list(rooms.order_by(left, "-last_event_at", "-pk").select_related("room")[:OUTAGE_ROOMS])
+    return {"outage_rooms": shown, "more_rooms": rooms.count() - len(shown) if len(shown) == OUTAGE_ROOMS else 0}
 
 
 def _runs(found: Alert) -> list[AgentRun]:

@@ -203,7 +203,7 @@ def say(metric: Metric, value: float | None) -> str:
     """A figure in words: `03:12`, `1 h 05`, `78.3 %`; `No data` for None."""
     if value is None:
         return _("No data")
-    return f"{number(metric, value)} {unit(metric, value)}".strip()
+    return f"{number(metric, value)}\N{NO-BREAK SPACE}{unit(metric, value)}".strip()
 
 
 def say_estimate(metric: Metric, estimate: Estimate) -> str:
