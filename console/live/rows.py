@@ -29,7 +29,7 @@ from console.live.folded import FoldedRooms, folded_rooms, say_folded
 from console.live.looks import Look, look_of, told_look
 from console.text import sentences
 from console.text.sentences import Told
-from console.text.wording import duration, initials, moment
+from console.text.wording import CLOCK, duration, initials, moment
 from orgs import clock as database_clock
 from orgs.models import User
 from orgs.signals import signal_name
@@ -175,6 +175,10 @@ class Wait:
     text: str
     label: str
     late_at: datetime | None = None
+
+    @property
+    def is_long(self) -> bool:
+        return len(self.text) > CLOCK
 
 
 def wait_of(alert: Alert, now: datetime) -> Wait:

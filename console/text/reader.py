@@ -12,7 +12,7 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 
-from console.text.wording import ago, duration, moment
+from console.text.wording import CLOCK, ago, duration, moment
 from orgs.models import User
 
 PERSON = re.compile(
@@ -22,7 +22,7 @@ PERSON = re.compile(
     re.DOTALL,
 )
 TIME = re.compile(
-    r'<time datetime="(?P<at>[^"]+)" data-(?P<kind>tick|ago|clock)(?:="[md]")?>[^<]*</time>'
+    r'<time datetime="(?P<at>[^"]+)" data-(?P<kind>tick|ago|clock)(?:="[md]")?(?: data-long)?>[^<]*</time>'
     r'|class="lm-row (?P<tone>[^"]*)"(?P<rest>[^>]*? data-late-at="(?P<late_at>[^"]+)")'
 )
 LATE = "lm-row--late"
@@ -45,7 +45,9 @@ def as_read(html: str, user: User, now: datetime) -> SafeString:
         at = datetime.fromisoformat(found["at"])
         match found["kind"]:
             case "tick":
-                return f'<time datetime="{found["at"]}" data-tick>{duration((now - at).total_seconds())}</time>'
+                text = duration((now - at).total_seconds())
+                long = " data-long" if len(text) > CLOCK else ""
+                return f'<time datetime="{found["at"]}" data-tick{long}>{text}</time>'
             case "ago":
                 return ago(at, now)
         return _moment(at, zone, today, language)

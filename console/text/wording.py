@@ -52,6 +52,9 @@ def _local(at: datetime, zone: str) -> datetime:
     return at.astimezone(zoneinfo.ZoneInfo(timezone.get_current_timezone_name() if _reader.get() else zone))
 
 
+CLOCK = len("59:59")  # a wait that takes more room is written smaller (`data-long`)
+
+
 def duration(seconds: float) -> str:
     """A wait as on a clock: 04:38; from an hour on 1 h 05."""
     whole = max(0, int(seconds))

@@ -109,8 +109,9 @@ def test_it_lives_for_an_hour_and_for_days_through_restarts_and_gaps_and_never_s
         comes_back(page)
         expect(page.locator(".wall-row")).to_have_count(5)
         assert page.evaluate("window.sameDocument")  # until here it is one page
-        assert page.locator("#clock time").inner_text() == page.evaluate(
-            "new Date(Date.parse(document.getElementById('now').dataset.now)).toLocaleTimeString('en-GB',"
+        page.wait_for_function(  # the page was read a moment ago, so a minute may have ended since
+            "() => document.querySelector('#clock time').innerText === new Date(Date.parse("
+            "document.getElementById('now').dataset.now)).toLocaleTimeString('en-GB',"
             " { hour: '2-digit', minute: '2-digit', timeZone: 'Asia/Jakarta' })"
         )
 
