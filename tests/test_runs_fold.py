@@ -254,7 +254,7 @@ def test_what_was_purged_keeps_its_durations_when_something_comes_late(source: S
 
 
 def days() -> list[tuple[str, str, int]]:
-    return [(str(row.day), row.zone, row.runs) for row in DayKpi.objects.order_by("day") if row.runs]
+    return [(str(row.day), row.zone, row.runs) for row in DayKpi.objects.order_by("day", "zone") if row.runs]
 
 
 def moved(source: Source, zone: str) -> list[tuple[str, str, int]]:
