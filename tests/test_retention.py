@@ -384,7 +384,8 @@ def test_the_worker_is_asked_every_night_and_purges(scene: Scene, settings: Any)
     assert asked["task"] == "alerts.tasks.purge_old" and asked["schedule"] == crontab(hour="20", minute="10")
     story(scene)
     freeze(START + YEAR_AND_A_BIT)
-    tasks.purge_old()
+    for _ in range(3):  # a piece ends after 5 s, which a busy machine may need several of
+        tasks.purge_old()
     assert not Alert.objects.exists()
 
 

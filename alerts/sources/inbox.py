@@ -22,6 +22,7 @@ from alerts.sources import qontak, traffic
 from alerts.sources.qontak import Reading
 from alerts.sources.sample import sample_of
 from alerts.sources.traffic import TrafficCounts
+from alerts.tables import fetch
 from orgs import clock
 from orgs.identifiers import is_identifier, spelled
 from orgs.models import PersonalData, WebhookEndpoint
@@ -31,6 +32,9 @@ WORK_LASTS = 18.0  # seconds; below the task limit of 30
 BATCH = 200  # deliveries of one endpoint worked in one transaction
 LOCK = 7_301_002  # first half of the advisory lock's key; the second is the endpoint: one process works it at a time
 READERS: dict[str, Callable[[Any, str, datetime], Reading]] = {WebhookEndpoint.Kind.QONTAK: qontak.read}
+WAITING = """
+SELECT DISTINCT endpoint_id FROM alerts_webhookdelivery WHERE outcome = '' ORDER BY endpoint_id
+"""  # index webhookdelivery_due; asked every second
 FACT_IDS = ("kind", "activity_id", "at")
 IDENTIFIERS = ("room_id", "actor_external_id")
 INTERNAL_ERROR = "internal_error"
@@ -103,9 +107,8 @@ def work(until: float | None = None) -> int:
     """
     until = time.monotonic() + WORK_LASTS if until is None else until
     worked = 0
-    due = WebhookDelivery.objects.filter(outcome="").order_by("endpoint_id").values_list("endpoint_id", flat=True)
-    while time.monotonic() < until and (endpoints := list(due.distinct())):
-        done = sum(_work(endpoint) for endpoint in endpoints)
+    while time.monotonic() < until and (endpoints := fetch(WAITING)):
+        done = sum(_work(endpoint) for (endpoint,) in endpoints)
         worked += done
         if not done:  # all of them are in other hands
             break
