@@ -7,9 +7,13 @@ as "check these rooms".
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerts.models import BlindInterval
+from alerts.tables import fetch
 
 GRACE = timedelta(minutes=2)  # after we see again
+DOWNS = """
+SELECT starts, ends FROM alerts_blindinterval WHERE cause = 'down' AND (ends IS NULL OR ends > %s::timestamptz)
+ ORDER BY starts
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +40,8 @@ class Downtimes:
 
     @classmethod
     def read(cls, since: datetime) -> "Downtimes":
-        """Those that end, grace included, after `since`. One query, on a table of few rows."""
-        rows = BlindInterval.objects.filter(cause=BlindInterval.Cause.DOWN).exclude(ends__lte=since - GRACE)
-        return cls(tuple(Downtime(*row) for row in rows.order_by("starts").values_list("starts", "ends")))
+        """Those that end, grace included, after `since`. One query, on a table of few rows; asked at every sweep."""
+        return cls(tuple(Downtime(*row) for row in fetch(DOWNS, [since - GRACE])))
 
     def holds_from(self, now: datetime) -> datetime | None:
         """What falls due from then on waits now; None: nothing does."""
