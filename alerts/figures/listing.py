@@ -121,10 +121,8 @@ def _first_piece(metric: Metric, span: Span, limit: int, *, backward: bool) -> t
     here, end = (starts, ends) if backward else (ends, starts)
     if metric.unit is CONVERSATIONS:
         return here, DAY
-    words = (
-        {"first": "min", "last": "max", "way": "ASC"} if backward else {"first": "max", "last": "min", "way": "DESC"}
-    )
-    near, far = replica.rows(NEAREST.format(**words), span.parameters(limit=limit))[0]
+    first, last, way = ("min", "max", "ASC") if backward else ("max", "min", "DESC")
+    near, far = replica.rows(NEAREST.format(first=first, last=last, way=way), span.parameters(limit=limit))[0]
     near = here if near is None else near
     shortest = MINUTE if metric.stands_on == EVENTS else QUARTER  # of others an hour around it is read
     return near, max(shortest, abs((end if far is None else far) - near) + MOMENT)
