@@ -20,11 +20,13 @@ from django.utils.translation import get_language, gettext, gettext_lazy
 from alerts.models import Alert
 from console.live.rows import ICONS, TONES
 from console.text import wording
+from console.text.amounts import whole
 from console.text.sentences import severity_name
 
 register = template.Library()
 register.filter("bdi", wording.bdi)
 register.filter("initials", wording.initials)
+register.filter("whole", whole)
 register.simple_tag(name="took")(wording.duration)
 
 
