@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import QuerySet
 
 from alerts.tables import fetch
@@ -306,23 +305,25 @@ def _newest_pushes(pairs: Collection[tuple[int, int]]) -> dict[tuple[int, int], 
     return {(org, person): _Times(*times) for org, person, *times in rows}
 
 
+# SELECT hides from the planner how few are wanted: it would read all that a person ever entered and sort that, where it
+# takes them for no more than these.
 ENTERED = """
 SELECT alert.agent_id, person, max(entering.at)
   FROM unnest(%(people)s::bigint[]) AS person
  CROSS JOIN LATERAL (
        SELECT alert_id, at FROM alerts_transition
-        WHERE actor_id = person AND change IN ('opened_room', 'intervened') ORDER BY at DESC LIMIT %(lately)s
+        WHERE actor_id = person AND change IN ('opened_room', 'intervened')
+        ORDER BY at DESC LIMIT (SELECT %(lately)s::int)
        ) entering
   JOIN alerts_alert alert ON alert.id = entering.alert_id
- WHERE alert.agent_id = ANY (%(agents)s)
+ WHERE alert.agent_id = ANY (%(agents)s::bigint[])
  GROUP BY alert.agent_id, person"""
 
 
 def _entered(agents: Collection[int], people: Collection[int]) -> dict[tuple[int, int], datetime]:
     """(agent, person) -> when they last entered a room of this agent, if that was among their newest rooms."""
-    with connection.cursor() as cursor:
-        cursor.execute(ENTERED, {"people": list(people), "agents": list(agents), "lately": ENTERED_LATELY})
-        return {(agent, person): at for agent, person, at in cursor.fetchall()}
+    rows = fetch(ENTERED, {"people": list(people), "agents": list(agents), "lately": ENTERED_LATELY})
+    return {(agent, person): at for agent, person, at in rows}
 
 
 def by_org(found: Iterable[AgentReach]) -> dict[int, list[AgentReach]]:

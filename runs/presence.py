@@ -62,11 +62,12 @@ class Flows:
 
 
 def flows_of(orgs: OrgIds, now: datetime, limit: int) -> Flows:
-    """The flows of these orgs; at most `limit` are shown. Two queries; run it inside a scope."""
+    """The flows of these orgs; at most `limit` are shown. Three queries at most; run it inside a scope."""
     flows = of_orgs(AgentFlow.objects.filter(reported_at__gt=now - SHOWN_FOR), orgs)
     reports = Q(reported_at__gt=now - REPORTS_WITHIN)
     counts = flows.aggregate(reporting=Count("pk", filter=reports), stopped=Count("pk", filter=~reports))
     rows = flows.select_related("org", "agent").order_by("reported_at", "pk")
-    stopped = list(rows.exclude(reports)[:limit])
+    stopped = list(rows.exclude(reports)[:limit]) if counts["stopped"] else []
     by_name = rows.filter(reports).order_by("org__name", "agent__name", "input_kind", "surface")
-    return Flows([*stopped, *by_name[: limit - len(stopped)]], counts["reporting"], counts["stopped"])
+    shown = [*stopped, *(by_name[: limit - len(stopped)] if counts["reporting"] else ())]
+    return Flows(shown, counts["reporting"], counts["stopped"])

@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
+from django.utils import translation
 from django.utils.functional import Promise
 
 from alerts.models import Alert, Push
 from orgs import auth, keys
+from orgs.admin.base import TrackedAdmin
 from orgs.models import (
     ApiKey,
     Assignment,
@@ -302,6 +305,23 @@ def test_names_are_escaped(desk: Client) -> None:
     ]
     for page in pages:
         assert evil not in body(desk.get(page))
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_a_row_of_a_list_is_djangos_own(rf: RequestFactory, specialist: User, language: str) -> None:
+    """Checkbox and address are written without its template and its resolver."""
+    one = AssignmentFactory(user__name="<b>\"Rina\" & 'Budi'</b>", org__name="<i>", role__name="&lt;")
+    source = SourceFactory(org=one.org, name='%s {} " <')
+    request = rf.get("/")
+    request.user = specialist
+    with auth.within(auth.EVERY_ORG), translation.override(language):
+        for row in (one, one.user, one.org, one.role, source):
+            shown = admin.site._registry[type(row)]
+            assert isinstance(shown, TrackedAdmin)
+            assert shown.action_checkbox(row) == admin.ModelAdmin.action_checkbox(shown, row)
+            listed = shown.get_changelist_instance(request)
+            assert type(listed).url_for_result is not ChangeList.url_for_result
+            assert listed.url_for_result(row) == ChangeList.url_for_result(listed, row)
 
 
 # --- people ---

@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from alerts import actions, figures
+from alerts.figures import listing
 from alerts.figures.closing import AT_ONCE, close_days
 from alerts.models import Alert, BlindInterval, FailureEvent, KeptFigures
+from orgs.paging import Place
 from tests.examples import at_most
 from tests.scene import Scene
 from tests.test_figures_recount import GAP, START, STEP, Recount, by_hand, check, check_baselines, go_blind, play
@@ -220,3 +222,30 @@ def test_a_page_is_the_whole_lists_wherever_it_begins_and_whichever_way(scene: S
             assert figures.nearest(metric, span, "", before, limit) == whole[:at][::-1][:limit]
     assert figures.nearest(metric, span, "", None, 3) == whole[:3]
     assert figures.nearest(metric, span, "with") == []
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_page_of_failures_reads_no_more_than_a_page_of_them(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, backward: bool
+) -> None:
+    """However long it was quiet beside them, and however many there are just beyond."""
+    for n in range(12):
+        freeze(START + n * timedelta(minutes=2))
+        scene.fails("agent_error", room=f"room-{n}")
+    now = START + DAY
+    freeze(now)
+    metric = figures.BY_NAME["follow_up_15min_pct"]
+    span = figures.span_of([scene.org], figures.period(START - 40 * DAY, now, now), now)
+    whole = figures.items(metric, span)
+    place = Place([START - timedelta(hours=5), listing.NO_ALERT, 0], backward=True) if backward else None
+    read: list[int] = []
+
+    def counted(metric: figures.Metric, piece: figures.Span, *rest: Any) -> list[figures.ListedThing]:
+        read.append(len(listed(metric, piece, "", None, listing.EVERYTHING)))
+        return listed(metric, piece, *rest)
+
+    listed = listing._items
+    monkeypatch.setattr(listing, "_items", counted)
+    found = figures.nearest(metric, span, "", place, 4)
+    assert found == (whole[::-1] if backward else whole)[:4]
+    assert read == [4]

@@ -3,7 +3,9 @@
 import re
 from typing import Any
 
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils.html import strip_tags
 from django_scopes import scopes_disabled
 
@@ -11,7 +13,15 @@ from alerts.models import Gate, Push
 from orgs import clock as database_clock
 from orgs.models import DutyReminder, Org, User
 from tests.api_client import signed_in, supervisor_of
-from tests.factories import AlertFactory, MembershipFactory, OrgFactory, PushFactory, UserFactory
+from tests.factories import (
+    AgentFactory,
+    AlertFactory,
+    MembershipFactory,
+    OrgFactory,
+    PushFactory,
+    SourceFactory,
+    UserFactory,
+)
 
 
 def text(response: Any) -> str:
@@ -60,6 +70,34 @@ def test_dead_pushes_are_shown_and_replayed_by_leads(org: Org) -> None:
     assert "This push no longer counts as failed." not in text(client.get("/pushes"))
     client.post("/pushes/replay")
     assert "No push has failed" in text(client.get("/pushes"))
+
+
+def test_a_dead_push_of_no_room_names_what_its_alert_is_about_and_costs_no_query(
+    org: Org, django_assert_num_queries: Any
+) -> None:
+    """An agent's alert, a source's, and a digest, which has none."""
+    lead = supervisor_of(org)
+    MembershipFactory(org=org, user=lead, role="lead")
+    client = signed_in(lead)
+
+    def fill(names: str) -> None:
+        agent, source = AgentFactory(org=org, name=f"agent {names}"), SourceFactory(org=org, name=f"source {names}")
+        for alert in (
+            AlertFactory(org=org, scope="agent", room=None, agent=agent),
+            AlertFactory(org=org, scope="source", room=None, agent=None, source=source),
+        ):
+            PushFactory(alert=alert, room=None, state="dead", ended_reason="refused", next_attempt_at=None)
+        PushFactory(org=org, alert=None, room=None, kind="digest", state="dead", next_attempt_at=None)
+
+    fill("one")
+    client.get("/pushes")
+    with CaptureQueriesContext(connection) as of_three:
+        page = client.get("/pushes").content.decode()
+    assert "<bdi>agent one</bdi></a>" in page and "<bdi>source one</bdi></a>" in page and "?digest=" in page
+    fill("two")
+    client.get("/pushes")  # counts for the menu
+    with django_assert_num_queries(len(of_three)):
+        assert "<bdi>source two</bdi></a>" in client.get("/pushes").content.decode()
 
 
 def test_a_lead_of_one_org_replays_nothing_of_another_they_back_up(org: Org) -> None:

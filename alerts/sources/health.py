@@ -1,17 +1,18 @@
 """What every source sent lately, as figures. Green never means "no data". Queries do not grow with the sources."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple
 
-from django.db.models import Count, F, Max, Q, QuerySet, Sum, Window
-from django.db.models.functions import Coalesce, RowNumber, TruncHour
+from django.db.models import Count, F, Max, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
 
-from alerts.models import Alert, RejectedItem, SourceMinute, WebhookDelivery
+from alerts.models import Alert, RejectedItem, WebhookDelivery
 from alerts.sources.traffic import NAMES, TrafficCounts
-from orgs.auth import OrgIds, of_orgs
+from alerts.tables import fetch
+from orgs.auth import OrgIds, of_orgs, scoped_orgs
 from orgs.keys import live_keys
 from orgs.models import ApiKey, Source, SourceHeard, WebhookEndpoint
 from orgs.signals.rejected_items import REJECTED_ITEMS
@@ -55,6 +56,15 @@ class Traffic(TrafficCounts):
         return 100 * self.with_confidence / self.events if self.events else None
 
 
+class HourPart(NamedTuple):
+    """What came in a part of the hour that began at `start`."""
+
+    start: datetime
+    in_last_hour: bool  # of the minutes up to now
+    in_recent: bool
+    counts: Traffic
+
+
 @dataclass(slots=True)
 class SourceFigures:
     """Of a source or one of its endpoints: `day` and `hour` end now; `hours`: start of each hour -> its traffic."""
@@ -68,18 +78,13 @@ class SourceFigures:
     def per_minute(self) -> float:
         return self.recent / (RECENT / timedelta(minutes=1))
 
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Add the sums of one hour of the day."""
-        of_day = _counts(row, "day_")
-        self.day.add(of_day)
-        self.hours[row["start"]].add(of_day)
-        if any(row[f"hour_{name}"] for name in NAMES):  # of all but the newest two there is nothing
-            self.hour.add(_counts(row, "hour_"))
-        self.recent += row["recent"]
-
-
-def _counts(row: Mapping[str, Any], prefix: str) -> TrafficCounts:
-    return TrafficCounts(**{name: row[prefix + name] for name in NAMES})
+    def add(self, part: HourPart) -> None:
+        self.day.add(part.counts)
+        self.hours[part.start].add(part.counts)
+        if part.in_last_hour:
+            self.hour.add(part.counts)
+        if part.in_recent:
+            self.recent += part.counts.received
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +161,10 @@ def of_sources(sources: Iterable[Source], orgs: OrgIds, now: datetime) -> list[S
         found[source.pk] = SourceHealth(source, at, source_state(at, silent, now), alarms[source.pk])
     _add_endpoints(found, orgs, now)
     endpoints = {one.endpoint.pk: one for source in found.values() for one in source.endpoints}
-    for row in _hours(found, orgs, now):
-        found[row["source_id"]].figures.add(row)
-        if row["endpoint_id"] in endpoints:
-            endpoints[row["endpoint_id"]].figures.add(row)
+    for source_id, endpoint_id, part in _hours(found, orgs, now):
+        found[source_id].figures.add(part)
+        if endpoint_id in endpoints:
+            endpoints[endpoint_id].figures.add(part)
     return list(found.values())
 
 
@@ -176,20 +181,26 @@ def _add_endpoints(found: dict[int, SourceHealth], orgs: OrgIds, now: datetime) 
         found[endpoint.source_id].endpoints.append(EndpointHealth(endpoint, at, source_state(at, False, now)))
 
 
-def _hours(sources: Iterable[int], orgs: OrgIds, now: datetime) -> QuerySet[Any]:
-    """Sums per source, endpoint and hour over the last day; of them those of the last hour and the last minutes."""
-    minute = now.replace(second=0, microsecond=0)
-    windows = {"day_": Q(), "hour_": Q(minute__gt=now - HOUR)}
-    sums: dict[str, Any] = {
-        f"{prefix}{name}": Coalesce((Max if name == "lag_most_ms" else Sum)(name, filter=window), 0)
-        for prefix, window in windows.items()
-        for name in NAMES
-    }
-    received = F("created") + F("duplicate") + F("conflict") + F("invalid") + F("not_understood")
-    recent = Coalesce(Sum(received, filter=Q(minute__gte=minute - RECENT, minute__lt=minute)), 0)
-    rows = of_orgs(SourceMinute.objects.filter(source__in=list(sources), minute__gt=now - DAY), orgs)
-    by_hour = rows.order_by().values("source_id", "endpoint_id", start=TruncHour("minute", tzinfo=UTC))
-    return by_hour.annotate(recent=recent, **sums)
+# Each figure is added up once: what is of the last hour, and of the last minutes, apart from the rest of its hour.
+HOURS = f"""
+SELECT source_id, endpoint_id, date_bin('1 hour', minute, '2000-01-01Z'), minute > %(hour)s,
+       minute >= %(recent)s AND minute < %(minute)s,
+       {", ".join(f"{'max' if name == 'lag_most_ms' else 'sum'}({name})::bigint" for name in NAMES)}
+  FROM alerts_sourceminute
+ WHERE source_id = ANY (%(sources)s::bigint[]) AND minute > %(day)s{{of_orgs}}
+ GROUP BY 1, 2, 3, 4, 5"""  # noqa: S608 - names of our own columns
+OF_ORGS = " AND org_id = ANY (%(orgs)s::bigint[])"
+
+
+def _hours(sources: Iterable[int], orgs: OrgIds, now: datetime) -> Iterator[tuple[int, int | None, HourPart]]:
+    """The last day by source and endpoint (None: by key), in parts of hours. One query."""
+    minute, scoped = now.replace(second=0, microsecond=0), scoped_orgs()
+    seen = scoped if orgs.every else OrgIds.of(pk for pk in orgs.pks if pk in scoped)
+    values = {"sources": list(sources), "orgs": list(seen.pks), "day": now - DAY, "hour": now - HOUR}
+    values |= {"recent": minute - RECENT, "minute": minute}
+    rows = fetch(HOURS.format(of_orgs="" if seen.every else OF_ORGS), values)
+    for source_id, endpoint_id, start, in_last_hour, in_recent, *sums in rows:
+        yield source_id, endpoint_id, HourPart(start, in_last_hour, in_recent, Traffic(*sums))
 
 
 # --- why items were refused, and what may send ------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from alerts.delivery.outbox import NotDead, replay
 from alerts.models import Gate, Push
+from alerts.prepared import PreparedQuery
 from console.pages.access import looked_after, signed_in, signed_in_user
 from console.text.sentences import why_not
 from orgs import clock
@@ -20,6 +21,18 @@ from orgs.auth import of_orgs
 from orgs.models import User
 
 SHOWN = 100
+_SAID = (
+    *("kind", "reason", "ended_reason", "last_answer", "attempts", "planned_at"),
+    *("org__external_id", "org__name", "supervisor__sso_id", "supervisor__name", "room__room_id", "room__label"),
+    *("alert__agent__name", "alert__source__name"),  # of an alert of no room
+)
+ROWS = PreparedQuery(
+    lambda: (
+        Push._base_manager.select_related("org", "supervisor", "room", "alert__agent", "alert__source")
+        .only(*_SAID)
+        .order_by("-planned_at")
+    )
+)
 
 
 def _dead(me: User) -> QuerySet[Push]:
@@ -32,9 +45,9 @@ def _dead(me: User) -> QuerySet[Push]:
 def pushes(request: HttpRequest) -> HttpResponse:
     """`/pushes`: what could not be delivered, and why nothing goes out if nothing does."""
     dead = _dead(signed_in_user(request))
-    rows = dead.select_related("org", "supervisor", "room", "alert").order_by("-planned_at")[:SHOWN]
+    newest = list(dead.order_by("-planned_at").values_list("pk", flat=True)[:SHOWN])
     context = {
-        "pushes": [(push, why_not(push.ended_reason)) for push in rows],
+        "pushes": [(push, why_not(push.ended_reason)) for push in ROWS.rows(newest)],
         "total": dead.count(),
         "now": clock.now(),
         "stays_until": _stays_until(),

@@ -5,18 +5,24 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.forms.models import BaseInlineFormSet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from orgs import history
 
 SHOWN = 500  # changes on a history page
+ANY_KEY = 2**31 - 1
+CHECKBOX = '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">'
 
 
 class ReferenceSelect(AutocompleteSelect):
@@ -35,8 +41,27 @@ class References:
         return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
 
 
+class Listed(ChangeList):
+    """Puts a row's address together from its two ends: Django looks for its route anew for each row."""
+
+    @cached_property
+    def _ends(self) -> list[str]:
+        return super().url_for_result(self.model(pk=ANY_KEY)).rsplit(str(ANY_KEY), 1)
+
+    def url_for_result(self, result: Any) -> str:
+        return str(quote(getattr(result, self.pk_attname))).join(self._ends)
+
+
 class TrackedAdmin(References, admin.ModelAdmin):
     """Its History page shows what the database recorded: changes by the shell and deletions too."""
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return Listed
+
+    def action_checkbox(self, obj: Any) -> SafeString:
+        """Django's, without a template for each row: a fifth of a list's time."""
+        label = format_html(_("Select this object for an action - {}"), str(obj))
+        return format_html(CHECKBOX, ACTION_CHECKBOX_NAME, obj.pk, label)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """What the address suggests for a new row; a reference that cannot be one is left out."""

@@ -16,7 +16,6 @@ from alerts.sources.health import SourceHealth
 from alerts.sources.senders import SentCount, sent_of
 from console.pages.access import looked_after, signed_in, signed_in_user
 from console.pages.sources import words
-from console.text.amounts import whole
 from console.text.blind import blindness
 from console.text.wording import day_clock
 from orgs import clock
@@ -58,13 +57,13 @@ def sources(request: HttpRequest) -> HttpResponse:
 def _card(
     one: SourceHealth, sent: Mapping[datetime, SentCount], said: Callable[[datetime], str], zone: str, now: datetime
 ) -> dict[str, Any]:
-    figures = one.figures
+    figures, sent_in_all = one.figures, sum(of.sent for of in sent.values())
     day = words.day_bars(figures, now)
     return {
         "one": one,
         "day": day,
-        "hours": [(said(bar.start), whole(bar.received), whole(bar.refused), sent.get(bar.start)) for bar in day.bars],
-        "sent": sum(of.sent for of in sent.values()),
+        "hours": words.hour_rows(day.bars, said, sent if sent_in_all else {}),
+        "sent": sent_in_all,
         "lost": words.lost(sent.values()),
         "lag": words.milliseconds(figures.hour.lag_average_ms),
         "lag_most": words.milliseconds(figures.hour.lag_most_ms) if figures.hour.created else "",
