@@ -109,7 +109,7 @@ def _escalated(change: Transition) -> str:
     if change.reason == "nobody_on_duty":
         return _("Nobody of tier {tier} is on duty: passed").format(tier=change.detail.get("passed"))
     if (tier := change.detail.get("to")) is None:
-        return _("Every tier was told and nobody acted: the specialists are told")
+        return _("Every tier was told and nobody acted")
     return _("Nobody acted: tier {tier} is told").format(tier=tier)
 
 

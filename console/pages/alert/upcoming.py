@@ -14,7 +14,7 @@ from alerts.policy import PolicyFacts
 from console.text.wording import clock, moment, people
 from orgs.models import User
 from orgs.rosters import rosters_of
-from orgs.routing import Recipient, Standing, lowest_tier, standing_at
+from orgs.routing import Recipient, Standing, lowest_tier, specialists, standing_at
 
 
 def next_step(alert: Alert, now: datetime) -> str:
@@ -43,6 +43,8 @@ def next_step(alert: Alert, now: datetime) -> str:
             return format_html(_("{at}, unless somebody answers: only templates reach the customer."), at=at)
     standing = _standing_then(alert, timer[1], timer[0], policy)
     users = [User(sso_id=one.sso_id, name=one.name) for one in _told_next(alert, timer[1], standing)]
+    if timer[1] == "escalate" and not users and not specialists():
+        return format_html(_("{at}, unless somebody acts: no tier and no specialist is left to be told."), at=at)
     told = people(users) if users else _nobody_next(timer[1], standing)
     sentence = {
         "expired": _("{at}, unless somebody writes in the room: it opens again; told: {people}."),
