@@ -13,6 +13,7 @@ from alerts.models import Alert, Silence
 from orgs import clock as database_clock
 from orgs.models import Membership
 from tests.api_client import signed_in
+from tests.factories import AssignmentFactory, OrgFactory
 from tests.scene import Scene
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("system")]
@@ -52,6 +53,18 @@ def test_made_from_the_form_listed_ended_and_taken_back(scene: Scene, lead: Clie
     lead.post(f"/silences/{made.pk}/restore")
     made.refresh_from_db()
     assert made.ended_at is None
+
+
+@pytest.mark.parametrize("first", ["Aa", "Zz"])
+def test_a_lead_of_several_orgs_silences_any_of_them(scene: Scene, lead: Client, first: str) -> None:
+    """Mutation: the form finds the first org of the list alone, and every other one is a fault of the service."""
+    other = OrgFactory(name=f"{first} org")
+    AssignmentFactory(org=other, user=scene.people[0])
+    Membership.objects.create(user=scene.people[0], org=other, role=Membership.Role.LEAD)
+    for org in (other, scene.org):
+        fields = {"org": org.external_id, "whole_org": "on", "agent": "", "ends_at": local(hours=5)}
+        assert lead.post("/silences", fields).status_code == 302
+    assert set(Silence.objects.values_list("org", flat=True)) == {other.pk, scene.org.pk}
 
 
 def test_what_cannot_be_is_said_beside_its_field(scene: Scene, lead: Client) -> None:

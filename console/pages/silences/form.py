@@ -67,7 +67,8 @@ class SilenceForm(forms.Form):
     def asked(self) -> actions.AskedSilence:
         """What is asked for; the form is valid."""
         values = dict(self.cleaned_data)
-        org = next(org for org in self.orgs if org.external_id == values.pop("org"))
+        org_id = values.pop("org")
+        org = next(org for org in self.orgs if org.external_id == org_id)
         return actions.AskedSilence(org, agent_name=values.pop("agent"), **values)
 
     def refuse(self, error: actions.ActInvalid) -> None:
