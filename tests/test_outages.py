@@ -403,7 +403,7 @@ def test_its_page_lists_its_rooms_and_says_what_became_of_it(scene, reader, late
     fail_rooms(scene, 0, 6)
     page = reader.get(f"/alerts/{outage(scene).pk}").content.decode()
     assert "Rooms of this outage" in page and "Take all" in page and "6 rooms under it need a human" in page
-    assert "the next tier is told" in page
+    assert "no tier and no specialist is left to be told" in page
     assert f"/alerts/{scene.alert('r3').pk}" in page and "more rooms" not in page.split('id="words"')[0]
     later(minutes=10, seconds=1)
     assert "Recovered: no further room failed" in reader.get(f"/alerts/{outage(scene).pk}").content.decode()
@@ -411,7 +411,9 @@ def test_its_page_lists_its_rooms_and_says_what_became_of_it(scene, reader, late
 
 def test_the_page_of_a_room_says_that_it_is_held_and_released(scene, reader, later):
     fail_rooms(scene, 0, 6)
-    assert "it is under the outage of its agent" in reader.get(f"/alerts/{scene.alert('r5').pk}").content.decode()
+    held = reader.get(f"/alerts/{scene.alert('r5').pk}").content.decode()
+    assert "it is under the outage of its agent" in held
+    assert "While its outage lasts, nothing is pushed for this room alone" in held and "Next at" not in held
     later(minutes=10, seconds=1)
     page = reader.get(f"/alerts/{scene.alert('r5').pk}").content.decode()
     assert "Its outage is over: named in the next digest" in page
