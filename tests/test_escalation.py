@@ -11,6 +11,7 @@ from orgs.clock import now as clock_now
 from orgs.models import Policy
 from tests.factories import AssignmentFactory, SupervisorRoleFactory, UserFactory
 from tests.scene import Scene, about, due_in, pushes_are_sent
+from tests.test_pages import text
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("system")]
 
@@ -173,26 +174,37 @@ def test_an_empty_first_tier_is_passed_and_the_next_is_told_as_the_first(scene):
 
 
 def test_after_the_last_tier_specialists_are_told_once(scene, later):
-    specialist = UserFactory(is_specialist=True)
+    specialist = UserFactory(is_specialist=True, name="Dewi")
     scene.fails("agent_error")
     later(minutes=3, seconds=1)
     later(minutes=3, seconds=1)
     later(minutes=30)
     assert told(specialist) == [("escalated", 0, "sent")]
+    browser = Browser()
+    browser.force_login(scene.people[0])
+    page = text(browser.get(f"/alerts/{scene.alert().pk}"))
+    assert "Every tier was told and nobody acted" in page and "Pushed to Dewi: nobody on the" in page
+    assert "no specialist" not in page
     assert scene.last_change().change == "repeated"
     assert scene.alert().tiers_over_at is not None
 
 
-def test_without_specialists_the_row_says_so_all_the_same(scene, later):
+def test_where_there_is_no_specialist_nobody_says_that_they_are_told(scene, later):
+    """Mutation: "the specialists are told", or "no worse than before", where nobody is left."""
     scene.fails("agent_error")
-    later(minutes=3, seconds=1)
     later(minutes=3, seconds=1)
     browser = Browser()
     browser.force_login(scene.people[0])
-    assert "Every tier was told, nobody came" in browser.get("/").content.decode()
+    later(minutes=2)
+    before = browser.get(f"/alerts/{scene.alert().pk}").content.decode()
+    assert "no tier and no specialist is left to be told" in before
+    later(minutes=1, seconds=1)
+    board = browser.get("/").content.decode()
+    assert "Every tier was told, nobody came" in board and "no specialist is there to be told either" in board
     page = browser.get(f"/alerts/{scene.alert().pk}").content.decode()
     assert "Nobody acted: tier 3 is told" in page
-    assert "Every tier was told and nobody acted: the specialists are told" in page
+    assert "Every tier was told and nobody acted" in page and "no specialist is there to be told either" in page
+    assert "specialists are told" not in board + page and "no worse" not in board + page
 
 
 def test_whoever_joins_the_next_tier_meanwhile_is_told(scene, later):

@@ -338,6 +338,27 @@ def test_its_rooms_are_folded_under_its_row_on_the_board(scene, reader):
     assert "Take all" in page
 
 
+def test_the_headline_the_tabs_and_the_menu_say_one_number_and_the_list_explains_it(scene, reader):
+    """Mutation: the tab counts rows; 89 alerts need a human, 42 wait, and nothing says where the others are."""
+    scene.fails("agent_error", room="x1", agent_name="Other Bot")
+    fail_rooms(scene, 0, 6)
+    answer = reader.get("/")
+    page = answer.content.decode()
+    assert "8 alerts need a human" in page
+    assert [tab["count"] for tab in answer.context["tabs"]] == [8, 8, 0, 0]
+    assert "6 of them are rooms under an outage" in page
+    assert "2 alerts, 6 more rooms under an outage" in page
+    shown = reader.get("/?partial=counts").json()
+    assert (shown["waiting"], shown["folded"]["waiting"]) == (2, 6)
+
+
+def test_where_nothing_is_folded_nothing_is_said_of_it(scene, reader):
+    fail_rooms(scene, 0, 2)
+    shown = reader.get("/?partial=counts").json()
+    assert (shown["waiting"], shown["folded"]) == (2, {})
+    assert "more room" not in reader.get("/").content.decode().split('id="words"')[0]
+
+
 def test_its_rooms_are_listed_where_one_asks_for_them(scene, reader):
     fail_rooms(scene, 0, 6)
     page = reader.get(f"/?under={outage(scene).pk}").content.decode()
@@ -382,15 +403,17 @@ def test_its_page_lists_its_rooms_and_says_what_became_of_it(scene, reader, late
     fail_rooms(scene, 0, 6)
     page = reader.get(f"/alerts/{outage(scene).pk}").content.decode()
     assert "Rooms of this outage" in page and "Take all" in page and "6 rooms under it need a human" in page
-    assert "the next tier is told" in page
-    assert f"/alerts/{scene.alert('r3').pk}" in page and "more rooms" not in page
+    assert "no tier and no specialist is left to be told" in page
+    assert f"/alerts/{scene.alert('r3').pk}" in page and "more rooms" not in page.split('id="words"')[0]
     later(minutes=10, seconds=1)
     assert "Recovered: no further room failed" in reader.get(f"/alerts/{outage(scene).pk}").content.decode()
 
 
 def test_the_page_of_a_room_says_that_it_is_held_and_released(scene, reader, later):
     fail_rooms(scene, 0, 6)
-    assert "it is under the outage of its agent" in reader.get(f"/alerts/{scene.alert('r5').pk}").content.decode()
+    held = reader.get(f"/alerts/{scene.alert('r5').pk}").content.decode()
+    assert "it is under the outage of its agent" in held
+    assert "While its outage lasts, nothing is pushed for this room alone" in held and "Next at" not in held
     later(minutes=10, seconds=1)
     page = reader.get(f"/alerts/{scene.alert('r5').pk}").content.decode()
     assert "Its outage is over: named in the next digest" in page

@@ -177,6 +177,18 @@ def test_the_timeline_says_what_was_undone(scene: Scene, alert: Alert) -> None:
     assert "undid it: it is as it was before" in page.split("Timeline", 1)[1]
 
 
+def test_where_one_assigns_it_is_said_that_it_goes_on_ringing(scene: Scene, alert: Alert) -> None:
+    """Only an acknowledge stops the ladder. Mutation: "Given to Bayu" reads as if somebody was on it."""
+    client, rings = signed_in(scene.people[0]), "it goes on ringing until somebody acknowledges it"
+    assert rings in text(client.get(f"/alerts/{alert.pk}"))
+    client.post(f"/alerts/{alert.pk}/assign", {"sso_id": scene.people[1].sso_id})
+    for page in ("/", f"/alerts/{alert.pk}"):
+        assert ", not acknowledged yet" in text(client.get(page))
+    client.post(f"/alerts/{alert.pk}/acknowledge")
+    page = text(client.get(f"/alerts/{alert.pk}"))
+    assert rings not in page and ", not acknowledged yet" not in page
+
+
 def test_assign_to_who_backs_up_the_agent_and_nobody_else(scene: Scene, alert: Alert) -> None:
     client = signed_in(scene.people[0])
     client.post(f"/alerts/{alert.pk}/assign", {"sso_id": scene.people[1].sso_id})

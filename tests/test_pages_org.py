@@ -15,7 +15,7 @@ from alerts.models import Alert
 from orgs import clock
 from orgs.models import Org, SourceHeard, User
 from tests.api_client import signed_in, supervisor_of
-from tests.factories import AgentFactory, AlertFactory, AssignmentFactory, OrgFactory, SourceFactory
+from tests.factories import AgentFactory, AlertFactory, AssignmentFactory, OrgFactory, SourceFactory, UserFactory
 from tests.test_pages import text
 
 
@@ -110,3 +110,38 @@ def test_the_pages_of_one_org_name_it(both: Client) -> None:
     agent = f"{reverse('agent', args=['Sari Bot'])}?org=toko-sari"
     for path in (agent, "/duty/mine?org=toko-sari"):
         assert picked(both.get(path)) == "Toko Sari", path
+
+
+TWO = ("Toko Sari (toko-sari)", "toko  sari (sari-2)")
+
+
+@pytest.fixture
+def twins(sari: Org) -> Client:
+    """A specialist, who sees two orgs of nearly one name, in each of which an agent fails."""
+    other = OrgFactory(name="toko  sari", external_id="sari-2")
+    AlertFactory(org=other, agent=AgentFactory(org=other, name="Other Bot"))
+    return signed_in(UserFactory(is_specialist=True))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/reach", "/kpis", "/success", "/duty", "/silences", "/settings/policy", "/walls", "/sources/webhooks/new"],
+)
+def test_two_orgs_of_one_name_are_told_apart(twins: Client, path: str) -> None:
+    """Not in the menu of the top alone. Mutation: a list of a form names both alike; one silences, or tests, the wrong customer."""
+    page = text(twins.get(path))
+    said = re.findall(r"toko sari[^(]{0,2}(\(\S+\))?", page, re.IGNORECASE)
+    assert set(said) == {"(toko-sari)", "(sari-2)"} and len(said) > 3
+
+
+def test_the_rows_of_the_board_tell_them_apart_for_who_sees_both(twins: Client, sari: Org) -> None:
+    """Mutation: the row of the board names the org alone."""
+    rows = re.findall(r'class="lm-meta-org"[^>]*>([^<]*)<', twins.get("/").content.decode())
+    assert sorted(rows) == sorted(TWO)
+    frames = json.loads(re.findall(r'data-twins="([^"]+)"', twins.get("/").content.decode())[0].replace("&quot;", '"'))
+    assert sorted(frames.values()) == sorted(TWO), "the script is told the same"
+
+
+def test_who_sees_one_of_them_is_not_told_that_there_is_another(twins: Client, sari: Org) -> None:
+    page = text(signed_in(supervisor_of(sari)).get("/"))
+    assert "Toko Sari" in page and "(toko-sari)" not in page and "sari-2" not in page

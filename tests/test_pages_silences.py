@@ -13,7 +13,9 @@ from alerts.models import Alert, Silence
 from orgs import clock as database_clock
 from orgs.models import Membership
 from tests.api_client import signed_in
-from tests.scene import Scene
+from tests.factories import AssignmentFactory, OrgFactory
+from tests.scene import Scene, pushes_are_sent
+from tests.test_pages import text
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("system")]
 
@@ -54,6 +56,18 @@ def test_made_from_the_form_listed_ended_and_taken_back(scene: Scene, lead: Clie
     assert made.ended_at is None
 
 
+@pytest.mark.parametrize("first", ["Aa", "Zz"])
+def test_a_lead_of_several_orgs_silences_any_of_them(scene: Scene, lead: Client, first: str) -> None:
+    """Mutation: the form finds the first org of the list alone, and every other one is a fault of the service."""
+    other = OrgFactory(name=f"{first} org")
+    AssignmentFactory(org=other, user=scene.people[0])
+    Membership.objects.create(user=scene.people[0], org=other, role=Membership.Role.LEAD)
+    for org in (other, scene.org):
+        fields = {"org": org.external_id, "whole_org": "on", "agent": "", "ends_at": local(hours=5)}
+        assert lead.post("/silences", fields).status_code == 302
+    assert set(Silence.objects.values_list("org", flat=True)) == {other.pk, scene.org.pk}
+
+
 def test_what_cannot_be_is_said_beside_its_field(scene: Scene, lead: Client) -> None:
     scene.fails("agent_error")
     answer = lead.post("/silences", form(scene, ends_at=local(days=40)))
@@ -90,6 +104,22 @@ def test_a_supervisor_silences_a_room_from_its_alert_and_takes_it_back(scene: Sc
     again = client.post(f"{page}/unsilence", headers={"HX-Request": "true"})
     assert again.status_code == 409
     assert client.post(f"{page}/silence", {"minutes": "999"}, headers={"HX-Request": "true"}).status_code == 422
+
+
+def test_the_timeline_says_who_silenced_what_and_why_and_what_came_of_it(scene: Scene, clock: Any) -> None:
+    """Of a short silence of a whole org. Mutation: "Silenced until 10:05", "The silence is over", and nothing else."""
+    scene.fails("agent_error")
+    pushes_are_sent()
+    now = database_clock.now()
+    asked = actions.AskedSilence(scene.org, now + timedelta(seconds=20), whole_org=True, note="Deploy")
+    actions.make_silence(asked, scene.people[1])
+    clock.advance(seconds=21)
+    actions.sweep_timers()
+    page = text(signed_in(scene.people[0]).get(f"/alerts/{scene.alert().pk}"))
+    story = page.partition("Timeline")[2]
+    assert f"by {scene.people[1].name.split()[0]}" in story
+    assert "The whole org" in story and "“Deploy”" in story
+    assert "The silence is over" in story and "it held back nothing that is still to be told" in story
 
 
 def test_what_is_silenced_does_not_shout_on_the_board(scene: Scene, lead: Client) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import transaction
+from django.db.models import Min
 from django_scopes import scopes_disabled
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ from alerts.replay.past import read_past
 from alerts.replay.stage import Stage
 from orgs import policies
 from orgs.history import tracked
-from orgs.models import Policy
+from orgs.models import Assignment, Policy
 from tests.examples import at_most
 from tests.test_state_machine import KINDS, ROOMS, SECONDS_AGO, SIGNALS, activity, failure, freeze, staffed_org
 
@@ -176,6 +177,18 @@ def test_under_the_same_policy_swept_in_time_then_is_as_now(db):
         assert len(planned(now)) > 12
         assert planned(then) == planned(now) == past.planned()
         assert figures_of(then, history, {}) == figures_of(now, history, {})
+        transaction.set_rollback(True)
+
+
+def test_an_org_that_is_younger_than_the_span_has_its_people_from_its_first_moment(db):
+    """Made in one transaction, as by the form. Mutation: a preview of 7 days finds nobody to tell, in a day-old org."""
+    with transaction.atomic(), scopes_disabled():
+        past = Past().tell([("fails", "room-1", "agent_error"), ("passes", 1200, 0)])
+        made = tracked()[Assignment].objects.filter(org=past.org).aggregate(at=Min("pgh_created_at"))["at"]
+        past.org.created_at = made
+        then, _ = play(past, policy_of(past.org), since=past.begin - timedelta(days=7))
+        assert len(planned(then)) > 4
+        assert planned(then) == past.planned()
         transaction.set_rollback(True)
 
 

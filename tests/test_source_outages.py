@@ -190,7 +190,10 @@ def test_its_rooms_are_folded_under_its_row(scene):
     page = reader.get("/").content.decode()
     assert f'id="row-{alert.pk}"' in page and "6 rooms under it need a human" in page and "Take all" in page
     assert f'id="row-{scene.alert("r1").pk}"' not in page
+    row = page.partition(f'id="row-{alert.pk}"')[2].partition("</li>\n<li")[0]
+    assert f'href="/?under={alert.pk}"' in row and "See the rooms" in row
     shown = reader.get(f"/alerts/{alert.pk}").content.decode()
+    assert 'href="/sources"' not in page + shown, "which a supervisor may not open: it would be a dead end"
     assert "Rooms of this outage" in shown and "Source outage" in shown
     assert "it is under the outage of its source" in reader.get(f"/alerts/{scene.alert('x').pk}").content.decode()
 

@@ -184,6 +184,7 @@ OF_THE_CALLER = {
     "api_duty_pushes",
     "palette",
     "preferences",
+    "settings",
     "set_language",
     "api_alerts",
     "api_sources",

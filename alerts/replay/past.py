@@ -168,7 +168,8 @@ def read_past(org: Org, begin: datetime, end: datetime, asked: tuple[datetime, P
         agents = _agents(org)
         silences = [one for one in Silence.objects.filter(org=org, created_at__lte=end) if _stood(one, begin)]
         changed = then.times | {at for one in silences for at in (one.created_at, one.ended_at) if at}
-        times = {begin, *(at for at in changed if begin < at <= end), *([asked[0]] if asked else [])}
+        from_then = [max(asked[0], begin)] if asked else []  # the org may be younger: nothing was there before it
+        times = {begin, *(at for at in changed if begin < at <= end), *from_then}
         spans = []
         for time in sorted(times):
             then.go_to(time)

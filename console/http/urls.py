@@ -5,7 +5,7 @@ from django.urls import include, path
 
 from console.http import health
 from console.openapi.views import DocsView, SchemaView
-from console.pages import errors, install, join, preferences, pushes
+from console.pages import errors, install, join, preferences, pushes, settings
 from console.pages.agents import view as agents
 from console.pages.alert import view as alert
 from console.pages.board import bulk, export, saved
@@ -52,6 +52,7 @@ urlpatterns = [
     path("silences/matches", silences.matches_page, name="silences_matches"),
     path("silences/<uuid:silence_id>/end", silences.end_silence_page, name="silence_end"),
     path("silences/<uuid:silence_id>/restore", silences.restore_silence_page, name="silence_restore"),
+    path("settings", settings.settings_page, name="settings"),
     path("settings/policy", policy.policy, name="policy"),
     path("settings/policy/revert", policy.revert, name="policy_revert"),
     path("settings/policy/preview", policy_preview.ask_for_preview, name="policy_preview"),

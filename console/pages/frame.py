@@ -1,5 +1,6 @@
 """What the frame of every page shows. Lazy: the admin and the log-in pages use little of it."""
 
+import json
 import zoneinfo
 from collections import defaultdict
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from console.pages.board.saved import ViewMenu, menu_views, normal_query
 from console.pages.menu import menu_counts
 from console.pages.silences.query import ending_soon
 from console.templatetags.lm import ACTS
+from console.text.org_names import twin_orgs
 from console.text.sentences import severity_name
 from console.text.wording import script_words
 from orgs import clock
@@ -55,6 +57,16 @@ class Shell:
         if hasattr(self.request, "orgs"):
             return self.request.orgs
         return orgs_of(self.org_ids) if self.me else []
+
+    @cached_property
+    def twins(self) -> dict[str, str]:
+        """What the orgs are called whose name another one of this person's has too: `twin_orgs`."""
+        return twin_orgs(self.orgs)
+
+    @property
+    def twins_json(self) -> str:
+        """The same for the script, which gets rows that were made for everybody."""
+        return json.dumps(self.twins, ensure_ascii=False)
 
     @cached_property
     def now(self) -> datetime:
@@ -197,6 +209,11 @@ def _words(language: str | None) -> dict[str, Any]:
         "new": _("{n} new"),
         "new_critical": _("{n} new, {k} critical"),
         "alerts": (ngettext("{n} alert", "{n} alerts", 1), ngettext("{n} alert", "{n} alerts", 2)),
+        "more_folded": (
+            ngettext("{n} more room under an outage", "{n} more rooms under an outage", 1),
+            ngettext("{n} more room under an outage", "{n} more rooms under an outage", 2),
+        ),
+        "folded": (_("1 of them is a room under an outage"), _("{n} of them are rooms under an outage")),
         "need": (_("1 alert needs a human"), _("{n} alerts need a human")),
         "nobody": _("No alert needs a human"),
         "customers": (_("1 customer waiting, longest"), _("{n} customers waiting, longest")),

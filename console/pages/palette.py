@@ -40,6 +40,6 @@ def _rooms(text: str) -> list[dict[str, Any]]:
     for alert in Alert.objects.filter(matching).select_related("room", "org").order_by("-pk")[:LOOKED_AT]:
         newest.setdefault(alert.room_id, alert)
     return [
-        {"name": name_of(alert), "org": alert.org.name, "url": reverse("alert", args=[alert.pk])}
+        {"name": name_of(alert), "org": alert.org, "url": reverse("alert", args=[alert.pk])}
         for alert in list(newest.values())[:FOUND]
     ]

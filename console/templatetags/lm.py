@@ -23,6 +23,7 @@ from console.live.rows import ICONS, TONES
 from console.text import wording
 from console.text.amounts import whole
 from console.text.sentences import severity_name
+from orgs.models import Org
 
 register = template.Library()
 register.filter("bdi", wording.bdi)
@@ -190,6 +191,19 @@ ACTS = {
     "wake": gettext_lazy("Wake"),
 }
 TAKE_ALL = gettext_lazy("Take all")  # an outage, with its rooms
+
+
+@register.simple_tag(takes_context=True)
+def org_name(context: template.Context, org: Org) -> str:
+    """The org's name, with its external id where the reader sees another org of that name."""
+    return org_called(context, org.external_id, org.name)
+
+
+@register.simple_tag(takes_context=True)
+def org_called(context: template.Context, external_id: str, name: str) -> str:
+    """The same of an org that is not loaded."""
+    shell = context.get("shell")  # an error page has none
+    return shell.twins.get(external_id, name) if shell else name
 
 
 @register.simple_tag(takes_context=True)

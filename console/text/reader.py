@@ -4,8 +4,10 @@ The browser does the same with rows that come over the socket (`personalise` in 
 """
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
+from html import unescape
 
 from django.utils import timezone
 from django.utils.html import escape
@@ -26,10 +28,15 @@ TIME = re.compile(
     r'|class="lm-row (?P<tone>[^"]*)"(?P<rest>[^>]*? data-late-at="(?P<late_at>[^"]+)")'
 )
 LATE = "lm-row--late"
+ORG = re.compile(r'(<bdi class="lm-meta-org" data-org="([^"]*)">)([^<]*)</bdi>')
+NO_TWINS: Mapping[str, str] = {}
 
 
-def as_read(html: str, user: User, now: datetime) -> SafeString:
-    """Rows of the failure feed for this person, inside `read_by` them. Their name is "you", times are theirs."""
+def as_read(html: str, user: User, now: datetime, twins: Mapping[str, str] = NO_TWINS) -> SafeString:
+    """Rows of the failure feed for this person, inside `read_by` them. Their name is "you", times are theirs.
+
+    `twins`: what the orgs are called whose name is not enough for this person (`twin_orgs`).
+    """
     me, zone, language = escape(user.sso_id), timezone.get_current_timezone_name(), get_language()
     today = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
 
@@ -52,7 +59,11 @@ def as_read(html: str, user: User, now: datetime) -> SafeString:
                 return ago(at, now)
         return _moment(at, zone, today, language)
 
+    def org(found: re.Match[str]) -> str:
+        return f"{found[1]}{escape(twins.get(unescape(found[2]), unescape(found[3])))}</bdi>"
+
     own = PERSON.sub(name, html) if f'data-person="{me}"' in html else html
+    own = ORG.sub(org, own) if twins else own
     return mark_safe(TIME.sub(time, own))  # noqa: S308 - our own template made it
 
 

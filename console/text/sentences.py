@@ -184,6 +184,12 @@ def unroutable(agent: str) -> SafeString:
     return format_html(_("Nobody can be told: no supervisor backs up {agent}."), agent=bdi(agent or _("this room")))
 
 
+def nobody_told(reason: str) -> SafeString:
+    """Of an occasion to tell people on which there was nobody to tell."""
+    specialists = _("Not pushed: no specialist is there to be told either.")
+    return format_html("{}", specialists if reason == "escalated" else _("Not pushed: nobody is there to be told."))
+
+
 def quietly(reason: str) -> SafeString:
     """Why nobody was told about an event that joined an alert."""
     return format_html("{}", QUIETLY.get(reason, QUIETLY["attached"]))
@@ -211,7 +217,7 @@ def last_decision(alert: Alert, told: Sequence[Told], zone: str, now: datetime) 
     if reason in ("attached", "acknowledged", "snoozed") and told:
         when = ago(alert.last_told_at, now) if alert.last_told_at else None
         return not_pushed([one.user for one in told if one.state != "skipped"], when)
-    return quietly(reason)
+    return nobody_told(reason) if reason in BECAUSE and reason not in QUIETLY else quietly(reason)
 
 
 def silenced(alert: Alert, now: datetime) -> SafeString:

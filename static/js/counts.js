@@ -12,7 +12,7 @@ const TITLE = document.title; // of a page that is not the board
 
 let orgs = {}; // org -> {open, waiting, snoozed, resolved, severity, holders, customers, longest}
 let asked = {}; // the filters of the page
-let shown = {}; // group -> rows under these filters, as the server last counted them
+let shown = {}; // group -> rows under these filters, as the server last counted them; and what is folded of each
 
 // Take what the feed says. Whoever wants to know of a change listens to `lm:counts` on the document.
 export function follow(feed) {
@@ -45,7 +45,12 @@ function changed() {
 
 // Whether the orgs' own counts tell what the filters leave.
 function told() {
-  return Object.keys(asked).every((name) => name === "org");
+  return asked.under === undefined && whole();
+}
+
+// Whether no filter hides anything; the rooms of an outage may stand under its row.
+function whole() {
+  return Object.entries(asked).every(([name, value]) => name === "org" || (name === "under" && value === ""));
 }
 
 // The sums over these orgs, by default all that this person sees.
@@ -65,7 +70,16 @@ export function total(names = Object.keys(orgs)) {
 
 // How many rows each group of the list has, shown or not.
 export function groups() {
-  return told() ? total(asked.org ? [asked.org] : undefined) : shown;
+  return told() ? unfiltered() : shown;
+}
+
+function unfiltered() {
+  return total(asked.org ? [asked.org] : undefined);
+}
+
+// How many alerts of a group stand under the row of an outage, as the server last counted them.
+function folded(group) {
+  return told() ? 0 : (shown.folded?.[group] ?? 0);
 }
 
 // --- asking the server -----------------------------------------------------------------------------------------------
@@ -85,17 +99,21 @@ const ask = rarely(async () => {
 
 export const show = batched(() => {
   const here = groups();
+  const tabs = whole() ? unfiltered() : here; // as the headline: the rooms of an outage too
   const all = total();
   const board = document.querySelector("[data-headline]");
   const ours = board?.dataset.org ? total([board.dataset.org]) : all; // of the org that is chosen
-  const listed = here.waiting + here["on-it"] + here.snoozed + here.resolved;
+  const listed = tabs.waiting + tabs["on-it"] + tabs.snoozed + tabs.resolved;
   for (const figure of document.querySelectorAll("[data-count]")) {
     const { count: name } = figure.dataset;
-    set(figure, name === "mine" ? ours.mine : name === "all" ? listed : here[name]);
-    if (name === "waiting") figure.classList.toggle("is-hot", here.waiting > 0);
+    set(figure, name === "mine" ? ours.mine : name === "all" ? listed : tabs[name]);
+    if (name === "waiting") figure.classList.toggle("is-hot", tabs.waiting > 0);
   }
   for (const said of document.querySelectorAll("[data-counted]")) {
-    set(said, fill(words.alerts, { n: here[said.dataset.counted] }));
+    const { counted: group } = said.dataset;
+    const n = folded(group);
+    const alerts = fill(words.alerts, { n: here[group] });
+    set(said, n ? `${alerts}, ${fill(words.more_folded, { n })}` : alerts);
   }
   for (const one of document.querySelectorAll("[data-waiting-count]")) renew(one, all.waiting);
   headline(board, ours.waiting);
@@ -140,6 +158,10 @@ function figures(all) {
   if (all.longest !== time.getAttribute("datetime")) time.removeAttribute("title");
   if (all.longest) time.dateTime = all.longest;
   else time.removeAttribute("datetime");
+  const under = made.querySelector("[data-figure=folded]");
+  const n = folded("waiting");
+  under.hidden = n === 0;
+  set(under, fill(words.folded, { n }));
   const held = made.querySelector("[data-figure=held]");
   held.hidden = all["on-it"] === 0;
   set(held, fill(words.held, { n: all["on-it"] }));

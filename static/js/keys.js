@@ -11,7 +11,7 @@ const LIST = "lm-list"; // the board one came from: its address, and the open al
 const typing = (target) => target.closest("input:not([type=checkbox]), select, textarea, [contenteditable], dialog, [popover]");
 
 function cursor() {
-  return document.querySelector("#feed .lm-row.is-cursor");
+  return document.querySelector("#feed .lm-row.is-cursor") ?? document.activeElement?.closest("#feed .lm-row") ?? null;
 }
 
 // The lists that show their rows.

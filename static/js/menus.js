@@ -50,4 +50,16 @@ export function start() {
     for (const field of form.elements) if (field.name && !field.value) field.disabled = true; // keeps the address short
     form.requestSubmit();
   });
+  addEventListener("pageshow", (event) => {
+    const [way] = performance.getEntriesByType("navigation");
+    if (event.persisted || way?.type !== "navigate") asLoaded();
+  });
+}
+
+// Back, forward and reload bring what one had chosen since, and the list is that of the address.
+function asLoaded() {
+  for (const form of document.querySelectorAll("[data-autosubmit], .lm-find")) {
+    for (const field of form.elements) field.disabled = false; // none is by the server
+    form.reset();
+  }
 }

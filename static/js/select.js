@@ -218,7 +218,14 @@ async function openMenu(name) {
   menu.querySelector(".lm-menu-list button")?.focus();
 }
 
-async function people() {
+// Opening the menu asks for them, and so does the key that opens it: one answer, which keeps the focus.
+let asking = null;
+function people() {
+  asking ??= loadPeople().finally(() => { asking = null; });
+  return asking;
+}
+
+async function loadPeople() {
   const list = bar.querySelector("[data-people]");
   try {
     list.innerHTML = await (await post("/bulk/people", [...chosen].map((id) => ["id", id]))).text();

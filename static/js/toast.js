@@ -36,10 +36,18 @@ function button(made, label, act) {
   button.className = "btn btn-quiet";
   button.textContent = label;
   button.addEventListener("click", () => {
+    const byKey = button.matches(":focus-visible");
     made.remove();
+    if (byKey) goOn();
     act();
   });
   return button;
+}
+
+// The button is gone that had the focus: whoever uses keys goes on where they were.
+function goOn() {
+  const row = document.querySelector(".lm-row.is-cursor [data-key=open]");
+  (row ?? document.querySelector("#alert-head [data-key]") ?? document.getElementById("main"))?.focus({ preventScroll: true });
 }
 
 function askFor(undo) {

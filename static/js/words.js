@@ -5,6 +5,7 @@ import { batched } from "./batched.js";
 const root = document.body;
 export const words = JSON.parse(document.getElementById("words").textContent);
 export const me = root.dataset.me || "";
+const twins = root.dataset.twins && JSON.parse(root.dataset.twins); // orgs whose name is not enough
 const language = root.dataset.language;
 const zone = root.dataset.zone;
 const locale = language === "id" ? "id-ID" : "en-GB";
@@ -122,6 +123,9 @@ export function personalise(scope) {
       yours.hidden = false;
       name.querySelector("[data-theirs]").hidden = true;
     } else write(name, name.dataset.you);
+  }
+  for (const org of twins ? scope.querySelectorAll("[data-org].lm-meta-org") : []) {
+    write(org, twins[org.dataset.org] ?? org.textContent);
   }
   for (const time of scope.querySelectorAll("time[data-clock]")) write(time, clock(time.dateTime, time.dataset.clock));
   for (const time of scope.querySelectorAll("time[datetime]")) {

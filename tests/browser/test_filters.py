@@ -201,3 +201,20 @@ def test_the_board_of_one_org_counts_that_org_live(site: Site) -> None:
     expect(page).to_have_title("(1) 1 needs a human · Live")
     page.goto(f"/?org={site.scene.org.external_id}")
     expect(page.locator("[data-figure=customers]")).to_contain_text("1 customer waiting")
+
+
+def test_back_leaves_the_filters_as_the_address_has_them(site: Site) -> None:
+    """Mutation: the browser puts back what was chosen, and the list of all alerts says that it is of critical ones."""
+    site.fails("r1")
+    page = site.board()
+    page.locator("select[name=severity]").select_option("warning")
+    page.wait_for_url("**/?severity=warning")
+    page.locator(".lm-find input").fill("Ibu")
+    page.go_back()
+    page.wait_for_url(lambda address: "severity" not in address)
+    expect(page.locator("select[name=severity]")).to_have_value("")
+    expect(page.locator("select[name=agent]")).to_be_enabled()
+    page.go_forward()
+    page.wait_for_url("**/?severity=warning")
+    expect(page.locator("select[name=severity]")).to_have_value("warning")
+    expect(page.locator(".lm-find input")).to_have_value("")

@@ -127,3 +127,30 @@ def test_a_finger_selects_by_a_long_press_and_by_the_menu(site: Site) -> None:
     expect(bar).to_contain_text("1 resolved.")
     expect(page.locator(".lm-row[data-state=resolved]")).to_have_count(1)
     live(page)
+
+
+def test_the_keys_of_a_menu_and_of_an_undo_keep_the_focus(site: Site) -> None:
+    """Mutation: the people are asked for twice, and the second answer takes the focus; an undo leaves it nowhere."""
+    fail(site, "r1", "r2")
+    page = site.board()
+    focused = page.locator(":focus")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    with page.expect_response("**/bulk/people"):
+        page.keyboard.press("i")
+    expect(focused).to_have_attribute("data-verb", "assign")
+    expect(page.locator("#select .lm-menu-note")).to_contain_text("goes on ringing")
+    page.evaluate(
+        "window.asked = performance.getEntriesByType('resource').filter((one) => /people/.test(one.name)).length"
+    )
+    assert page.evaluate("window.asked") == 1
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    expect(page.locator("#select")).to_be_hidden()
+    page.keyboard.press("a")  # of the row that has the focus again
+    undo = page.locator("#toasts").get_by_role("button", name="Undo")
+    expect(undo).to_be_visible()
+    undo.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#toasts")).to_contain_text("as it was before")
+    assert page.evaluate("document.activeElement !== document.body"), "one goes on from here, not from the top"

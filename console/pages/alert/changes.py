@@ -13,8 +13,8 @@ from orgs.signals import SOURCE_SIGNALS, WIDE_SIGNALS, signal_name
 from orgs.signals.agent_outage import AGENT_OUTAGE
 
 
-def change_title(change: Transition, alert: Alert) -> str:
-    """One change of an alert as a sentence: who did what."""
+def change_title(change: Transition, alert: Alert, silenced_by: User | None = None) -> str:
+    """One change of an alert as a sentence: who did what. `silenced_by`: who made the silence that it is about."""
     if change.reason in SOURCE_SIGNALS or change.reason in WIDE_SIGNALS:
         return signal_name(change.reason)
     who, detail = change.actor, change.detail
@@ -66,16 +66,20 @@ def change_title(change: Transition, alert: Alert) -> str:
             return _("The person who took it did not come: it is open again")
         case "expired":
             return whose(named, _("{name} did not come: it is open again"), _("You did not come: it is open again"))
-    return _by_itself(change, alert)
+    return _by_itself(change, alert, silenced_by)
 
 
-def _by_itself(change: Transition, alert: Alert) -> str:
+def _by_itself(change: Transition, alert: Alert, silenced_by: User | None) -> str:
     """What nobody did: time, rules or another failure."""
     detail = change.detail
     match change.change:
         case "attached" if change.reason == "silenced":
             until = datetime.fromisoformat(detail["until"]) if detail.get("until") else change.at
-            return format_html(_("Silenced until {time}"), time=moment(until, alert.org.zone, change.at))
+            time = moment(until, alert.org.zone, change.at)
+            if silenced_by is None:
+                return format_html(_("Silenced until {time}"), time=time)
+            theirs, yours = _("Silenced until {time} by {name}"), _("Silenced until {time} by you")
+            return whose(silenced_by, theirs, yours, time=time)
         case "attached" if change.reason == "agent_joined":
             return _("Another agent fails too")
         case "released_hold" if detail.get("wanted", change.reason) == "silence_ended":
@@ -109,7 +113,7 @@ def _escalated(change: Transition) -> str:
     if change.reason == "nobody_on_duty":
         return _("Nobody of tier {tier} is on duty: passed").format(tier=change.detail.get("passed"))
     if (tier := change.detail.get("to")) is None:
-        return _("Every tier was told and nobody acted: the specialists are told")
+        return _("Every tier was told and nobody acted")
     return _("Nobody acted: tier {tier} is told").format(tier=tier)
 
 

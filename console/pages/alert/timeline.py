@@ -9,8 +9,9 @@ from functools import cached_property
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from alerts.models import Alert, Comment, DigestAlert, FailureEvent, Push, Transition
+from alerts.models import Alert, Comment, DigestAlert, FailureEvent, Push, Silence, Transition
 from console.pages.alert.changes import change_title, got_worse
+from console.pages.silences.words import silence_what
 from console.text import sentences
 from console.text.sentences import Told, as_said, telling, why_ended
 from console.text.wording import bdi, before, clock, commas, span, whose
@@ -76,6 +77,7 @@ class AlertHistory:
     pushes: list[Push]
     comments: list[Comment]
     digests: list[Push] = field(default_factory=list)  # that named it among others
+    silences: dict[str, Silence] = field(default_factory=dict)  # that held it and are still there, by id
 
     @property
     def older(self) -> int:
@@ -96,21 +98,29 @@ class AlertHistory:
 
 
 def load_history(alert: Alert) -> AlertHistory:
-    """Five queries; run it inside a scope."""
+    """Five queries, one more if a silence held it; run it inside a scope."""
     events = FailureEvent.objects.filter(alert=alert).order_by("-received_at", "-pk")
     transitions = Transition.objects.filter(alert=alert).select_related("actor").order_by("-at", "-id")
     pushes = Push.objects.filter(alert=alert).select_related("supervisor")
     pushes = pushes.order_by("planned_at", "tier", "supervisor__name", "pk")
     comments = Comment.objects.filter(alert=alert).select_related("author").order_by("-at", "-pk")
     named = DigestAlert.objects.filter(alert=alert, named=True).select_related("push__supervisor")
+    changes = list(transitions[:TRANSITIONS_SHOWN])
     return AlertHistory(
         alert,
         list(events[:EVENTS_SHOWN]),
-        list(transitions[:TRANSITIONS_SHOWN]),
+        changes,
         list(pushes),
         list(comments[:COMMENTS_SHOWN]),
         [row.push for row in named],
+        _silences_of(changes),
     )
+
+
+def _silences_of(changes: Sequence[Transition]) -> dict[str, Silence]:
+    wanted = {change.detail["silence"] for change in changes if change.detail.get("silence")}
+    found = Silence.objects.filter(pk__in=wanted).select_related("created_by", "agent") if wanted else []
+    return {str(one.pk): one for one in found}
 
 
 def timeline(history: AlertHistory, part: str, more: Sequence[TimelineItem] = ()) -> list[TimelineItem]:
@@ -178,7 +188,10 @@ def _decision(change: Transition, history: AlertHistory) -> list[Said]:
         agent = history.alert.agent.name if history.alert.agent else ""
         return [Said(sentences.unroutable(agent), reason)]
     if change.occurrence:
-        said = telling(reason, history.occasions.get(change.occurrence, []), None, at)
+        told = history.occasions.get(change.occurrence, [])
+        if not told and history.alert.state != Alert.State.RESOLVED:  # later its pushes may have been purged
+            return [Said(sentences.nobody_told(reason), reason)]
+        said = telling(reason, told, None, at)
         return [Said(text, "" if n else reason, push) for n, (text, push) in enumerate(said)]
     earlier = [push for push in history.pushes if push.planned_at <= at and push.state in SENT]
     if reason == "attached" and earlier:
@@ -194,6 +207,11 @@ def _change_item(change: Transition, history: AlertHistory) -> TimelineItem:
     said = [_quoted(note)] if note else []
     if change.occurrence or change.reason == "unroutable":
         said = _decision(change, history)
+    elif change.reason == "silence_ended":
+        said = [Said(format_html("{}", _("Not pushed: it held back nothing that is still to be told.")), change.reason)]
+    silence = history.silences.get(change.detail.get("silence", ""))
+    if silence is not None:
+        said = [Said(silence_what(silence)), *([_quoted(silence.note)] if silence.note else [])]
     human = change.actor_id is not None or change.change in ("intervened", "opened_room")
     return TimelineItem(
         at=change.at,
@@ -201,7 +219,7 @@ def _change_item(change: Transition, history: AlertHistory) -> TimelineItem:
         if change.reason in WIDE_SIGNALS
         else CHANGE_ICONS.get(change.change, "history"),
         node="human" if human else "crit" if change.change == "worsened" else "",
-        title=change_title(change, history.alert),
+        title=change_title(change, history.alert, silence.created_by if silence else None),
         said=said,
         parts={"people"} if human else {"decisions"},
         order=change.pk,

@@ -9,16 +9,16 @@ from alerts import actions
 from alerts.decide import CRITICAL, RoomFacts
 from alerts.due import next_timer
 from alerts.known import policy_for
-from alerts.models import Alert
+from alerts.models import Alert, under_outage
 from alerts.policy import PolicyFacts
 from console.text.wording import clock, moment, people
 from orgs.models import User
 from orgs.rosters import rosters_of
-from orgs.routing import Recipient, Standing, lowest_tier, standing_at
+from orgs.routing import Recipient, Standing, lowest_tier, specialists, standing_at
 
 
 def next_step(alert: Alert, now: datetime) -> str:
-    """What time alone will do next, and when; empty for a resolved alert. Two queries."""
+    """What time alone will do next, and when; empty for a resolved alert. Three queries."""
     if alert.room is None and not alert.is_outage:
         return ""
     policy = policy_for(alert.org_id, alert.agent_id)
@@ -41,8 +41,12 @@ def next_step(alert: Alert, now: datetime) -> str:
             return format_html(_("{at} the silence ends: if nobody has come, people are told."), at=at)
         case "window_over":
             return format_html(_("{at}, unless somebody answers: only templates reach the customer."), at=at)
+    if timer[1] in ("repeat", "escalate") and _is_folded(alert):
+        return _("While its outage lasts, nothing is pushed for this room alone; then it is told if it still waits.")
     standing = _standing_then(alert, timer[1], timer[0], policy)
     users = [User(sso_id=one.sso_id, name=one.name) for one in _told_next(alert, timer[1], standing)]
+    if timer[1] == "escalate" and not users and not specialists():
+        return format_html(_("{at}, unless somebody acts: no tier and no specialist is left to be told."), at=at)
     told = people(users) if users else _nobody_next(timer[1], standing)
     sentence = {
         "expired": _("{at}, unless somebody writes in the room: it opens again; told: {people}."),
@@ -51,6 +55,11 @@ def next_step(alert: Alert, now: datetime) -> str:
         "handed_off": _("{at}, unless a human writes: it becomes critical; told: {people}."),
     }.get(timer[1], _("{at}, unless somebody acts: repeat {n} of {all}; told: {people}."))
     return format_html(sentence, at=at, people=told, n=alert.repeats_done + 1, all=len(policy.repeat_minutes))
+
+
+def _is_folded(alert: Alert) -> bool:
+    """Whether it is a room's under an open outage, whose clocks it waits for."""
+    return alert.room_id is not None and Alert.objects.filter(under_outage(), pk=alert.pk).exists()
 
 
 def _standing_then(alert: Alert, timer: str, at: datetime, policy: PolicyFacts) -> Standing:

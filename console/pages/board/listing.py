@@ -37,6 +37,7 @@ class Listing:
     counts: BoardCounts  # of what passes the filters
     groups: list[BoardGroup]
     rows: dict[UUID, str]
+    folded: dict[str, int]  # how many of each group stand under the row of an outage instead
 
 
 def read_listing(filters: BoardFilters, user: User, orgs: list[Org], now: datetime) -> Listing:
@@ -49,7 +50,8 @@ def read_listing(filters: BoardFilters, user: User, orgs: list[Org], now: dateti
     alerts = query.matching_alerts(filters, user)
     counts = query.count_board(alerts, now) if filters.chosen() or filters.folds else total
     groups = query.board_groups(filters, alerts, counts, now)
-    return Listing(sums, figures, total, counts, groups, row_htmls([pk for group in groups for pk in group.ids], now))
+    rows = row_htmls([pk for group in groups for pk in group.ids], now)
+    return Listing(sums, figures, total, counts, groups, rows, total.folded(counts) if filters.folds else {})
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,10 @@ class BoardCounts:
     def of(self, group: str) -> int:
         return int(getattr(self, group.replace("-", "_")))
 
+    def folded(self, listed: "BoardCounts") -> dict[str, int]:
+        """How many of each open group have no row of their own in a list with these counts: their outage's has them."""
+        return {name: max(0, self.of(name) - listed.of(name)) for name in OPEN_GROUPS}
+
 
 def count_board(alerts: QuerySet[Alert], now: datetime) -> BoardCounts:
     """One query over what is open or has just been resolved."""

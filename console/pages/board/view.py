@@ -1,6 +1,7 @@
 """The live board."""
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,10 +21,11 @@ from console.pages.board import bulk, query, saved, strip
 from console.pages.board.listing import Listing, read_listing, shared_listing
 from console.pages.board.median import median_of_day
 from console.pages.board.query import BoardCounts, BoardFilters, BoardGroup
+from console.text.org_names import twin_orgs
 from console.text.reader import as_read
 from console.text.wording import ago, read_by, span
 from orgs import clock
-from orgs.models import Agent, Org, Severity, SourceHeard
+from orgs.models import Agent, Org, Severity, SourceHeard, User
 from orgs.signals import signal_choices
 
 PARTIALS = {"feed": "pages/board/_feed.html", "head": "pages/board/_head.html"}
@@ -38,14 +40,14 @@ def board(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     partial = request.GET.get("partial", "")
     if partial == "counts":
-        counts = query.count_board(query.matching_alerts(filters, signed_in_user(request)), now)
-        return JsonResponse(_figures(counts))
+        return JsonResponse(_shown(*_recount(filters, signed_in_user(request), now)))
     orgs = orgs_seen(request)
     read = shared_listing if partial == "feed" else read_listing
     listing = read(filters, signed_in_user(request), orgs, now)
     context: dict[str, Any] = {"filters": filters, "now": now, "orgs": orgs, "total": listing.total}
+    context |= {"folded": listing.folded.get("waiting", 0)}
     shown = query.shown_orgs(filters, orgs)
-    context |= {"org_name": shown[0].name if shown is not orgs else ""}
+    context |= {"org_shown": shown[0] if shown is not orgs else None}
     context |= {"checksums": json.dumps(listing.sums), "figures": json.dumps(listing.figures)}
     with read_by(signed_in_user(request)):
         context |= _feed(request, filters, now, orgs, listing) if partial != "head" else {}
@@ -58,18 +60,19 @@ def board(request: HttpRequest) -> HttpResponse:
 def _feed(
     request: HttpRequest, filters: BoardFilters, now: datetime, orgs: list[Org], listing: Listing
 ) -> dict[str, Any]:
-    me, groups, counts = signed_in_user(request), listing.groups, listing.counts
-    rows = {pk: as_read(html, me, now) for pk, html in listing.rows.items()}
+    me, groups, counts, twins = signed_in_user(request), listing.groups, listing.counts, twin_orgs(orgs)
+    rows = {pk: as_read(html, me, now, twins) for pk, html in listing.rows.items()}
     shown = query.shown_orgs(filters, orgs)
     org = shown[0] if shown is not orgs else None  # the one that is chosen
     held = [listing.figures[name] for one in shown if (name := one.external_id) in listing.figures]
     single = filters.tab != "all" and (filters.tab == "resolved" or filters.cursor)
     return {
         "counts": counts,
-        "shown": json.dumps(_figures(counts)),
+        "shown": json.dumps(_shown(counts, listing.folded)),
         "mine": sum(figures["holders"].get(me.sso_id, 0) for figures in held),
         "groups": [
-            (group, [rows[pk] for pk in group.ids if pk in rows], _group_title(group, filters.tab)) for group in groups
+            (group, [rows[pk] for pk in group.ids if pk in rows], _group_title(group, filters.tab, listing.folded))
+            for group in groups
         ],
         "next_url": filters.url(cursor=groups[0].following) if single and groups[0].following else "",
         "first_url": filters.url(cursor="") if filters.cursor else "",
@@ -85,13 +88,26 @@ def _feed(
         "page": "board",
         "live": True,
         "hidden_by": ", ".join(query.hidden(filters, orgs)) or (_("Mine only") if filters.mine else ""),
-        "tabs": _tabs(filters, counts),
+        "tabs": _tabs(filters, listing.total if filters.folds else counts),
     }
 
 
 def _figures(counts: BoardCounts) -> dict[str, int]:
-    """How many rows each group has under the filters, for the script."""
     return {name: counts.of(name) for name in (*query.OPEN_GROUPS, "resolved")}
+
+
+def _shown(counts: BoardCounts, folded: dict[str, int]) -> dict[str, Any]:
+    """How many rows each group has under the filters, and how many more are folded under outages, for the script."""
+    return {**_figures(counts), "folded": folded}
+
+
+def _recount(filters: BoardFilters, me: User, now: datetime) -> tuple[BoardCounts, dict[str, int]]:
+    """The counts of the rows under the filters, and what is folded."""
+    counts = query.count_board(query.matching_alerts(filters, me), now)
+    if not filters.folds:
+        return counts, {}
+    all_of_them = query.count_board(query.matching_alerts(replace(filters, folds=False), me), now)
+    return counts, all_of_them.folded(counts)
 
 
 def _more_url(filters: BoardFilters, group: BoardGroup) -> str:
@@ -99,8 +115,11 @@ def _more_url(filters: BoardFilters, group: BoardGroup) -> str:
     return filters.url(tab=group.name, cursor=group.following)
 
 
-def _group_title(group: BoardGroup, tab: str) -> tuple[str, str]:
+def _group_title(group: BoardGroup, tab: str, folded: dict[str, int]) -> tuple[str, str]:
     said = ngettext("{n} alert", "{n} alerts", group.total).format(n=number_format(group.total))
+    if n := folded.get(group.name):
+        more = ngettext("{n} more room under an outage", "{n} more rooms under an outage", n)
+        said = f"{said}, {more.format(n=number_format(n))}"
     match group.name:
         case "waiting":
             return _("Waiting for a human"), said

@@ -64,7 +64,7 @@ def _context(request: HttpRequest, org: Org, errors: dict[str, str]) -> dict[str
         .order_by("name"),
         "chosen": request.POST.getlist("person") if act == "schedule" else [],
         "back": duty_url("duty", org),
-        "org_name": org.name,
+        "org_shown": org,
         **week_context(_("Business hours")),
     }
 

@@ -57,7 +57,7 @@ def _context(org: Org, me: User, form: WeekForm) -> dict[str, Any]:
         "has_role": bool(held),
         "feeds": DutyFeed.objects.filter(org=org, user=me, revoked_at=None).order_by("-pk"),
         "back": duty_url("duty", org),
-        "org_name": org.name,
+        "org_shown": org,
         **week_context(_("Quiet hours"), org),
     }
 

@@ -61,7 +61,7 @@ def duty(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "page": "duty",
         "orgs": orgs_seen(request),
-        "org_name": org.name,
+        "org_shown": org,
         "week": week,
         "rows": [(row, _edits(row, org, me, led)) for row in week.rows],
         "now": now,

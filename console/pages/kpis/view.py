@@ -53,7 +53,7 @@ def kpi_frame(request: HttpRequest, asked: KpiAsked) -> dict[str, Any]:
     return {
         "asked": asked,
         "orgs": asked.orgs,
-        "org_name": asked.org.name if asked.org else "",
+        "org_shown": asked.org,
         "now": asked.now,
         "ranges": [(_range_words(days), path + asked.of_days(days), asked.days == days) for days in RANGES],
         "choices": kpi_choices(asked.shown, asked.now, asked.filters.agent),

@@ -161,7 +161,7 @@ def _page(
     context = {
         "page": "policy",
         "org": org,
-        "org_name": org.name,
+        "org_shown": org,
         "agent": agent,
         "agents": Agent.objects.filter(org=org)[:AGENTS],
         "orgs": orgs_of(looked_after(signed_in_user(request))),

@@ -56,7 +56,7 @@ def reach(request: HttpRequest) -> HttpResponse:
         "now": now,
         "filters": filters,
         "orgs": orgs,
-        "org_name": next((org.name for org in orgs if org.external_id == filters.org), ""),
+        "org_shown": next((org for org in orgs if org.external_id == filters.org), None),
         "coverage": coverage_of(found),
         "phones": phones,
         "tiles": [(tile, filters.url(org=tile.org.external_id, limit=0)) for tile in query.org_tiles(everything)],

@@ -130,7 +130,7 @@ def _context(request: HttpRequest, org: Org, led: OrgIds) -> dict[str, Any]:
         "page": "setup",
         "now": now,
         "org": org,
-        "org_name": org.name,
+        "org_shown": org,
         "progress": progress,
         "setup": None if progress.finished else progress,  # what the menu counts
         "others": others,

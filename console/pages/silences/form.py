@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from alerts import actions
 from alerts.models import Silence
+from console.text.org_names import org_choices
 from orgs.models import NAME, Agent, Org
 from orgs.signals import signal_name
 from orgs.texts import TEXT_LENGTH
@@ -54,7 +55,7 @@ class SilenceForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.orgs, self.now = orgs, now
         names = Agent.objects.filter(org__in=orgs).order_by("name").values_list("name", flat=True)
-        self._offer("org", [(org.external_id, org.name) for org in orgs])
+        self._offer("org", org_choices(orgs))
         self._offer("agent", [("", _("Any agent")), *((name, name) for name in dict.fromkeys(names))])
         self._offer("signal", [("", _("Any signal")), *((name, signal_name(name)) for name in actions.SILENCEABLE)])
 
@@ -66,7 +67,8 @@ class SilenceForm(forms.Form):
     def asked(self) -> actions.AskedSilence:
         """What is asked for; the form is valid."""
         values = dict(self.cleaned_data)
-        org = next(org for org in self.orgs if org.external_id == values.pop("org"))
+        org_id = values.pop("org")
+        org = next(org for org in self.orgs if org.external_id == org_id)
         return actions.AskedSilence(org, agent_name=values.pop("agent"), **values)
 
     def refuse(self, error: actions.ActInvalid) -> None:

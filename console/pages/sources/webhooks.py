@@ -15,6 +15,7 @@ from alerts.models import WebhookDelivery
 from alerts.sources import inbox
 from console.pages.access import looked_after, signed_in, signed_in_user
 from console.pages.sources import words
+from console.text.org_names import org_choices
 from orgs import clock, webhooks
 from orgs.auth import of_orgs, orgs_of
 from orgs.identifiers import check_identifier
@@ -62,7 +63,7 @@ class NewEndpointForm(EndpointForm):
         super().__init__(*args, **kwargs)
         choices = self.fields["org"]
         assert isinstance(choices, forms.ChoiceField)
-        choices.choices = [(org.external_id, org.name) for org in orgs]
+        choices.choices = org_choices(orgs)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

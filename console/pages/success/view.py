@@ -120,7 +120,7 @@ def _frame(asked: Asked) -> dict[str, Any]:
     return {
         "asked": asked,
         "orgs": asked.orgs,
-        "org_name": asked.org.name if asked.org else "",
+        "org_shown": asked.org,
         "span": span_words(asked.period.starts, asked.period.ends),
         "last_day": asked.period.ends - timedelta(days=1),
         "now": asked.now,

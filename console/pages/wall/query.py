@@ -50,6 +50,7 @@ class WallBoard:
     more_tiles: int
     heard_at: datetime | None  # when a source was heard last
     blind: bool  # that is too long ago to say that all is well
+    folded: int  # of the alerts that need a human: rooms of an outage, which have no row of their own
     open: int  # how many alerts the rows are taken from: the rooms of an outage stand under it
 
 
@@ -72,6 +73,7 @@ def wall_board(org: Org, now: datetime) -> WallBoard:
         more_tiles=max(0, len(tiles) - TILES),
         heard_at=heard_at,
         blind=heard_at is None or now - heard_at > HEARD_WITHIN,
+        folded=counts.folded(shown)["waiting"],
         open=shown.waiting + shown.on_it,
     )
 

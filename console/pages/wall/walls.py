@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.pages.access import looked_after, signed_in, signed_in_user
+from console.text.org_names import org_choices
 from orgs import clock
 from orgs.auth import of_orgs, orgs_of
 from orgs.models import NAME, THEMES, Org, Wall
@@ -32,7 +33,7 @@ class WallForm(forms.Form):
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         choices = self.fields["org"]
         assert isinstance(choices, forms.ChoiceField)
-        choices.choices = [(org.external_id, org.name) for org in orgs]
+        choices.choices = org_choices(orgs)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
