@@ -89,6 +89,7 @@ class Book:
         self._begun_at = now
         self.blind = False  # what is due now fell due while we were down: a digest names it
         self.downs: Downtimes = NO_DOWNTIMES  # of when the events to decide occurred, if that is long ago
+        self.entered: Mapping[int, datetime] = {}  # by room pk: when a human entered it last, of what is told too late
         self.late_seconds = 0  # by which a timer runs late, if it is decided as of now and not of when it was due
         self.stored = stored()
         self.known = known or self.stored.known()

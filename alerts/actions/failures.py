@@ -52,6 +52,7 @@ def apply_event(
         again=_talks_over_again(event, room),
         to_agent=_is_to_agent(book, event),
         unseen=book.downs.covers(event.occurred_at),
+        entered=room.id in book.entered and book.entered[room.id] >= event.occurred_at,
     )
     newest = book.alerts.get(room.id)
     decision = decide(newest.facts if newest else None, room.facts, facts, policy, book.now)

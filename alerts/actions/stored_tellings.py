@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Max
+
 from alerts.actions.outage_rows import AgentKey
 from alerts.actions.statements import (
     EXPIRED,
@@ -24,6 +26,7 @@ from alerts.models import (
     Alert,
     DigestAlert,
     Push,
+    RoomActivity,
     Silence,
     new_id,
 )
@@ -49,6 +52,11 @@ class StoredTellings:
     def known_people(self, pks: Collection[int]) -> set[int]:
         """Those of these people that there still are."""
         return set(User.objects.filter(pk__in=pks).values_list("pk", flat=True)) if pks else set()
+
+    def last_entered(self, rooms: Sequence[int], since: datetime) -> Mapping[int, datetime]:
+        """When somebody last entered each of these rooms since then."""
+        came = RoomActivity.objects.filter(room__in=rooms, kind=RoomActivity.Kind.HUMAN_OPENED, at__gte=since)
+        return dict(came.order_by().values_list("room").annotate(last=Max("at")))
 
     def may_see(self, person: User, org: int) -> bool:
         """Whether alerts of this org can be given to this person."""
