@@ -17,6 +17,7 @@ from alerts.actions.book import Book
 from alerts.actions.conversation import settle
 from alerts.actions.outage_acts import (
     TakenAlert,
+    give_back_of_ended,
     give_rooms_back,
     hold_alert,
     other_outage,
@@ -137,6 +138,8 @@ def release(alert_id: UUID, by: User) -> Alert:
     Takes back what this person just did to have it or to give it away; repeats go on then, else they start anew.
     """
     with _locked(alert_id) as (book, alert):
+        if give_back_of_ended(book, alert, undoable_by(alert, by, book.now, HELD_BY), by):
+            return alert
         _refuse_resolved(alert)
         if alert.state == Alert.State.OPEN and alert.assigned_to_id is None:
             return alert
@@ -308,6 +311,8 @@ def undo(alert_id: UUID, by: User, mark: str = "") -> Alert:
             if alert.state != Alert.State.RESOLVED or mine is not standing_resolution(alert):
                 raise nothing
             _reopen(book, alert, by)
+            return alert
+        if give_back_of_ended(book, alert, mine, by):
             return alert
         _refuse_resolved(alert)
         if not take_back(alert, mine, book.now):

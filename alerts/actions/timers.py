@@ -8,6 +8,7 @@ from uuid import UUID
 from alerts.actions.activity import end
 from alerts.actions.book import Book
 from alerts.actions.on_duty import sweep_on_duty
+from alerts.actions.outage_acts import release_room
 from alerts.actions.outages import is_under
 from alerts.actions.recovery import EXPIRED_WITHIN, digest_expired
 from alerts.actions.reply_window import note_window_over, tell_window_closing
@@ -124,10 +125,7 @@ def release_rooms(pk: UUID, now: datetime) -> int:
     for alert in book.alerts.values():
         told_since = alert.last_told_at is not None and alert.last_told_at > outage.resolved_at
         if is_under(alert, outage) and alert.opened_at <= outage.resolved_at and not told_since:
-            alert.held_until, alert.ladder_from, alert.repeats_done = None, book.now, 0
-            start_tier_clock(alert, book.now, book.known)
-            waits = not alert.is_snoozed(book.now) and not (alert.room and alert.room.recovered)
-            book.record(alert, "released_hold", "outage_ended", digest=waits)
+            release_room(book, alert)
     outage.released_at = book.now
     book.close()
     return 1
