@@ -285,6 +285,20 @@ def test_what_gets_worse_in_quiet_hours_has_its_whole_time_too(scene: Staffed, l
     assert (told(scene.people[0])[-1], escalates(scene)) == ((35, "worsened"), 38)
 
 
+@pytest.mark.parametrize("hold", [silence, snooze])
+def test_what_is_told_only_now_is_not_over_in_the_same_second(scene: Staffed, later: Any, hold: Any) -> None:
+    """While it was held nothing more happened, and nobody waits: its quiet time counts from the telling."""
+    rest(scene, "08:02", "09:00")
+    scene.fails("message_cap")
+    later(minutes=5)
+    hold(scene, minutes=115)
+    later(minutes=115)
+    assert scene.alert().state == "open"
+    assert told(scene.people[0])[-1][0] == 120
+    later(minutes=29)
+    assert scene.alert().state == "open"
+
+
 def test_a_tier_whose_pushes_died_is_not_passed_over_and_over_in_quiet_hours(scene: Staffed, later: Any) -> None:
     rest(scene, "08:01", "10:00")
     scene.fails("message_cap")

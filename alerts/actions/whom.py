@@ -92,15 +92,17 @@ class Whom:
         passes nothing.
         """
         alert, people, info = telling.alert, standing.people, telling.severity == INFO
-        waited = alert.hours_until is not None
+        untold, stood = alert.duty_waits, alert.hours_until is not None
         alert.duty_waits, alert.hours_until = False, None
         if info and people:
             people = [one for one in people if one.tier <= (tier or people[0].tier)]
         first = next((one.tier for one in people if not one.absent), NO_TIER)
         if first > tier:
             self._pass_to(telling, first)
-        elif first and waited:  # it was held, so its clock stood
+        elif first and stood:
             start_tier_clock(alert, self._now, self._known)
+        if first and untold:  # what people hear of only now is not over because it is old
+            alert.revived_at = self._now
         if first:
             return [one for one in people if one.tier <= max(first, tier)]
         if not info and may_stand_in(standing):
