@@ -11,6 +11,7 @@ from alerts.actions.outages import Outages
 from alerts.actions.revoking import TakenFromPhones, revocations
 from alerts.actions.silenced import SilencedAlerts
 from alerts.actions.stored import stored
+from alerts.actions.stored_tellings import DIGESTED
 from alerts.actions.stored_tellings import PUSHES as PUSHES
 from alerts.actions.stored_tellings import TELLS as TELLS
 from alerts.actions.whom import UNROUTABLE, Whom, is_of_rooms, may_watch, reason_for, say_why
@@ -23,7 +24,6 @@ from alerts.rows import EventRow, PushRow, TransitionRow
 from orgs.routing import Recipient
 from orgs.signals.low_confidence import LOW_CONFIDENCE
 
-DIGESTED = ("over_budget", "uncorroborated")  # reasons of skipped pushes whose alert joins a digest
 HELD = {Alert.Scope.AGENT.value: "held_by_agent_outage", Alert.Scope.SOURCE.value: "held_by_source_outage"}
 NOT_READ = timedelta(-1)
 Told = tuple[str, int, str]  # a subject, a user pk, and the severity that they were told

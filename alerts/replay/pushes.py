@@ -8,7 +8,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from alerts.actions.stored import AgentKey, Stored
-from alerts.actions.stored_tellings import TELLS, Person, Spent
+from alerts.actions.stored_tellings import DIGESTED, TELLS, Person, Spent
 from alerts.models import Alert, Push, Silence
 from alerts.rows import DigestAlertRow, PushRow
 from orgs.models import User
@@ -41,6 +41,8 @@ class PushMemory(Stored):
         self.numbers: dict[Person, tuple[int, datetime | None]] = {}
         # Alerts by digest, and when each joined, the last time.
         self.names: dict[UUID, dict[UUID, datetime]] = defaultdict(dict)
+        # By alert and person: when their digest went without it.
+        self._left_out: dict[UUID, dict[int, datetime]] = defaultdict(dict)
         # By alert and reason to tell: when somebody was last not told because of a silence.
         self._silenced: dict[UUID, dict[str, datetime]] = defaultdict(dict)
 
@@ -270,7 +272,17 @@ class PushMemory(Stored):
         told = self._about_room[alert.room_id] if alert.room_id else self.pushes
         about = (one for one in told if one.alert_id == alert.id and one.occurrence == alert.occurrence)
         missed = (one for one in about if one.ended_reason == "no_longer_needed")
-        return next((one.reason for one in missed if one.ended_at is not None and one.ended_at >= since), "")
+        if found := next((one.reason for one in missed if one.ended_at is not None and one.ended_at >= since), ""):
+            return found
+        out = {person for person, at in self._left_out[alert.id].items() if at >= since}
+        digested = (one for one in self._not_sent[alert.id] if one.occurrence == alert.occurrence)
+        digested = (one for one in digested if one.ended_reason in DIGESTED and one.supervisor_id in out)
+        return next((one.reason for one in digested), "")
+
+    def leave_out(self, digest: PushRow, named: Iterable[UUID], at: datetime) -> None:
+        """The digest is written now, or cancelled, and names these alone."""
+        for pk in self.names[digest.id].keys() - set(named):
+            self._left_out[pk][digest.supervisor_id] = at
 
     # --- digests ------------------------------------------------------------------------------------------------------
 
