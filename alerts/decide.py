@@ -48,6 +48,7 @@ class EventFacts(msgspec.Struct, frozen=True):
     to_agent: bool = False  # it handed the room to another agent
     again: bool = False  # of a talk-over: there was one shortly before
     unseen: bool = False  # it occurred while we were down
+    entered: bool = False  # a human entered its room since; asked of what is told too late
 
 
 class RoomFacts(msgspec.Struct, frozen=True):
@@ -129,13 +130,14 @@ def is_late(event: EventFacts, room: RoomFacts, now: datetime) -> bool:
     return room.settled_at is not None and event.occurred_at < room.settled_at
 
 
-def _still_matters(alert: AlertFacts | None, room: RoomFacts, event: EventFacts, now: datetime) -> bool:
-    """Told too late, but not by much, or of while we were down, and nothing was heard of its room since."""
+def _still_matters(room: RoomFacts, event: EventFacts, now: datetime) -> bool:
+    """Told too late, but not by much, or of while we were down, and nothing was heard of its room since. That its alert
+    closed by itself is nothing that was heard.
+    """
     if event.signal in TO_HOLDER or not (event.unseen or now - event.occurred_at <= OPENS_LATE_WITHIN):
         return False
-    resolved_at = alert.resolved_at if alert is not None else None
-    heard = (room.human_last_at, room.answered_at, room.settled_at, room.returned_at, resolved_at)
-    return all(at is None or at < event.occurred_at for at in heard)
+    heard = (room.human_last_at, room.answered_at, room.settled_at, room.returned_at)
+    return not event.entered and all(at is None or at < event.occurred_at for at in heard)
 
 
 def waiting_since(event: EventFacts) -> datetime | None:
@@ -156,7 +158,7 @@ def decide(
         return Decision(None, severity, False, "to_agent")
     is_open = alert is not None and alert.state != "resolved"
     if is_late(event, room, now):
-        if not is_open and _still_matters(alert, room, event, now):
+        if not is_open and _still_matters(room, event, now):
             rearms = alert is not None and alert.resolved_at is not None and now - alert.resolved_at <= REARM_WITHIN
             return Decision("rearmed" if rearms else "opened", severity, False, "late")
         return Decision(

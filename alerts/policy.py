@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from alerts.limits import OutageRule, PushBudget, minutes_long
+from alerts.window import channel_of
 from orgs.policy_fields import POLICY_DEFAULTS
 
 
@@ -19,7 +20,7 @@ class PolicyFacts:
 
     `severities`: per signal, missing = the signal's own. `confidence_threshold` None: the event's own, else 0.5.
     `detect_from_runs`: whether failures are read from its runs too. `low_confidence`: push or digest, None: by the
-    org's age. `budget` is the org's. `reply_window_hours`: per channel, in lower case.
+    org's age. `budget` is the org's. `reply_window_hours`: per channel, as `alerts.window` names it.
     """
 
     severities: Mapping[str, str] = field(default_factory=dict)
@@ -72,7 +73,8 @@ class PolicyFacts:
 
 def policy_facts(document: Mapping[str, Any]) -> PolicyFacts:
     """The facts of a document in which nothing is missing (`orgs.policy_fields`)."""
-    rules = {"budget": PushBudget(**document["budget"]), "outage": OutageRule(**document["outage"])}
+    rules: dict[str, Any] = {"budget": PushBudget(**document["budget"]), "outage": OutageRule(**document["outage"])}
+    rules["reply_window_hours"] = {channel_of(name): hours for name, hours in document["reply_window_hours"].items()}
     return PolicyFacts(**{**document, **rules})
 
 

@@ -228,12 +228,31 @@ def test_told_late_of_a_room_nobody_heard_of_since_it_opens_its_alert_and_joins_
     assert {digest.reason for digest in digests()} == {"late"}
 
 
-@pytest.mark.parametrize("kind", ["human_message", "assigned", "resolved", "returned_to_agent"])
+@pytest.mark.parametrize("kind", ["human_message", "human_opened", "assigned", "resolved", "returned_to_agent"])
 def test_not_where_something_was_heard_since(scene, kind):
     scene.happens(kind, ago=1700, who=scene.people[0])
     scene.fails("agent_error", ago=1800)
     assert not Alert.objects.exists()
     assert FailureEvent.objects.get().reason == "late"
+
+
+def test_a_human_who_entered_before_it_failed_is_nobody_who_came_since(scene):
+    scene.happens("human_opened", ago=1900, who=scene.people[0])
+    scene.fails("agent_error", ago=1800)
+    assert scene.changes() == [("opened", "late")]
+
+
+def test_an_alert_that_closed_by_itself_is_nothing_that_was_heard(scene, clock):
+    """Nobody said that it was over: who waits since before that still does."""
+    scene.fails("message_cap")
+    beat()
+    for _ in range(46):
+        clock.advance(minutes=1)
+        beat()
+        actions.sweep_timers()
+    assert scene.alert().resolved_kind == "quiet"
+    scene.fails("agent_error", ago=1200)
+    assert (scene.changes()[-1], named()) == (("rearmed", "late"), ["r1"])
 
 
 def test_nor_where_the_customer_was_answered_since(scene):

@@ -262,6 +262,22 @@ def test_taking_it_takes_the_rooms_that_nobody_has_and_undo_gives_back_exactly_t
     assert scene.alert("r1").assigned_to_id == other.pk
 
 
+@pytest.mark.parametrize("act", ["undo", "release"])
+def test_its_undo_gives_back_its_rooms_though_it_ended_by_itself_meanwhile(scene, later, act):
+    """Told as what was released with it: they were not, for somebody had them."""
+    fail_rooms(scene, 0, 6)
+    later(minutes=9)
+    actions.take(outage(scene).pk, scene.people[0])
+    later(minutes=1)
+    assert (outage(scene).state, scene.alert("r0").state) == ("resolved", "acknowledged")
+    getattr(actions, act)(outage(scene).pk, scene.people[0])
+    assert {scene.alert(f"r{n}").state for n in range(6)} == {"open"}
+    assert scene.changes("r5")[-1] == ("released_hold", "outage_ended")
+    assert digested(scene) == [f"r{n}" for n in range(6)]
+    with pytest.raises(actions.ActConflict):
+        getattr(actions, act)(outage(scene).pk, scene.people[0])
+
+
 def test_releasing_it_gives_its_rooms_back_too(scene):
     fail_rooms(scene, 0, 5)
     actions.take(outage(scene).pk, scene.people[0])

@@ -10,7 +10,7 @@ from alerts import actions
 from alerts.models import DigestAlert, Push
 from alerts.replay.figures import figures_of, not_reproduced
 from orgs.models import Assignment, Org
-from tests.test_replay import Past, play, policy_of
+from tests.test_replay import Past, changed, play, policy_of
 
 pytestmark = pytest.mark.django_db
 
@@ -98,4 +98,23 @@ def test_nobody_is_told_of_what_is_over(db):
         now, history = play(past)
         assert digests(now, past.late) == past.digests() == []
         assert not_reproduced(now, history) == 0
+        transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize("away", [2, 1], ids=["all went home", "one is told"])
+def test_a_tier_that_went_home_before_it_could_be_told_is_passed_again(db, away):
+    """Off duty at the claim: the next tier was told at once, unless somebody of the tier was told, or will be."""
+    with transaction.atomic(), scopes_disabled():
+        past = Past()
+        past.fails("room-1", "agent_error")
+        past.tick()
+        gone = Push.objects.filter(supervisor__in=past.people[:away])
+        gone.update(state="cancelled", ended_reason="off_duty", ended_at=past.now, next_attempt_at=None)
+        past.send()
+        actions.sweep_timers()
+        past.send()
+        assert past.changed()[1:] == [] or away == 2
+        played, history = play(past)
+        assert changed(played) == past.changed()
+        assert not_reproduced(played, history) == 0
         transaction.set_rollback(True)

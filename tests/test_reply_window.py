@@ -8,6 +8,8 @@ from alerts import actions, figures
 from alerts.models import Push
 from alerts.window import channel_of
 from orgs import clock as database_clock
+from orgs.policies import save_policy
+from orgs.policy_fields import POLICY_DEFAULTS, merged_policy
 from tests.api_client import signed_in
 from tests.scene import Scene, pushes_are_sent
 
@@ -43,6 +45,14 @@ def closings(scene):
 @pytest.mark.parametrize("channel", ["wa", "WA_cloud", "WhatsApp", " whatsapp "])
 def test_every_spelling_of_whatsapp_is_one(channel):
     assert channel_of(channel) == "whatsapp"
+
+
+@pytest.mark.parametrize("named", ["wa", "wa_cloud", "whatsapp"])
+def test_a_policy_names_it_in_every_spelling_too(scene, named):
+    hours = merged_policy(POLICY_DEFAULTS, {"reply_window_hours": {named: 12}})
+    save_policy(scene.org, None, hours, None)
+    waiting(scene, channel="WhatsApp")
+    assert scene.alert().window_ends_at == scene.room().customer_last_at + timedelta(hours=12)
 
 
 def test_it_ends_a_day_after_the_customers_last_message(scene):

@@ -158,6 +158,19 @@ def test_who_entered_the_room_gets_15_minutes_to_write(scene, later):
     assert scene.changes()[-1] == ("expired", "repeat_due")
 
 
+def test_who_entered_the_room_and_is_told_of_when_they_have_left_holds_nothing_back(scene, later):
+    """It counts as a follow-up; the alarm goes on as if nobody had it, for nobody has."""
+    scene.fails("agent_error")
+    later(minutes=17)
+    before = scene.alert()
+    scene.happens("human_opened", ago=960, who=scene.people[0])
+    later(seconds=1)
+    alert = scene.alert()
+    assert (scene.changes()[-1], alert.state, alert.expiries) == (("opened_room", ""), "open", 0)
+    assert about(alert.human_acted_at, alert.opened_at + timedelta(minutes=1))
+    assert (alert.ladder_from, alert.escalate_at) == (before.ladder_from, before.escalate_at)
+
+
 # --- handed off, nobody came -----------------------------------------------------------------------------------------
 
 

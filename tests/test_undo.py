@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from alerts import actions
 from alerts.actions.book import BOOKKEEPING
 from alerts.delivery.claim import claim
-from alerts.models import Alert, Room, Transition
+from alerts.delivery.digest import still_waiting, write_digests
+from alerts.known import Known
+from alerts.models import Alert, DigestAlert, Push, Room, Transition
 from orgs import clock as database_clock
+from orgs.models import Policy
 from tests.examples import at_most
 from tests.scene import Scene, about, due_in, pushes_are_sent
 from tests.test_state_machine import freeze
@@ -289,6 +292,31 @@ def test_a_push_that_the_act_cancelled_before_it_was_sent_is_told_after_its_undo
     act(scene.alert().pk, scene.people[0])
     undo(scene.alert().pk, scene.people[0])
     assert len(scene.told()) == 2
+
+
+@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize(("act", "undo"), [(actions.take, actions.release), (actions.resolve, actions.reopen)])
+def test_what_a_digest_went_without_is_in_the_next_after_the_undo(scene, later, act, undo, beside):
+    """Low confidence alone is told once, by a digest; whoever had it then had it by mistake."""
+    Policy.objects.create(org=scene.org, limits={"low_confidence": "digest"})
+    scene.fails("low_confidence", confidence=0.1)
+    if beside:
+        scene.fails("low_confidence", confidence=0.1, room="r2")
+    act(scene.alert().pk, scene.people[0])
+    clock_is = database_clock.now()
+    Push.objects.filter(kind="digest").update(planned_at=clock_is, next_attempt_at=clock_is)
+    for digest in Push.objects.filter(kind="digest"):
+        named = {pk: some for pk, some in still_waiting([digest], Known(), clock_is).items() if some}
+        over = {"state": "cancelled", "ended_reason": "no_longer_needed", "ended_at": clock_is}
+        Push.objects.filter(pk=digest.pk).update(**{"state": "sent"} if write_digests(named, clock_is) else over)
+    later(minutes=1)
+    undo(scene.alert().pk, scene.people[0])
+    waiting = DigestAlert.objects.filter(push__state="pending", push__body="")
+    assert {(one.push.supervisor_id, one.alert_id) for one in waiting} == {
+        (person.pk, scene.alert().pk) for person in scene.people
+    }
+    again = act(scene.alert().pk, scene.people[0]), undo(scene.alert().pk, scene.people[0])
+    assert again[1].occurrence == again[0].occurrence
 
 
 # --- when there is nothing to undo -----------------------------------------------------------------------------------

@@ -143,16 +143,17 @@ def _detail(activity: Activity) -> dict[str, str]:
 def _opened(book: Book, activity: Activity, room: Room, alert: Alert | None) -> None:
     """Somebody entered the room: that is a follow-up and acknowledges; it is not `intervened`.
 
-    An entry that a chat product dates before the failure does not answer it; our own drill-in always does.
+    An entry that a chat product dates before the failure does not answer it; our own drill-in always does. One that is
+    told so late that whoever came has left again holds nothing back.
     """
     if alert is None or (activity.source_id is not None and activity.at < alert.first_failure_at):
         return
     alert.human_acted_at = alert.human_acted_at or max(activity.at, alert.first_failure_at)
-    if alert.state in (Alert.State.OPEN, Alert.State.ACKNOWLEDGED):
+    until = activity.at + book.policy_of(alert).presence
+    if alert.state in (Alert.State.OPEN, Alert.State.ACKNOWLEDGED) and until > book.now:
         if alert.state == Alert.State.OPEN:
             alert.state = Alert.State.ACKNOWLEDGED
             alert.acknowledged_at, alert.acknowledged_by_id = activity.at, activity.actor_id
-        until = activity.at + book.policy_of(alert).presence
         alert.acknowledge_expires_at = max(until, alert.acknowledge_expires_at or until)
     book.record(alert, "opened_room", at=activity.at, actor=activity.actor_id, detail=_detail(activity))
 

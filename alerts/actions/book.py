@@ -19,7 +19,7 @@ from alerts.actions.revoking import note_taken
 from alerts.actions.silenced import SilencedAlerts
 from alerts.actions.stored import stored
 from alerts.actions.telling import Outbox, Telling
-from alerts.actions.tiers import judge_tier_clock, shift_tier_clock, start_tier_clock
+from alerts.actions.tiers import clock_stands_at, judge_tier_clock, resume_tier_clock, start_tier_clock
 from alerts.blind import NO_DOWNTIMES, Downtimes
 from alerts.decide import RoomFacts
 from alerts.due import acknowledge_lasts, next_timer, repeats_passed
@@ -89,6 +89,7 @@ class Book:
         self._begun_at = now
         self.blind = False  # what is due now fell due while we were down: a digest names it
         self.downs: Downtimes = NO_DOWNTIMES  # of when the events to decide occurred, if that is long ago
+        self.entered: Mapping[int, datetime] = {}  # by room pk: when a human entered it last, of what is told too late
         self.late_seconds = 0  # by which a timer runs late, if it is decided as of now and not of when it was due
         self.stored = stored()
         self.known = known or self.stored.known()
@@ -262,13 +263,13 @@ class Book:
         the next tier is due as if it had been so severe from the start. The caller records why.
         """
         alert.severity = severity
-        if alert.snoozed_until is not None and alert.snoozed_until > self.now:
-            shift_tier_clock(alert, self.now - alert.snoozed_until)
-        alert.ladder_from, alert.repeats_done, alert.snoozed_until = self.now, 0, None
+        stood_at, alert.snoozed_until = clock_stands_at(alert, self.now), None
+        resume_tier_clock(alert, stood_at, self.now)
+        alert.ladder_from, alert.repeats_done = self.now, 0
         if alert.acknowledge_expires_at is not None:
             lasts = acknowledge_lasts(severity, self.policy_of(alert))
             alert.acknowledge_expires_at = min(alert.acknowledge_expires_at, self.now + lasts)
-        judge_tier_clock(alert, alert.silenced_from or self.now, self.known)
+        judge_tier_clock(alert, clock_stands_at(alert, self.now), self.known)
 
     def expire(self, alert: Alert, notify: bool, *, actor: int | None = None, detail: dict[str, Any]) -> None:
         """The alert is open again; with `notify` people are told, the repeats that lie in the past at once.
@@ -276,9 +277,7 @@ class Book:
         The tier's clock starts anew; when acknowledges expire again and again the next tier is due at once.
         """
         alert.held_until = None
-        start_tier_clock(alert, self.now, self.known)
-        if alert.expiries > 1 and alert.escalate_at is not None:
-            alert.escalate_at = self.now
+        start_tier_clock(alert, self.now, self.known, over=alert.expiries > 1)
         if notify:
             alert.repeats_done = repeats_passed(alert.facts, self.policy_of(alert), self.now)
         self.record(alert, "expired", "repeat_due" if notify else "", actor=actor, detail=detail, notify=notify)

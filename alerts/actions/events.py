@@ -11,6 +11,7 @@ from alerts.actions.failures import apply_event
 from alerts.actions.same_run import SameRuns
 from alerts.decide import (
     CRITICAL,
+    LATE_AFTER,
     OPENS_LATE_WITHIN,
     EventFacts,
     severity_of,
@@ -87,8 +88,10 @@ def decide_batches(book: Book, batches: Sequence[Batch[EventItem]]) -> list[list
     book.outbox.expected |= of_agents
     book.outages.watch(*_failing_critically(batches, created, agents, policies), policies)
     book.outages.load(of_agents)
-    old = [one.item.occurred_at for some in created for one in some if now - one.item.occurred_at > OPENS_LATE_WITHIN]
-    book.downs = book.stored.downtimes(min(old)) if old else book.downs
+    rooms = book.rooms
+    _look_back(
+        book, [(rooms[one.org_id, one.item.room_id].pk, one.item.occurred_at) for some in created for one in some]
+    )
     versions: dict[int, tuple[Agent, str]] = {}
     named = ((one.org_id, str(one.item.run_id or ""), one.item.signal) for some in created for one in some)
     runs = SameRuns(list(named))
@@ -119,12 +122,25 @@ def decide_again(book: Book, events: Sequence[EventRow]) -> None:
     book.outbox.expected |= keys
     book.outages.watch({key for key, _ in critical}, {(e.org_id, e.source_id) for _, e in critical}, policies)
     book.outages.load(keys)
-    old = [event.occurred_at for event in events if book.now - event.occurred_at > OPENS_LATE_WITHIN]
-    book.downs = book.stored.downtimes(min(old)) if old else book.downs
+    _look_back(book, [(event.room_id, event.occurred_at) for event in events])
     runs = SameRuns([(event.org_id, event.run_id, event.signal) for event in events if event.run_id])
     for key, event in pairs:
         agent, names = agents.get(key[1]), RoomNames(channel=event.channel)
         apply_event(book, event, rooms[event.room_id], agent, orgs[event.org_id], policies[key], runs, names)
+
+
+def _look_back(book: Book, happened: Sequence[tuple[int, datetime]]) -> None:
+    """Know what was heard since of what is told too late: whether we were down then, and who entered its room.
+
+    `happened`: (room pk, when). No query where all came in time.
+    """
+    late = [(room, at) for room, at in happened if book.now - at > LATE_AFTER]
+    if not late:
+        return
+    since = min(at for _, at in late)
+    book.entered = book.stored.last_entered(sorted({room for room, _ in late}), since)
+    if book.now - since > OPENS_LATE_WITHIN:
+        book.downs = book.stored.downtimes(since)
 
 
 def _severe(event: EventRow) -> EventFacts:

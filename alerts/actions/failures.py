@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from alerts.actions.book import Book
 from alerts.actions.conversation import hear_moment, of_event
 from alerts.actions.same_run import FirstFailure, SameRuns, join_failure
-from alerts.actions.tiers import shift_tier_clock
+from alerts.actions.tiers import clock_stands_at, resume_tier_clock, shift_tier_clock
 from alerts.decide import (
     CRITICAL,
     FLAPS_FROM,
@@ -52,6 +52,7 @@ def apply_event(
         again=_talks_over_again(event, room),
         to_agent=_is_to_agent(book, event),
         unseen=book.downs.covers(event.occurred_at),
+        entered=room.id in book.entered and book.entered[room.id] >= event.occurred_at,
     )
     newest = book.alerts.get(room.id)
     decision = decide(newest.facts if newest else None, room.facts, facts, policy, book.now)
@@ -169,7 +170,8 @@ def _hear(book: Book, event: EventRow, room: Room, alert: Alert | None) -> datet
         return None
     if alert is not None and alert.resolved_at is None:
         alert.ladder_from += max(book.now - max(stopped, alert.ladder_from), timedelta(0))
-        shift_tier_clock(alert, max(book.now - max(stopped, alert.tier_from or stopped), timedelta(0)))
+        until = alert.silenced_from or book.now  # what a silence holds goes on when that ends
+        shift_tier_clock(alert, max(until - max(stopped, alert.tier_from or stopped), timedelta(0)))
     return stopped
 
 
@@ -197,6 +199,8 @@ def _start_episode(
     if runs_on:
         alert.ladder_from += pause
         shift_tier_clock(alert, pause)
+        alert.snoozed_until = None  # it had moved the clock on, and is broken
+        resume_tier_clock(alert, clock_stands_at(alert, now), now)
     else:
         alert.ladder_from, alert.repeats_done = now, 0
         alert.tier = alert.expiries = 0

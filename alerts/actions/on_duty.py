@@ -13,7 +13,7 @@ from uuid import UUID
 from alerts.actions.book import Book
 from alerts.actions.digests import Joining
 from alerts.actions.stored import stored
-from alerts.actions.tiers import any_present, may_stand_in, standing_for
+from alerts.actions.tiers import any_present, may_stand_in, standing_for, start_tier_clock
 from alerts.decide import INFO
 from alerts.faults import contained
 from alerts.models import Alert
@@ -78,6 +78,7 @@ def _tell_waiting(book: Book, orgs: set[int]) -> tuple[int, bool]:
         alert.duty_waits, alert.hours_until = False, None
         alert.ladder_from = alert.revived_at = book.now
         alert.repeats_done = 0
+        start_tier_clock(alert, book.now, book.known)
         book.record(alert, "released_hold", "on_duty", digest=True)
     return len(told), complete
 

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from alerts.actions.book import Book
+from alerts.actions.outages import is_under
 from alerts.actions.stored import stored
+from alerts.actions.tiers import start_tier_clock
 from alerts.actions.undo import UndoableAct, acted_at, lost_telling, take_back, undoable
 from alerts.due import acknowledge_lasts
 from alerts.models import Alert
@@ -47,9 +49,32 @@ def give_rooms_back(book: Book, kept: UndoableAct, by: User) -> None:
     """The act on an outage that took these rooms is undone: so it is in each of them, as far as it still stands."""
     for alert in [one for one in book.alerts.values() if str(one.pk) in kept.get("rooms", [])]:
         theirs = [one for one in alert.undoable if (one["act"], one["by"], one["at"]) == ("take", by.pk, kept["at"])]
-        if theirs and alert.state != Alert.State.RESOLVED and take_back(alert, theirs[0]):
+        if theirs and alert.state != Alert.State.RESOLVED and take_back(alert, theirs[0], book.now):
             missed = lost_telling(alert, acted_at(kept), book.now)
             book.record(alert, "released", missed, actor=by, detail={"undo": True}, notify=bool(missed))
+
+
+def give_back_of_ended(book: Book, outage: Alert, kept: UndoableAct | None, by: User) -> bool:
+    """The outage ended meanwhile. What its taking took is given back all the same, and told as what was released with
+    it; whether there was any.
+    """
+    if outage.state != Alert.State.RESOLVED or kept is None or not kept.get("rooms"):
+        return False
+    outage.undoable = [one for one in outage.undoable if one is not kept]
+    give_rooms_back(book, kept, by)
+    for alert in book.alerts.values():
+        if outage.released_at is not None and str(alert.pk) in kept["rooms"] and is_under(alert, outage):
+            release_room(book, alert)
+    book.touch(outage)
+    return True
+
+
+def release_room(book: Book, alert: Alert) -> None:
+    """It is under no outage any more: who still waits is named in a digest, and its own rules count again."""
+    alert.held_until, alert.ladder_from, alert.repeats_done = None, book.now, 0
+    start_tier_clock(alert, book.now, book.known)
+    waits = not alert.is_snoozed(book.now) and not (alert.room and alert.room.recovered)
+    book.record(alert, "released_hold", "outage_ended", digest=waits)
 
 
 def other_outage(alert: Alert) -> Alert | None:

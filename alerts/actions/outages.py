@@ -272,6 +272,7 @@ class Outages:
         joins = self._joins(outage, alert)
         if has_doubled(rooms, outage.rooms_told, outage.worsened_at, now):
             outage.rooms_told, outage.worsened_at = rooms, now
+            self._book.worsen(outage, outage.severity)
             self._book.record(outage, "worsened", "worsened", detail=detail, notify=True)
         elif joins:
             self._book.record(outage, "attached", JOINED, detail={**detail, "agent": alert.agent_id}, notify=True)

@@ -17,6 +17,7 @@ from alerts.actions.book import Book
 from alerts.actions.conversation import settle
 from alerts.actions.outage_acts import (
     TakenAlert,
+    give_back_of_ended,
     give_rooms_back,
     hold_alert,
     other_outage,
@@ -25,7 +26,7 @@ from alerts.actions.outage_acts import (
 )
 from alerts.actions.outages import is_under
 from alerts.actions.stored import stored
-from alerts.actions.tiers import shift_tier_clock, start_tier_clock
+from alerts.actions.tiers import clock_stands_at, resume_tier_clock, start_tier_clock
 from alerts.actions.undo import (
     HELD_BY,
     UndoableAct,
@@ -137,6 +138,8 @@ def release(alert_id: UUID, by: User) -> Alert:
     Takes back what this person just did to have it or to give it away; repeats go on then, else they start anew.
     """
     with _locked(alert_id) as (book, alert):
+        if give_back_of_ended(book, alert, undoable_by(alert, by, book.now, HELD_BY), by):
+            return alert
         _refuse_resolved(alert)
         if alert.state == Alert.State.OPEN and alert.assigned_to_id is None:
             return alert
@@ -159,7 +162,7 @@ def _let_go(book: Book, alert: Alert, by: User) -> datetime | None:
     """Undo, newest first, what `by` did in the last 10 min and nobody since, until it is open; since when, if that."""
     undone = None
     while (held := undoable_by(alert, by, book.now, HELD_BY)) is not None:
-        undone = acted_at(held) if take_back(alert, held) else undone
+        undone = acted_at(held) if take_back(alert, held, book.now) else undone
         give_rooms_back(book, held, by)
         if alert.state == Alert.State.OPEN:
             break
@@ -221,7 +224,7 @@ def _unresolve(book: Book, alert: Alert, resolution: UndoableAct) -> None:
     """As if it had not been resolved. It stays open even if its quiet time ran out meanwhile: a person says so."""
     resolved_at = alert.resolved_at
     assert resolved_at is not None
-    take_back(alert, resolution)
+    take_back(alert, resolution, book.now)
     if alert.room is None:
         return
     catch_up(book, alert, resolved_at)
@@ -263,9 +266,8 @@ def snooze(alert_id: UUID, by: User, until: datetime) -> Alert:
         if not book.now < until <= book.now + SNOOZE_AT_MOST:
             raise ActInvalid("until", _("Choose a time in the next 24 hours."))
         with undoable(book, alert, "snooze", by):
-            held_until = alert.snoozed_until if alert.snoozed_until and alert.snoozed_until > book.now else book.now
-            shift_tier_clock(alert, until - held_until)
-            alert.snoozed_until = until
+            stood_at, alert.snoozed_until = clock_stands_at(alert, book.now), until
+            resume_tier_clock(alert, stood_at, book.now)
         book.record(alert, "snoozed", actor=by, detail={"until": until.isoformat()})
         return alert
 
@@ -276,9 +278,8 @@ def wake(alert_id: UUID, by: User) -> Alert:
         _refuse_resolved(alert)
         if alert.is_snoozed(book.now):
             with undoable(book, alert, "wake", by):
-                assert alert.snoozed_until is not None
-                shift_tier_clock(alert, book.now - alert.snoozed_until)
-                alert.snoozed_until = None
+                stood_at, alert.snoozed_until = clock_stands_at(alert, book.now), None
+                resume_tier_clock(alert, stood_at, book.now)
             book.record(alert, "snoozed", actor=by, detail={"until": None})
         return alert
 
@@ -311,8 +312,10 @@ def undo(alert_id: UUID, by: User, mark: str = "") -> Alert:
                 raise nothing
             _reopen(book, alert, by)
             return alert
+        if give_back_of_ended(book, alert, mine, by):
+            return alert
         _refuse_resolved(alert)
-        if not take_back(alert, mine):
+        if not take_back(alert, mine, book.now):
             raise nothing
         give_rooms_back(book, mine, by)
         change = "snoozed" if mine["act"] in ("snooze", "wake") else "released"

@@ -5,12 +5,12 @@ it is marked its ladder and its tier's clock stand still; let go, it is told onc
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from alerts.actions.stored import stored
-from alerts.actions.tiers import shift_tier_clock, standing_for
+from alerts.actions.tiers import clock_stands_at, resume_kept_clocks, resume_tier_clock, standing_for
 from alerts.decide import INFO
 from alerts.delivery.silenced import subject_of
 from alerts.models import Alert
@@ -134,11 +134,9 @@ class SilencedAlerts:
     def _let_go(self, alert: Alert) -> None:
         """Its clocks go on from where they stood when the silence began; a snooze has moved the tier's already."""
         now, since = self._book.now, alert.silenced_from or self._book.now
-        alert.ladder_from += _pause(now, since, alert.ladder_from)
-        shift_tier_clock(alert, _pause(now, since, alert.tier_from, alert.snoozed_until))
+        alert.ladder_from += max(now - max(since, alert.ladder_from), timedelta(0))
+        stood_at = clock_stands_at(alert, now)
         alert.silence = alert.silenced_from = alert.silenced_until = None
+        resume_tier_clock(alert, stood_at, now)
+        resume_kept_clocks(alert, since, now)
         self._book.touch(alert)
-
-
-def _pause(now: datetime, since: datetime, *others: datetime | None) -> timedelta:
-    return max(now - max([since, *(at for at in others if at is not None)]), timedelta(0))

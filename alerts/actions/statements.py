@@ -159,16 +159,17 @@ SELECT EXISTS (SELECT FROM alerts_alert WHERE state <> 'resolved' AND due_at <= 
         SELECT FROM alerts_push WHERE state = 'cancelled' AND ended_reason = 'expired' AND ended_at > %b::timestamptz
     )
 """
-# Open alerts of rooms of whose present tier every push died, or was for somebody who went off duty before; what is put
-# aside or held waits for its time.
+# Open alerts of rooms, and outages, of whose present tier every push died, or was for somebody who went off duty
+# before; what is put aside or held waits for its time.
 UNREACHED = """
 SELECT DISTINCT alert.room_id, alert.id
   FROM alerts_push push JOIN alerts_alert alert ON alert.id = push.alert_id
  WHERE (push.state = 'dead' OR (push.state = 'cancelled' AND push.ended_reason IN ('away', 'off_duty')))
    AND push.ended_at > %b::timestamptz AND push.tier = alert.tier
    AND push.planned_at >= alert.tier_from
-   AND alert.state = 'open' AND alert.escalate_at > %b::timestamptz AND alert.room_id IS NOT NULL
-   AND alert.silenced_until IS NULL
+   AND alert.state = 'open' AND alert.escalate_at > %b::timestamptz
+   AND (alert.room_id IS NOT NULL OR alert.covers_from IS NOT NULL)
+   AND alert.silenced_until IS NULL AND alert.hours_until IS NULL
    AND coalesce(greatest(alert.snoozed_until, alert.held_until) <= %b::timestamptz, true)
    AND NOT EXISTS (
        SELECT FROM alerts_push other

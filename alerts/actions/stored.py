@@ -238,8 +238,8 @@ class Stored(StoredTellings):
         over = Alert.objects.filter(state=Alert.State.RESOLVED, covers_from__isnull=False, released_at=None)
         return list(over.order_by("resolved_at").values_list("pk", flat=True))
 
-    def unreached(self, since: datetime, now: datetime) -> dict[UUID, int]:
-        """Open alerts of whose present tier every push died, one of them since then, with their rooms."""
+    def unreached(self, since: datetime, now: datetime) -> dict[UUID, int | None]:
+        """Open alerts of whose present tier every push died, one of them since then: their rooms, None of an outage."""
         return {alert: room for room, alert in fetch(UNREACHED, [since, now, now])}
 
     # --- duty ---------------------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Max, Q
+
 from alerts.actions.outage_rows import AgentKey
 from alerts.actions.statements import (
     EXPIRED,
@@ -24,6 +26,7 @@ from alerts.models import (
     Alert,
     DigestAlert,
     Push,
+    RoomActivity,
     Silence,
     new_id,
 )
@@ -35,6 +38,7 @@ from orgs.routing import Recipient
 
 Person = tuple[int, int]  # org pk, user pk
 Spent = tuple[UUID | None, bool, datetime]  # a push about this alert: whether it waits to be sent, when it was planned
+DIGESTED = ("over_budget", "uncorroborated")  # reasons of skipped pushes whose alert joins a digest
 TELLS = ("pending", "sending", "sent")  # states of a push that count as having told somebody
 
 PUSHES = Table(Push, PushRow.__struct_fields__)
@@ -49,6 +53,11 @@ class StoredTellings:
     def known_people(self, pks: Collection[int]) -> set[int]:
         """Those of these people that there still are."""
         return set(User.objects.filter(pk__in=pks).values_list("pk", flat=True)) if pks else set()
+
+    def last_entered(self, rooms: Sequence[int], since: datetime) -> Mapping[int, datetime]:
+        """When somebody last entered each of these rooms since then."""
+        came = RoomActivity.objects.filter(room__in=rooms, kind=RoomActivity.Kind.HUMAN_OPENED, at__gte=since)
+        return dict(came.order_by().values_list("room").annotate(last=Max("at")))
 
     def may_see(self, person: User, org: int) -> bool:
         """Whether alerts of this org can be given to this person."""
@@ -127,10 +136,12 @@ class StoredTellings:
         return set(held.values_list("reason", flat=True))
 
     def cancelled_reason(self, alert: Alert, since: datetime) -> str:
-        """Why people were last to be told of this alert, if that was cancelled since as not needed; else empty."""
-        missed = Push.objects.filter(
-            alert=alert, occurrence=alert.occurrence, ended_reason="no_longer_needed", ended_at__gte=since
-        )
+        """Why people were last to be told of this alert, if that was cancelled since as not needed, or a digest went
+        without it; else empty.
+        """
+        cancelled = Q(ended_reason="no_longer_needed", ended_at__gte=since)
+        last = Push.objects.filter(alert=alert, occurrence=alert.occurrence)
+        missed = last.filter(cancelled | Q(ended_reason__in=DIGESTED, supervisor__in=_left_out(alert, since)))
         return missed.values_list("reason", flat=True).first() or ""
 
     def on_phones(self, alerts: Sequence[UUID], now: datetime) -> Iterable[tuple[Any, ...]]:
@@ -193,6 +204,13 @@ class StoredTellings:
 
 def _people(people: Iterable[Person]) -> str:
     return as_json([{"org_id": org, "supervisor_id": user} for org, user in people])
+
+
+def _left_out(alert: Alert, since: datetime) -> list[int]:
+    """Whose digest was to name this alert, and was written, or cancelled, without it since."""
+    over = Q(push__state=Push.State.CANCELLED, push__ended_reason="no_longer_needed", push__ended_at__gte=since)
+    without = DigestAlert.objects.filter(Q(named=False, push__planned_at__gte=since) | over, alert=alert)
+    return list(without.values_list("push__supervisor_id", flat=True))
 
 
 def _digests(people: Iterable[Person]) -> Any:

@@ -11,6 +11,7 @@ from alerts.actions.outages import Outages
 from alerts.actions.revoking import TakenFromPhones, revocations
 from alerts.actions.silenced import SilencedAlerts
 from alerts.actions.stored import stored
+from alerts.actions.stored_tellings import DIGESTED
 from alerts.actions.stored_tellings import PUSHES as PUSHES
 from alerts.actions.stored_tellings import TELLS as TELLS
 from alerts.actions.whom import UNROUTABLE, Whom, is_of_rooms, may_watch, reason_for, say_why
@@ -23,7 +24,6 @@ from alerts.rows import EventRow, PushRow, TransitionRow
 from orgs.routing import Recipient
 from orgs.signals.low_confidence import LOW_CONFIDENCE
 
-DIGESTED = ("over_budget", "uncorroborated")  # reasons of skipped pushes whose alert joins a digest
 HELD = {Alert.Scope.AGENT.value: "held_by_agent_outage", Alert.Scope.SOURCE.value: "held_by_source_outage"}
 NOT_READ = timedelta(-1)
 Told = tuple[str, int, str]  # a subject, a user pk, and the severity that they were told
@@ -90,10 +90,11 @@ class Outbox:
                 say_why(telling, "silenced")
             elif held:
                 say_why(telling, held)
-            if telling.reason in IN_A_DIGEST:
-                present = [] if held or silenced else [person for person in found if not person.absent]
-                self.joining += [_joining_now(telling, person, self.now) for person in present]
+            if telling.reason in IN_A_DIGEST and not (held or silenced):
+                self.joining += [_joining_now(telling, person, self.now) for person in found if not person.absent]
                 continue
+            if not telling.occurrence:
+                _number(telling)
             planned = self._pushes(telling, found, held, silenced)
             if any(push.state == PENDING for push in planned):
                 telling.alert.last_told_at = self.now
@@ -230,6 +231,12 @@ class Outbox:
         again = [p for p in newest.values() if p.occurrence > 1]
         if again:
             self._stored.supersede(again, self.now)
+
+
+def _number(telling: Telling) -> None:
+    """What was to join a digest is held: there is a row for each recipient all the same, so that it can be released."""
+    telling.alert.occurrence += 1
+    telling.occurrence = telling.transition.occurrence = telling.alert.occurrence
 
 
 def _agent(alert: Alert) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 It is wall time; what pauses it moves it on, so that its due time stands in the alert's row at any moment.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from alerts.decide import INFO, escalates_after
@@ -11,6 +11,9 @@ from alerts.known import Known
 from alerts.models import Alert
 from orgs.duty.roster import QUIET
 from orgs.routing import Recipient, Standing
+
+CLOCK = ("tier_from", "escalate_at")
+KeptClock = tuple[datetime | None, datetime | None]  # what of it is kept in an act that can be undone
 
 HOLDER_HAS = timedelta(minutes=5)  # who has the room, before the first tier is told that they have stalled
 
@@ -26,11 +29,34 @@ def tiers_together(known: Known, agents: Iterable[tuple[int, int]]) -> list[int]
     return sorted({tier for tiers in known.tiers(agents).values() for tier in tiers})
 
 
-def start_tier_clock(alert: Alert, now: datetime, known: Known) -> None:
-    """Its clock starts, or starts anew, if a tier was told and there may be another one."""
-    if alert.tier and alert.tiers_over_at is None:
-        lasts = tier_lasts(alert, known)
-        alert.tier_from, alert.escalate_at = now, None if lasts is None else now + lasts
+def stands_at(now: datetime, silenced_from: datetime | None, snoozed_until: datetime | None) -> datetime:
+    """The instant to which a clock is reckoned: a snooze has moved it on to its end, a silence moves it on when that
+    ends; else it runs.
+    """
+    at = silenced_from or now
+    return at if snoozed_until is None else max(at, snoozed_until)
+
+
+def clock_stands_at(alert: Alert, now: datetime) -> datetime:
+    """The same of the clock of this alert's tier."""
+    return stands_at(now, alert.silenced_from, alert.snoozed_until)
+
+
+def start_tier_clock(alert: Alert, now: datetime, known: Known, *, over: bool = False) -> None:
+    """Its clock starts, or starts anew, if a tier was told and there may be another one; `over`: it ends at once. While
+    it is snoozed or silenced it does not run yet.
+    """
+    if not alert.tier or alert.tiers_over_at is not None:
+        return
+    lasts, silenced_from = tier_lasts(alert, known), alert.silenced_from
+    lasts = lasts and (timedelta(0) if over else lasts)
+
+    def started(_clock: KeptClock, snoozed_until: datetime | None) -> KeptClock:
+        at = stands_at(now, silenced_from, snoozed_until)
+        return at, None if lasts is None else at + lasts
+
+    alert.tier_from, alert.escalate_at = started((None, None), alert.snoozed_until)
+    _keep_for_undo(alert, started)
 
 
 def start_holder_clock(alert: Alert, now: datetime) -> None:
@@ -45,6 +71,46 @@ def shift_tier_clock(alert: Alert, pause: timedelta) -> None:
         alert.tier_from += pause
     if alert.escalate_at is not None:
         alert.escalate_at += pause
+
+
+def resume_tier_clock(alert: Alert, stood_at: datetime, now: datetime) -> None:
+    """It was reckoned to `stood_at`, and what moved or held it has changed: it goes on with what was left."""
+    stands = clock_stands_at(alert, now)
+    shift_tier_clock(alert, stands - stood_at)
+    if alert.tier_from is not None and alert.tier_from > stands:  # what the bot's recovery has moved on already
+        shift_tier_clock(alert, stands - alert.tier_from)
+
+
+def resume_kept_clocks(alert: Alert, silenced_from: datetime, now: datetime) -> None:
+    """A silence that began then is over. The undo of a snooze leaves the clock as if that alone had not been."""
+
+    def resumed(clock: KeptClock, snoozed_until: datetime | None) -> KeptClock:
+        pause = stands_at(now, None, snoozed_until) - stands_at(now, silenced_from, snoozed_until)
+        begin, end = clock
+        return begin and begin + pause, end and end + pause
+
+    _keep_for_undo(alert, resumed, only_known=True)
+
+
+def _keep_for_undo(
+    alert: Alert, clock: Callable[[KeptClock, datetime | None], KeptClock], *, only_known: bool = False
+) -> None:
+    """What `clock` makes of the tier's clock before and after each snooze that can be undone: (when it began, when it
+    ends), until when the alert was snoozed.
+    """
+    for changed in (kept["alert"] for kept in alert.undoable):
+        if "snoozed_until" not in changed or (only_known and "tier_from" not in changed):
+            continue
+        sides = []
+        for side, until in enumerate(changed["snoozed_until"]):
+            known = (_time(changed[name][side]) if name in changed else None for name in CLOCK)
+            sides.append(clock((next(known), next(known)), _time(until)))
+        for name, times in zip(CLOCK, zip(*sides, strict=True), strict=True):
+            changed[name] = [at and at.isoformat() for at in times]
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def judge_tier_clock(alert: Alert, now: datetime, known: Known) -> None:

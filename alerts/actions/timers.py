@@ -8,6 +8,7 @@ from uuid import UUID
 from alerts.actions.activity import end
 from alerts.actions.book import Book
 from alerts.actions.on_duty import sweep_on_duty
+from alerts.actions.outage_acts import release_room
 from alerts.actions.outages import is_under
 from alerts.actions.recovery import EXPIRED_WITHIN, digest_expired
 from alerts.actions.reply_window import note_window_over, tell_window_closing
@@ -62,14 +63,16 @@ def pass_unreached(now: datetime) -> int:
     with contained("tiers_not_passed"), stored().atomic():
         found = stored().unreached(now - DIED_WITHIN, now)
         book = _book_of_time(now)
-        book.lock_rooms(found.values(), skip_locked=True)
+        book.lock_rooms([room for room in found.values() if room is not None], skip_locked=True)
         opened = [alert for alert in book.alerts.values() if alert.id in found and alert.state == Alert.State.OPEN]
+        outages = [book.lock_alert(pk) for pk in sorted(found) if found[pk] is None]
+        opened += [outage for outage in outages if outage.state == Alert.State.OPEN]
         book.outages.load({(alert.org_id, alert.agent_id or 0) for alert in opened})
         passed = 0
         for alert in opened:
-            assert alert.room is not None
-            if not (book.silenced.is_held(alert) or book.outages.covering(alert) or alert.room.recovered):
-                _escalate(book, alert, alert.room)
+            room = alert.room or Room()
+            if not (book.silenced.is_held(alert) or book.outages.covering(alert) or room.recovered):
+                _escalate(book, alert, room)
                 passed += 1
         book.close()
         return passed
@@ -122,10 +125,7 @@ def release_rooms(pk: UUID, now: datetime) -> int:
     for alert in book.alerts.values():
         told_since = alert.last_told_at is not None and alert.last_told_at > outage.resolved_at
         if is_under(alert, outage) and alert.opened_at <= outage.resolved_at and not told_since:
-            alert.held_until, alert.ladder_from, alert.repeats_done = None, book.now, 0
-            start_tier_clock(alert, book.now, book.known)
-            waits = not alert.is_snoozed(book.now) and not (alert.room and alert.room.recovered)
-            book.record(alert, "released_hold", "outage_ended", digest=waits)
+            release_room(book, alert)
     outage.released_at = book.now
     book.close()
     return 1
@@ -276,13 +276,16 @@ def _escalate(book: Book, alert: Alert, room: Room) -> None:
     """
     keys = book.outages.agent_keys(alert)
     before, following = alert.tier, [tier for tier in tiers_together(book.known, keys) if tier > alert.tier]
+    people = standing_for(alert, alert.severity, book.now, book.known, keys).people
+    if not any_present(people) and any(person.quiet_until for person in people):
+        _hold_for_hours(book, alert)
+        return
     if not following:
         alert.tiers_over_at, alert.escalate_at = book.now, None
         book.record(alert, "escalated", "escalated", detail={"from": before, "to": None}, notify=True)
         return
     alert.tier = following[0]
     detail = {"from": before, "to": alert.tier}
-    people = standing_for(alert, alert.severity, book.now, book.known, keys).people
     if any_present(person for person in people if person.tier == alert.tier):
         start_tier_clock(alert, book.now, book.known)
         book.record(alert, "escalated", "escalated", detail=detail, notify=True)
@@ -291,11 +294,21 @@ def _escalate(book: Book, alert: Alert, room: Room) -> None:
         book.record(alert, "escalated", "nobody_on_duty", detail={"passed": alert.tier})
 
 
+def _hold_for_hours(book: Book, alert: Alert) -> None:
+    """Everybody on duty in any tier is in quiet hours: no tier is passed, it waits until the first of these end."""
+    alert.repeats_done = repeats_passed(alert.facts, book.policy_of(alert), book.now)
+    book.record(alert, "repeated", "repeat_due", detail=_after(book.now - alert.ladder_from), notify=True)
+    book.tell()
+
+
 def _quiet_ended(book: Book, alert: Alert, room: Room) -> None:
-    """Everybody on duty was in quiet hours; the first of them is not any more. What repeats starts anew."""
+    """Everybody on duty was in quiet hours; the first of them is not any more. What repeats, and the clock of the tier
+    that was told before, start anew.
+    """
     alert.hours_until = None
     alert.ladder_from = alert.revived_at = book.now
     alert.repeats_done = 0
+    start_tier_clock(alert, book.now, book.known)
     book.record(alert, "released_hold", "quiet_ended", notify=True)
 
 

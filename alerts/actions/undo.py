@@ -16,6 +16,7 @@ from alerts.actions.activity import react
 from alerts.actions.book import ALERT_FIELDS, BOOKKEEPING, ROOM_FIELDS, Book
 from alerts.actions.conversation import read_anew
 from alerts.actions.stored import stored
+from alerts.actions.tiers import clock_stands_at, resume_tier_clock
 from alerts.models import Alert, Room, RoomActivity
 from orgs.models import User
 
@@ -82,7 +83,7 @@ def standing_resolution(alert: Alert) -> UndoableAct | None:
     return kept if kept and kept["alert"]["resolved_at"][1] == _plain(alert.resolved_at) else None
 
 
-def take_back(alert: Alert, kept: UndoableAct) -> bool:
+def take_back(alert: Alert, kept: UndoableAct, now: datetime) -> bool:
     """Undo `kept`, which is used up then; whether that gave anything back, now or when a later act is undone.
 
     A field that a later act changed once more is that act's to give back: to what was before both.
@@ -99,7 +100,10 @@ def take_back(alert: Alert, kept: UndoableAct) -> bool:
             heir[0], left_to_later = was, True
         elif _plain(getattr(alert, name)) == left:
             given[name] = was
+    stood_at = clock_stands_at(alert, now)
     _give(alert, given)
+    if "snoozed_until" in given and "tier_from" not in given and kept["act"] != "resolve":
+        resume_tier_clock(alert, stood_at, now)  # something else has moved it since
     if alert.room is not None:
         _give(alert.room, kept["room"])
     return bool(given) or left_to_later

@@ -60,6 +60,8 @@ class Whom:
             if not held:
                 start_holder_clock(alert, now)
             return holder
+        if holder := [replace(one, tier=SPECIALISTS) for one in watching if _has_it(telling, one)]:
+            return holder
         tier = telling.tier or alert.tier
         if telling.reason == "escalated":
             return [one for one in standing.people if one.tier == tier]
@@ -90,12 +92,17 @@ class Whom:
         passes nothing.
         """
         alert, people, info = telling.alert, standing.people, telling.severity == INFO
+        untold, stood = alert.duty_waits, alert.hours_until is not None
         alert.duty_waits, alert.hours_until = False, None
         if info and people:
             people = [one for one in people if one.tier <= (tier or people[0].tier)]
         first = next((one.tier for one in people if not one.absent), NO_TIER)
         if first > tier:
             self._pass_to(telling, first)
+        elif first and stood:
+            start_tier_clock(alert, self._now, self._known)
+        if first and untold:  # what people hear of only now is not over because it is old
+            alert.revived_at = self._now
         if first:
             return [one for one in people if one.tier <= max(first, tier)]
         if not info and may_stand_in(standing):
@@ -153,9 +160,19 @@ def reason_for(telling: "Telling", person: Recipient) -> str:
 
 def may_watch(telling: "Telling", standing: Iterable[Standing]) -> bool:
     """Whether specialists may be told of it: it is theirs, or perhaps nobody else can be told."""
-    if is_wide(telling.alert) or is_over(telling):
+    if is_wide(telling.alert) or is_over(telling) or _somebody_has_it(telling):
         return True
     return telling.severity == CRITICAL and not any(any_present(one.through_quiet().people) for one in standing)
+
+
+def _somebody_has_it(telling: "Telling") -> bool:
+    """It is told to who has the alert alone, who may be a specialist."""
+    return telling.holder is not None and telling.reason == "window_closing"
+
+
+def _has_it(telling: "Telling", person: Recipient) -> bool:
+    """Whether it is told to this specialist alone, who has the alert."""
+    return _somebody_has_it(telling) and person.user_id == telling.holder
 
 
 def is_of_rooms(alert: Alert) -> bool:

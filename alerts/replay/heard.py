@@ -7,7 +7,7 @@ from typing import Any
 
 from alerts.actions.stored import NO_MOMENTS, READ_AT_MOST
 from alerts.decide import TO_HOLDER
-from alerts.models import Room
+from alerts.models import Room, RoomActivity
 from alerts.replay.pushes import PushMemory
 from alerts.rows import ActivityRow, EventRow
 
@@ -43,6 +43,11 @@ class HeardMemory(PushMemory):
                     one.org_id, one.room_id, one.run_id, one.signal, one.event_id, one.occurred_at, one.received_at,
                     one.customer_waiting_since, one.reason, one.alert_id, self._episodes.get(one.id or 0),
                 )  # fmt: skip
+
+    def last_entered(self, rooms: Sequence[int], since: datetime) -> Mapping[int, datetime]:
+        heard = (one for room in rooms for one in self._activities.get(room, ()))
+        came = ((one.room_id, one.at) for one in heard if one.kind == RoomActivity.Kind.HUMAN_OPENED)
+        return dict(sorted((room, at) for room, at in came if at >= since))
 
     def activities_since(self, room: Room, kinds: Sequence[str], since: datetime) -> Iterable[Any]:
         heard = self._activities.get(room.id, ())

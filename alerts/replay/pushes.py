@@ -8,7 +8,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from alerts.actions.stored import AgentKey, Stored
-from alerts.actions.stored_tellings import TELLS, Person, Spent
+from alerts.actions.stored_tellings import DIGESTED, TELLS, Person, Spent
 from alerts.models import Alert, Push, Silence
 from alerts.rows import DigestAlertRow, PushRow
 from orgs.models import User
@@ -16,6 +16,7 @@ from orgs.routing import Recipient
 
 PENDING, SENT, SKIPPED = str(Push.State.PENDING), str(Push.State.SENT), str(Push.State.SKIPPED)
 DEAD, DIGEST = str(Push.State.DEAD), str(Push.Kind.DIGEST)
+REACHES_NOBODY = ("removed", "away", "off_duty", "quiet_hours")
 AS_OF = timedelta(minutes=2)  # what is written as of its due time may be older than what was written before it
 
 
@@ -40,16 +41,19 @@ class PushMemory(Stored):
         self.numbers: dict[Person, tuple[int, datetime | None]] = {}
         # Alerts by digest, and when each joined, the last time.
         self.names: dict[UUID, dict[UUID, datetime]] = defaultdict(dict)
+        # By alert and person: when their digest went without it.
+        self._left_out: dict[UUID, dict[int, datetime]] = defaultdict(dict)
         # By alert and reason to tell: when somebody was last not told because of a silence.
         self._silenced: dict[UUID, dict[str, datetime]] = defaultdict(dict)
 
-    def unreached(self, since: datetime, now: datetime) -> dict[UUID, int]:
-        found = {}
+    def unreached(self, since: datetime, now: datetime) -> dict[UUID, int | None]:
+        found: dict[UUID, int | None] = {}
         for push in reversed(self.ended):
             if push.ended_at is None or push.ended_at <= since:
                 break
-            alert = self.alerts.get(push.alert_id) if push.alert_id and push.state == Push.State.DEAD else None
-            if alert is not None and alert.room_id and self._is_unreached(alert, push, now):
+            alert = self.alerts.get(push.alert_id) if push.alert_id and push.ended_reason != "expired" else None
+            told = alert is not None and (alert.room_id or alert.is_outage)
+            if alert is not None and told and self._is_unreached(alert, push, now):
                 found[alert.id] = alert.room_id
         return found
 
@@ -59,11 +63,11 @@ class PushMemory(Stored):
         if not waits or since is None or dead.tier != tier or dead.planned_at < since:
             return False
         held = (alert.snoozed_until, alert.held_until)
-        told = [one for one in self._about_room[alert.room_id or 0] if one.alert_id == alert.id and one.tier == tier]
-        return all(at is None or at <= now for at in held) and all(
-            one.state == Push.State.DEAD or (one.state, one.ended_reason) == ("cancelled", "removed")
-            for one in told
-            if one.planned_at >= since
+        told = [one for one in (*self._about[alert.id], *self._not_sent[alert.id]) if one.tier == tier]
+        return (
+            (alert.silenced_until, alert.hours_until) == (None, None)
+            and all(at is None or at <= now for at in held)
+            and all(_reached_nobody(one) for one in told if one.planned_at >= since)
         )
 
     def expired(self, since: datetime) -> Iterable[tuple[int, int, int, UUID, str]]:
@@ -261,14 +265,24 @@ class PushMemory(Stored):
         if push.state not in (PENDING, SENT):
             return
         push.state, push.ended_reason, push.ended_at = state, reason, at
-        if state == DEAD or reason == "expired":
+        if state == DEAD or reason in ("expired", "away", "off_duty"):
             self.ended.append(push)
 
     def cancelled_reason(self, alert: Alert, since: datetime) -> str:
         told = self._about_room[alert.room_id] if alert.room_id else self.pushes
         about = (one for one in told if one.alert_id == alert.id and one.occurrence == alert.occurrence)
         missed = (one for one in about if one.ended_reason == "no_longer_needed")
-        return next((one.reason for one in missed if one.ended_at is not None and one.ended_at >= since), "")
+        if found := next((one.reason for one in missed if one.ended_at is not None and one.ended_at >= since), ""):
+            return found
+        out = {person for person, at in self._left_out[alert.id].items() if at >= since}
+        digested = (one for one in self._not_sent[alert.id] if one.occurrence == alert.occurrence)
+        digested = (one for one in digested if one.ended_reason in DIGESTED and one.supervisor_id in out)
+        return next((one.reason for one in digested), "")
+
+    def leave_out(self, digest: PushRow, named: Iterable[UUID], at: datetime) -> None:
+        """The digest is written now, or cancelled, and names these alone."""
+        for pk in self.names[digest.id].keys() - set(named):
+            self._left_out[pk][digest.supervisor_id] = at
 
     # --- digests ------------------------------------------------------------------------------------------------------
 
@@ -288,3 +302,8 @@ class PushMemory(Stored):
     def write_names(self, rows: Sequence[DigestAlertRow]) -> None:
         for row in rows:
             self.names[row.push_id][row.alert_id] = row.joined_at
+
+
+def _reached_nobody(push: PushRow) -> bool:
+    absent = push.state in (Push.State.CANCELLED, SKIPPED) and push.ended_reason in REACHES_NOBODY
+    return absent or push.state == DEAD

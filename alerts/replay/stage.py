@@ -254,6 +254,7 @@ class Stage:
         news = (one for one in alerts if not memory.pushed_since(push, one))
         waiting = (one for one in news if is_waiting(one, at, covered=memory.is_covered(one)))
         named = [one.pk for one in waiting if specialist or (one.org_id, one.agent_id or 0) in theirs]
+        memory.leave_out(push, named, at)
         del memory.digest_of[person]
         if not named:
             push.end(Push.State.CANCELLED, "no_longer_needed", at)
