@@ -77,7 +77,7 @@ def lead(system: None, org: Org) -> User:
 def pages(org: Org) -> Iterator[str]:
     yield from ("/", f"/?q={MARK}", "/?severity=info", "/?tab=resolved", "/reach", "/sources", "/success", "/pushes")
     yield from (f"/success/{metric}" for metric in ("coverage_pct", "time_to_intervene_median_seconds"))
-    yield from (f"/setup/{org.external_id}", "/preferences", "/walls")
+    yield from (f"/setup/{org.external_id}", "/preferences", "/settings", "/walls")
     with scopes_disabled():
         yield make_wall(org, f"{MARK} wall")[1].removeprefix(settings.BASE_URL)
         yield from (f"/alerts/{alert.pk}" for alert in Alert.objects.all())

@@ -367,6 +367,7 @@ def test_snoozed_alerts_stand_apart_and_need_no_human(scene: Scene) -> None:
         "on-it": 0,
         "snoozed": 1,
         "resolved": 0,
+        "folded": {},
     }
     client.post(f"/alerts/{scene.alert('asleep').pk}/wake")
     assert "2 alerts need a human" in text(client.get("/"))

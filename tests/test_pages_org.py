@@ -128,7 +128,7 @@ def twins(sari: Org) -> Client:
     ["/", "/reach", "/kpis", "/success", "/duty", "/silences", "/settings/policy", "/walls", "/sources/webhooks/new"],
 )
 def test_two_orgs_of_one_name_are_told_apart(twins: Client, path: str) -> None:
-    """Not in the menu of the top alone. Mutation: a list of a form names both alike; one silences, or tests, the wrong customer."""
+    """Not in the menu of the top alone. Mutation: a form names both alike; one silences the wrong customer."""
     page = text(twins.get(path))
     said = re.findall(r"toko sari[^(]{0,2}(\(\S+\))?", page, re.IGNORECASE)
     assert set(said) == {"(toko-sari)", "(sari-2)"} and len(said) > 3

@@ -25,8 +25,14 @@ export function start(feed) {
     sums = { ...detail.orgs };
   });
   feed.addEventListener("presence", ({ detail }) => also(detail.people));
-  document.body.addEventListener("htmx:afterSwap", (event) => event.target.id === "alert" && personalise(event.target));
+  let byKey = false; // the focus is in the page, by a key: an act takes away the button that did it
+  document.body.addEventListener("htmx:afterSwap", (event) => {
+    if (event.target.id !== "alert") return;
+    personalise(event.target);
+    if (byKey && !shown()?.contains(document.activeElement)) shown()?.querySelector("#alert-head .lm-alert-acts .btn")?.focus();
+  });
   document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    byKey = Boolean(shown()?.querySelector(":focus-visible"));
     const form = detail.requestConfig.elt.closest("form[data-emptied]");
     if (form && detail.xhr.status === 200) form.reset();
   });

@@ -34,7 +34,9 @@ export function start() {
   document.addEventListener("keydown", (event) => event.key === "Escape" && escape());
   document.addEventListener("submit", (event) => {
     const menu = event.target.closest("details.lm-menu");
-    if (menu) menu.open = false; // chosen
+    if (!menu) return;
+    if (menu.contains(document.activeElement)) menu.querySelector("summary").focus(); // what had the focus is hidden
+    menu.open = false; // chosen
   });
   document.getElementById("filter-open")?.addEventListener("click", () => {
     sheet(!document.getElementById("filters").classList.contains("is-open"));

@@ -328,7 +328,7 @@ def test_filters_and_search_on_a_phone(site: Site) -> None:
     expect(site.row(page, "r1")).to_be_visible()
 
 
-PAGES = ["/", "alert", "/pushes", "/preferences", "/accounts/login/", "/nothing", "/?severity=info"]
+PAGES = ["/", "alert", "/pushes", "/preferences", "/settings", "/accounts/login/", "/nothing", "/?severity=info"]
 
 
 def full(site: Site) -> None:
@@ -408,3 +408,20 @@ def test_the_acts_stand_in_one_row_that_can_be_hit(site: Site, locale: str) -> N
             title = page.locator(".lm-alert-title h1").bounding_box()
             assert title is not None
             assert title["height"] < 40, "the room's name has its line"
+
+
+def test_an_act_by_keys_leaves_the_focus_on_the_alert(site: Site) -> None:
+    """Mutation: the button that did it is gone, and Tab begins anew at the top of the page."""
+    site.fails("r1")
+    page = opened(site)
+    within = "document.getElementById('alert-head').contains(document.activeElement)"
+    page.locator("#acts-assign > summary").focus()
+    page.keyboard.press("Enter")
+    page.locator("#acts-assign").get_by_role("button", name="Bayu").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#alert-head")).to_contain_text("Given to Bayu, not acknowledged yet")
+    assert page.evaluate(within)
+    page.locator("#alert-head").get_by_role("button", name="Take it").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#alert-head")).to_contain_text("You took it")
+    assert page.evaluate(within)

@@ -218,3 +218,12 @@ def test_back_leaves_the_filters_as_the_address_has_them(site: Site) -> None:
     page.wait_for_url("**/?severity=warning")
     expect(page.locator("select[name=severity]")).to_have_value("warning")
     expect(page.locator(".lm-find input")).to_have_value("")
+
+
+def test_a_row_that_comes_over_the_socket_tells_twin_orgs_apart(site: Site) -> None:
+    """Mutation: the rows of the page name the external id, those that come later do not."""
+    org = site.scene.org
+    OrgFactory(name=org.name.upper(), external_id="its-twin")
+    page = site.board(site.person(is_specialist=True))
+    site.fails("r1")
+    expect(site.row(page, "r1").locator(".lm-meta-org")).to_have_text(f"{org.name} ({org.external_id})")

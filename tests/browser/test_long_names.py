@@ -19,6 +19,7 @@ PAGES += (
     "/success/time_to_intervene_median_seconds",
     "/pushes",
     "/preferences",
+    "/settings",
     "setup",
     "webhook",
     "/sources/webhooks/new",

@@ -188,10 +188,10 @@ def _decision(change: Transition, history: AlertHistory) -> list[Said]:
         agent = history.alert.agent.name if history.alert.agent else ""
         return [Said(sentences.unroutable(agent), reason)]
     if change.occurrence:
-        told = history.occasions.get(change.occurrence, [])
-        if not told and history.alert.state != Alert.State.RESOLVED:  # later its pushes may have been purged
+        people = history.occasions.get(change.occurrence, [])
+        if not people and history.alert.state != Alert.State.RESOLVED:  # later its pushes may have been purged
             return [Said(sentences.nobody_told(reason), reason)]
-        said = telling(reason, told, None, at)
+        said = telling(reason, people, None, at)
         return [Said(text, "" if n else reason, push) for n, (text, push) in enumerate(said)]
     earlier = [push for push in history.pushes if push.planned_at <= at and push.state in SENT]
     if reason == "attached" and earlier:
