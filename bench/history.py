@@ -2,6 +2,7 @@
 
 `settle` makes the orgs and what is open, `age` the past: resolved alerts, evenly over DAYS. Numbers follow the alerts:
 each has its failure events (so many attach), its transitions, one push, and the room activity of the human who came.
+Of what is open every 20th push is dead, so that the page of those is full without a past too.
 Tables lose their indexes and foreign keys while they are filled, and have them checked and built afterwards.
 """
 
@@ -118,7 +119,7 @@ SELECT n, ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid AS id, 
             ELSE live_now() - interval '2 hours' - (1 - n::float8 / %(resolved)s) * interval '%(days)s days' END AS at,
        (ARRAY['critical', 'warning', 'critical', 'info'])[1 + n %% 4] AS severity,
        (ARRAY['agent_error', 'handoff', 'stalled_run', 'low_confidence'])[1 + n %% 4] AS signal,
-       n %% 5 < 3 AS came
+       n %% 5 < 3 AS came, n %% CASE WHEN %(is_open)s THEN 20 ELSE 1000 END = 0 AS dead
   FROM generate_series(%(first)s, %(last)s) n
   JOIN history_slot slot ON slot.slot = n %% %(slots)s
   JOIN alerts_room room ON room.org_id = slot.org_id AND room.room_id = 'room-' || n %% %(rooms)s
@@ -161,13 +162,14 @@ SELECT org_id, id AS alert_id, 1 AS episode, change.* FROM history_alert alert C
 ) change ORDER BY n, change.at""",
     "alerts_push": """
 SELECT id, org_id, id AS alert_id, room_id, user_id AS supervisor_id, 'alert' AS kind, 1 AS occurrence, 1 AS tier,
-       'first' AS reason, severity, CASE WHEN n %% 1000 = 0 THEN 'dead' ELSE 'sent' END AS state,
-       CASE WHEN n %% 1000 = 0 THEN 'refused' ELSE '' END AS ended_reason, id AS idempotency_key, at AS planned_at,
-       at + interval '1 second' AS ended_at, 'queued' AS push, repeat('x', 400) AS body,
-       CASE WHEN n %% 1000 <> 0 THEN at + interval '1 second' END AS sent_at,
-       CASE WHEN n %% 1000 <> 0 AND n %% 10 < 9 THEN at + interval '3 seconds' END AS delivered_at,
-       CASE WHEN n %% 1000 <> 0 AND n %% 10 < 6 THEN at + interval '1 minute' END AS opened_at,
-       CASE WHEN n %% 1000 <> 0 AND n %% 500 = 9 THEN at + interval '3 seconds' END AS failed_at
+       'first' AS reason, severity, CASE WHEN dead THEN 'dead' ELSE 'sent' END AS state,
+       CASE WHEN dead AND %(is_open)s THEN 'gave_up' WHEN dead THEN 'refused' ELSE '' END AS ended_reason,
+       id AS idempotency_key, at AS planned_at, at + interval '1 second' AS ended_at, 'queued' AS push,
+       repeat('x', 400) AS body,
+       CASE WHEN NOT dead THEN at + interval '1 second' END AS sent_at,
+       CASE WHEN NOT dead AND n %% 10 < 9 THEN at + interval '3 seconds' END AS delivered_at,
+       CASE WHEN NOT dead AND n %% 10 < 6 THEN at + interval '1 minute' END AS opened_at,
+       CASE WHEN NOT dead AND n %% 500 = 9 THEN at + interval '3 seconds' END AS failed_at
   FROM history_alert ORDER BY n""",
     "alerts_roomactivity": """
 SELECT org_id, source_id, 'activity-' || n AS activity_id, room_id, 'human_message' AS kind, user_id AS actor_id,

@@ -10,13 +10,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.http import QueryDict
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from alerts.prepared import NOW, PreparedCounts
 from alerts.reach import AgentReach, Coverage, Supervisor, by_org, coverage_of
-from console.pages.reach.words import advice, now_word, phone_word, reach_word
+from console.pages.reach.words import advice, cells, reach_word
 from console.text.hops import Chain
 from console.text.wording import Word, bdi
 from orgs import spreadsheet
@@ -84,8 +83,7 @@ class ReachPerson:
 
     @cached_property
     def cells(self) -> SafeString:
-        words = {"state": now_word(self.one, self.now), "phone": phone_word(self.one)}
-        return render_to_string("pages/reach/_person.html", {"one": self.one, "now": self.now, **words})
+        return cells(self.one, self.now)
 
     @cached_property
     def pk(self) -> str:

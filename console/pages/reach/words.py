@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from alerts.reach import AgentReach, Supervisor
-from console.text.wording import Word, bdi, commas, moment, short_name
+from console.templatetags.lm import icon
+from console.text.wording import Word, ago, bdi, commas, initials, moment, short_name
 from orgs.duty.roster import AWAY, OFF_DUTY, QUIET
 
 NAMED = 3  # the rest are counted
@@ -104,6 +105,32 @@ def phone_word(one: Supervisor) -> Word:
     if tokens is None:
         return Word("none", "device-mobile", _("Proven by delivery"))
     return Word("ink", "device-mobile", ngettext("{n} phone", "{n} phones", tokens).format(n=tokens))
+
+
+CELLS = """
+<td><span class="lm-person"><span class="avatar" aria-hidden="true">{}</span><b>{}</b>\
+<small class="lm-reach-tier">{}</small></span></td>
+<td class="lm-num">{}</td>
+<td><span class="lm-pill lm-pill--{}">{}{}</span></td>
+<td data-label="{}"><span class="lm-sev lm-sev--{}">{}{}</span>{}</td>
+<td data-label="{}" class="lm-num">{}</td>
+<td data-label="{}" class="lm-num">{}</td>
+"""
+
+
+def cells(one: Supervisor, now: datetime) -> SafeString:
+    """A person's cells that are the same for all of their agents. No template: there are as many as people."""
+    state, phone, name, tier = now_word(one, now), phone_word(one), bdi(one.user), number_format(one.tier)
+    refused = one.refused_at if one.reason == "refused" else None
+    return format_html(
+        CELLS,
+        *(initials(one.user), name, _("tier %(tier)s") % {"tier": tier}, tier),
+        *(state.tone, icon(state.icon, "icon-s"), state.text),
+        *(_("Phone registered"), phone.tone, icon(phone.icon, "icon-s"), phone.text),
+        format_html(' <span class="lm-dim">{}</span>', ago(refused, now)) if refused else "",
+        *(_("Last delivered"), ago(one.delivered_at, now) if one.delivered_at else _("never")),
+        *(_("Last opened"), ago(one.opened_at, now) if one.opened_at else _("never")),
+    )
 
 
 def nobody_sentence(found: Sequence[AgentReach]) -> str:
