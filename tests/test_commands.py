@@ -331,6 +331,22 @@ def test_apikey_revoke_refuses_what_is_no_live_key(manage: Any, prefix: str) -> 
     assert auth.find_key(live)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["org", "create", "--external-id", "caf\udce9", "--name", "x"],
+        ["user", "invite", "--sso-id", "u", "--email", "\udce9@x.example"],
+        ["erase", "--person", "rina\udce9"],
+        ["purge", "--org", "\udce9"],
+        ["apikey", "revoke", "--key", "\udce9"],
+        ["wall", "list", "--org", "\udce9"],
+    ],
+)
+def test_what_is_not_utf_8_is_refused_by_every_command(manage: Any, arguments: list[str]) -> None:
+    """A terminal in another encoding sends such bytes for an accent."""
+    assert refused(manage(*arguments)) == f"{arguments[0]}: an argument is not UTF-8."
+
+
 # --- the database is away, demo ---
 
 

@@ -59,6 +59,9 @@ class SentenceCommand(BaseCommand):
     def run_from_argv(self, argv: list[str]) -> None:
         self._called_from_command_line = True
         logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # one sentence says it: see database.look
+        if any("\udc80" <= one <= "\udcff" for one in "".join(argv)):  # bytes of another encoding, as Python keeps them
+            sys.stderr.write(f"{argv[1]}: an argument is not UTF-8.\n")
+            sys.exit(2)
         options = vars(self.create_parser(argv[0], argv[1]).parse_args(argv[2:]))
         try:
             self.execute(**options)
