@@ -30,7 +30,8 @@ BASE_URL = variables.site("BASE_URL", "http://127.0.0.1:8000")
 _base = urlsplit(BASE_URL)
 SECURE = _base.scheme == "https"
 
-_name = f"[{_base.hostname}]" if ":" in _base.hostname else _base.hostname
+_host_name = _base.hostname or ""  # variables.site made sure that there is one
+_name = f"[{_host_name}]" if ":" in _host_name else _host_name
 _loopback = ["127.0.0.1", "localhost", "[::1]"]
 # We accept a loopback Host only where BASE_URL is a loopback address; elsewhere somebody forged it.
 ALLOWED_HOSTS = [_name, *env.list("ALLOWED_HOSTS", default=_loopback if _name in _loopback else [])]

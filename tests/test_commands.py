@@ -236,13 +236,13 @@ def test_source_create_with_origins(manage: Any) -> None:
 @pytest.mark.parametrize(
     ("origin", "said"),
     [
-        ("*", "is no origin such as https://shop.example"),
-        ("https://Shop.example/", "is not written as browsers write it: https://shop.example."),
+        ("*", "* is no origin such as https://shop.example"),
+        ("https://Shop.example/", "https://Shop.example/ is not written as browsers write it: https://shop.example."),
     ],
 )
 def test_source_create_refuses_what_is_no_origin(manage: Any, origin: str, said: str) -> None:
     sentence = refused(manage("source", "create", "--name", "shop", "--platform", "--origin", origin))
-    assert sentence.startswith("source: --origin: ") and said in sentence
+    assert sentence.startswith(f"source: --origin: {said}")
     assert not Source.objects.exists()
 
 
@@ -271,7 +271,7 @@ def test_apikey_create_prints_the_key_alone(manage: Any) -> None:
     ("options", "said"),
     [
         (["--scopes", "ingest,root"], "apikey: --scopes: 'root' is not ingest, read or act."),
-        (["--scopes", ","], "apikey: --scopes: 'nothing' is not ingest, read or act."),
+        (["--scopes", ","], "apikey: --scopes: say ingest, read or act."),
         (["--scopes", "read", "--expires", "0"], "'0' is not a whole number from 1 to 3650"),
         (["--scopes", "read", "--rate", "many"], "'many' is not a whole number"),
         (["--scopes", "read", "--org", "nowhere"], "apikey: There is no org 'nowhere'."),
@@ -299,6 +299,52 @@ def test_apikey_create_asks_which_of_two_sources(manage: Any) -> None:
     assert "several sources are called 'bot'" in refused(manage(*create))
     assert auth.find_key(manage(*create, "--org", source.org.external_id)[1]).source == source
     assert auth.find_key(manage(*create, "--platform")[1]).source.org is None
+
+
+def test_a_sender_changes_over_to_a_new_key(manage: Any) -> None:
+    source = SourceFactory(name="bot")
+    SourceFactory(name="cat")
+    of_bot = ("--source", "bot")
+    old = manage("apikey", "create", *of_bot, "--scopes", "ingest")[1]
+    new = manage("apikey", "create", *of_bot, "--scopes", "ingest,act", "--expires", "30")[1]
+    code, listed, _ = manage("apikey", "list", *of_bot)
+    rows = [line.split("\t") for line in listed.splitlines()]
+    assert code == 0
+    assert [row[:2] for row in rows] == [[old.split(".")[0], "ingest"], [new.split(".")[0], "ingest,act"]]
+    assert rows[0][3] == "ends never" and rows[1][3].startswith("ends 20")
+    assert not any(secret.split(".")[1] in listed for secret in (old, new))
+    code, said, _ = manage("apikey", "revoke", "--key", old)  # the whole key, as it stands in the sender's settings
+    assert code == 0 and old not in said and said.startswith(f"Key {old.split('.')[0]} of source bot is revoked")
+    with pytest.raises(auth.InvalidKey):
+        auth.find_key(old)
+    assert auth.find_key(new).source == source
+    assert len(manage("apikey", "list", *of_bot)[1].splitlines()) == 1
+    assert manage("apikey", "list", "--source", "cat")[:2] == (0, "")
+    assert manage("apikey", "create", *of_bot, "--scopes", "ingest")[0] == 0
+
+
+@pytest.mark.parametrize("prefix", ["nobodys1", "", ".", "\u200b", "a" * 300])
+def test_apikey_revoke_refuses_what_is_no_live_key(manage: Any, prefix: str) -> None:
+    live = manage("apikey", "create", "--source", SourceFactory(name="bot").name, "--scopes", "read")[1]
+    said = refused(manage("apikey", "revoke", "--key", prefix))
+    assert said == "apikey: --key: there is no live key of this prefix."
+    assert auth.find_key(live)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["org", "create", "--external-id", "caf\udce9", "--name", "x"],
+        ["user", "invite", "--sso-id", "u", "--email", "\udce9@x.example"],
+        ["erase", "--person", "rina\udce9"],
+        ["purge", "--org", "\udce9"],
+        ["apikey", "revoke", "--key", "\udce9"],
+        ["wall", "list", "--org", "\udce9"],
+    ],
+)
+def test_what_is_not_utf_8_is_refused_by_every_command(manage: Any, arguments: list[str]) -> None:
+    """A terminal in another encoding sends such bytes for an accent."""
+    assert refused(manage(*arguments)) == f"{arguments[0]}: an argument is not UTF-8."
 
 
 # --- the database is away, demo ---

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import re
 import sys
 from typing import Any, NoReturn
 
@@ -18,6 +19,7 @@ from orgs.identifiers import Twins, spelled
 from orgs.logs import described
 from orgs.models import Org
 
+ITEM = re.compile(r"Item \d+ in the array did not validate: ")
 NO_TABLES = "The database has not the tables of this version: run migrate first."
 
 
@@ -57,6 +59,9 @@ class SentenceCommand(BaseCommand):
     def run_from_argv(self, argv: list[str]) -> None:
         self._called_from_command_line = True
         logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # one sentence says it: see database.look
+        if any("\udc80" <= one <= "\udcff" for one in "".join(argv)):  # bytes of another encoding, as Python keeps them
+            sys.stderr.write(f"{argv[1]}: an argument is not UTF-8.\n")
+            sys.exit(2)
         options = vars(self.create_parser(argv[0], argv[1]).parse_args(argv[2:]))
         try:
             self.execute(**options)
@@ -120,7 +125,8 @@ def checked(instance: Any, options: dict[str, str]) -> None:
         instance.full_clean()
     except ValidationError as error:
         field, messages = next(iter(error.message_dict.items()))
-        raise CommandRefused(f"{options.get(field, field)}: {' '.join(messages)}") from error
+        said = ITEM.sub("", " ".join(messages))  # of a list we say what is wrong, not the number of it
+        raise CommandRefused(f"{options.get(field, field)}: {said}") from error
 
 
 def whole_number(text: str, least: int, most: int) -> int:
