@@ -184,8 +184,7 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # Redis may be away for hours; the 
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_DB_REUSE_MAX = 10**9  # tasks: console/celery.py keeps the pool, which Celery would close around every task
 CELERY_TASK_DEFAULT_QUEUE = "live"
-# A kick after each commit asks for what is urgent, and the dispatcher sweeps every second or two: these are for an
-# hour without either. A task that finds nothing costs 5 ms in three processes.
+# Kicks and the dispatcher come sooner; these are for an hour without both. Finding nothing costs 5 ms of processor.
 _every = {
     "sweep_pushes": 15,
     "run_timers": 15,

@@ -246,9 +246,8 @@ def who_of(alert: Alert, facts: RowFacts, now: datetime) -> Who:
 def _who_open(alert: Alert, facts: RowFacts, now: datetime) -> Who:
     why = sentences.last_decision(alert, facts.told.get(alert.pk, []), alert.org.zone, now)
     if alert.assigned_to is not None:
-        line = sentences.whose(
-            alert.assigned_to, _("Given to {name}, not acknowledged yet"), _("Given to you, not acknowledged yet")
-        )
+        theirs, yours = _("Given to {name}, not acknowledged yet"), _("Given to you, not acknowledged yet")
+        line = sentences.whose(alert.assigned_to, theirs, yours)
         return Who("human", "", line, why, initials(str(alert.assigned_to)))
     if alert.is_silenced(now):
         return Who("calm", "alarm-snooze", sentences.silenced(alert, now), why)
