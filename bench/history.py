@@ -150,7 +150,8 @@ SELECT n * %(events)s + k AS id, org_id, source_id, 'event-' || n || '-' || k AS
        CASE WHEN n %% 3 = 0 THEN 0.4 END AS confidence, decode(md5(n::text), 'hex') AS payload_hash
   FROM history_alert alert CROSS JOIN generate_series(0, %(events)s - 1) k ORDER BY n, k""",
     "alerts_transition": """
-SELECT org_id, id AS alert_id, 1 AS episode, '{}'::jsonb AS detail, change.* FROM history_alert alert CROSS JOIN LATERAL (
+SELECT org_id, id AS alert_id, 1 AS episode, '{}'::jsonb AS detail, change.*
+  FROM history_alert alert CROSS JOIN LATERAL (
     SELECT at + k * interval '20 seconds' AS at, CASE k WHEN 0 THEN 'opened' ELSE 'attached' END AS change,
            CASE k WHEN 0 THEN 'first' ELSE 'attached' END AS reason, n * %(events)s + k AS event_id,
            NULL::bigint AS actor_id

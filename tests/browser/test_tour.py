@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
@@ -25,12 +26,11 @@ def said(step: int) -> list[str]:
     return re.findall(r"\*\*(.+?)\*\*", " ".join(STEPS[step - 1][1].split()))
 
 
-def paste(site: Site, step: int) -> str:
+def paste(site: Site, step: int, folder: Path) -> str:
     (block,) = SHELL.findall(STEPS[step - 1][1])
     told = os.environ | {"LIVE": site.web.url, "KEY": site.key}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block], env=told, capture_output=True, text=True, timeout=60
-    )
+    argv = ["bash", "-euo", "pipefail", "-c", block]
+    done = subprocess.run(argv, env=told, cwd=folder, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -45,11 +45,11 @@ def titles(kind: str) -> list[str]:
     return [json.loads(push.body)["title"] for push in sent]
 
 
-def test_the_tour_from_the_first_failure_to_the_last_room(site: Site, gate: None) -> None:
+def test_the_tour_from_the_first_failure_to_the_last_room(site: Site, gate: None, tmp_path: Path) -> None:
     Policy.objects.filter(org=site.scene.org).update(limits={})
     rina, bayu = site.scene.people
     page = site.board(rina)
-    assert paste(site, 1).count('"status":"created"') == 7
+    assert paste(site, 1, tmp_path).count('"status":"created"') == 7
     outage = Alert.objects.get(scope="agent")
 
     sweep()
