@@ -22,15 +22,15 @@ from orgs import database, logs, variables
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-DEBUG = variables.switch("DEBUG")
-DEMO = variables.switch("DEMO")  # allows http on loopback for room links, and for notification-service
+DEBUG = variables.read_switch("DEBUG")
+DEMO = variables.read_switch("DEMO")  # allows http on loopback for room links, and for notification-service
 SECRET_KEY = env.str("SECRET_KEY")
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".run")))
-BASE_URL = variables.site("BASE_URL", "http://127.0.0.1:8000")
+BASE_URL = variables.read_site("BASE_URL", "http://127.0.0.1:8000")
 _base = urlsplit(BASE_URL)
 SECURE = _base.scheme == "https"
 
-_host_name = _base.hostname or ""  # variables.site made sure that there is one
+_host_name = _base.hostname or ""  # variables.read_site made sure that there is one
 _name = f"[{_host_name}]" if ":" in _host_name else _host_name
 _loopback = ["127.0.0.1", "localhost", "[::1]"]
 # We accept a loopback Host only where BASE_URL is a loopback address; elsewhere somebody forged it.
@@ -38,7 +38,7 @@ ALLOWED_HOSTS = [_name, *env.list("ALLOWED_HOSTS", default=_loopback if _name in
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[BASE_URL])
 
 # --- Proxies in front (console/http/proxies.py): how many append to X-Forwarded-For, and where the nearest comes from
-TRUSTED_PROXIES = variables.whole("TRUSTED_PROXIES", 1 if variables.switch("BEHIND_PROXY") else 0)
+TRUSTED_PROXIES = variables.read_whole("TRUSTED_PROXIES", 1 if variables.read_switch("BEHIND_PROXY") else 0)
 _private = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
 try:
     FORWARDED_ALLOW_IPS = [ip_network(one) for one in env.list("FORWARDED_ALLOW_IPS", default=_private.split(","))]
@@ -124,9 +124,9 @@ TEMPLATES = [
 ]
 
 # --- PostgreSQL: the truth -------------------------------------------------------------------------------------
-DB_POOL_MAX = variables.whole("DB_POOL_MAX", 24, least=1)
+DB_POOL_MAX = variables.read_whole("DB_POOL_MAX", 24, least=1)
 # A pooler in front that changes connections between transactions knows no prepared statements: 0.
-DB_PREPARED_STATEMENTS = variables.switch("DB_PREPARED_STATEMENTS", True)
+DB_PREPARED_STATEMENTS = variables.read_switch("DB_PREPARED_STATEMENTS", True)
 REPLICA_POOL = {"max_size": 8, "timeout": 1.0}  # what does not answer at once is read from the primary
 
 
@@ -152,7 +152,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
 
 # --- Valkey/Redis: speed, never truth -----------------------------------------------------------------------------
-REDIS_URL = variables.redis("REDIS_URL", "redis://127.0.0.1:6379/0")
+REDIS_URL = variables.read_redis("REDIS_URL", "redis://127.0.0.1:6379/0")
 _redis_celery = REDIS_URL.replace("unix://", "redis+socket://", 1)
 CHANNEL_LAYERS = {
     "default": {
@@ -242,7 +242,7 @@ EMAIL_CONFIGURED = bool(env.str("EMAIL_URL", default=""))  # without it, a new i
 EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default=f"live-monitoring@{_base.hostname}")
 if EMAIL_CONFIGURED:
-    vars().update(variables.mail("EMAIL_URL"))
+    vars().update(variables.read_mail("EMAIL_URL"))
 
 # Every change of who is told and who may send is kept, deletions too.
 PGHISTORY_DEFAULT_TRACKERS = (pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
@@ -309,24 +309,24 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000  # an org's page in the admin has a form field per cell
 
 # --- The ingest lane ---------------------------------------------------------------------------------------------
-INGEST_RATE_PER_MINUTE = variables.whole("INGEST_RATE_PER_MINUTE", 6000)  # per key and web process; 0 = none
-INGEST_THREADS = variables.whole("INGEST_THREADS", 8, least=1)
-WEB_HEARTBEAT = variables.switch("WEB_HEARTBEAT", True)  # off: nobody notices when no web process is there
-INGEST_WAITING = variables.whole("INGEST_WAITING", 200, least=1)  # requests that may wait for a thread; more = 503
-DJANGO_SLOTS = variables.whole("DJANGO_SLOTS", 16, least=1)
+INGEST_RATE_PER_MINUTE = variables.read_whole("INGEST_RATE_PER_MINUTE", 6000)  # per key and web process; 0 = none
+INGEST_THREADS = variables.read_whole("INGEST_THREADS", 8, least=1)
+WEB_HEARTBEAT = variables.read_switch("WEB_HEARTBEAT", True)  # off: nobody notices when no web process is there
+INGEST_WAITING = variables.read_whole("INGEST_WAITING", 200, least=1)  # requests that may wait for a thread; more = 503
+DJANGO_SLOTS = variables.read_whole("DJANGO_SLOTS", 16, least=1)
 
 # --- notification-service ----------------------------------------------------------------------------------------
-NOTIFICATION_SERVICE_URL = variables.service("NOTIFICATION_SERVICE_URL", demo=DEMO)
+NOTIFICATION_SERVICE_URL = variables.read_service("NOTIFICATION_SERVICE_URL", demo=DEMO)
 NOTIFICATION_SERVICE_CLIENT_ID = env.str("NOTIFICATION_SERVICE_CLIENT_ID", default="")
 NOTIFICATION_SERVICE_CLIENT_SECRET = env.str("NOTIFICATION_SERVICE_CLIENT_SECRET", default="")
 NOTIFICATION_SERVICE_RECEIPT_SECRET = env.str("NOTIFICATION_SERVICE_RECEIPT_SECRET", default="")
 # Whoever sets the address says so: what a stand-in takes never counts as having reached a phone.
-NOTIFICATION_SERVICE_IS_STANDIN = variables.switch("NOTIFICATION_SERVICE_IS_STANDIN")
-PUSH_RATE_PER_SECOND = variables.number("PUSH_RATE_PER_SECOND", 50.0, least=0.01)
-PUSH_BURST = variables.number("PUSH_BURST", 200.0, least=1)
+NOTIFICATION_SERVICE_IS_STANDIN = variables.read_switch("NOTIFICATION_SERVICE_IS_STANDIN")
+PUSH_RATE_PER_SECOND = variables.read_number("PUSH_RATE_PER_SECOND", 50.0, least=0.01)
+PUSH_BURST = variables.read_number("PUSH_BURST", 200.0, least=1)
 
 # Failpoints: `NAME` kills the process at that point, for the fault tests only (alerts/failpoints.py).
-FAILPOINT = env.str("FAILPOINT", default="") if variables.switch("TESTING") else ""
+FAILPOINT = env.str("FAILPOINT", default="") if variables.read_switch("TESTING") else ""
 
 # --- API -------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
@@ -349,7 +349,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # --- Logs, errors ----------------------------------------------------------------------------------------------------
-LOG_LEVEL = variables.log_level()
+LOG_LEVEL = variables.read_log_level()
 _told: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso"),
     structlog.stdlib.add_logger_name,
@@ -390,7 +390,7 @@ DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # console/http/asgi.py made i
 if env.str("SENTRY_DSN", default=""):
     import sentry_sdk
 
-    variables.sentry("SENTRY_DSN")
+    variables.check_sentry("SENTRY_DSN")
     sentry_sdk.init(
         dsn=env.str("SENTRY_DSN"),
         send_default_pii=False,

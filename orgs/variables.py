@@ -22,14 +22,14 @@ SITE = "must be a whole URL such as https://monitor.example.com, with nothing be
 MOST = 1_000_000_000
 
 
-def text(name: str, default: str = "") -> str:
+def read_text(name: str, default: str = "") -> str:
     """The value without blanks around it."""
     return os.environ.get(name, "").strip() or default
 
 
-def whole(name: str, default: int, *, least: int = 0) -> int:
+def read_whole(name: str, default: int, *, least: int = 0) -> int:
     """A whole number. Raises ImproperlyConfigured."""
-    given = text(name)
+    given = read_text(name)
     if not given:
         return default
     if not (given.isascii() and given.isdigit() and len(given) <= len(str(MOST)) and least <= int(given) <= MOST):
@@ -37,9 +37,9 @@ def whole(name: str, default: int, *, least: int = 0) -> int:
     return int(given)
 
 
-def number(name: str, default: float, *, least: float) -> float:
+def read_number(name: str, default: float, *, least: float) -> float:
     """A number. Raises ImproperlyConfigured."""
-    given = text(name)
+    given = read_text(name)
     try:
         value = float(given) if given else default
     except ValueError:
@@ -49,25 +49,25 @@ def number(name: str, default: float, *, least: float) -> float:
     return value
 
 
-def switch(name: str, default: bool = False) -> bool:
+def read_switch(name: str, default: bool = False) -> bool:
     """On or off. Raises ImproperlyConfigured: one that is misspelt would count as off, and nobody would see it."""
-    given = text(name).lower()
+    given = read_text(name).lower()
     if given and given not in YES | NO:
         raise ImproperlyConfigured(f"{name} must be 1 or 0, not {given!r}.")
     return given in YES if given else default
 
 
-def log_level() -> str:
+def read_log_level() -> str:
     """`LOG_LEVEL`. Raises ImproperlyConfigured."""
-    given = text("LOG_LEVEL", "INFO").upper()
+    given = read_text("LOG_LEVEL", "INFO").upper()
     if given not in LEVELS:
         raise ImproperlyConfigured(f"LOG_LEVEL must be one of {', '.join(LEVELS)}, not {given!r}.")
     return given
 
 
-def site(name: str, default: str) -> str:
+def read_site(name: str, default: str) -> str:
     """The address people use. Raises ImproperlyConfigured; a path in it would stand in no link and in no cookie."""
-    given = text(name, default).rstrip("/")
+    given = read_text(name, default).rstrip("/")
     parts = _parts(given)
     if (
         parts is None
@@ -79,9 +79,9 @@ def site(name: str, default: str) -> str:
     return given
 
 
-def service(name: str, *, demo: bool) -> str:
+def read_service(name: str, *, demo: bool) -> str:
     """The address of a service that gets what customers wrote, or nothing. Raises ImproperlyConfigured."""
-    given = text(name).rstrip("/")
+    given = read_text(name).rstrip("/")
     parts = _parts(given)
     if given and (
         parts is None or not (parts.scheme == "https" or (parts.scheme == "http" and (demo or _near(parts))))
@@ -90,9 +90,9 @@ def service(name: str, *, demo: bool) -> str:
     return given
 
 
-def redis(name: str, default: str) -> str:
+def read_redis(name: str, default: str) -> str:
     """The address of Valkey or Redis. Raises ImproperlyConfigured."""
-    given = text(name, default)
+    given = read_text(name, default)
     scheme, _, rest = given.partition("://")
     if scheme == "unix":
         usable = rest.partition("?")[0].startswith("/")
@@ -105,17 +105,17 @@ def redis(name: str, default: str) -> str:
     return given
 
 
-def sentry(name: str) -> None:
+def check_sentry(name: str) -> None:
     """Look at the address of a Sentry project. Raises ImproperlyConfigured."""
-    parts = _parts(text(name))
+    parts = _parts(read_text(name))
     if parts is None or parts.scheme not in ("http", "https") or not parts.username or not parts.path.strip("/"):
         raise ImproperlyConfigured(f"{name} {SENTRY}.")
 
 
-def mail(name: str) -> dict[str, Any]:
+def read_mail(name: str) -> dict[str, Any]:
     """The settings of where mail goes. Raises ImproperlyConfigured."""
     try:
-        return environ.Env.email_url_config(text(name))
+        return environ.Env.email_url_config(read_text(name))
     except (ImproperlyConfigured, ValueError):
         raise ImproperlyConfigured(f"{name} {MAIL}.") from None
 
