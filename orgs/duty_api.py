@@ -26,7 +26,8 @@ from orgs.duty_changes import (
 )
 from orgs.duty_feeds import make_feed, revoke_feeds
 from orgs.errors import Refused
-from orgs.incoming import DAY, Field, Query, check_fields, check_value, read_body, read_list
+from orgs.identifiers import spelled
+from orgs.incoming import DAY, Field, Query, check_fields, read_body, read_list
 from orgs.models import Holiday, Org, SupervisorRole, TemporaryDuty, TemporarySchedule, User
 from orgs.shapes import Shape, Uri, UtcTime, Whole, about
 from orgs.years import off_years
@@ -258,10 +259,10 @@ def _stand_ins(org: Org, sent: list[tuple[str, dict[str, Any]]]) -> list[StandIn
     roles = {role.name: role for role in SupervisorRole.objects.filter(org=org)}
     found: dict[tuple[int, int], StandIn] = {}
     for place, one in sent:
-        role = roles.get(check_value("role", one["role"].strip(), Field()))
+        role = roles.get(spelled(one["role"]))
         if role is None:
             raise Refused(422, "unknown_role", f"There is no role {one['role']} in this org.", f"{place}.role")
-        person = find_supervisor(one["sso_id"].strip(), org.pk, specialists=False)
+        person = find_supervisor(one["sso_id"], org.pk, specialists=False)
         if person is None:
             message = f"{one['sso_id']} has no assignment in this org."
             raise Refused(422, "unknown_person", message, f"{place}.sso_id")
