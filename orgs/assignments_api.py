@@ -259,6 +259,7 @@ def _added(line: Line) -> AddedPart:
 
 
 def _changed(line: Line) -> ChangedPart:
-    changes = {column: ChangePart(before or None, to) for column, (before, to) in line.changes.items()}
+    # What was not said is null; that a role was no fallback is said.
+    changes = {name: ChangePart(None if was in ("", []) else was, to) for name, (was, to) in line.changes.items()}
     assert line.assignment is not None
     return ChangedPart(line.row.sso_id, line.row.role, changes, line.assignment.pending or UNSET)
