@@ -15,7 +15,7 @@ import msgspec
 from alerts import times
 from alerts.items import Accepted, ActivityItem, ErrorInfo, EventItem, Handoff, Holds, ItemT, ReceiptItem
 from console.ingest.fields import FIELDS, InvalidItem, id_text, judged, judged_strictly
-from orgs.identifiers import BadIdentifier, identifier
+from orgs.identifiers import BadIdentifier, identifier, spelled
 from orgs.signals import ROOM_SIGNALS
 from orgs.texts import BAD_TEXT, answerable
 
@@ -58,7 +58,7 @@ def check(raw: Any, index: int, kind: ItemKind[ItemT], sender: ItemSender, now: 
     altered: dict[str, str] = {}
     item, flags = convert(raw, kind, now, altered)
     texts = sorted(flags - {"clock"})
-    content = _hash(raw, org) if kind.hashed else b""
+    content = _hash(raw, kind.struct, org) if kind.hashed else b""
     return Accepted(index, sender.orgs[org], item, content, "clock" in flags, flags=texts, altered=altered)
 
 
@@ -133,14 +133,32 @@ def sender_org(raw: Mapping[str, Any]) -> str:
         return ""
 
 
-def _hash(raw: dict[str, Any], org: str) -> bytes:
-    """SHA-256 of the item as sent: keys sorted, null the same as absent, its org named."""
-    normalised = {name: value for name, value in raw.items() if value is not None} | {"org_id": org}
+def _hash(raw: dict[str, Any], struct: type[msgspec.Struct], org: str) -> bytes:
+    """SHA-256 of the item as sent, in the one way to say it: keys sorted, its org named."""
+    normalised = _normalised(raw, struct) | {"org_id": org}
     try:
         content = msgspec.json.encode(normalised, order="deterministic")
     except UnicodeEncodeError:  # half of a surrogate pair in a text
         content = json.dumps(normalised, sort_keys=True).encode()
     return hashlib.sha256(content).digest()
+
+
+def _normalised(raw: Mapping[str, Any], struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """What was sent, null the same as absent, numbers that stand for texts as text, identifiers in their one spelling:
+    who says the same in another way repeats it.
+    """
+    declared = FIELDS[struct]
+    made = {}
+    for name, value in raw.items():
+        if value is None:
+            continue
+        holds = declared[name]
+        if isinstance(holds, Holds):
+            value = id_text(value)
+        if name == "run_id" or (isinstance(holds, Holds) and holds.what == "identifier"):
+            value = spelled(value)
+        made[name] = _normalised(value, NESTED[name]) if name in NESTED else value
+    return made
 
 
 # --- what it may hold ----------------------------------------------------------------------------------------
