@@ -30,7 +30,7 @@ from orgs.identifiers import spelled
 from orgs.incoming import DAY, Field, Query, check_fields, read_body, read_list
 from orgs.models import Holiday, Org, SupervisorRole, TemporaryDuty, TemporarySchedule, User
 from orgs.shapes import Shape, Uri, UtcTime, Whole, about
-from orgs.years import off_years
+from orgs.years import FIRST_YEAR, LAST_YEAR, off_years
 
 MOST_HOLIDAYS, MOST_STAND_INS, MOST_SCHEDULES = 400, 500, 200
 LONGEST_SCHEDULE = timedelta(days=366)
@@ -131,11 +131,14 @@ def read_holidays(name: str, value: Any) -> dict[date, str]:
 
 def _day(name: str, text: str) -> date:
     try:
-        if DAY.fullmatch(text):
-            return date.fromisoformat(text)
+        day = date.fromisoformat(text) if DAY.fullmatch(text) else None
     except ValueError:
-        pass
-    raise Refused(422, "invalid_field", f"{name} must be a day such as 2027-03-20.", name)
+        day = None
+    if day is None:
+        raise Refused(422, "invalid_field", f"{name} must be a day such as 2027-03-20.", name)
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise Refused(422, "invalid_field", f"{name} must be in the years {FIRST_YEAR} to {LAST_YEAR}.", name)
+    return day
 
 
 def _within(place: str, sent: Any, fields: Mapping[str, Field]) -> dict[str, Any]:
