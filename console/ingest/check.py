@@ -28,6 +28,7 @@ EXPECTED: Mapping[Any, str] = {
     bool: "true or false",
     UUID: "a UUID",
     datetime: "a time with its offset, such as 2026-05-04T10:00:00+07:00",
+    dict[str, int]: "an object of whole numbers",
 }
 
 
@@ -173,7 +174,8 @@ def _check_shape(raw: dict[str, Any], struct: type[msgspec.Struct], path: str) -
     for name in raw:
         if name not in names:
             shown = path + answerable(name)
-            raise InvalidItem("unknown_field", f"There is no field {shown}. Free content goes under metadata.", shown)
+            free = " Free content goes under metadata." if path or "metadata" in names else ""
+            raise InvalidItem("unknown_field", f"There is no field {shown}.{free}", shown)
     for name in REQUIRED[struct]:
         value = raw.get(name)
         if value is None:
