@@ -254,7 +254,7 @@ class Schedules(OneOrgView):
 class OneSchedule(Schedules):
     """DELETE /api/schedules/{id}: the same by its address."""
 
-    http_method_names = ("delete", "options")
+    http_method_names = ["delete"]
 
 
 def _stand_ins(org: Org, sent: list[tuple[str, dict[str, Any]]]) -> list[StandIn]:
