@@ -148,17 +148,15 @@ def _normalised(raw: Mapping[str, Any], struct: type[msgspec.Struct]) -> dict[st
     """What was sent, null the same as absent, numbers that stand for texts as text, identifiers in their one spelling:
     who says the same in another way repeats it.
     """
-    declared = FIELDS[struct]
-    made = {}
+    texts, identifiers = TEXTS[struct], IDENTIFIERS[struct]
+    made: dict[str, Any] = {}
     for name, value in raw.items():
-        if value is None:
-            continue
-        holds = declared[name]
-        if isinstance(holds, Holds):
-            value = id_text(value)
-        if name == "run_id" or (isinstance(holds, Holds) and holds.what == "identifier"):
-            value = spelled(value)
-        made[name] = _normalised(value, NESTED[name]) if name in NESTED else value
+        if type(value) is str:
+            made[name] = spelled(value) if name in identifiers else value
+        elif type(value) is int:
+            made[name] = str(value) if name in texts else value
+        elif value is not None:
+            made[name] = _normalised(value, NESTED[name]) if name in NESTED else value
     return made
 
 
@@ -167,6 +165,11 @@ def _normalised(raw: Mapping[str, Any], struct: type[msgspec.Struct]) -> dict[st
 
 REQUIRED = {struct: [field.name for field in msgspec.structs.fields(struct) if field.required] for struct in FIELDS}
 NESTED: Mapping[str, type[msgspec.Struct]] = {"error": ErrorInfo, "handoff": Handoff}
+TEXTS = {struct: {name for name, holds in held.items() if isinstance(holds, Holds)} for struct, held in FIELDS.items()}
+IDENTIFIERS = {
+    struct: {name for name in TEXTS[struct] if held[name].what == "identifier"} | {"run_id"}
+    for struct, held in FIELDS.items()
+}
 
 
 def _check_shape(raw: dict[str, Any], struct: type[msgspec.Struct], path: str) -> None:
