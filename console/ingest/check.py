@@ -139,7 +139,7 @@ def _hash(raw: dict[str, Any], struct: type[msgspec.Struct], org: str) -> bytes:
     normalised = _normalised(raw, struct) | {"org_id": org}
     try:
         content = msgspec.json.encode(normalised, order="deterministic")
-    except UnicodeEncodeError:  # half of a surrogate pair in a text
+    except (UnicodeEncodeError, OverflowError):  # half of a surrogate pair in a text; a number of more than 64 bits
         content = json.dumps(normalised, sort_keys=True).encode()
     return hashlib.sha256(content).digest()
 
