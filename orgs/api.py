@@ -48,7 +48,7 @@ class ScopedAPIView(APIView):
     It speaks English to everybody: its readers are programs.
     """
 
-    metadata_class = None  # OPTIONS is no method of ours
+    http_method_names = ["get", "post", "put", "delete", "head"]  # what an answer of 405 may allow
     renderer_classes = [ShapeRenderer]
     org_ids: OrgIds = NO_ORG
 

@@ -14,6 +14,7 @@ from orgs.api import Provenance, ScopedAPIView, one_or_404
 from orgs.auth import EVERY_ORG, KeyCaller, leads
 from orgs.duty_api import read_weekly
 from orgs.errors import Refused, Unavailable
+from orgs.identifiers import spelled
 from orgs.incoming import Field, Query, check_fields, check_value, read_body, read_list
 from orgs.models import Assignment, Org
 from orgs.others import confirm
@@ -33,7 +34,8 @@ def read_names(name: str, value: Any) -> tuple[str, ...]:
     """A list of names, each once. Raises Refused (422)."""
     if not isinstance(value, list):
         raise Refused(422, "invalid_field", f"{name} must be an array of names.", name)
-    return tuple(dict.fromkeys(check_value(f"{name}[{place}]", one, Field()) for place, one in enumerate(value)))
+    named = (check_value(f"{name}[{place}]", one, Field()) for place, one in enumerate(value))
+    return tuple(dict.fromkeys(map(spelled, named)))
 
 
 FIELDS: Mapping[str, Field] = {
@@ -257,6 +259,7 @@ def _added(line: Line) -> AddedPart:
 
 
 def _changed(line: Line) -> ChangedPart:
-    changes = {column: ChangePart(before or None, to) for column, (before, to) in line.changes.items()}
+    # What was not said is null; that a role was no fallback is said.
+    changes = {name: ChangePart(None if was in ("", []) else was, to) for name, (was, to) in line.changes.items()}
     assert line.assignment is not None
     return ChangedPart(line.row.sso_id, line.row.role, changes, line.assignment.pending or UNSET)

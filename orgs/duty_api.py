@@ -26,10 +26,11 @@ from orgs.duty_changes import (
 )
 from orgs.duty_feeds import make_feed, revoke_feeds
 from orgs.errors import Refused
-from orgs.incoming import DAY, Field, Query, check_fields, check_value, read_body, read_list
+from orgs.identifiers import spelled
+from orgs.incoming import DAY, Field, Query, check_fields, read_body, read_list
 from orgs.models import Holiday, Org, SupervisorRole, TemporaryDuty, TemporarySchedule, User
 from orgs.shapes import Shape, Uri, UtcTime, Whole, about
-from orgs.years import off_years
+from orgs.years import FIRST_YEAR, LAST_YEAR, off_years
 
 MOST_HOLIDAYS, MOST_STAND_INS, MOST_SCHEDULES = 400, 500, 200
 LONGEST_SCHEDULE = timedelta(days=366)
@@ -130,11 +131,14 @@ def read_holidays(name: str, value: Any) -> dict[date, str]:
 
 def _day(name: str, text: str) -> date:
     try:
-        if DAY.fullmatch(text):
-            return date.fromisoformat(text)
+        day = date.fromisoformat(text) if DAY.fullmatch(text) else None
     except ValueError:
-        pass
-    raise Refused(422, "invalid_field", f"{name} must be a day such as 2027-03-20.", name)
+        day = None
+    if day is None:
+        raise Refused(422, "invalid_field", f"{name} must be a day such as 2027-03-20.", name)
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise Refused(422, "invalid_field", f"{name} must be in the years {FIRST_YEAR} to {LAST_YEAR}.", name)
+    return day
 
 
 def _within(place: str, sent: Any, fields: Mapping[str, Field]) -> dict[str, Any]:
@@ -250,7 +254,7 @@ class Schedules(OneOrgView):
 class OneSchedule(Schedules):
     """DELETE /api/schedules/{id}: the same by its address."""
 
-    http_method_names = ("delete", "options")
+    http_method_names = ["delete"]
 
 
 def _stand_ins(org: Org, sent: list[tuple[str, dict[str, Any]]]) -> list[StandIn]:
@@ -258,10 +262,10 @@ def _stand_ins(org: Org, sent: list[tuple[str, dict[str, Any]]]) -> list[StandIn
     roles = {role.name: role for role in SupervisorRole.objects.filter(org=org)}
     found: dict[tuple[int, int], StandIn] = {}
     for place, one in sent:
-        role = roles.get(check_value("role", one["role"].strip(), Field()))
+        role = roles.get(spelled(one["role"]))
         if role is None:
             raise Refused(422, "unknown_role", f"There is no role {one['role']} in this org.", f"{place}.role")
-        person = find_supervisor(one["sso_id"].strip(), org.pk, specialists=False)
+        person = find_supervisor(one["sso_id"], org.pk, specialists=False)
         if person is None:
             message = f"{one['sso_id']} has no assignment in this org."
             raise Refused(422, "unknown_person", message, f"{place}.sso_id")

@@ -179,7 +179,8 @@ class Kpis(RunsView):
         bucket = _one_of(query, "bucket", BUCKET_NAMES, "total")
         named = query.text("org_id")
         orgs = [self.org_asked(named)] if named else orgs_of(self.org_ids)
-        filters = KpiFilters(**{name: query.text(name) or "" for name in ("agent", "version", "channel", "input_kind")})
+        texts = {name: query.text(name) or "" for name in ("agent", "version", "channel", "input_kind")}
+        filters = KpiFilters(**texts | {"agent": spelled(texts["agent"])})
         rows = kpi_rows(orgs, asked, now, filters, group, bucket)
         return Response(KpisShape(now, [_kpi_shape(row, group) for row in rows]))
 

@@ -388,6 +388,13 @@ def test_another_method_is_405_in_the_one_shape(client_of: Client) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
 
 
+def test_an_answer_of_405_allows_what_there_is_and_no_more(client_of: Client) -> None:
+    for path, allowed in (("/api/alerts", "GET, HEAD"), (f"/api/alerts/{uuid4()}/take", "POST")):
+        for answer in (client_of.options(path), client_of.delete(path)):
+            assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
+    assert client_of.get("/api/schedules/1").headers["Allow"] == "DELETE"
+
+
 def test_the_api_speaks_english_to_everybody(org: Org) -> None:
     client = signed_in(supervisor_of(org, locale="id"))
     assert client.get("/api/alerts/x").json()["error"]["message"] == "Not found."

@@ -432,6 +432,16 @@ def test_hours_absence_and_what_a_role_is_for(org: Org, machine: Client) -> None
         assert (one.duty, one.away_until, one.role.fallback, list(one.role.agents.all())) == ([], None, False, [])
 
 
+def test_a_change_says_what_was_there_and_null_for_what_was_not(org: Org, machine: Client) -> None:
+    AgentFactory(org=org, name="Billing Bot")
+    sent(machine, item(external_user_id=None, locale=None))
+    more = item(external_user_id="9001", fallback=True, agents=["Billing Bot"], duty=[DAYS], away_until=AWAY)
+    changes = sent(machine, more)["changed"][0]["changes"]
+    assert {name: change["from"] for name, change in changes.items()} == {
+        "external_user_id": None, "fallback": False, "agents": None, "duty": None, "away_until": None,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("said", "field"),
     [

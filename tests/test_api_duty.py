@@ -208,6 +208,7 @@ def test_the_calendar_is_replaced_whole_or_not_at_all(org: Org, machine: Client)
         ({"business_hours": [DAYS | {"days": [8]}], "holidays": []}, "business_hours[0].days"),
         ({"business_hours": [], "holidays": [{"date": "2027-02-30"}]}, "holidays[0].date"),
         ({"business_hours": [], "holidays": [{"date": "10.3.2027"}]}, "holidays[0].date"),
+        ({"business_hours": [], "holidays": [{"date": "0227-03-10"}]}, "holidays[0].date"),
         ({"business_hours": [], "holidays": [days[1], days[1]]}, "holidays[1].date"),
         ({"business_hours": [], "holidays": [{"name": "x"}]}, "holidays[0].date"),
     ]:

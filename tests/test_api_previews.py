@@ -49,6 +49,7 @@ def test_it_is_asked_with_scope_read_polled_while_it_waits_and_told_when_it_is_p
     client = caller(org)
     waits = ask(client)
     assert (waits.status_code, waits.json()["progress"]) == (202, 0.0)
+    assert waits.json()["url"].startswith("http://testserver/api/policy/preview/")  # like every address of the API
     assert client.get(waits.json()["url"]).status_code == 202
     with scopes_disabled():
         assert requests.work_previews() == 1

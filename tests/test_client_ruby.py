@@ -391,11 +391,22 @@ def test_what_is_not_delivered_at_the_close_is_dropped_and_counted(bot: Bot) -> 
     script = """
         monitor = client
         3.times { monitor.report_failure(failure) }
-        monitor.close(0.2)
+        closed = monitor.close(0.2)
         monitor.report_failure(failure("after"))
-        answer(monitor.stats[:dropped], $problems.count(&:lost))
+        answer(monitor.stats[:dropped], $problems.count(&:lost), closed)
     """
-    assert finish(bot(script)) == [4, 3]
+    assert finish(bot(script)) == [4, 3, {"delivered": 0, "failed": 0, "dropped": 3, "waiting": 0}]
+
+
+def test_the_close_says_what_became_of_the_reports(bot: Bot, double: LaneDouble) -> None:
+    script = """
+        monitor = client
+        2.times { |n| monitor.report_failure(failure("e-#{n}")) }
+        monitor.report_failure(failure(confidence: Float::NAN))
+        answer(monitor.close(20), monitor.close)
+    """
+    nothing = {"delivered": 0, "failed": 0, "dropped": 0, "waiting": 0}
+    assert finish(bot(script, URL=double.url)) == [nothing | {"delivered": 2, "failed": 1}, nothing]
 
 
 def test_what_is_lost_at_the_exit_is_counted_in_one_line(bot: Bot) -> None:

@@ -84,6 +84,7 @@ def test_org_create_again(manage: Any) -> None:
         (["--external-id", " "], "org: --external-id: This field cannot be blank."),
         (["--external-id", "mel\u200bati"], "org: --external-id: It holds a character that cannot be seen (U+200B)."),
         (["--room-url", "javascript:{room_id}"], "org: --room-url: A room link starts with https://."),
+        (["--room-url", "http://chat.example/{room_id}"], "org: --room-url: A room link starts with https://."),
         (["--room-url", "https://x/{who}"], "org: --room-url: Only {room_id}, {org_id} and {account_id} can be used."),
         (["--name", ""], "org: --name: This field cannot be blank."),
         (["--name", "x" * 201], "org: --name: Ensure this value has at most 200 characters (it has 201)."),

@@ -3,7 +3,7 @@
 import importlib
 import multiprocessing
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import RFC_4122, UUID, uuid4
 
@@ -29,6 +29,7 @@ from tests.factories import (
     WebhookEndpointFactory,
 )
 from tests.qontak import message
+from tests.runs_made import made_run
 
 UPPER = "0F7C6A51-6A0E-4D54-9A8F-1F0F5F3C9F11"
 HEADER = "org,role,tier,sso_id,external_user_id,name,locale\n"
@@ -104,6 +105,26 @@ def test_the_api_finds_orgs_rooms_agents_and_people_in_any_spelling() -> None:
     taken = post(client, f"/api/alerts/{alert.pk}/take", {"sso_id": " rina\u00a0"})
     assert taken.json()["assigned_to"]["sso_id"] == rina.sso_id
     assert post(signed_in(rina), f"/api/alerts/{alert.pk}/take", {"sso_id": " rina"}).status_code == 200
+
+
+def test_what_a_caller_says_of_a_room_a_role_or_an_agent_finds_it_in_any_spelling() -> None:
+    org, client = OrgFactory(), with_key(None)
+    room = RoomFactory(org=org, room_id=UPPER.lower())
+    agent = AgentFactory(org=org, name="Am\u00e9lie")
+    role = AssignmentFactory(org=org, role__name="Shift lead", user__sso_id="rina").role
+    made_run(org, agent, datetime.now(UTC))
+    ends = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+
+    silence = post(client, "/api/silences", {"org_id": org.external_id, "room_id": f" {UPPER}", "ends_at": ends})
+    assert (silence.status_code, silence.json()["room_id"]) == (201, room.room_id)
+    stand_in = {"sso_id": " rina\u00a0", "role": "Shift\u00a0lead"}
+    schedule = {"org_id": org.external_id, "from": datetime.now(UTC).isoformat(), "to": ends, "assignments": [stand_in]}
+    assert post(client, "/api/schedules", schedule).json()["assignments"][0]["role"] == role.name
+    listed = {"role": "Shift lead", "tier": role.tier, "sso_id": "rina", "agents": [" Ame\u0301lie", "Am\u00e9lie"]}
+    synced = put(client, f"/api/assignments?org_id={org.external_id}", [listed])
+    assert synced.json()["changed"][0]["changes"]["agents"]["to"] == [agent.name]
+    for path in ("/api/kpis", "/api/runs"):
+        assert len(client.get(path, {"agent": "Ame\u0301lie\u00a0"}).json()["results"]) == 1, path
 
 
 def test_pages_find_orgs_and_agents_in_any_spelling() -> None:

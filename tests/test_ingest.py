@@ -28,6 +28,19 @@ def test_the_same_event_with_keys_in_another_order_is_a_duplicate(sender: Sender
     assert sender.post(again).json["status"] == "duplicate"
 
 
+def test_the_same_event_said_in_another_way_is_a_duplicate(sender: Sender) -> None:
+    run_id = "0f7c6a51-6a0e-4d54-9a8f-1f0f5f3c9f11"
+    sent = event(event_id="1001", room_id=42, run_id=run_id, agent_version="7", error={"type": "504"})
+    assert sender.post(sent).status == 201
+    error = {"type": 504, "message": None}
+    again = {"event_id": 1001, "room_id": " 42", "run_id": run_id.upper(), "agent_version": 7, "error": error}
+    for name, value in again.items():
+        assert sender.post(sent | {name: value}).json["status"] == "duplicate", name
+    assert sender.post(sent | again | {"agent_name": "\u00a0Billing Bot"}).json["status"] == "duplicate"
+    assert sender.post(sent | {"error": {"type": "504", "message": ""}}).json["status"] == "conflict"
+    assert len(events()) == 1
+
+
 def test_the_own_org_named_or_not_is_the_same_event(sender: Sender) -> None:
     sent = event(event_id="e-1")
     sender.post(sent)

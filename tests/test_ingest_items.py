@@ -108,7 +108,10 @@ def test_a_bad_activity_is_refused_by_field(fields: dict[str, Any], code: str, f
     assert refused(activity(**fields), check.ACTIVITY) == (code, field)
 
 
-def test_free_fields_go_under_metadata(sender: Sender) -> None:
+def test_free_fields_go_under_metadata_where_there_is_one(sender: Sender) -> None:
+    for fields in ({"mood": "bad"}, {"error": {"type": "t", "stack": "x"}}):
+        assert "goes under metadata" in sender.post(event(**fields)).error["message"]
+    assert sender.post(activity(metadata={}), ACTIVITY).error["message"] == "There is no field metadata."
     assert sender.post(event(metadata={"mood": "bad", "tokens_used": 153, "token": None})).status == 201
 
 

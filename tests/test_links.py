@@ -3,12 +3,13 @@
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.links import is_allowed, room_url
 from alerts.models import Room
-from orgs.models import Org
+from orgs.models import Org, check_room_url_template
 
 TEMPLATE = "https://chat.example.com/inbox/{room_id}"
 
@@ -106,6 +107,32 @@ def test_variables_of_the_template() -> None:
 )
 def test_a_template_that_is_not_safe_leads_nowhere(template: str) -> None:
     assert link(room_url_template=template) is None
+
+
+@pytest.mark.parametrize("demo", [False, True])
+@pytest.mark.parametrize(
+    "template",
+    [
+        "https://chat.example.com/inbox/{room_id}",
+        "https://chat.example.com:8443/app/{account_id}/{org_id}",
+        "http://chat.example.com/{room_id}",
+        "http://127.0.0.1:8099/rooms/{room_id}",
+        "https://user@chat.example.com/{room_id}",
+        "https://chat.example.com/my inbox/{room_id}",
+        "https://chat.example.com/p\u00e9/{room_id}",
+        "https://chat.example.com:0/{room_id}",
+        "https:///{room_id}",
+        "https://[::1/{room_id}",
+    ],
+)
+def test_a_template_is_taken_only_if_a_browser_may_be_sent_there(settings: Any, template: str, demo: bool) -> None:
+    settings.DEMO = demo
+    try:
+        check_room_url_template(template)
+        taken = True
+    except ValidationError:
+        taken = False
+    assert taken == (link(room_url_template=template) is not None)
 
 
 def test_http_on_loopback_only_in_demo_mode(settings: Any) -> None:

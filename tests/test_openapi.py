@@ -124,6 +124,34 @@ def test_schema_and_lane_refuse_the_same(wrong: dict[str, Any]) -> None:
         check.convert(event() | wrong, check.EVENTS, datetime.now(UTC))
 
 
+def body_schema(method: str, path: str) -> Draft202012Validator:
+    """A validator of what an operation is sent."""
+    schema = DOCUMENT["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
+    return Draft202012Validator(schema | {"components": DOCUMENT["components"]})
+
+
+def test_what_was_read_of_a_policy_may_be_sent_back(org: Org) -> None:
+    client = with_key(org)
+    read = client.get("/api/policy").json()
+    assert put(client, "/api/policy", read).status_code == 428  # and no 422
+    assert body_schema("put", "/api/policy").is_valid(read)
+    period = {"from": "2026-11-20T00:00:00Z", "to": "2026-11-27T00:00:00Z"}
+    assert body_schema("post", "/api/policy/preview").is_valid({"policy": read, **period})
+
+
+def test_what_is_null_or_has_a_name_is_described_as_it_is_taken(org: Org, rina: User) -> None:
+    client, hours = with_key(org), [{"days": [1], "from": "22:00", "to": "06:00"}]
+    listed = {"role": "Lead", "tier": 1, "sso_id": rina.sso_id, "duty": None, "agents": None, "fallback": None}
+    quiet = f"/api/people/{rina.sso_id}/quiet-hours"
+    for path, pattern, sent in (
+        ("/api/assignments?dry_run=1", "/api/assignments", [listed]),
+        (quiet, "/api/people/{sso_id}/quiet-hours", hours),
+        (quiet, "/api/people/{sso_id}/quiet-hours", {"quiet_hours": hours}),
+    ):
+        assert put(client, path, sent).status_code == 200, path
+        assert body_schema("put", pattern).is_valid(sent), path
+
+
 # --- true answers ---------------------------------------------------------------------------------------------------
 
 

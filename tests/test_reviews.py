@@ -119,5 +119,10 @@ def test_a_bad_review_is_refused_by_field(fields: dict[str, Any], code: str, fie
     assert (caught.value.code, caught.value.field) == (code, field)
 
 
+def test_a_rubric_that_holds_something_else_is_told_what_it_must_hold(sender: Sender) -> None:
+    answer = sender.post(review(rubric={"tone": 4.5}), REVIEWS)
+    assert answer.error["message"] == "rubric must be an object of whole numbers."
+
+
 def test_a_rubric_of_fifty_names_is_taken(sender: Sender) -> None:
     assert posted(sender, by("rina", 4, rubric={f"name {n}": 1 + n % 5 for n in range(50)})) == ["created"]

@@ -93,6 +93,7 @@ def test_the_key_is_shown_once(specialist: Client) -> None:
         ({"zone": "Mars/Base"}, "Select a valid choice."),
         ({"locale": "xx"}, "Select a valid choice."),
         ({"room_url_template": "javascript:alert(1)"}, "A room link starts with https://."),
+        ({"room_url_template": "http://chat.example.com/{room_id}"}, "A room link starts with https://."),
         ({"room_url_template": "https://{room_id}.example.com/"}, "The host of a room link is fixed."),
         ({"email": "rina"}, "Enter a valid email address."),
         ({"sso_id": ""}, "This field is required."),

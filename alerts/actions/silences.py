@@ -22,6 +22,7 @@ from alerts.models import Alert, Room, Silence, SilencedAlert
 from alerts.silencing import FURTHEST, LONGEST, channel_name, overlaps_itself, window_at, windows
 from orgs import clock
 from orgs.auth import leads, visible_orgs
+from orgs.identifiers import spelled
 from orgs.models import Agent, Org, Source, User
 from orgs.signals import ROOM_SIGNALS
 from orgs.signals.agent_outage import AGENT_OUTAGE
@@ -229,9 +230,10 @@ def _signal(name: str) -> str:
 
 
 def _room_id(asked: AskedSilence) -> str:
-    if asked.room_id and not Room.objects.filter(org=asked.org, room_id=asked.room_id).exists():
+    room_id = spelled(asked.room_id)
+    if room_id and not Room.objects.filter(org=asked.org, room_id=room_id).exists():
         raise ActInvalid("room_id", _("This org has no room of this id."))
-    return asked.room_id
+    return room_id
 
 
 # --- what time does --------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from orgs.errors import Refused
 from orgs.incoming import Field, Query, check_fields, read_object
 from orgs.models import Agent, Scope, User
 from orgs.policy_fields import BadPolicy, PolicyDocument, check_policy
-from orgs.shapes import ErrorPart, Shape, UtcTime, Whole, about
+from orgs.shapes import ErrorPart, Shape, Uri, UtcTime, Whole, about
 from orgs.years import off_years
 
 SPAN_AT_MOST = timedelta(days=31)
@@ -90,7 +90,7 @@ class PolicyPreviewShape(Shape):
 class PreviewWaitsShape(Shape):
     """It takes longer: ask `url` for it."""
 
-    url: str
+    url: Uri
     progress: Annotated[float, about("From 0 to 1.")]
 
 
@@ -133,7 +133,7 @@ class Preview(OfPolicy):
         document = _checked(policy, agent)
         by = request.user if isinstance(request.user, User) else None
         asked = ask_preview(org, agent, document, since, until, by)
-        return _answer(_awaited(asked))
+        return _answer(request, _awaited(asked))
 
 
 class PreviewResult(OfPolicy):
@@ -144,7 +144,7 @@ class PreviewResult(OfPolicy):
         asked = PolicyPreview.objects.filter(pk=as_id(preview_id), expires_at__gt=clock.now()).first()
         if asked is None:
             raise NotFound
-        return _answer(asked)
+        return _answer(request, asked)
 
 
 def _span(since: datetime, until: datetime, now: datetime) -> tuple[datetime, datetime]:
@@ -186,12 +186,11 @@ def _awaited(asked: PolicyPreview) -> PolicyPreview:
     return asked
 
 
-def _answer(asked: PolicyPreview) -> Response:
+def _answer(request: Request, asked: PolicyPreview) -> Response:
     if asked.state == State.DONE:
         said = {name: part for name, part in (asked.answer or {}).items() if name != "basis"}
         return Response(msgspec.convert(said, PolicyPreviewShape))
     if asked.state in GONE:
         return Response(PreviewGoneShape(GONE[State(asked.state)]), status=409)
-    return Response(
-        PreviewWaitsShape(reverse("api_policy_preview_result", args=[asked.pk]), asked.progress), status=202
-    )
+    url = request.build_absolute_uri(reverse("api_policy_preview_result", args=[asked.pk]))
+    return Response(PreviewWaitsShape(url, asked.progress), status=202)

@@ -82,9 +82,9 @@ class LiveMonitoring
     @lock.synchronize { names.to_h { |name| [name, @counts[name]] }.merge(waiting: @waiting.size + @in_flight.size) }
   end
 
-  # Flushes and ends; what still waits is dropped, and counted.
+  # Flushes and ends; what still waits is dropped, and counted. What became of the reports, as `flush` says it.
   def close(seconds = @exit_timeout)
-    flush(seconds)
+    flushed = flush(seconds)
     @lock.synchronize do
       @closed = true
       drop(@waiting.slice!(0..), "closed", "The client was closed before anybody took it.")
@@ -92,6 +92,7 @@ class LiveMonitoring
     end
     @thread.join(0.2) if @thread && @thread != Thread.current
     tell
+    flushed.merge(flush(0)) { |name, before, last| name == :waiting ? last : before + last }
   end
 
   def inspect

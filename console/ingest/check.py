@@ -15,7 +15,7 @@ import msgspec
 from alerts import times
 from alerts.items import Accepted, ActivityItem, ErrorInfo, EventItem, Handoff, Holds, ItemT, ReceiptItem
 from console.ingest.fields import FIELDS, InvalidItem, id_text, judged, judged_strictly
-from orgs.identifiers import BadIdentifier, identifier
+from orgs.identifiers import BadIdentifier, identifier, spelled
 from orgs.signals import ROOM_SIGNALS
 from orgs.texts import BAD_TEXT, answerable
 
@@ -28,6 +28,7 @@ EXPECTED: Mapping[Any, str] = {
     bool: "true or false",
     UUID: "a UUID",
     datetime: "a time with its offset, such as 2026-05-04T10:00:00+07:00",
+    dict[str, int]: "an object of whole numbers",
 }
 
 
@@ -58,7 +59,7 @@ def check(raw: Any, index: int, kind: ItemKind[ItemT], sender: ItemSender, now: 
     altered: dict[str, str] = {}
     item, flags = convert(raw, kind, now, altered)
     texts = sorted(flags - {"clock"})
-    content = _hash(raw, org) if kind.hashed else b""
+    content = _hash(raw, kind.struct, org) if kind.hashed else b""
     return Accepted(index, sender.orgs[org], item, content, "clock" in flags, flags=texts, altered=altered)
 
 
@@ -133,14 +134,30 @@ def sender_org(raw: Mapping[str, Any]) -> str:
         return ""
 
 
-def _hash(raw: dict[str, Any], org: str) -> bytes:
-    """SHA-256 of the item as sent: keys sorted, null the same as absent, its org named."""
-    normalised = {name: value for name, value in raw.items() if value is not None} | {"org_id": org}
+def _hash(raw: dict[str, Any], struct: type[msgspec.Struct], org: str) -> bytes:
+    """SHA-256 of the item as sent, in the one way to say it: keys sorted, its org named."""
+    normalised = _normalised(raw, struct) | {"org_id": org}
     try:
         content = msgspec.json.encode(normalised, order="deterministic")
-    except UnicodeEncodeError:  # half of a surrogate pair in a text
+    except (UnicodeEncodeError, OverflowError):  # half of a surrogate pair in a text; a number of more than 64 bits
         content = json.dumps(normalised, sort_keys=True).encode()
     return hashlib.sha256(content).digest()
+
+
+def _normalised(raw: Mapping[str, Any], struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """What was sent, null the same as absent, numbers that stand for texts as text, identifiers in their one spelling:
+    who says the same in another way repeats it.
+    """
+    texts, identifiers = TEXTS[struct], IDENTIFIERS[struct]
+    made: dict[str, Any] = {}
+    for name, value in raw.items():
+        if type(value) is str:
+            made[name] = spelled(value) if name in identifiers else value
+        elif type(value) is int:
+            made[name] = str(value) if name in texts else value
+        elif value is not None:
+            made[name] = _normalised(value, NESTED[name]) if name in NESTED else value
+    return made
 
 
 # --- what it may hold ----------------------------------------------------------------------------------------
@@ -148,6 +165,11 @@ def _hash(raw: dict[str, Any], org: str) -> bytes:
 
 REQUIRED = {struct: [field.name for field in msgspec.structs.fields(struct) if field.required] for struct in FIELDS}
 NESTED: Mapping[str, type[msgspec.Struct]] = {"error": ErrorInfo, "handoff": Handoff}
+TEXTS = {struct: {name for name, holds in held.items() if isinstance(holds, Holds)} for struct, held in FIELDS.items()}
+IDENTIFIERS = {
+    struct: {name for name in TEXTS[struct] if held[name].what == "identifier"} | {"run_id"}
+    for struct, held in FIELDS.items()
+}
 
 
 def _check_shape(raw: dict[str, Any], struct: type[msgspec.Struct], path: str) -> None:
@@ -155,7 +177,8 @@ def _check_shape(raw: dict[str, Any], struct: type[msgspec.Struct], path: str) -
     for name in raw:
         if name not in names:
             shown = path + answerable(name)
-            raise InvalidItem("unknown_field", f"There is no field {shown}. Free content goes under metadata.", shown)
+            free = " Free content goes under metadata." if path or "metadata" in names else ""
+            raise InvalidItem("unknown_field", f"There is no field {shown}.{free}", shown)
     for name in REQUIRED[struct]:
         value = raw.get(name)
         if value is None:

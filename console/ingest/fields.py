@@ -181,6 +181,8 @@ def _clean_values(value: Any, path: str) -> Any:
         return {name: _clean_values(inner, f"{path}.{name[:100]}") for name, inner in named}
     if isinstance(value, list):
         return [_clean_values(inner, f"{path}[{index}]") for index, inner in enumerate(value)]
+    if isinstance(value, int) and not -INTEGER <= value < INTEGER:  # an id of 20 digits: no alarm is lost over it
+        return str(value)
     check_number(value, path)
     return value
 

@@ -26,14 +26,15 @@ GONE = {"description": "Done."}
 HANDOVER = {"org_id": Field(), "sso_id": Field(), "minutes": Field(required=True, number=True)}
 
 
-def hours_schema(*, holidays: bool = False) -> JsonSchema:
-    """A list of intervals; one over midnight belongs to the day on which it begins."""
+def hours_schema(*, holidays: bool = False, null: bool = False) -> JsonSchema:
+    """A list of intervals; one over midnight belongs to the day on which it begins. `null`: null says nothing."""
     days = {**array({"type": "integer", "minimum": 1, "maximum": 7}), "minItems": 1, "description": "1 is Monday."}
     properties: dict[str, JsonSchema] = {"days": days, "from": CLOCK, "to": CLOCK}
     if holidays:
         properties["holidays"] = {**enum(["work", "off"]), "default": "work"}
     one = {"type": "object", "properties": properties, "required": ["days", "from", "to"]}
-    return {**array({**one, "additionalProperties": False}), "maxItems": MOST_HOURS}
+    hours = {**array({**one, "additionalProperties": False}), "maxItems": MOST_HOURS}
+    return hours | ({"type": ["array", "null"]} if null else {})
 
 
 def _read(path: str, name: str, summary: str, shape: str, *parameters: JsonSchema, **more: Any) -> Operation:
@@ -58,11 +59,12 @@ def _quiet_hours() -> list[Operation]:
     answer = {"description": "Them, by the org's wall clock.", "content": json_content(schema=hours)}
     summary = "When a person is left in peace"
     read = make_operation("get", path, "get_quiet_hours", summary, "Duty", {}, READS, (ONE_ORG,))
-    body = json_body({"oneOf": [hours]}, [{"days": [1, 2, 3, 4, 5], "from": "22:00", "to": "06:00"}])
+    named = {**object_of({"quiet_hours": Field(required=True)}), "properties": {"quiet_hours": hours}}
+    body = json_body({"oneOf": [hours, named]}, [{"days": [1, 2, 3, 4, 5], "from": "22:00", "to": "06:00"}])
     said = "For the person, keys with scope `act`, specialists and leads. Critical alerts may pass, by policy."
-    named = "Say when a person is left in peace"
+    told = "Say when a person is left in peace"
     more = {"requestBody": body, "description": said}
-    put = make_operation("put", path, "set_quiet_hours", named, "Duty", {}, WRITES, (ONE_ORG,), **more)
+    put = make_operation("put", path, "set_quiet_hours", told, "Duty", {}, WRITES, (ONE_ORG,), **more)
     for _path, _method, operation in (read, put):
         operation["responses"] = {"200": answer} | operation["responses"]
     return [read, put]
@@ -109,7 +111,7 @@ def _calendar() -> list[Operation]:
 def _schedules() -> list[Operation]:
     stand_in = object_of(
         {"sso_id": Field(required=True), "role": Field(required=True), "duty": Field()},
-        duty=hours_schema(holidays=True),
+        duty=hours_schema(holidays=True, null=True),
     )
     many = {**array(stand_in), "minItems": 1, "maxItems": MOST_STAND_INS}
     example = {

@@ -135,7 +135,10 @@ def _sync() -> Operation:
     )
     item["properties"] |= {
         "locale": {"enum": [*dict(LOCALES), "", None]},
-        "duty": {**hours_schema(holidays=True), "description": "By the org's wall clock. Empty: always on duty."},
+        "duty": {
+            **hours_schema(holidays=True, null=True),
+            "description": "By the org's wall clock. Empty: always on duty.",
+        },
         "away_until": {**TIME, "type": ["string", "null"], "description": "Null: not away."},
         "fallback": {"type": ["boolean", "null"], "description": "Of the role: told when no tier has anybody on duty."},
         "agents": {**array(TEXT), "type": ["array", "null"], "description": "Of the role: these alone; empty: all."},

@@ -18,6 +18,7 @@ IF_MATCH = {
     "schema": {"type": "string"},
     "description": "The `ETag` of the policy that was read.",
 }
+READ = {"type": "integer", "minimum": 0, "description": "As it was read. It says nothing here: `If-Match` does."}
 ODD = {  # what no default shows
     "confidence_threshold": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
     "low_confidence": {"enum": ["push", "digest", None]},
@@ -39,9 +40,9 @@ def _schema(value: Any) -> JsonSchema:
 
 
 def policy_schema() -> JsonSchema:
-    """A policy as it is sent."""
+    """A policy as it is sent; what was read can be sent back."""
     properties = {name: ODD.get(name) or _schema(value) for name, value in POLICY_DEFAULTS.items()}
-    return {"type": "object", "properties": properties, "additionalProperties": False}
+    return {"type": "object", "properties": {"version": READ, **properties}, "additionalProperties": False}
 
 
 def _body() -> JsonSchema:

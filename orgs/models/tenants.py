@@ -17,6 +17,7 @@ from django_scopes import ScopedManager
 
 from orgs.identifiers import IdentifierField
 from orgs.policy_fields import POLICY_FIELDS, BadPolicy, check_policy, refuse_names
+from orgs.room_links import place_of_link
 from orgs.signals import ROOM_SIGNALS
 from orgs.texts import NAME_LENGTH
 
@@ -44,7 +45,7 @@ def check_zone(value: str) -> None:
 
 
 def check_room_url_template(value: str) -> None:
-    """Raise ValidationError unless the template is an http(s) URL with known variables only, bare."""
+    """Raise ValidationError unless the template is a link with known variables only, bare, that may be followed."""
     try:
         parts = [part[1:] for part in string.Formatter().parse(value) if part[1] is not None]
     except ValueError:
@@ -55,6 +56,10 @@ def check_room_url_template(value: str) -> None:
         raise ValidationError(_("A room link starts with https://."))
     if "{" in value.split("/")[2]:
         raise ValidationError(_("The host of a room link is fixed."))
+    if place_of_link(value.format(**dict.fromkeys(ROOM_URL_VARIABLES, "1"))) is None:
+        if value.startswith("http://"):
+            raise ValidationError(_("A room link starts with https://."))
+        raise ValidationError(_("A room link has a plain host, and no blanks or quotes."))
 
 
 class PersonalData(models.TextChoices):
