@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import quote, unquote
@@ -19,6 +20,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from orgs import history
+from orgs.admin.naming import told_apart
 
 SHOWN = 500  # changes on a history page
 ANY_KEY = 2**31 - 1
@@ -36,9 +38,13 @@ class References:
     """For admins and inlines: their references that are searched for are of the kind above."""
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name in self.get_autocomplete_fields(request):  # type: ignore[attr-defined]
+        searched = db_field.name in self.get_autocomplete_fields(request)  # type: ignore[attr-defined]
+        if searched:
             kwargs.setdefault("widget", ReferenceSelect(db_field, self.admin_site))  # type: ignore[attr-defined]
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
+        field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
+        if searched:
+            field.label_from_instance = told_apart
+        return field
 
 
 class Listed(ChangeList):
@@ -146,6 +152,18 @@ class Rows(References, admin.TabularInline):
 
     formset = LabelledFormSet
     extra = 0
+
+
+class WholeForm(forms.ModelForm):
+    """Checks what is unique within an org also where the org stands there to be read alone.
+
+    No Meta: its fields ask the database, which needs a scope; the admin makes the form within a request.
+    """
+
+    def _get_validation_exclusions(self) -> set[str]:
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        known = self.instance.pk or self.instance.org_id  # on a page that adds one the field may be there
+        return excluded - {"org"} if known else excluded
 
 
 class OfOrg:
