@@ -132,13 +132,20 @@ def _read_hours(request: HttpRequest, held: Assignment) -> WeekForm:
         form.away_at = read_local(form.away_until, held.org.zone)
     except ValueError:
         form.errors["away_until"] = _("This is no day and time.")
-    if form.always:
+    if form.always and form.is_valid and _differs(form.hours, held.duty):
+        form.errors["always"] = _("You wrote hours too. Choose “At these hours” to keep them, or empty them.")
+    elif form.always:
         form.hours = []
     elif form.is_valid and not form.hours:
         form.errors["always"] = _("Choose at least one hour, or “Always on duty”: without hours they would be always.")
     if not form.holidays and form.is_valid:
         form.hours = _as_before(form.hours, held.duty)
     return form
+
+
+def _differs(hours: list[dict[str, Any]], before: list[dict[str, Any]]) -> bool:
+    """Whether hours were written that did not stand there before."""
+    return bool(hours) and day_texts(hours, time_mark()) != day_texts(before, time_mark())
 
 
 def _as_before(hours: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[dict[str, Any]]:
