@@ -92,6 +92,15 @@ export function showKeys() {
   document.getElementById("keys").showModal();
 }
 
+// What is not searched for is not said; the next key is the list's again.
+function leaveSearch(event) {
+  if (event.key !== "Escape") return;
+  event.preventDefault();
+  event.target.value = event.target.defaultValue;
+  event.target.blur();
+  cursor()?.querySelector("[data-key=open]").focus({ preventScroll: true });
+}
+
 const KEYS = {
   j: () => move(1),
   k: () => move(-1),
@@ -115,6 +124,7 @@ export function start() {
     if (event.key === "Enter" && event.target === document.body) press("open");
     else if (!keyed(event.key, cursor())) KEYS[event.key]?.(event);
   });
+  document.querySelector("[data-key=search]")?.addEventListener("keydown", leaveSearch);
   for (const button of document.querySelectorAll("[data-show-keys]")) button.addEventListener("click", showKeys);
   addEventListener("pagehide", rememberList);
   document.addEventListener("focusin", (event) => {

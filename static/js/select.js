@@ -154,7 +154,7 @@ function rowClicked(event) {
 }
 
 function escaped(event) {
-  if (event.key !== "Escape" || bar.hidden || running) return;
+  if (event.key !== "Escape" || bar.hidden || running || event.target.matches("[data-key=search]")) return;
   if (document.querySelector("details.lm-menu[open], .is-open, dialog[open], :popover-open")) return; // these close first
   none();
 }

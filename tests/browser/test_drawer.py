@@ -152,6 +152,15 @@ def test_the_row_at_which_the_keys_are_is_seen_whole_and_survives_a_dialog(site:
         page.keyboard.press("Escape")
         expect(page.locator("dialog[open]")).to_have_count(0)
         expect(page.locator(".lm-row.is-cursor")).to_have_attribute("id", f"row-{site.scene.alert('r2').pk}")
+    page.keyboard.press("x")
+    page.keyboard.press("/")
+    page.keyboard.type("jj")
+    page.keyboard.press("Escape")  # leaves the field as it was, and what is selected
+    expect(page.locator("[data-key=search]")).to_have_value("")
+    assert focused(page) == f"row-{site.scene.alert('r2').pk}"
+    expect(page.locator(".is-selected")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(page.locator(".is-selected")).to_have_count(0)
     page.keyboard.press("j")
     page.keyboard.press("t")
     expect(site.row(page, "r3")).to_contain_text("You took it")
