@@ -92,13 +92,17 @@ export function showKeys() {
   document.getElementById("keys").showModal();
 }
 
+let before = ""; // the id of the row at which one went to the search
+
 // What is not searched for is not said; the next key is the list's again.
 function leaveSearch(event) {
   if (event.key !== "Escape") return;
   event.preventDefault();
   event.target.value = event.target.defaultValue;
   event.target.blur();
-  cursor()?.querySelector("[data-key=open]").focus({ preventScroll: true });
+  const row = document.getElementById(before);
+  row?.classList.add("is-cursor");
+  row?.querySelector("[data-key=open]").focus({ preventScroll: true });
 }
 
 const KEYS = {
@@ -112,6 +116,7 @@ const KEYS = {
   "?": showKeys,
   "/": (event) => {
     event.preventDefault();
+    before = cursor()?.id ?? "";
     const field = document.querySelector("[data-key=search]");
     if (field?.checkVisibility()) field.focus();
     else document.getElementById("find")?.click();
