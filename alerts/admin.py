@@ -13,7 +13,8 @@ from django.utils.translation import ngettext
 
 from alerts import actions
 from alerts.models import Alert, LegalHold, Push
-from orgs.admin.naming import OfNamedOrg, OrgFilter, told_apart
+from orgs.admin.base import KnownKeys
+from orgs.admin.naming import OfNamedOrg, OrgFilter
 
 PAGED = 2_000  # rows of a list that can be turned to; beyond them a filter finds more
 
@@ -66,12 +67,10 @@ class RunHoldForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if "run_id" in self.fields:
             self.fields["run_id"].required = True
-        if "org" in self.fields:
-            self.fields["org"].label_from_instance = told_apart  # type: ignore[attr-defined]
 
 
 @admin.register(LegalHold)
-class LegalHoldAdmin(ReadOnlyAdmin):
+class LegalHoldAdmin(KnownKeys, ReadOnlyAdmin):
     """Alerts are held on their own page, runs here; both are lifted here too."""
 
     form = RunHoldForm

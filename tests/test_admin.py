@@ -263,6 +263,16 @@ def test_a_name_that_is_there_already_is_said_where_the_org_cannot_be_changed(de
         assert row.name == before, model
 
 
+@pytest.mark.parametrize("key", ["x", "99999999999999999999", "-"])
+def test_a_legal_hold_of_no_org_is_said(desk: Client, key: str) -> None:
+    """Mutation: the form that is shown again asks the database for it, and the page is an error."""
+    page = body(desk.post(url("alerts_legalhold_add"), {"org": key, "run_id": "x", "reason": "audit"}))
+    assert "Select a valid choice" in page and "Enter a valid UUID" in page
+    assert desk.get(url("alerts_legalhold_add"), {"org": key}).status_code == 200
+    picked = {"action": "lift_selected", "_selected_action": [key]}
+    assert desk.post(url("alerts_legalhold_changelist"), picked).status_code in (302, 400)
+
+
 def test_a_wrong_room_link_or_zone_is_said(desk: Client) -> None:
     wrong = ORG | {"zone": "Mars", "room_url_template": "javascript:{room_id}"}
     parts = ("agents", "supervisor_roles", "assignments", "memberships", "sources")
@@ -327,6 +337,7 @@ def test_every_list_page_and_filter_tells_them_apart(desk: Client, twins: list[S
         page = body(desk.get(url(f"orgs_{name}_changelist")))
         for org in TWINS:
             assert page.count(org) > 1, (name, org)  # in its row, and beside the list
+    assert 'class="field-waits">–' in body(desk.get(url("orgs_assignment_changelist"))), "the rule bears no red mark"
     for name in ("alerts_alert", "alerts_push"):
         page = body(desk.get(url(f"{name}_changelist")))
         assert all(page.count(org) > 1 for org in TWINS), name

@@ -47,27 +47,8 @@ class References:
         return field
 
 
-class Listed(ChangeList):
-    """Puts a row's address together from its two ends: Django looks for its route anew for each row."""
-
-    @cached_property
-    def _ends(self) -> list[str]:
-        return super().url_for_result(self.model(pk=ANY_KEY)).rsplit(str(ANY_KEY), 1)
-
-    def url_for_result(self, result: Any) -> str:
-        return str(quote(getattr(result, self.pk_attname))).join(self._ends)
-
-
-class TrackedAdmin(References, admin.ModelAdmin):
-    """Its History page shows what the database recorded: changes by the shell and deletions too."""
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return Listed
-
-    def action_checkbox(self, obj: Any) -> SafeString:
-        """Django's, without a template for each row: a fifth of a list's time."""
-        label = format_html(_("Select this object for an action - {}"), str(obj))
-        return format_html(CHECKBOX, ACTION_CHECKBOX_NAME, obj.pk, label)
+class KnownKeys(References, admin.ModelAdmin):
+    """What no reference or row can be is asked nowhere of the database."""
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """What the address suggests for a new row; a reference that cannot be one is left out."""
@@ -79,6 +60,29 @@ class TrackedAdmin(References, admin.ModelAdmin):
         if not _can_name(self.model, request.POST.getlist(ACTION_CHECKBOX_NAME)):
             raise BadRequest("no row has such a key")
         return super().response_action(request, queryset)
+
+
+class Listed(ChangeList):
+    """Puts a row's address together from its two ends: Django looks for its route anew for each row."""
+
+    @cached_property
+    def _ends(self) -> list[str]:
+        return super().url_for_result(self.model(pk=ANY_KEY)).rsplit(str(ANY_KEY), 1)
+
+    def url_for_result(self, result: Any) -> str:
+        return str(quote(getattr(result, self.pk_attname))).join(self._ends)
+
+
+class TrackedAdmin(KnownKeys):
+    """Its History page shows what the database recorded: changes by the shell and deletions too."""
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return Listed
+
+    def action_checkbox(self, obj: Any) -> SafeString:
+        """Django's, without a template for each row: a fifth of a list's time."""
+        label = format_html(_("Select this object for an action - {}"), str(obj))
+        return format_html(CHECKBOX, ACTION_CHECKBOX_NAME, obj.pk, label)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

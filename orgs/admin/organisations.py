@@ -289,7 +289,7 @@ class AssignmentAdmin(OfNamedOrg, TrackedAdmin):
     form = AssignmentForm
     list_display = (
         *("person", "its_org", "role", "tier", "external_user_id"),
-        *("provenance", "pending", "conflict", "active"),
+        *("provenance", "waits", "conflict", "active"),
     )
     list_filter = ("pending", "provenance", ConflictFilter, ("org", OrgFilter), "role__tier", "user__is_active")
     list_select_related = ("org", "role", "user")
@@ -340,6 +340,11 @@ class AssignmentAdmin(OfNamedOrg, TrackedAdmin):
     @admin.display(description=gettext_lazy("person"), ordering="user__name")
     def person(self, obj: Assignment) -> str:
         return told_apart(obj.user)
+
+    @admin.display(description=gettext_lazy("pending"), ordering="pending", empty_value="–")
+    def waits(self, obj: Assignment) -> str:
+        """Of the rule no mark, which Django makes a red one."""
+        return _("yes") if obj.pending else ""
 
     @admin.display(description=gettext_lazy("tier"), ordering="role__tier")
     def tier(self, obj: Assignment) -> int:
