@@ -103,7 +103,7 @@ class SourceAdmin(TrackedAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         listed = ApiKey.objects.filter(source_id=pk_of(object_id)).order_by("-created")
-        context = {**(extra_context or {}), "keys": listed, "scope_names": dict(Scope.choices)}
+        context = {**(extra_context or {}), "keys": listed}
         return super().change_view(request, object_id, form_url, context)
 
     @method_decorator(never_cache)
