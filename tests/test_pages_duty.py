@@ -131,6 +131,8 @@ def test_whoever_is_told_of_nothing_reads_it_on_the_board_and_is_back_there(
         sent(client, "/duty/hand-over", mine | {"minutes": "60"})
     assert ("You are away until" if way == "away" else "Your rooms are handed over until") in page(client, "/")
     assert "you are told of nothing" not in page(signed_in(AssignmentFactory(org=org).user), "/")
+    AssignmentFactory(org=OrgFactory(name="Kopi Selasar"), user=rina.user)  # which goes on telling
+    assert f"<bdi>{org.name}</bdi>: " in page(client, "/")
     back = sent(client, "/duty/mine", mine | {"act": "back", "next": "/?tab=waiting"})
     assert (back.status_code, back.headers["Location"]) == (302, "/?tab=waiting")
     assert "you are told of nothing" not in page(client, "/")

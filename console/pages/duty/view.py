@@ -18,6 +18,7 @@ from console.pages.access import orgs_seen, sent_back, signed_in, signed_in_user
 from console.pages.duty.forms import WeekForm, local_time, read_local, read_week, week_of
 from console.pages.duty.query import DAYS, duty_week
 from console.pages.duty.words import wall_clock, week_words
+from console.text.org_names import twin_orgs
 from orgs import clock
 from orgs.auth import leads
 from orgs.clock import time_mark
@@ -176,5 +177,7 @@ def duty_hand_over(request: HttpRequest) -> HttpResponse:
         "You are told of nothing until {time}; {n} alerts went back to your tier.",
         released,
     )
-    messages.success(request, said.format(time=until, n=released))
+    seen = orgs_seen(request)
+    of = f"{twin_orgs(seen).get(org.external_id, org.name)}: " if len(seen) > 1 else ""  # the others go on telling
+    messages.success(request, of + said.format(time=until, n=released))
     return sent_back(request, request.POST.get("next", ""), duty_url("duty", org))
