@@ -194,7 +194,8 @@ OVERLAPPING = """() => [...document.querySelectorAll(".wall-row")].filter((row) 
   const who = box(row.querySelector(".wall-who")), wait = row.querySelector(".wall-wait-of");
   const about = [...row.querySelector(".wall-about").children].map(box);
   const beside = about.some((one) => one.right > who.left && one.bottom > who.top);
-  return row.checkVisibility() && (beside || box(wait).height > 1.5 * parseFloat(getComputedStyle(wait).lineHeight));
+  const short = box(row.querySelector(".wall-wait")).height < row.clientHeight - 1; // its colour fills the row
+  return row.checkVisibility() && (beside || short || box(wait).height > 1.5 * parseFloat(getComputedStyle(wait).lineHeight));
 }).map((row) => row.innerText)"""
 
 
