@@ -195,7 +195,8 @@ OVERLAPPING = """() => [...document.querySelectorAll(".wall-row")].filter((row) 
   const about = [...row.querySelector(".wall-about").children].map(box);
   const beside = about.some((one) => one.right > who.left && one.bottom > who.top);
   const short = box(row.querySelector(".wall-wait")).height < row.clientHeight - 1; // its colour fills the row
-  return row.checkVisibility() && (beside || short || box(wait).height > 1.5 * parseFloat(getComputedStyle(wait).lineHeight));
+  const two = box(wait).height > 1.5 * parseFloat(getComputedStyle(wait).lineHeight);
+  return row.checkVisibility() && (beside || short || two);
 }).map((row) => row.innerText)"""
 
 
