@@ -13,6 +13,8 @@ from django.utils.translation import ngettext
 
 from alerts import actions
 from alerts.models import Alert, LegalHold, Push
+from orgs.admin.base import KnownKeys
+from orgs.admin.naming import OfNamedOrg, OrgFilter
 
 PAGED = 2_000  # rows of a list that can be turned to; beyond them a filter finds more
 
@@ -25,7 +27,7 @@ class FirstRows(Paginator):
         return int(self.object_list[:PAGED].count())  # type: ignore[attr-defined]
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class ReadOnlyAdmin(OfNamedOrg, admin.ModelAdmin):
     actions = None
     paginator = FirstRows
     show_full_result_count = False
@@ -41,8 +43,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyAdmin):
-    list_display = ("id", "org", "room", "agent", "severity", "state", "last_event_at")
-    list_filter = ("state", "severity", "org")
+    list_display = ("id", "its_org", "room", "agent", "severity", "state", "last_event_at")
+    list_filter = ("state", "severity", ("org", OrgFilter))
     list_select_related = ("org", "room", "agent")
     search_fields = ("=id", "=room__room_id", "agent__name")
     ordering = ("-last_event_at",)
@@ -50,8 +52,8 @@ class AlertAdmin(ReadOnlyAdmin):
 
 @admin.register(Push)
 class PushAdmin(ReadOnlyAdmin):
-    list_display = ("id", "org", "supervisor", "kind", "reason", "state", "ended_reason", "attempts", "planned_at")
-    list_filter = ("state", "kind", "org")  # not by reason: what there is to choose is read from every row
+    list_display = ("id", "its_org", "supervisor", "kind", "reason", "state", "ended_reason", "attempts", "planned_at")
+    list_filter = ("state", "kind", ("org", OrgFilter))  # not by reason: what there is to choose is read from every row
     list_select_related = ("org", "supervisor")
     search_fields = ("=id", "=alert__id", "=supervisor__sso_id")
     ordering = ("-planned_at",)
@@ -68,13 +70,13 @@ class RunHoldForm(forms.ModelForm):
 
 
 @admin.register(LegalHold)
-class LegalHoldAdmin(ReadOnlyAdmin):
+class LegalHoldAdmin(KnownKeys, ReadOnlyAdmin):
     """Alerts are held on their own page, runs here; both are lifted here too."""
 
     form = RunHoldForm
     fields = ("org", "run_id", "reason")
-    list_display = ("__str__", "org", "reason", "by", "at", "ended_at", "ended_by")
-    list_filter = (("ended_at", admin.EmptyFieldListFilter), "org")
+    list_display = ("__str__", "its_org", "reason", "by", "at", "ended_at", "ended_by")
+    list_filter = (("ended_at", admin.EmptyFieldListFilter), ("org", OrgFilter))
     list_select_related = ("org", "by", "ended_by")
     search_fields = ("=run_id", "=alert__id", "reason")
     autocomplete_fields = ("org",)

@@ -31,6 +31,7 @@ class Change:
     kind: str
     name: str
     fields: list[tuple[str, str, str]]
+    org: str = ""  # whose row it is, with its external id
 
     @property
     def said(self) -> list[SafeString]:
@@ -159,6 +160,7 @@ def _change(event: Any, before: Any, names: "_Names") -> Change:
         kind=_("agent of role") if model is RoleAgent else str(model._meta.verbose_name),
         name=names.row(event),
         fields=fields,
+        org=names.org(event),
     )
 
 
@@ -193,7 +195,11 @@ class _Names:
                     wanted[field.related_model].add(getattr(event, field.attname))
             if event.pgh_context:
                 wanted[User].add(event.pgh_context.metadata.get("user"))
+        self.sources = dict(Source.objects.filter(pk__in=wanted[Source]).values_list("pk", "org_id"))
+        wanted[Org] |= set(self.sources.values())
         self.names = {model: self._of(model, ids - {None}) for model, ids in wanted.items()}
+        known = Org.objects.filter(pk__in=wanted[Org] - {None}).values_list("pk", "name", "external_id")
+        self.orgs = self.names[Org] | {pk: f"{name} ({external_id})" for pk, name, external_id in known}
 
     @staticmethod
     def _of(model: Any, ids: set[Any]) -> dict[Any, str]:
@@ -203,6 +209,11 @@ class _Names:
             for event in table.objects.filter(pgh_obj_id__in=ids).order_by("pgh_id"):
                 found[event.pgh_obj_id] = str(getattr(event, "name", "")) or str(event.pgh_obj_id)
         return found | {row.pk: str(row) for row in model.objects.filter(pk__in=ids)}
+
+    def org(self, event: Any) -> str:
+        """The org of the row; empty for a person, what is of the platform, and an org itself."""
+        org_id = getattr(event, "org_id", None) or self.sources.get(getattr(event, "source_id", None) or 0)
+        return self.orgs.get(org_id, "")
 
     def value(self, field: Any, value: Any) -> str:
         """A value as people read it."""

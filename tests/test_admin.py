@@ -244,6 +244,35 @@ def test_the_same_person_twice_in_a_role_is_said(desk: Client) -> None:
     assert Assignment.objects.count() == 1
 
 
+def test_a_name_that_is_there_already_is_said_where_the_org_cannot_be_changed(desk: Client) -> None:
+    """Mutation: the form leaves the org out of what it checks, the database does not, and the page is an error."""
+    role, source = SupervisorRoleFactory(name="Leads"), SourceFactory(name="chatbot")
+    other, second = SupervisorRoleFactory(org=role.org, name="Nights"), SourceFactory(org=source.org, name="crm")
+    renamed = {"name": "Leads", "tier": "1"} | formset("assignments")
+    assert "already exists" in body(desk.post(url("orgs_supervisorrole_change", other.pk), renamed))
+    assert "already exists" in body(desk.post(url("orgs_source_change", second.pk), {"name": "chatbot"}))
+    platform = [SourceFactory(org=None, name=name) for name in ("chatbot", "crm")]
+    for answer in (
+        desk.post(url("orgs_source_change", platform[1].pk), {"name": "chatbot"}),
+        desk.post(url("orgs_source_add"), {"name": "chatbot", "org": ""}),
+    ):
+        assert "already exists" in body(answer)
+    for model, row in (("supervisorrole", other), ("source", second), ("source", platform[1])):
+        before = row.name
+        row.refresh_from_db()
+        assert row.name == before, model
+
+
+@pytest.mark.parametrize("key", ["x", "99999999999999999999", "-"])
+def test_a_legal_hold_of_no_org_is_said(desk: Client, key: str) -> None:
+    """Mutation: the form that is shown again asks the database for it, and the page is an error."""
+    page = body(desk.post(url("alerts_legalhold_add"), {"org": key, "run_id": "x", "reason": "audit"}))
+    assert "Select a valid choice" in page and "Enter a valid UUID" in page
+    assert desk.get(url("alerts_legalhold_add"), {"org": key}).status_code == 200
+    picked = {"action": "lift_selected", "_selected_action": [key]}
+    assert desk.post(url("alerts_legalhold_changelist"), picked).status_code in (302, 400)
+
+
 def test_a_wrong_room_link_or_zone_is_said(desk: Client) -> None:
     wrong = ORG | {"zone": "Mars", "room_url_template": "javascript:{room_id}"}
     parts = ("agents", "supervisor_roles", "assignments", "memberships", "sources")
@@ -255,11 +284,76 @@ def test_a_wrong_room_link_or_zone_is_said(desk: Client) -> None:
 
 
 def test_search_finds_people_for_the_autocomplete(desk: Client) -> None:
-    UserFactory(name="Rina Wulandari")
+    UserFactory(name="Rina Wulandari", sso_id="rina")
     UserFactory(name="Bayu")
-    query = {"term": "wulan", "app_label": "orgs", "model_name": "assignment", "field_name": "user"}
-    found = desk.get(url("autocomplete"), query).json()["results"]
-    assert [person["text"] for person in found] == ["Rina Wulandari"]
+    assert found_in(desk, "assignment", "user", "wulan") == ["Rina Wulandari (rina)"]
+
+
+def found_in(desk: Client, model: str, field: str, term: str) -> list[str]:
+    """What a field that is searched offers."""
+    query = {"term": term, "app_label": "orgs", "model_name": model, "field_name": field}
+    return sorted(one["text"] for one in desk.get(url("autocomplete"), query).json()["results"])
+
+
+TWINS = ["Toko Melati (melati)", "Toko Melati (melati-2)"]
+
+
+@pytest.fixture
+def twins(db: None) -> list[SupervisorRole]:
+    """The role of one name in each of two orgs of one name."""
+    orgs = [OrgFactory(name="Toko Melati", external_id=known) for known in ("melati", "melati-2")]
+    return [SupervisorRoleFactory(org=org, name="Leads", tier=1) for org in orgs]
+
+
+@pytest.mark.parametrize(
+    ("model", "field"), [("agent", "org"), ("supervisorrole", "org"), ("source", "org"), ("membership", "org")]
+)
+def test_a_form_tells_orgs_of_one_name_apart(desk: Client, twins: list[SupervisorRole], model: str, field: str) -> None:
+    """Mutation: both are called Toko Melati, and a key opens the door of the other customer."""
+    assert found_in(desk, model, field, "melati") == TWINS
+    if model != "membership":
+        page = body(desk.get(url(f"orgs_{model}_add"), {"org": twins[1].org.pk}))
+        assert re.search(r"<option[^>]*selected[^>]*>Toko Melati \(melati-2\)<", page)
+
+
+def test_a_role_is_chosen_with_its_org_and_a_person_with_their_id(desk: Client, twins: list[SupervisorRole]) -> None:
+    """Mutation: "Leads (tier 1)" stands there for every org, and a stranger gets the alerts of a customer."""
+    assert found_in(desk, "assignment", "role", "leads") == [f"Leads (tier 1) · {org}" for org in TWINS]
+    for known in ("rina", "rina-2"):
+        UserFactory(name="Rina", sso_id=known)
+    assert found_in(desk, "assignment", "user", "rina") == ["Rina (rina)", "Rina (rina-2)"]
+    one = AssignmentFactory(org=twins[1].org, role=twins[1], user=User.objects.get(sso_id="rina-2"))
+    page = body(desk.get(url("orgs_assignment_change", one.pk)))
+    assert "Leads (tier 1) · Toko Melati (melati-2)" in page and "Rina (rina-2)" in page
+
+
+def test_every_list_page_and_filter_tells_them_apart(desk: Client, twins: list[SupervisorRole]) -> None:
+    for role in twins:
+        AgentFactory(org=role.org, name="Billing Bot")
+        AssignmentFactory(org=role.org, role=role)
+        keys.issue(SourceFactory(org=role.org, name="chatbot"), ["ingest"])
+        PushFactory(alert=AlertFactory(org=role.org), assignment=None, supervisor=UserFactory())
+    for name in ("agent", "supervisorrole", "assignment", "source"):
+        page = body(desk.get(url(f"orgs_{name}_changelist")))
+        for org in TWINS:
+            assert page.count(org) > 1, (name, org)  # in its row, and beside the list
+    assert 'class="field-waits">–' in body(desk.get(url("orgs_assignment_changelist"))), "the rule bears no red mark"
+    for name in ("alerts_alert", "alerts_push"):
+        page = body(desk.get(url(f"{name}_changelist")))
+        assert all(page.count(org) > 1 for org in TWINS), name
+    for model, row in (("agent", twins[1].org.agents.first()), ("supervisorrole", twins[1])):
+        assert "Toko Melati (melati-2)" in body(desk.get(url(f"orgs_{model}_change", row.pk)))
+    source = Source.objects.get(org=twins[1].org)
+    for page in (url("orgs_source_change", source.pk), url("orgs_source_issue_key", source.pk)):
+        assert "Toko Melati (melati-2)" in body(desk.get(page))
+
+
+def test_the_history_of_all_orgs_says_of_which(desk: Client, twins: list[SupervisorRole]) -> None:
+    desk.post(url("orgs_supervisorrole_change", twins[1].pk), {"name": "Leads", "tier": "2"} | formset("assignments"))
+    changed = re.findall(r"<tr>.*?</tr>", body(desk.get(url("orgs_history"))), re.DOTALL)
+    row = next(one for one in changed if "changed" in one)
+    assert "Toko Melati (melati-2)" in row and "from" in row
+    assert "melati-2)" not in body(desk.get(url("orgs_supervisorrole_history", twins[1].pk))).split("<tbody>")[1]
 
 
 @pytest.mark.parametrize("text", ["bank", "=", "%", "' OR 1=1", "\ufffd", "123e4567-e89b-12d3-a456-426614174000"])
@@ -604,6 +698,7 @@ def test_the_history_of_a_person_shows_what_they_may(desk: Client) -> None:
 def test_every_name_in_the_menu_and_in_the_columns_of_alerts_and_pushes_can_be_said_in_another_language() -> None:
     for model, shown in admin.site._registry.items():
         columns = shown.list_display if model in (Alert, Push) else ()
-        fields = [model._meta.get_field(str(name)).verbose_name for name in columns if name != "id"]
+        own = [str(name) for name in columns if name not in ("id", "its_org")]
+        fields = [model._meta.get_field(name).verbose_name for name in own]
         for name in (model._meta.app_config.verbose_name, model._meta.verbose_name_plural, *fields):
             assert isinstance(name, Promise), f"{model}: {name}"

@@ -262,6 +262,18 @@ def test_taking_it_takes_the_rooms_that_nobody_has_and_undo_gives_back_exactly_t
     assert scene.alert("r1").assigned_to_id == other.pk
 
 
+def test_the_undo_of_taking_one_that_was_acknowledged_gives_its_rooms_back(scene):
+    """Mutation: it says that all is as before, and every room goes on being mine and silent for everybody."""
+    fail_rooms(scene, 0, 5)
+    mine = outage(scene).pk
+    actions.acknowledge(mine, scene.people[0])
+    assert len(actions.take_with_rooms(mine, scene.people[0]).rooms_done) == 5
+    actions.take(mine, scene.people[0])  # a second time changes nothing, and leaves the first to be undone
+    actions.undo(mine, scene.people[0])
+    assert {scene.alert(f"r{n}").state for n in range(5)} == {"open"}
+    assert (outage(scene).state, outage(scene).assigned_to_id) == ("acknowledged", None)
+
+
 @pytest.mark.parametrize("act", ["undo", "release"])
 def test_its_undo_gives_back_its_rooms_though_it_ended_by_itself_meanwhile(scene, later, act):
     """Told as what was released with it: they were not, for somebody had them."""

@@ -420,6 +420,18 @@ def test_people_without_an_org_are_told_what_to_do(db: None) -> None:
     assert "There is no org yet." in text(signed_in(UserFactory(is_specialist=True)).get("/"))
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/reach", "/duty", "/sources", "/silences", "/settings/policy", "/walls", "/sources/webhooks/new", "/agents"],
+)
+def test_every_page_of_a_new_installation_says_what_to_do_first(db: None, path: str) -> None:
+    """Mutation: the menu leads to a 404, or to a form with an empty list of orgs."""
+    page = signed_in(UserFactory(is_specialist=True)).get(path)
+    assert page.status_code == 200
+    main = page.content.decode().split("<main")[1].split("</main>")[0]
+    assert f'href="{reverse("setup_new")}"' in main and "<select" not in main
+
+
 def test_the_clock_shows_a_room_nobody_came_to(scene: Scene) -> None:
     scene.fails("unexpected_handoff")
     assert "Handed off, nobody came" in text(signed_in(scene.people[0]).get("/"))

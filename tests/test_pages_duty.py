@@ -104,6 +104,43 @@ def test_hours_are_stored_as_they_were_typed_and_wrong_ones_are_named(org: Org, 
     assert (rina.duty, rina.away_until) == ([], None)
 
 
+def test_hours_beside_always_are_never_dropped_without_a_word(org: Org, rina: Assignment, lead: User) -> None:
+    """Mutation: "Saved.", and the night that was written is not there."""
+    client, path = signed_in(lead), reverse("duty_hours", args=[rina.pk])
+    both = {"always": "1", "holidays": "work", "away_until": ""}
+    stored = Assignment.every.get(pk=rina.pk).duty
+    answer = sent(client, path, both | week(d1="22:00-06:00"))
+    assert answer.status_code == 422 and "You wrote hours too." in answer.content.decode()
+    assert 'value="22:00-06:00"' in answer.content.decode(), "what was written stands there still"
+    assert Assignment.every.get(pk=rina.pk).duty == stored
+    as_they_stood = week(**{f"d{n}": "08:00-17:00" for n in OFFICE[0]["days"]})
+    assert sent(client, path, both | as_they_stood).status_code == 302
+    assert Assignment.every.get(pk=rina.pk).duty == []
+
+
+@pytest.mark.parametrize("way", ["handed over", "away"])
+def test_whoever_is_told_of_nothing_reads_it_on_the_board_and_is_back_there(
+    org: Org, rina: Assignment, way: str
+) -> None:
+    """Mutation: a note says it for 8 s; somebody who came back earlier watches a board that wakes them for nothing."""
+    client, mine = signed_in(rina.user), {"org": org.external_id}
+    assert "you are told of nothing" not in page(client, "/")
+    if way == "away":
+        sent(client, "/duty/mine", mine | {"act": "away", "away_until": "2031-01-02T08:00"})
+    else:
+        sent(client, "/duty/hand-over", mine | {"minutes": "60"})
+    assert ("You are away until" if way == "away" else "Your rooms are handed over until") in page(client, "/")
+    assert "you are told of nothing" not in page(signed_in(AssignmentFactory(org=org).user), "/")
+    AssignmentFactory(org=OrgFactory(name="Kopi Selasar"), user=rina.user)  # which goes on telling
+    assert f"<bdi>{org.name}</bdi>: " in page(client, "/")
+    back = sent(client, "/duty/mine", mine | {"act": "back", "next": "/?tab=waiting"})
+    assert (back.status_code, back.headers["Location"]) == (302, "/?tab=waiting")
+    assert "you are told of nothing" not in page(client, "/")
+    assert Assignment.every.get(pk=rina.pk).away_until is None
+    elsewhere = sent(client, "/duty/mine", mine | {"act": "back", "next": "https://evil.example/"})
+    assert elsewhere.headers["Location"].startswith("/duty/mine")
+
+
 def test_hours_that_differ_on_holidays_stay_so_until_somebody_decides(org: Org, rina: Assignment, lead: User) -> None:
     Assignment.every.filter(pk=rina.pk).update(
         duty=[OFFICE[0] | {"days": [1, 2]}, OFFICE[0] | {"days": [3], "holidays": "off"}]
@@ -189,6 +226,10 @@ def test_the_calendar_is_the_leads_and_says_what_is_wrong(org: Org, rina: Assign
         answer = sent(client, path, mine | stand_in | change)
         assert answer.status_code == 422 and said in answer.content.decode(), change
     schedule = TemporarySchedule.objects.get()
+    listed = page(client, path, **mine)
+    assert "Its roles go back to their usual people." in listed[: listed.index('value="unschedule"') + 900], (
+        "asked once more"
+    )
     assert sent(client, path, mine | {"act": "unschedule", "schedule": str(schedule.pk)}).status_code == 302
     assert sent(client, path, mine | {"act": "unschedule", "schedule": str(schedule.pk)}).status_code == 404
     assert not TemporarySchedule.objects.exists()

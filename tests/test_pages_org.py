@@ -16,6 +16,7 @@ from orgs import clock
 from orgs.models import Org, SourceHeard, User
 from tests.api_client import signed_in, supervisor_of
 from tests.factories import AgentFactory, AlertFactory, AssignmentFactory, OrgFactory, SourceFactory, UserFactory
+from tests.runs_made import made_run
 from tests.test_pages import text
 
 
@@ -140,6 +141,17 @@ def test_the_rows_of_the_board_tell_them_apart_for_who_sees_both(twins: Client, 
     assert sorted(rows) == sorted(TWO)
     frames = json.loads(re.findall(r'data-twins="([^"]+)"', twins.get("/").content.decode())[0].replace("&quot;", '"'))
     assert sorted(frames.values()) == sorted(TWO), "the script is told the same"
+
+
+def test_a_page_about_one_of_them_says_which(twins: Client) -> None:
+    """Mutation: the television of one customer hangs at the other's, the checklist is the other's."""
+    other = Org.objects.get(external_id="sari-2")
+    run = made_run(other, AgentFactory(org=other, name="Billing Bot"), clock.now())
+    wall = twins.post("/walls", {"org": "sari-2", "name": "Hall", "language": "en", "theme": "auto"})
+    answers = [wall, twins.get("/setup/sari-2"), twins.get(f"/runs/{run.run_id}?org=sari-2"), twins.get("/kpis")]
+    for answer in answers:
+        main = answer.content.decode().split("<main")[1]
+        assert "sari (sari-2)" in re.sub(r"</?bdi>", "", main), answer.request["PATH_INFO"]
 
 
 def test_who_sees_one_of_them_is_not_told_that_there_is_another(twins: Client, sari: Org) -> None:

@@ -142,6 +142,22 @@ def test_the_addresses_before_can_be_ended_at_once(org: Org, client_of: Client) 
     assert opens(after) and not opens(before)
 
 
+def test_what_loses_deliveries_is_asked_once_more_and_what_makes_an_address_is_sent_once(
+    client_of: Client, endpoint: WebhookEndpoint
+) -> None:
+    """Mutation: one slip of a finger switches a source off; a double click makes two addresses, one of them unseen."""
+    client_of.post(page_of(endpoint, "rotate"))
+    page = client_of.get(page_of(endpoint)).content.decode()
+    for verb in ("switch", "end-overlap"):
+        form = page.index(f'action="{page_of(endpoint, verb)}"')
+        assert "lm-menu-head" in page[form : page.index("</form>", form)], "it says what is lost"
+    assert re.search(rf'action="{page_of(endpoint, "rotate")}" data-once', page)
+    assert 'method="post" data-once>' in client_of.get("/sources/webhooks/new").content.decode()
+    client_of.post(page_of(endpoint, "switch"), {"active": "0"})
+    off = client_of.get(page_of(endpoint)).content.decode()
+    assert 'value="1" class="btn btn-primary"' in off, "to switch it on loses nothing"
+
+
 def test_settings_are_saved_or_refused(client_of: Client, endpoint: WebhookEndpoint) -> None:
     path = page_of(endpoint, "settings")
     saved = client_of.post(path, {"organization_id": "0f3f", "allowed_addresses": "203.0.113.0/24"})

@@ -240,12 +240,14 @@ def test_a_lead_sees_state_figures_reasons_and_keys(org: Org, lead: User, source
     for said in (
         "1 of 1 source needs a look", "No data for", "Much of it is not accepted", "1,504 received",
         "0.4 s mean, last hour", "longest 7.0 s", "80 %", "A required field is missing", "confidence is required.",
-        "[text, 9]", key.prefix, "ingest, read", "ends ",
+        "[text, 9]", key.prefix, "Ingest, Read", "ends ",
     ):  # fmt: skip
         assert said in page, said
     assert f"/alerts/{found.pk}" in answer.content.decode()
     assert secret not in answer.content.decode()
     assert answer["Cache-Control"] == "no-store"
+    User.objects.filter(pk=lead.pk).update(locale="id")
+    assert "Terima data, Baca" in text(signed_in(lead).get("/sources"))
 
 
 def test_nothing_is_green_without_data(lead: User, source: Source) -> None:

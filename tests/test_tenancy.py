@@ -153,6 +153,7 @@ FOR_LEADS |= {"policy_preview_result", "webhook_again", "wall_revoke", "run_hold
 OF_ITS_ADDRESS = {"wall", "duty_feed"}
 # Lists and pages that show each caller their own.
 OF_THE_CALLER = {
+    "agents",
     "board",
     "bulk",
     "bulk_people",

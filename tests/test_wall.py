@@ -14,6 +14,7 @@ from alerts import actions
 from console.live import hub as live
 from console.live import sockets
 from console.live.wire import AGAIN
+from console.pages.wall import walls
 from orgs import clock, history
 from orgs.models import Membership, Org, User, Wall
 from orgs.walls import UnknownWall, find_wall, make_wall, revoke_wall
@@ -168,6 +169,17 @@ def test_a_lead_makes_one_sees_its_address_once_and_revokes_it(scene: Scene) -> 
         ("update", "Rina Wulandari"),
         ("insert", "Rina Wulandari"),
     ]
+
+
+def test_revoked_ones_never_push_a_live_one_off_the_list(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: they stand first in the order, and with a hundred of them nobody can revoke the one that is left."""
+    monkeypatch.setattr(walls, "SHOWN", 1)
+    wall_of(scene.org, name="Hall")
+    for name in ("Attic", "Cellar"):
+        with scopes_disabled():
+            revoke_wall(make_wall(scene.org, name, locale="en")[0], clock.now())
+    listed = signed_in(scene.people[0]).get("/walls").content.decode()
+    assert f"/walls/{Wall.objects.get(revoked_at=None).public_id}/revoke" in listed
 
 
 def test_one_is_made_for_orgs_one_leads_and_by_nobody_else(scene: Scene) -> None:

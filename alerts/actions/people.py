@@ -113,7 +113,8 @@ def take_with_rooms(alert_id: UUID, by: User) -> TakenAlert:
     with _locked(alert_id) as (book, alert):
         _refuse_taken(alert, by)
         waits = alert.state == Alert.State.OPEN
-        if waits or alert.assigned_to_id != by.pk:
+        changes = waits or alert.assigned_to_id != by.pk  # one that is acknowledged too
+        if changes:
             with undoable(book, alert, "take", by):
                 if waits:
                     hold_alert(book, alert, by)
@@ -127,7 +128,7 @@ def take_with_rooms(alert_id: UUID, by: User) -> TakenAlert:
             elif room_alert.pk in wanted:
                 resolved = room_alert.state == Alert.State.RESOLVED
                 taken.rooms_refused.append((room_alert.pk, "already_resolved" if resolved else "already_taken"))
-        if waits and taken.rooms_done:  # else this act changed nothing of the outage that its undo could take back
+        if changes and taken.rooms_done:  # else this act changed nothing of the outage that its undo could take back
             alert.undoable[-1]["rooms"] = [str(pk) for pk in taken.rooms_done]
         return taken
 

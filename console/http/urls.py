@@ -79,6 +79,7 @@ urlpatterns = [
     path("runs/<uuid:run_id>", runs.run_page, name="run"),
     path("runs/<uuid:run_id>/hold", run_holding.place_run_hold, name="run_hold"),
     path("runs/<uuid:run_id>/unhold", run_holding.end_run_hold, name="run_unhold"),
+    path("agents", agents.agent_list, name="agents"),
     path("agents/<path:agent_name>", agents.agent, name="agent"),
     path("success", success.success, name="success"),
     path("success.csv", success.success_csv, name="success_csv"),

@@ -9,7 +9,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.shortcuts import resolve_url
+from django.shortcuts import render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from orgs.auth import OrgIds, leads, orgs_of
@@ -56,6 +56,11 @@ def orgs_seen(request: HttpRequest) -> list[Org]:
     """The orgs that the reader of this page sees, by name; its frame takes them from here."""
     request.orgs = orgs_of(request.org_ids)  # type: ignore[attr-defined]
     return request.orgs  # type: ignore[attr-defined]
+
+
+def no_org_page(request: HttpRequest, title: str, page: str) -> HttpResponse:
+    """What a page about an org answers while there is none: what to do first."""
+    return render(request, "pages/no_org.html", {"title": title, "page": page})
 
 
 def looked_after(me: User) -> OrgIds:

@@ -22,6 +22,7 @@ from alerts.models import BROKEN_TIMERS, Alert, Gate, Push, Silence
 from alerts.onboarding import Progress
 from alerts.reach import Coverage
 from console.pages.board.saved import ViewMenu, menu_views, normal_query
+from console.pages.duty.query import ToldOfNothing, told_of_nothing
 from console.pages.menu import menu_counts
 from console.pages.silences.query import ending_soon
 from console.templatetags.lm import ACTS
@@ -147,6 +148,14 @@ class Shell:
             return []
         with within(self.org_ids):
             return ending_soon(self.me, self.now)
+
+    @cached_property
+    def told_of_nothing(self) -> list[ToldOfNothing]:
+        """Where this person is away or has handed their rooms over, and until when."""
+        if self.me is None or not (self.counts["away"] or self.counts["handed_over"]):
+            return []
+        with within(self.org_ids):
+            return told_of_nothing(self.me, self.now)
 
     @cached_property
     def reach(self) -> Coverage:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from alerts.models import BROKEN_TIMERS, Alert, Gate, Push, Silence, needing_human
 from alerts.prepared import NOW, PreparedCounts
 from alerts.sources.health import open_alarms
-from orgs.models import SavedView, User
+from orgs.models import Assignment, Handover, SavedView, User
 
 COUNTS = PreparedCounts(
     waiting=(lambda: Alert.objects.filter(needing_human(NOW)).values("pk"), "org_id"),
@@ -15,6 +15,8 @@ COUNTS = PreparedCounts(
     views=(lambda: SavedView.objects.values("pk"), "org_id"),
     own_views=(lambda: SavedView.objects.filter(org=None).values("pk"), "owner_id"),
     silences=(lambda: Silence.objects.filter(ended_at=None).values("pk"), "created_by_id"),
+    away=(lambda: Assignment.objects.filter(away_until__gt=NOW).values("pk"), "user_id"),
+    handed_over=(lambda: Handover.objects.filter(starts_at__lte=NOW, ends_at__gt=NOW).values("pk"), "user_id"),
     closed_gates=(lambda: Gate.objects.exclude(reason="").values("pk"), "pk"),
 )
 
@@ -26,4 +28,5 @@ def menu_counts(me: User, seen: Collection[int], led: Collection[int]) -> dict[s
     """
     of_seen = dict.fromkeys(("waiting", "broken_timers", "views"), seen)
     of_led = dict.fromkeys(("source_alarms", "dead_pushes"), led)
-    return COUNTS.of(**of_seen, **of_led, own_views=[me.pk], silences=[me.pk], closed_gates=[1])
+    of_me = {name: [me.pk] for name in ("own_views", "silences", "away", "handed_over")}
+    return COUNTS.of(**of_seen, **of_led, **of_me, closed_gates=[1])

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import quote, unquote
@@ -19,6 +20,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from orgs import history
+from orgs.admin.naming import told_apart
 
 SHOWN = 500  # changes on a history page
 ANY_KEY = 2**31 - 1
@@ -36,9 +38,28 @@ class References:
     """For admins and inlines: their references that are searched for are of the kind above."""
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name in self.get_autocomplete_fields(request):  # type: ignore[attr-defined]
+        searched = db_field.name in self.get_autocomplete_fields(request)  # type: ignore[attr-defined]
+        if searched:
             kwargs.setdefault("widget", ReferenceSelect(db_field, self.admin_site))  # type: ignore[attr-defined]
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
+        field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
+        if searched:
+            field.label_from_instance = told_apart
+        return field
+
+
+class KnownKeys(References, admin.ModelAdmin):
+    """What no reference or row can be is asked nowhere of the database."""
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """What the address suggests for a new row; a reference that cannot be one is left out."""
+        suggested: dict[str, Any] = super().get_changeform_initial_data(request)
+        related = {field.name: field.related_model for field in self.opts.get_fields()}
+        return {name: value for name, value in suggested.items() if _can_name(related.get(name), value)}
+
+    def response_action(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:  # type: ignore[override]
+        if not _can_name(self.model, request.POST.getlist(ACTION_CHECKBOX_NAME)):
+            raise BadRequest("no row has such a key")
+        return super().response_action(request, queryset)
 
 
 class Listed(ChangeList):
@@ -52,7 +73,7 @@ class Listed(ChangeList):
         return str(quote(getattr(result, self.pk_attname))).join(self._ends)
 
 
-class TrackedAdmin(References, admin.ModelAdmin):
+class TrackedAdmin(KnownKeys):
     """Its History page shows what the database recorded: changes by the shell and deletions too."""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -62,17 +83,6 @@ class TrackedAdmin(References, admin.ModelAdmin):
         """Django's, without a template for each row: a fifth of a list's time."""
         label = format_html(_("Select this object for an action - {}"), str(obj))
         return format_html(CHECKBOX, ACTION_CHECKBOX_NAME, obj.pk, label)
-
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """What the address suggests for a new row; a reference that cannot be one is left out."""
-        suggested: dict[str, Any] = super().get_changeform_initial_data(request)
-        related = {field.name: field.related_model for field in self.opts.get_fields()}
-        return {name: value for name, value in suggested.items() if _can_name(related.get(name), value)}
-
-    def response_action(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:  # type: ignore[override]
-        if not _can_name(self.model, request.POST.getlist(ACTION_CHECKBOX_NAME)):
-            raise BadRequest("no row has such a key")
-        return super().response_action(request, queryset)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -146,6 +156,18 @@ class Rows(References, admin.TabularInline):
 
     formset = LabelledFormSet
     extra = 0
+
+
+class WholeForm(forms.ModelForm):
+    """Checks what is unique within an org also where the org stands there to be read alone.
+
+    No Meta: its fields ask the database, which needs a scope; the admin makes the form within a request.
+    """
+
+    def _get_validation_exclusions(self) -> set[str]:
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        known = self.instance.pk or self.instance.org_id  # on a page that adds one the field may be there
+        return excluded - {"org"} if known else excluded
 
 
 class OfOrg:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import BadRequest
@@ -18,8 +17,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from orgs import conflicts, history, imports, spreadsheet
-from orgs.admin.base import SHOWN, OfOrg, Rows, TrackedAdmin
+from orgs.admin.base import SHOWN, OfOrg, Rows, TrackedAdmin, WholeForm
 from orgs.admin.importing import import_page
+from orgs.admin.naming import OfNamedOrg, OrgFilter, told_apart
 from orgs.hours_form import HoursField
 from orgs.identifiers import Twins
 from orgs.models import (
@@ -38,11 +38,9 @@ from orgs.twin_form import TwinForm
 MOST_INLINE = 100  # assignments shown on the page of an org; beyond it the list and the import are the better tool
 
 
-class AssignmentForm(forms.ModelForm):
+class AssignmentForm(WholeForm):
     """Takes the org from the role, so that both always agree, and checks the pair with it; what it changes is the
     admin's word.
-
-    No Meta: its fields ask the database, which needs a scope; the admin makes the form within a request.
     """
 
     def _post_clean(self) -> None:
@@ -52,10 +50,6 @@ class AssignmentForm(forms.ModelForm):
         if self.has_changed():
             self.instance.provenance = Assignment.Provenance.ADMIN
         super()._post_clean()  # type: ignore[misc]
-
-    def _get_validation_exclusions(self) -> set[str]:
-        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
-        return excluded - {"org"} if self.instance.org_id else excluded  # without a role there is no pair to check
 
 
 class AgentForm(TwinForm):
@@ -121,6 +115,7 @@ class OrgAdmin(TrackedAdmin):
     list_display = ("name", "external_id", "agents_count", "people_count", "zone", "plan", "targeted")
     list_filter = ("targeted", "plan", "zone")
     search_fields = ("name", "external_id", "agents__name")
+    ordering = ("name", "external_id")  # Django forgets the model's own where it counts, and the pages of a search too
     actions = None  # an org is removed from its own page only, which lists what goes with it
     save_on_top = True
     fieldsets = (
@@ -197,15 +192,15 @@ class OrgAdmin(TrackedAdmin):
             title=_("History of all orgs"),
             changes=history.everything(SHOWN),
             shown=SHOWN,
+            of_all=True,
         )
 
 
 @admin.register(Agent)
-class AgentAdmin(TrackedAdmin):
+class AgentAdmin(OfNamedOrg, TrackedAdmin):
     form = AgentForm
-    fields = ("org", "name", "production", "confirmed", "version", "seen_twin")
-    list_display = ("name", "org", "version", "production", "confirmed", "near_twin", "backed_up")
-    list_filter = ("production", "confirmed", "org")
+    list_display = ("name", "its_org", "version", "production", "confirmed", "near_twin", "backed_up")
+    list_filter = ("production", "confirmed", ("org", OrgFilter))
     list_editable = ("production", "confirmed")
     list_per_page = 50  # each is a form: 100 of them take longer than a page may
     list_select_related = ("org",)
@@ -220,8 +215,11 @@ class AgentAdmin(TrackedAdmin):
         every = roles.filter(agents=None)
         return super().get_queryset(request).annotate(has_people=Exists(own) | Exists(every))
 
+    def get_fields(self, request: HttpRequest, obj: Agent | None = None) -> tuple[str, ...]:
+        return ("its_org" if obj else "org", "name", "production", "confirmed", "version", "seen_twin")
+
     def get_readonly_fields(self, request: HttpRequest, obj: Agent | None = None) -> tuple[str, ...]:
-        return ("org", "name") if obj else ()
+        return ("its_org", "name") if obj else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Agent | None = None) -> bool:
         return False  # events and alerts hang on it; take it out of production instead
@@ -240,9 +238,11 @@ class AgentAdmin(TrackedAdmin):
 
 
 @admin.register(SupervisorRole)
-class SupervisorRoleAdmin(OfOrg, TrackedAdmin):
-    list_display = ("name", "org", "tier", "people_count")
-    list_filter = ("tier", "org")
+class SupervisorRoleAdmin(OfNamedOrg, OfOrg, TrackedAdmin):
+    form = WholeForm
+    ordering = ("tier", "name", "org__name", "pk")
+    list_display = ("name", "its_org", "tier", "people_count")
+    list_filter = ("tier", ("org", OrgFilter))
     list_select_related = ("org",)
     search_fields = ("name", "org__name", "org__external_id")
     autocomplete_fields = ("org",)
@@ -251,13 +251,14 @@ class SupervisorRoleAdmin(OfOrg, TrackedAdmin):
     actions = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SupervisorRole]:
-        return super().get_queryset(request).annotate(people=Count("assignments", distinct=True))
+        found = super().get_queryset(request).select_related("org")  # a role that is searched for says its org
+        return found.annotate(people=Count("assignments", distinct=True))
 
     def get_fields(self, request: HttpRequest, obj: SupervisorRole | None = None) -> tuple[str, ...]:
-        return ("org", "name", "tier", "fallback", "agents") if obj else ("org", "name", "tier", "fallback")
+        return ("its_org", "name", "tier", "fallback", "agents") if obj else ("org", "name", "tier", "fallback")
 
     def get_readonly_fields(self, request: HttpRequest, obj: SupervisorRole | None = None) -> tuple[str, ...]:
-        return ("org",) if obj else ()
+        return ("its_org",) if obj else ()
 
     def org_of_page(self, request: HttpRequest) -> Any:
         role = SupervisorRole.objects.filter(pk=super().org_of_page(request)).first()
@@ -284,10 +285,13 @@ class ConflictFilter(admin.SimpleListFilter):
 
 
 @admin.register(Assignment)
-class AssignmentAdmin(TrackedAdmin):
+class AssignmentAdmin(OfNamedOrg, TrackedAdmin):
     form = AssignmentForm
-    list_display = ("user", "org", "role", "tier", "external_user_id", "provenance", "pending", "conflict", "active")
-    list_filter = ("pending", "provenance", ConflictFilter, "org", "role__tier", "user__is_active")
+    list_display = (
+        *("person", "its_org", "role", "tier", "external_user_id"),
+        *("provenance", "waits", "conflict", "active"),
+    )
+    list_filter = ("pending", "provenance", ConflictFilter, ("org", OrgFilter), "role__tier", "user__is_active")
     list_select_related = ("org", "role", "user")
     search_fields = ("user__name", "user__sso_id", "user__email", "role__name", "org__name", "external_user_id")
     fields = ("role", "user", "external_user_id", "duty", "away_until", "provenance", "pending")
@@ -332,6 +336,15 @@ class AssignmentAdmin(TrackedAdmin):
         done = sum(confirm(one.user, one.org) for one in queryset.filter(pending=True).select_related("user", "org"))
         said = ngettext("{n} assignment confirmed.", "{n} assignments confirmed.", done)
         self.message_user(request, said.format(n=done))
+
+    @admin.display(description=gettext_lazy("person"), ordering="user__name")
+    def person(self, obj: Assignment) -> str:
+        return told_apart(obj.user)
+
+    @admin.display(description=gettext_lazy("pending"), ordering="pending", empty_value="–")
+    def waits(self, obj: Assignment) -> str:
+        """Of the rule no mark, which Django makes a red one."""
+        return _("yes") if obj.pending else ""
 
     @admin.display(description=gettext_lazy("tier"), ordering="role__tier")
     def tier(self, obj: Assignment) -> int:

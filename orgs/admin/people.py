@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from orgs import invitations
 from orgs.admin.base import Rows, TrackedAdmin, pk_of
+from orgs.admin.naming import OrgFilter
 from orgs.admin.organisations import AssignmentForm
 from orgs.models import Assignment, Membership, User
 from orgs.twin_form import TwinForm
@@ -56,7 +57,7 @@ class UserMembershipInline(Rows):
 class UserAdmin(TrackedAdmin):
     form = UserForm
     list_display = ("name", "sso_id", "email", "is_specialist", "is_active", "can_log_in", "last_login")
-    list_filter = ("is_specialist", "is_active", "assignments__org")
+    list_filter = ("is_specialist", "is_active", ("assignments__org", OrgFilter))
     search_fields = ("name", "sso_id", "email")
     readonly_fields = ("can_log_in", "last_login", "push_tokens")
     inlines = (UserAssignmentInline, UserMembershipInline)

@@ -14,7 +14,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 
 from orgs import clock, keys
-from orgs.admin.base import TrackedAdmin, pk_of
+from orgs.admin.base import TrackedAdmin, WholeForm, pk_of
+from orgs.admin.naming import OrgFilter, told_apart
 from orgs.models import ApiKey, Scope, Source, SourceHeard
 from orgs.origins import check_origin
 
@@ -48,12 +49,12 @@ class KeyForm(forms.Form):
 
 @admin.register(Source)
 class SourceAdmin(TrackedAdmin):
+    form = WholeForm
     list_display = ("name", "place", "live_keys", "last_heard")
-    list_filter = (("org", admin.EmptyFieldListFilter), "org")
+    list_filter = (("org", admin.EmptyFieldListFilter), ("org", OrgFilter))
     list_select_related = ("org",)
     search_fields = ("name", "org__name", "org__external_id", "api_keys__prefix")
     autocomplete_fields = ("org",)
-    fields = ("name", "org", "allowed_origins")
     actions = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Source]:
@@ -61,8 +62,11 @@ class SourceAdmin(TrackedAdmin):
         counted = Count("api_keys", filter=live, distinct=True)
         return super().get_queryset(request).annotate(live=counted, heard_at=Max("heard__at"))
 
+    def get_fields(self, request: HttpRequest, obj: Source | None = None) -> tuple[str, ...]:
+        return ("name", "place" if obj else "org", "allowed_origins")
+
     def get_readonly_fields(self, request: HttpRequest, obj: Source | None = None) -> tuple[str, ...]:
-        return ("org",) if obj else ()  # its keys open the door of that org
+        return ("place",) if obj else ()  # its keys open the door of that org
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
@@ -77,7 +81,7 @@ class SourceAdmin(TrackedAdmin):
 
     @admin.display(description=gettext_lazy("org"), ordering="org__name")
     def place(self, obj: Source) -> str:
-        return str(obj.org) if obj.org else _("the platform")
+        return told_apart(obj.org) if obj.org else _("the platform")
 
     @admin.display(description=gettext_lazy("live keys"), ordering="live")
     def live_keys(self, obj: Any) -> int:
@@ -99,7 +103,7 @@ class SourceAdmin(TrackedAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         listed = ApiKey.objects.filter(source_id=pk_of(object_id)).order_by("-created")
-        context = {**(extra_context or {}), "keys": listed, "scope_names": dict(Scope.choices)}
+        context = {**(extra_context or {}), "keys": listed}
         return super().change_view(request, object_id, form_url, context)
 
     @method_decorator(never_cache)
@@ -107,7 +111,7 @@ class SourceAdmin(TrackedAdmin):
         """GET: what the key may do. POST: the key itself, once."""
         source = self.found(request, pk)
         form = KeyForm(request.POST or None)
-        title = _("Issue a key for %(source)s") % {"source": source}
+        title = _("Issue a key for %(source)s") % {"source": told_apart(source)}
         if request.method == "POST" and form.is_valid():
             values = form.cleaned_data
             try:
@@ -141,7 +145,7 @@ class SourceAdmin(TrackedAdmin):
             request,
             source,
             act,
-            title=_("Revoke key %(prefix)s of %(source)s") % {"prefix": prefix, "source": source},
+            title=_("Revoke key %(prefix)s of %(source)s") % {"prefix": prefix, "source": told_apart(source)},
             sentence=_("Whoever sends with it is refused within 5 s. This cannot be undone."),
             button=_("Revoke"),
         )

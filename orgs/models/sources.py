@@ -157,3 +157,8 @@ class ApiKey(AbstractAPIKey):
                 name="apikey_scopes",
             )
         ]
+
+    @property
+    def scopes_said(self) -> str:
+        """What it may do, in the reader's words."""
+        return ", ".join(str(Scope(scope).label) for scope in self.scopes)

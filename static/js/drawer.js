@@ -12,6 +12,7 @@ const LEFT = "lm-left"; // where one was in a list when one left it
 
 let drawer;
 let current = ""; // the id of the alert that is shown, or on its way
+let stood = { ids: [] }; // the group of the alert that is shown when it was opened, and the rows of that group
 let order = []; // the list as it was when the alert that is shown stood in it
 
 export const shown = () => current !== "";
@@ -50,7 +51,10 @@ let loading = new AbortController();
 async function open(address) {
   if (shown() && drawer.dataset.address === address) return drawer.focus({ preventScroll: true });
   drawer.dataset.address = address;
-  if (current !== idOf(address)) place().replaceChildren(); // a key that comes too early must not act on the one before
+  if (current !== idOf(address)) {
+    place().replaceChildren(); // a key that comes too early must not act on the one before
+    stood = standing(document.getElementById(`row-${idOf(address)}`));
+  }
   current = idOf(address);
   drawer.hidden = false;
   drawer.classList.add("is-open"); // Escape is meant for it, and not for what lies under it
@@ -126,7 +130,16 @@ function close() {
   drawer.classList.remove("is-open");
   place().replaceChildren();
   mark();
-  focusOn(id);
+  focusOn(inPlaceOf(id));
+}
+
+const standing = (row) => ({ group: groupOf(row), ids: [...(row?.parentElement.children ?? [])].map((one) => one.dataset.id) });
+
+// One that was taken or resolved here has gone elsewhere: whoever goes on with the keys goes on where it stood.
+function inPlaceOf(id) {
+  const stays = (one) => groupOf(document.getElementById(`row-${one}`)) === stood.group;
+  const at = stood.ids.indexOf(id);
+  return [id, ...stood.ids.slice(at + 1), ...stood.ids.slice(0, Math.max(at, 0)).reverse()].find(stays) ?? id;
 }
 
 function focusOn(id) {

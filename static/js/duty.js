@@ -1,6 +1,8 @@
 // Somebody's week of duty, painted: by dragging, by keyboard, with a finger. What is sent are the text fields beside it,
 // which work without this script too; every change of one is a change of the other.
 
+import { guard } from "./unsaved.js";
+
 const DAY = 1440; // minutes
 const WEEK = 7 * DAY;
 const SLOT = 30; // minutes of a cell
@@ -75,6 +77,7 @@ class Week {
     this.words = JSON.parse(box.querySelector("script[type='application/json']").textContent);
     this.mark = this.words.mark;
     this.fields = [...box.querySelectorAll("[data-day]")];
+    this.always = box.closest("form").elements.always; // of somebody's duty: always, or at these hours
     this.said = box.querySelector("[data-said]");
     this.total = box.querySelector("[data-total]");
     this.minutes = new Uint8Array(WEEK);
@@ -84,8 +87,11 @@ class Week {
     this.grid = this.build(box.querySelector("[data-grid]"));
     box.querySelector("[data-usual]").hidden = !this.grid.querySelector(".is-usual");
     for (const field of this.fields) field.addEventListener("input", () => this.read());
+    for (const choice of this.always ?? []) choice.addEventListener("change", () => this.weigh());
+    this.weigh();
     this.listen();
     this.read();
+    guard(box.closest("form"));
     box.dataset.ready = "true";
   }
 
@@ -137,7 +143,14 @@ class Week {
     this.show();
   }
 
+  // Who is always on duty has no hours: what stands there is not sent.
+  weigh() {
+    for (const field of this.fields) field.disabled = this.always?.value === "1";
+  }
+
   write() {
+    if (this.always) this.always.value = "0"; // whoever paints hours means them
+    this.weigh();
     const texts = say(this.minutes, this.mark);
     this.fields.forEach((field, day) => { field.value = texts[day]; });
     this.fields[0].dispatchEvent(new Event("change", { bubbles: true }));
@@ -218,6 +231,7 @@ class Week {
       this.show();
     };
     if (event.pointerType === "touch") {
+      if (this.resting || this.painting) return this.giveUp(); // a second finger: they pinch
       this.resting = { at, timer: setTimeout(begin, HOLD) };
       return;
     }
@@ -236,11 +250,12 @@ class Week {
   }
 
   up(event) {
-    clearTimeout(this.resting?.timer);
-    if (this.painting) return this.paint(this.painting.on);
-    if (!this.resting || event.pointerType !== "touch") return undefined;
-    this.anchor = this.head = this.resting.at; // a tap
+    const { resting } = this;
+    clearTimeout(resting?.timer);
     this.resting = null;
+    if (this.painting) return this.paint(this.painting.on);
+    if (!resting || event.pointerType !== "touch") return undefined;
+    this.anchor = this.head = resting.at; // a tap
     return this.paint(!this.isOn(this.head));
   }
 

@@ -92,6 +92,19 @@ export function showKeys() {
   document.getElementById("keys").showModal();
 }
 
+let before = ""; // the id of the row at which one went to the search
+
+// What is not searched for is not said; the next key is the list's again.
+function leaveSearch(event) {
+  if (event.key !== "Escape") return;
+  event.preventDefault();
+  event.target.value = event.target.defaultValue;
+  event.target.blur();
+  const row = document.getElementById(before);
+  row?.classList.add("is-cursor");
+  row?.querySelector("[data-key=open]").focus({ preventScroll: true });
+}
+
 const KEYS = {
   j: () => move(1),
   k: () => move(-1),
@@ -103,6 +116,7 @@ const KEYS = {
   "?": showKeys,
   "/": (event) => {
     event.preventDefault();
+    before = cursor()?.id ?? "";
     const field = document.querySelector("[data-key=search]");
     if (field?.checkVisibility()) field.focus();
     else document.getElementById("find")?.click();
@@ -115,6 +129,7 @@ export function start() {
     if (event.key === "Enter" && event.target === document.body) press("open");
     else if (!keyed(event.key, cursor())) KEYS[event.key]?.(event);
   });
+  document.querySelector("[data-key=search]")?.addEventListener("keydown", leaveSearch);
   for (const button of document.querySelectorAll("[data-show-keys]")) button.addEventListener("click", showKeys);
   addEventListener("pagehide", rememberList);
   document.addEventListener("focusin", (event) => {

@@ -1,5 +1,7 @@
 // The form of a policy: what changed is marked with what it was, counted and listed before it is saved.
 
+import { guard } from "./unsaved.js";
+
 const form = document.getElementById("policy");
 const bar = document.querySelector("[data-diff]");
 const none = document.querySelector("[data-diff-none]");
@@ -33,8 +35,10 @@ function judgeWindows() {
   return [`${title}: ${JSON.parse(savedWindows).join(", ") || "–"} → ${now.join(", ") || "–"}`];
 }
 
+const found = () => [...form.querySelectorAll("[data-field]")].flatMap(judge).concat(judgeWindows());
+
 function count() {
-  const changes = [...form.querySelectorAll("[data-field]")].flatMap(judge).concat(judgeWindows());
+  const changes = found();
   bar.hidden = !changes.length;
   none.hidden = Boolean(changes.length);
   none.textContent = form.dataset.none;
@@ -56,6 +60,7 @@ form.addEventListener("click", (event) => {
   input.focus();
   count();
 });
+guard(form, () => found().length > 0);
 // Another org has other agents.
 document.getElementById("of-org")?.addEventListener("change", () => {
   document.getElementById("of-agent").value = "";

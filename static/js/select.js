@@ -154,7 +154,7 @@ function rowClicked(event) {
 }
 
 function escaped(event) {
-  if (event.key !== "Escape" || bar.hidden || running) return;
+  if (event.key !== "Escape" || bar.hidden || running || event.target.matches("[data-key=search]")) return;
   if (document.querySelector("details.lm-menu[open], .is-open, dialog[open], :popover-open")) return; // these close first
   none();
 }
@@ -301,7 +301,8 @@ function tell(verb, name, n, refused, left, trouble) {
     said.push(fill(words.rooms, { why: fill(some.length === 1 ? some[0].why[0] : why, { n: some.length }), rooms: names.join(", ") }));
   }
   if (left) said.push(fill(words.left, { n: left }));
-  return `${trouble ? `${trouble} ` : ""}${said.join("; ")}${said.length ? "." : ""}`;
+  const text = said.join("; ");
+  return `${trouble ? `${trouble} ` : ""}${text}${text && !text.endsWith(".") ? "." : ""}`; // a name may end in one
 }
 
 // --- what is shown -----------------------------------------------------------------------------------------------------

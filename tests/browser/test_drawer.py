@@ -118,6 +118,24 @@ def test_back_from_an_alert_that_left_its_group_finds_what_stands_in_its_place(s
     assert abs(top_of(page, site, "r06") - top) < 40
 
 
+def test_the_keys_go_on_where_an_alert_stood_that_left_its_group_under_the_drawer(site: Site) -> None:
+    """Mutation: the cursor follows it to the end of the page, and the next `j` leaves those who wait."""
+    fail(site, "r1", "r2", "r3")
+    page = site.board()
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.locator("#drawer h1")).to_have_text("Agent error: Ibu r2")
+    page.keyboard.press("r")
+    expect(page.locator("#drawer")).to_contain_text("You resolved it")
+    page.clock.install()
+    page.clock.fast_forward(6_000)  # nobody reads the list: it is put in order
+    expect(page.locator('.lm-part[data-group="resolved"] .lm-row')).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(page.locator("#drawer")).to_be_hidden()
+    assert focused(page) == f"row-{site.scene.alert('r3').pk}"
+
+
 RING = """(link) => { const ring = getComputedStyle(link, "::after"), row = link.closest(".lm-row");
   return [ring.outlineStyle, parseFloat(ring.width) >= row.clientWidth - 2]; }"""
 
@@ -134,6 +152,15 @@ def test_the_row_at_which_the_keys_are_is_seen_whole_and_survives_a_dialog(site:
         page.keyboard.press("Escape")
         expect(page.locator("dialog[open]")).to_have_count(0)
         expect(page.locator(".lm-row.is-cursor")).to_have_attribute("id", f"row-{site.scene.alert('r2').pk}")
+    page.keyboard.press("x")
+    page.keyboard.press("/")
+    page.keyboard.type("jj")
+    page.keyboard.press("Escape")  # leaves the field as it was, and what is selected
+    expect(page.locator("[data-key=search]")).to_have_value("")
+    assert focused(page) == f"row-{site.scene.alert('r2').pk}"
+    expect(page.locator(".is-selected")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(page.locator(".is-selected")).to_have_count(0)
     page.keyboard.press("j")
     page.keyboard.press("t")
     expect(site.row(page, "r3")).to_contain_text("You took it")

@@ -2,7 +2,7 @@
 
 import pytest
 from django.urls import reverse
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from orgs.models import Assignment, BusinessHours, Membership
 from tests.browser.conftest import DESKTOP, PHONE, Site, check_looks
@@ -111,7 +111,40 @@ def test_a_finger_taps_and_holds_and_still_scrolls(site: Site, path: str) -> Non
     session.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": points[1:]})
     session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     assert field(page, "Sunday") == "09:00-09:30, 11:00-13:00"
+    pinch = [points[0], {"x": points[0]["x"], "y": points[0]["y"] + 60}]
+    page.clock.install()
+    for n in (1, 2):  # two fingers rest: they zoom, and paint nothing
+        session.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": pinch[:n]})
+    page.clock.fast_forward(500)
+    expect(page.locator(".is-chosen")).to_have_count(0)
+    for left in (pinch[:1], []):
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": left})
+    assert field(page, "Sunday") == "09:00-09:30, 11:00-13:00"
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_whoever_paints_hours_is_no_longer_always_on_duty(site: Site, path: str) -> None:
+    """Mutation: "Always on duty" stays chosen, and the hours are gone when they are saved."""
+    Assignment.objects.filter(user=site.scene.people[1]).update(duty=[])
+    page = opened(site, path)
+    expect(page.get_by_label("Always on duty")).to_be_checked()
+    expect(page.get_by_role("textbox", name="Monday", exact=True)).to_be_disabled()
+    cell(page, "Monday", "08:00").click()  # type: ignore[attr-defined]
+    expect(page.get_by_label("At these hours")).to_be_checked()
+    expect(page.get_by_role("textbox", name="Monday", exact=True)).to_be_enabled()
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    page.locator(".lm-crumb a").click(no_wait_after=True)  # by mistake
+    expect(page.get_by_role("textbox", name="Monday", exact=True)).to_have_value("08:00-08:30")
+    assert asked == ["beforeunload"]
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url("**/duty?*")
+    assert stored(site) == {1: ["08:00-08:30"]} and len(asked) == 1
 
 
 @pytest.mark.parametrize("language", ["en", "id"])

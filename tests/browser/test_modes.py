@@ -38,7 +38,10 @@ def test_late_and_current_are_seen_in_forced_colours_and_critical_is_darkest_on_
         assert looks(page, current)[0] != looks(page, other)[0]
         assert len(set(looks(page, current))) == 2
     assert looks(page, ".lm-nav a[aria-current] .lm-count") == looks(page, ".lm-nav a[aria-current]")[::-1]
+    expect(page.locator(".lm-printed")).to_be_hidden()
     page.emulate_media(forced_colors="none", media="print", color_scheme="dark")
+    expect(page.locator(".lm-printed")).to_contain_text("data as of")  # paper does not tick
+    expect(page.locator(".lm-printed")).to_be_visible()
     shades = [lightness(looks(page, f"#row-{site.scene.alert(room).pk} .lm-wait")[0]) for room in ("new", "warning")]
     assert shades[0] < 32 < shades[1] < 255
     assert looks(page, f"#row-{site.scene.alert('new').pk} .lm-wait > *")[1] == "rgb(255, 255, 255)"

@@ -1,8 +1,12 @@
 """What a person can hit and see: every item of every menu at four widths, the first alert on a phone."""
 
+from datetime import timedelta
+
 import pytest
 
 from alerts import actions
+from orgs import clock, webhooks
+from orgs.duty_changes import StandIn, add_schedule
 from orgs.models import Membership
 from tests.browser.conftest import PHONE, Site
 from tests.factories import AlertFactory, AssignmentFactory, OrgFactory, PushFactory
@@ -74,7 +78,12 @@ def test_every_item_of_every_menu_can_be_hit(site: Site) -> None:
     PushFactory(alert=AlertFactory(org=scene.org), supervisor=scene.people[1], **dead)
     alerts = [f"/alerts/{scene.alert(room).pk}" for room in ("r1", "r2", "r3")]
     setup = f"/setup/{scene.org.external_id}"
-    paths = ["/", *alerts, "/reach", "/success", "/sources", setup, "/pushes", "/preferences"]
+    endpoint, _ = webhooks.create(scene.org, "qontak")
+    webhooks.rotate_address(endpoint)
+    soon = clock.now() + timedelta(days=1)
+    add_schedule(scene.org, soon, soon + timedelta(days=1), [StandIn(scene.role, scene.people[1])])
+    duty = ["/duty", f"/duty/calendar?org={scene.org.external_id}", f"/sources/webhooks/{endpoint.public_id}"]
+    paths = ["/", *alerts, "/reach", "/success", "/sources", setup, "/pushes", "/preferences", *duty]
     page, faults = site.page(scene.people[0]), []
     for path in paths:
         answer = page.goto(path)

@@ -10,7 +10,7 @@ from playwright.sync_api import Error, Page, Response, expect
 
 from alerts import actions
 from orgs import clock as database_clock
-from orgs.models import Membership
+from orgs.models import Membership, Policy
 from orgs.walls import find_wall, make_wall, revoke_wall
 from tests.browser.conftest import Site, check_looks
 from tests.browser.proxy import Proxy
@@ -189,6 +189,17 @@ UNTIDY = """() => {
 }"""
 
 
+OVERLAPPING = """() => [...document.querySelectorAll(".wall-row")].filter((row) => {
+  const box = (one) => one.getBoundingClientRect();
+  const who = box(row.querySelector(".wall-who")), wait = row.querySelector(".wall-wait-of");
+  const about = [...row.querySelector(".wall-about").children].map(box);
+  const beside = about.some((one) => one.right > who.left && one.bottom > who.top);
+  const short = box(row.querySelector(".wall-wait")).height < row.clientHeight - 1; // its colour fills the row
+  const two = box(wait).height > 1.5 * parseFloat(getComputedStyle(wait).lineHeight);
+  return row.checkVisibility() && (beside || short || two);
+}).map((row) => row.innerText)"""
+
+
 @pytest.mark.parametrize("width", [768, 1440, 1920])
 def test_tiles_look_alike_and_who_is_on_it_takes_two_lines_at_most(site: Site, width: int) -> None:
     for n in range(9):
@@ -198,3 +209,9 @@ def test_tiles_look_alike_and_who_is_on_it_takes_two_lines_at_most(site: Site, w
     page.wait_for_selector(LIVE)
     expect(page.locator(".wall-who").first).to_contain_text("Dialihkan, belum ada yang datang")
     assert page.evaluate(UNTIDY) == []
+    Policy.objects.filter(org=site.scene.org).update(limits={})
+    for n in range(6):
+        site.fails(f"s{n}", agent_name="Sales Assistant")
+    page.reload()
+    expect(page.locator(".wall-folded").first).to_contain_text("percakapan di bawahnya perlu ditangani")
+    assert page.evaluate(OVERLAPPING) == []

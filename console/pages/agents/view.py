@@ -1,4 +1,6 @@
-"""`/agents/<name>`: one agent: its figures, what it was told of, and its versions side by side."""
+"""`/agents`: all agents, the worst first; `/agents/<name>`: one: its figures, what it was told of, its versions side by
+side.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,13 +10,15 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from console.live.rows import ICONS, TONES
-from console.pages.access import signed_in
+from console.pages.access import orgs_seen, signed_in
 from console.pages.agents.query import agent_named, newest_runs_of, open_alerts_of, signals_over_time
+from console.pages.board import strip
 from console.pages.kpis.asked import KpiAsked, kpi_asked
 from console.pages.kpis.parts import KpiWidget, blind_places, blind_words, bucket_words, label_words, runs_url
 from console.pages.kpis.query import KpiBoard, VersionStart, amount, kpi_board, version_starts
@@ -22,6 +26,7 @@ from console.pages.kpis.view import kpi_frame
 from console.pages.kpis.words import widgets
 from console.pages.runs.words import run_line
 from console.text.amounts import decimal, dollars, percent, seconds, whole
+from orgs import clock
 from orgs.identifiers import spelled
 from orgs.models import Agent
 from orgs.signals import SIGNALS, signal_name
@@ -29,6 +34,7 @@ from runs.query import alerts_of_runs, first_days_of_versions, version_cells
 from runs.rollups import KpiFilters
 from runs.versions import COMPARED, HOURS_EACH, LEAST_OF_VERSION, VersionComparison, compare_versions
 
+LISTED = 500  # agents of the list, the worst first
 SAID: Mapping[str, tuple[Promise, Any]] = {
     "avg_resolution_seconds": (gettext_lazy("Resolution time"), seconds),
     "sla_hit_rate": (gettext_lazy("SLA hit rate"), percent),
@@ -39,6 +45,29 @@ SAID: Mapping[str, tuple[Promise, Any]] = {
     "avg_cost_usd": (gettext_lazy("Cost per run"), dollars),
     "avg_quality": (gettext_lazy("Quality"), decimal),
 }
+
+
+@require_safe
+@signed_in
+def agent_list(request: HttpRequest) -> HttpResponse:
+    """What the strip of the board shows of some, of every agent in production. A foreign org is a 404."""
+    orgs, now = orgs_seen(request), clock.now()
+    wanted = spelled(request.GET.get("org", ""))
+    shown = [org for org in orgs if wanted in ("", org.external_id)]
+    if wanted and not shown:
+        raise Http404
+    found = strip.tiles([org.pk for org in shown], now)
+    context = {
+        "orgs": orgs,
+        "org_shown": shown[0] if wanted else None,
+        "tiles": strip.with_orgs(found[:LISTED], shown, every=len(orgs) > 1),
+        "n": len(found),
+        "hidden": len(found[LISTED:]),
+        "troubled": sum(tile.tone in ("crit", "warn") for tile in found),
+        "now": now,
+        "page": "kpis",
+    }
+    return render(request, "pages/agents/agents.html", context)
 
 
 @require_safe
@@ -69,11 +98,17 @@ def agent(request: HttpRequest, agent_name: str) -> HttpResponse:
         "alerts": [(alert, TONES[alert.severity], ICONS[alert.severity]) for alert in open_alerts_of(found)],
         "latest": [run_line(run, alerts.get((run.org_id, run.run_id)), several=len(asked.orgs) > 1) for run in latest],
         "versions": _versions(asked, found),
+        "board_url": f"{reverse('board')}?{urlencode({'agent': found.name, **_of_org(asked)})}",
         "runs_url": runs_url(asked, "runs"),
         "kpis_url": reverse("kpis") + asked.query(),
         "page": "kpis",
     }
     return render(request, "pages/agents/agent.html", context)
+
+
+def _of_org(asked: KpiAsked) -> dict[str, str]:
+    """The filter of the board by the agent's org, for who sees several."""
+    return {"org": asked.org.external_id} if asked.org and len(asked.orgs) > 1 else {}
 
 
 def _stats(asked: KpiAsked, board: KpiBoard) -> list[tuple[str, str, str, str]]:

@@ -30,7 +30,7 @@ from console.pages.alert.earlier import room_history
 from console.pages.alert.gaps import told_gaps
 from console.pages.alert.upcoming import next_step
 from console.pages.runs.query import runs_of_room
-from console.pages.runs.words import run_line
+from console.pages.runs.words import room_runs_url, run_line
 from console.text import hops
 from console.text.sentences import failures, taken_by
 from console.text.wording import read_by, short_name
@@ -77,6 +77,7 @@ def _context(request: HttpRequest, found: Alert) -> dict[str, Any]:
     history = timeline.load_history(found)
     row = view_of(found, facts_of([found]), now)
     chains = hops.chains(found, [*history.pushes, *history.digests], history.transitions, now)
+    runs = _runs(found)
     held = holding.hold_context(found, signed_in_user(request))
     return held | {
         "alert": found,
@@ -96,7 +97,8 @@ def _context(request: HttpRequest, found: Alert) -> dict[str, Any]:
         "assignable": _assignable(found, signed_in_user(request)),
         "room_history": room_history(found, history.transitions, now),
         "agent_url": _agent_url(found),
-        "room_runs": [run_line(run, several=True) for run in _runs(found)],
+        "room_runs": [run_line(run, several=True) for run in runs],
+        "room_runs_url": room_runs_url(found.org, found.room.room_id, runs) if found.room else "",
         "mine": row["holder"] == signed_in_user(request).sso_id,
         "may_unsilence": silencing.may_unsilence(found, signed_in_user(request), now),
         **_outage_rooms(found),

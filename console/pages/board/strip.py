@@ -1,7 +1,8 @@
 """The health strip: one tile per agent, in the colour of what is open now. Green never means "no data"."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -12,7 +13,7 @@ from alerts.models import Alert, FailureEvent, put_aside
 from alerts.prepared import PreparedQuery
 from alerts.sources.health import HEARD_WITHIN
 from console.pages.board.rates import FailureRate, RunCounts, count_runs, day_before, usual_hours
-from orgs.models import Agent, SourceHeard
+from orgs.models import Agent, Org, SourceHeard
 
 HOUR = timedelta(hours=1)
 DAYS = 7
@@ -24,7 +25,7 @@ NO_FAILURES = (
     "to_agent",
     "human_stalled",
 )  # reasons of events that count as none, or were counted
-SHOWN = 12  # tiles; the worst first
+SHOWN = 12  # tiles, the worst first; or one fewer, and how many more there are
 KEPT = 200  # sets of agents, whose usual figures of a minute are kept
 
 AgentState = Literal["degraded", "no_data", "healthy"]
@@ -39,7 +40,7 @@ class Tile:
     `rate`, `usual`: failures against runs, in the last hour and in this hour of the 7 days before; of an agent that
     runs too seldom for that (`seldom`) in the last day and in the 7 before it. None: its org sends no runs, and
     failures per hour are all there is. `state` compares with the usual; `critical` and `warning` count what is open now
-    and not snoozed.
+    and not snoozed. `org`: where the tile must say whose agent it is.
     """
 
     agent: Agent
@@ -56,6 +57,7 @@ class Tile:
     rate: FailureRate | None = None
     usual: FailureRate | None = None
     seldom: bool = False
+    org: Org | None = None
 
     @property
     def tone(self) -> Tone:
@@ -135,6 +137,15 @@ def tiles(orgs: Collection[int], now: datetime) -> list[Tile]:
             )
         )
     return sorted(found, key=lambda tile: (WORST_FIRST.index(tile.tone), -tile.open_alerts, tile.agent.name))
+
+
+def with_orgs(found: Sequence[Tile], orgs: Collection[Org], *, every: bool = False) -> list[Tile]:
+    """The same tiles; those whose agent shares its name with one of another org (or `every` one) say their org."""
+    names, by_pk = Counter(tile.agent.name for tile in found), {org.pk: org for org in orgs}
+    return [
+        replace(tile, org=by_pk.get(tile.agent.org_id)) if every or names[tile.agent.name] > 1 else tile
+        for tile in found
+    ]
 
 
 def _rates(agent: Agent, runs: RunCounts, failures: int, usual: int) -> tuple[FailureRate, FailureRate] | None:

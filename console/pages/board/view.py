@@ -9,8 +9,10 @@ from zoneinfo import ZoneInfo
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import number_format
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -51,7 +53,7 @@ def board(request: HttpRequest) -> HttpResponse:
     context |= {"checksums": json.dumps(listing.sums), "figures": json.dumps(listing.figures)}
     with read_by(signed_in_user(request)):
         context |= _feed(request, filters, now, orgs, listing) if partial != "head" else {}
-        context |= _head(now, shown) if partial != "feed" else {}
+        context |= _head(now, shown, context["org_shown"]) if partial != "feed" else {}
         if not partial:
             context |= {"select_words": bulk.select_words(), "here_query": saved.normal_query(request.GET.urlencode())}
         return render(request, PARTIALS.get(partial, "pages/board/board.html"), context)
@@ -173,14 +175,16 @@ def _empty(
     }
 
 
-def _head(now: datetime, orgs: list[Org]) -> dict[str, Any]:
+def _head(now: datetime, orgs: list[Org], org: Org | None) -> dict[str, Any]:
     zone = ZoneInfo(timezone.get_current_timezone_name())
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     tiles = strip.tiles([org.pk for org in orgs], now)
+    shown = strip.SHOWN if len(tiles) <= strip.SHOWN else strip.SHOWN - 1  # the last place leads to the others
     return {
-        "tiles": tiles[: strip.SHOWN],
+        "tiles": strip.with_orgs(tiles, orgs)[:shown],
         "healthy": sum(tile.tone == "ok" for tile in tiles),
-        "more_tiles": max(0, len(tiles) - strip.SHOWN),
+        "more_tiles": len(tiles[shown:]),
+        "agents_url": reverse("agents") + (f"?{urlencode({'org': org.external_id})}" if org else ""),
         "intervention": median_of_day(orgs, Period(midnight, midnight + timedelta(days=1)), now),
         "severities": Severity.choices,
         "signals": signal_choices(),

@@ -4,11 +4,11 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from console.pages.access import signed_in, signed_in_user
+from console.pages.access import sent_back, signed_in, signed_in_user
 from console.pages.duty.forms import WeekForm, local_time, read_local, read_week, week_of
 from console.pages.duty.view import duty_url, has_role, org_asked_for, week_context
 from orgs import clock
@@ -34,7 +34,7 @@ def duty_mine(request: HttpRequest) -> HttpResponse:
         elif act == "feed":
             url = make_feed(org, me, clock.now())[1]
         if form.is_valid and not url and _did(request, act or "", org, me, form):
-            return redirect(duty_url("duty_mine", org))
+            return sent_back(request, request.POST.get("next", ""), duty_url("duty_mine", org))
     context = _context(org, me, form) | {"url": url}
     response = render(request, "pages/duty/mine.html", context, status=200 if form.is_valid else 422)
     response["Referrer-Policy"] = "no-referrer"
@@ -81,6 +81,9 @@ def _did(request: HttpRequest, act: str, org: Org, me: User, form: WeekForm) -> 
         return True
     elif act == "back":
         end_handover(org, me, now)
+        Assignment.objects.filter(org=org, user=me).update(away_until=None)
+        messages.success(request, _("You are back: you are told of alerts again."))
+        return True
     else:
         raise Http404
     messages.success(request, _("Saved."))

@@ -11,7 +11,7 @@ from console.pages.duty.words import agents_said, day_name, first_gap_said, gap_
 from console.text.wording import commas
 from orgs.duty.roster import Roster, Shift, duty_gaps, duty_of, is_on_duty, next_duty_change, open_spans
 from orgs.duty.spans import DutySpan, joined_spans, spans_within
-from orgs.models import Agent, Assignment, Holiday, Org
+from orgs.models import Agent, Assignment, Handover, Holiday, Org, User
 from orgs.rosters import rosters_of
 
 DAYS, AHEAD = 7, timedelta(days=7)
@@ -127,6 +127,25 @@ def _rows(org: Org, roster: Roster, bounds: Sequence[datetime], now: datetime) -
 
 def _assignments(org: Org) -> list[tuple[int, int, int, datetime | None]]:
     return list(Assignment.objects.filter(org=org).values_list("user_id", "role_id", "pk", "away_until"))
+
+
+@dataclass(frozen=True)
+class ToldOfNothing:
+    """An org whose alerts a person is told nothing of until then."""
+
+    org: Org
+    until: datetime
+    handed_over: bool  # else they are away
+
+
+def told_of_nothing(me: User, now: datetime) -> list[ToldOfNothing]:
+    """Where this person is away or has handed their rooms over; whichever lasts longer. Two queries."""
+    away = Assignment.objects.select_related("org").filter(user=me, away_until__gt=now)
+    handed = Handover.objects.select_related("org").filter(user=me, starts_at__lte=now, ends_at__gt=now)
+    found = [ToldOfNothing(one.org, one.away_until, False) for one in away if one.away_until is not None]
+    found += [ToldOfNothing(one.org, one.ends_at, True) for one in handed]
+    last = {one.org.pk: one for one in sorted(found, key=lambda one: one.until)}
+    return sorted(last.values(), key=lambda one: one.org.name)
 
 
 def _cells(spans: Sequence[DutySpan], bounds: Sequence[datetime], roster: Roster) -> list[DutyCell]:

@@ -18,6 +18,7 @@ from console.pages.access import orgs_seen, sent_back, signed_in, signed_in_user
 from console.pages.duty.forms import WeekForm, local_time, read_local, read_week, week_of
 from console.pages.duty.query import DAYS, duty_week
 from console.pages.duty.words import wall_clock, week_words
+from console.text.org_names import twin_orgs
 from orgs import clock
 from orgs.auth import leads
 from orgs.clock import time_mark
@@ -132,13 +133,20 @@ def _read_hours(request: HttpRequest, held: Assignment) -> WeekForm:
         form.away_at = read_local(form.away_until, held.org.zone)
     except ValueError:
         form.errors["away_until"] = _("This is no day and time.")
-    if form.always:
+    if form.always and form.is_valid and _differs(form.hours, held.duty):
+        form.errors["always"] = _("You wrote hours too. Choose “At these hours” to keep them, or empty them.")
+    elif form.always:
         form.hours = []
     elif form.is_valid and not form.hours:
         form.errors["always"] = _("Choose at least one hour, or “Always on duty”: without hours they would be always.")
     if not form.holidays and form.is_valid:
         form.hours = _as_before(form.hours, held.duty)
     return form
+
+
+def _differs(hours: list[dict[str, Any]], before: list[dict[str, Any]]) -> bool:
+    """Whether hours were written that did not stand there before."""
+    return bool(hours) and day_texts(hours, time_mark()) != day_texts(before, time_mark())
 
 
 def _as_before(hours: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -169,5 +177,7 @@ def duty_hand_over(request: HttpRequest) -> HttpResponse:
         "You are told of nothing until {time}; {n} alerts went back to your tier.",
         released,
     )
-    messages.success(request, said.format(time=until, n=released))
+    seen = orgs_seen(request)
+    of = f"{twin_orgs(seen).get(org.external_id, org.name)}: " if len(seen) > 1 else ""  # the others go on telling
+    messages.success(request, of + said.format(time=until, n=released))
     return sent_back(request, request.POST.get("next", ""), duty_url("duty", org))

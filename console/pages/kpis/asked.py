@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +14,7 @@ from django.utils import timezone
 from alerts.figures import Period
 from console.pages.access import orgs_seen
 from console.pages.success.words import span_words, today
+from console.text.org_names import twin_orgs
 from orgs import clock
 from orgs.clock import rfc3339
 from orgs.identifiers import spelled
@@ -55,6 +57,11 @@ class KpiAsked:
     def several(self) -> bool:
         """Whether names need their org."""
         return len(self.shown) > 1
+
+    @cached_property
+    def twins(self) -> dict[str, str]:
+        """What the orgs are called whose name another one has too."""
+        return twin_orgs(self.orgs)
 
     @property
     def scope(self) -> KpiScope:

@@ -94,7 +94,10 @@ def runs_url(asked: KpiAsked, counted: str, label: BucketLabel = None, agent: Ag
 
 
 def shown_name(one: AgentSums, asked: KpiAsked) -> str:
-    return f"{one.agent.name} · {one.agent.org}" if asked.several else one.agent.name
+    if not asked.several:
+        return one.agent.name
+    org = one.agent.org
+    return f"{one.agent.name} · {asked.twins.get(org.external_id, org.name)}"
 
 
 def too_few(n: int) -> Word | None:

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from alerts import actions
-from console.pages.access import looked_after, signed_in, signed_in_user
+from console.pages.access import looked_after, no_org_page, signed_in, signed_in_user
 from console.pages.policy import words
 from console.pages.policy.form import (
     WINDOWS,
@@ -69,6 +69,8 @@ class Clash:
 @signed_in
 def policy(request: HttpRequest) -> HttpResponse:
     """GET the form and the versions; POST saves it over the version that was read, or shows what is wrong."""
+    if "org" not in request.GET and not orgs_of(looked_after(signed_in_user(request))):
+        return no_org_page(request, _("Alert policy"), "policy")
     org, agent = policy_asked(request)
     saved = saved_policy(org, agent)
     if request.method != "POST":

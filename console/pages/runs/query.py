@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from alerts.models import Alert
 from console.pages.kpis.asked import KpiAsked
 from console.pages.kpis.query import amount
 from orgs.identifiers import spelled
@@ -96,6 +97,12 @@ def run_of_page(orgs: list[Org], run_id: UUID) -> AgentRun | None:
 def reviews_ever(run: AgentRun) -> list[AgentQc]:
     """Every review of a run, those that were replaced too, the newest first."""
     return list(AgentQc.objects.filter(org=run.org_id, run_id=run.run_id).order_by("-at", "-id"))
+
+
+def newest_alert_of_room(org_id: int, room: str) -> Alert | None:
+    """The newest alert of the room a run was in, whichever run it came of."""
+    found = Alert.objects.filter(org=org_id, room__org=org_id, room__room_id=room) if room else Alert.objects.none()
+    return found.order_by("-pk").first()
 
 
 def runs_of_room(org_id: int, room: str, but: int = 0) -> list[AgentRun]:

@@ -18,8 +18,17 @@ from console.pages.kpis.asked import kpi_asked, plain
 from console.pages.kpis.parts import bucket_words
 from console.pages.kpis.view import kpi_frame
 from console.pages.runs.holding import run_hold_context
-from console.pages.runs.query import RunsAsked, reviews_ever, run_of_page, runs_of_room
-from console.pages.runs.words import COUNTED_WORDS, FLAG_WORDS, RESULTS, STATE_WORDS, run_line, run_result, yes_no
+from console.pages.runs.query import RunsAsked, newest_alert_of_room, reviews_ever, run_of_page, runs_of_room
+from console.pages.runs.words import (
+    COUNTED_WORDS,
+    FLAG_WORDS,
+    RESULTS,
+    STATE_WORDS,
+    room_runs_url,
+    run_line,
+    run_result,
+    yes_no,
+)
 from console.text.amounts import dollars, seconds, whole
 from orgs import clock, spreadsheet
 from orgs.auth import OrgIds, within
@@ -161,6 +170,7 @@ def run_page(request: HttpRequest, run_id: UUID) -> HttpResponse:
         raise Http404
     alert_id = alerts_of_runs([found]).get((found.org_id, found.run_id))
     several = len(orgs) > 1
+    others = runs_of_room(found.org_id, found.room, found.pk)
     context = run_hold_context(found, signed_in_user(request)) | {
         "run": found,
         "several": several,
@@ -169,7 +179,9 @@ def run_page(request: HttpRequest, run_id: UUID) -> HttpResponse:
         "result": run_result(found),
         "facts": _facts(found),
         "reviews": reviews_ever(found),
-        "others": [run_line(other, several=several) for other in runs_of_room(found.org_id, found.room, found.pk)],
+        "room_alert": None if alert_id else newest_alert_of_room(found.org_id, found.room),
+        "others": [run_line(other, several=several) for other in others],
+        "others_url": room_runs_url(found.org, found.room, others),
         "detected": [signal_name(name) for name in found.detected],
         "flags": [FLAG_WORDS[flag] for flag in found.flags if flag in FLAG_WORDS],
         "agent_url": reverse("agent", args=[found.agent.name])

@@ -1,6 +1,6 @@
 """A run as people read it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.urls import reverse
@@ -9,8 +9,11 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
+from console.pages.kpis.asked import RANGES
+from console.pages.runs.query import OF_ROOM
 from console.text.amounts import decimal, dollars, seconds
 from console.text.wording import Word
+from orgs.models import Org
 from runs.models import AgentRun
 from runs.query import run_seconds, sla_met
 
@@ -77,6 +80,12 @@ def run_url(run: AgentRun, several: bool = True) -> str:
     """The page of a run; with its org where somebody sees several."""
     page = reverse("run", args=[run.run_id])
     return f"{page}?{urlencode({'org': run.org.external_id})}" if several else page
+
+
+def room_runs_url(org: Org, room: str, found: Sequence[AgentRun]) -> str:
+    """The list of all runs of a room, where a page shows its newest alone; empty: they are all there."""
+    asked: dict[str, str | int] = {"q": room, "days": RANGES[-1], "org": org.external_id}
+    return f"{reverse('runs')}?{urlencode(asked)}" if len(found) >= OF_ROOM else ""
 
 
 def run_result(run: AgentRun) -> Word:

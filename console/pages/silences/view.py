@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from alerts import actions
 from alerts.models import Silence
-from console.pages.access import looked_after, signed_in, signed_in_user
+from console.pages.access import looked_after, no_org_page, signed_in, signed_in_user
 from console.pages.silences import words
 from console.pages.silences.form import SilenceForm
 from console.pages.silences.query import ListedSilence, listed_silences
@@ -31,8 +31,11 @@ def silences_page(request: HttpRequest) -> HttpResponse:
     """`/silences`: active, scheduled and ended ones; POST makes one more. For leads and specialists."""
     me, now = signed_in_user(request), clock.now()
     led = looked_after(me)
+    orgs = orgs_of(led)
+    if not orgs:
+        return no_org_page(request, _("Silences"), "silences")
     named = {name: request.GET[name] for name in NAMED if name in request.GET}
-    form = SilenceForm(orgs_of(led), now, request.POST or None, initial=named)
+    form = SilenceForm(orgs, now, request.POST or None, initial=named)
     if request.method == "POST" and form.is_valid() and _made(request, form):
         return redirect("silences")
     with read_by(me):

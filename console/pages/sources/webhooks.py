@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from alerts.models import WebhookDelivery
 from alerts.sources import inbox
-from console.pages.access import looked_after, signed_in, signed_in_user
+from console.pages.access import looked_after, no_org_page, signed_in, signed_in_user
 from console.pages.sources import words
 from console.text.org_names import org_choices
 from orgs import clock, webhooks
@@ -71,6 +71,8 @@ class NewEndpointForm(EndpointForm):
 def new_webhook(request: HttpRequest) -> HttpResponse:
     """`/sources/webhooks/new`: which org; then the address, once."""
     orgs = orgs_of(looked_after(signed_in_user(request)))
+    if not orgs:
+        return no_org_page(request, _("New Qontak webhook"), "sources")
     form = NewEndpointForm(orgs, request.POST or None, initial={"org": request.GET.get("org", "")})
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data

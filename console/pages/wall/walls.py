@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from console.pages.access import looked_after, signed_in, signed_in_user
+from console.pages.access import looked_after, no_org_page, signed_in, signed_in_user
 from console.text.org_names import org_choices
 from orgs import clock
 from orgs.auth import of_orgs, orgs_of
@@ -42,13 +42,15 @@ def walls(request: HttpRequest) -> HttpResponse:
     """`/walls`: all of them, and the form for one more; POST makes it and shows its address, once."""
     led = looked_after(signed_in_user(request))
     orgs = orgs_of(led)
-    chosen = next((org for org in orgs if org.external_id == request.GET.get("org")), orgs[0] if orgs else None)
-    initial = {"org": chosen.external_id, "language": chosen.locale} if chosen else {}
+    if not orgs:
+        return no_org_page(request, _("Wall boards"), "walls")
+    chosen = next((org for org in orgs if org.external_id == request.GET.get("org")), orgs[0])
+    initial = {"org": chosen.external_id, "language": chosen.locale}
     form = WallForm(orgs, request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         return _made(request, form, orgs)
-    rows = of_orgs(Wall.objects.select_related("org"), led).order_by("revoked_at", "org__name", "-pk")
-    live = [one for one in rows[:SHOWN] if one.revoked_at is None]
+    rows = of_orgs(Wall.objects.select_related("org"), led)
+    live = rows.filter(revoked_at=None).order_by("org__name", "-pk")  # all: one that is not listed cannot be revoked
     ended = rows.exclude(revoked_at=None).order_by("-revoked_at")[:SHOWN]
     context = {"form": form, "live_walls": live, "ended": ended, "page": "walls"}
     return render(request, "pages/wall/walls.html", context, status=422 if form.is_bound else 200)
