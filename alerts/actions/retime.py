@@ -1,4 +1,5 @@
-"""A policy changed: the clocks of what is open are read anew, so that a shorter time counts for them too.
+"""A policy changed: the clocks of what is open are read anew, so that a shorter time counts for them too, and so is
+when the humans who hold rooms will have stalled.
 
 What a policy gave at its moment keeps it: an acknowledge until then, the tier that is told then, an outage's end.
 """
@@ -6,16 +7,17 @@ What a policy gave at its moment keeps it: an acknowledge until then, the tier t
 from django.db import transaction
 
 from alerts.actions.book import Book
-from alerts.models import Alert
+from alerts.models import Alert, Room
 from orgs import clock
 
 AT_ONCE = 200  # rooms that one transaction locks
 
 
 def retime(org_id: int) -> None:
-    """Write the next due time of every open alert of this org by the policies as they are now."""
+    """Write the next due time of every open alert of this org, and of its rooms, by the policies as they are now."""
     alerts = Alert.objects.filter(org=org_id).exclude(state=Alert.State.RESOLVED)
-    rooms = sorted(alerts.filter(room__isnull=False).values_list("room_id", flat=True))
+    held = Room.objects.filter(org=org_id, due_at__isnull=False).values_list("pk", flat=True)
+    rooms = sorted({*alerts.filter(room__isnull=False).values_list("room_id", flat=True), *held})
     for start in range(0, len(rooms), AT_ONCE):
         with transaction.atomic():
             book = Book(clock.now())
