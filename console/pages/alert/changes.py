@@ -118,6 +118,8 @@ def _escalated(change: Transition) -> str:
 
 
 def _resolved(change: Transition, alert: Alert) -> str:
+    if change.detail.get("cause") == "unwatched":
+        return _("Closed: it is not watched any more whether this agent runs")
     if change.reason == "recovered":
         return _recovered(alert)
     if change.reason == "quiet":
