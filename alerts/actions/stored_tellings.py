@@ -121,6 +121,11 @@ class StoredTellings:
         """The silences whose alerts are to be judged."""
         return list(Silence.objects.filter(unsettled=True).select_related("org").order_by("pk"))
 
+    def silences_since(self, org: int, since: datetime) -> list[Silence]:
+        """The silences of this org that stood since then."""
+        standing = Q(ended_at=None) | Q(ended_at__gt=since)
+        return list(Silence.objects.filter(standing, org=org).select_related("org").order_by("pk"))
+
     def write_silenced(self, rows: Iterable[tuple[int, UUID, UUID, bool]], now: datetime) -> None:
         """What silences met: org, silence, alert, and whether it was held."""
         names = ("org_id", "silence_id", "alert_id", "held")
