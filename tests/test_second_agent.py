@@ -1,5 +1,6 @@
 """Two agents fail in one room: one alert, of which the supervisors of both hear."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -73,6 +74,7 @@ def test_whom_only_the_second_agent_concerns_is_told_at_once(scene: TwoBots, lat
     assert (scene.rows(scene.rina), scene.rows(scene.sinta)) == before
     assert scene.rows(scene.putu) == []
     assert Alert.objects.get().agent == scene.billing
+    assert "Billing Bot, Shipping Bot" in json.loads(Push.objects.get(supervisor=scene.bayu).body)["title"]
     scene.ships("message_cap")
     assert len(scene.rows(scene.bayu)) == 1
 

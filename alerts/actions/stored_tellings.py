@@ -82,9 +82,10 @@ class StoredTellings:
         of_sources = fetch(TOLD_OF_SOURCES, [list(sources), since]) if sources else []
         return [(room, source, user, severity, at) for room, source, user, severity, at in (*of_rooms, *of_sources)]
 
-    def body(self, push: PushRow, alert: Alert, person: Recipient) -> str:
-        """What a push says, frozen."""
-        subject = str(alert.agent or alert.source or alert.org)
+    def body(self, push: PushRow, alert: Alert, person: Recipient, others: Sequence[str]) -> str:
+        """What a push says, frozen. `others`: names of the agents that failed in its room too."""
+        own = [] if others and alert.agent is None else [str(alert.agent or alert.source or alert.org)]
+        subject = ", ".join([*own, *others])
         return push_body(push=push, alert=alert, org=alert.org, room=alert.room, subject=subject, recipient=person)
 
     def new_push(self) -> tuple[UUID, UUID]:

@@ -163,7 +163,7 @@ class PushMemory(Stored):
                     last[key] = max(push.planned_at, last.get(key, push.planned_at))
         return [(*key, at) for key, at in last.items()]
 
-    def body(self, push: PushRow, alert: Alert, person: Recipient) -> str:
+    def body(self, push: PushRow, alert: Alert, person: Recipient, others: Sequence[str]) -> str:
         return ""  # nobody reads it
 
     def people(self, pks: Collection[int]) -> dict[int, User]:
