@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 from rest_framework.request import Request
@@ -162,11 +163,20 @@ def bounded_number(text: str, default: int, most: int) -> int:
     return min(int(digits or default), most)
 
 
+def _refuse_bytes(query: str) -> None:
+    """Raise Refused (422) for what is not UTF-8, which Django would read as another text, and find nothing."""
+    for name, value in parse_qsl(query, keep_blank_values=True, errors="surrogateescape") if "%" in query else ():
+        if BAD_TEXT.search(name + value):
+            shown = answerable(name)
+            raise Refused(422, "invalid_parameter", f"{shown} is not usable text.", shown)
+
+
 class Query:
     """The parameters of a GET; those not in `known` are refused by name, empty ones count as not given."""
 
     def __init__(self, request: Request, known: Sequence[str]) -> None:
         self._given = request.query_params
+        _refuse_bytes(request.META.get("QUERY_STRING", ""))
         _refuse_unknown(self._given, known, "parameter")
 
     def text(self, name: str) -> str | None:

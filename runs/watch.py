@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Max
 
-from alerts.actions import AgentSilence, judge_silence
+from alerts.actions import AgentSilence, end_of_watch, judge_silence
 from alerts.faults import contained
 from alerts.known import known_now
 from alerts.models import Alert, BlindInterval
@@ -61,7 +61,8 @@ def sweep_agents() -> int:
         silent = _silent({pk: seen[pk] for pk in watched}, {pk: agents[pk] for pk in watched}, now)
         concerned = sorted(pk for pk in watched if pk in silent or _is_open(alerts.get(pk)))
         found = (AgentSilence(agents[pk], seen[pk].last_at, pk in silent) for pk in concerned)
-        return sum(_judge(one, alerts.get(one.agent.pk), now) for one in found)
+        left = [alert for pk, alert in alerts.items() if _is_open(alert) and pk not in watched]
+        return sum(_judge(one, alerts.get(one.agent.pk), now) for one in found) + sum(_leave(one, now) for one in left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,13 @@ def _judge(found: AgentSilence, newest: Alert | None, now: datetime) -> bool:
     """One agent in a savepoint of its own: one that cannot be judged leaves the others watched."""
     with contained("agent_not_judged", org=found.agent.org_id, agent=found.agent.pk), transaction.atomic():
         return judge_silence(found, newest, now)
+    return False
+
+
+def _leave(alert: Alert, now: datetime) -> bool:
+    """Its agent is in production no more, or its runs say nothing by policy."""
+    with contained("agent_not_left", alert=str(alert.pk)), transaction.atomic():
+        return end_of_watch(alert, now)
     return False
 
 

@@ -248,6 +248,8 @@ UNKEEPABLE = ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "2026-05
         ("opened_after=2026-05-04T10:00:00", "opened_after"),
         ("opened_after=0001-01-01T00:00:00%2B14:00", "opened_after"),
         ("agent=a&agent=b", "agent"),
+        ("agent=%ff", "agent"),
+        ("room_id=caf%e9&agent=a", "room_id"),
         ("limit=0", "limit"),
         ("limit=101", "limit"),
         ("limit=ten", "limit"),

@@ -15,7 +15,7 @@ from django.db import connection
 
 from alerts import actions
 from alerts.management.commands.erase import CannotErase
-from alerts.models import Alert, FailureEvent, Push, Room, Transition
+from alerts.models import Alert, FailureEvent, Push, Room, RoomActivity, Transition
 from alerts.retention.erase import erase_room
 from orgs import clock
 from orgs.management.shell import CommandRefused
@@ -314,3 +314,99 @@ def test_a_room_called_like_a_number_or_a_word_of_ours_takes_nothing_else_with_i
     erase_room(scene.org, "37", clock.now())
     row = HourKpi.objects.get()
     assert (row.durations, row.agent_version, row.input_kind) == ({"37": 4}, "37", "order")
+
+
+# --- what is called the same -----------------------------------------------------------------------------------------
+
+
+def test_a_person_and_a_customer_of_the_same_name_as_the_rooms_customer_keep_it(scene: Scene) -> None:
+    rina = UserFactory(name="Rina")
+    scene.fails(room="r-1", room_label="Rina", last_customer_text="critical")
+    scene.fails(room="r-2", room_label="Rina", last_customer_text="critical")
+    actions.comment(scene.alert("r-2").pk, scene.people[0], "A critical one: Rina knows her.")
+    before = list(Push.objects.filter(room__room_id="r-2").order_by("pk").values_list("body", flat=True))
+    assert erase("--org", scene.org.external_id, "--room", "r-1")["remaining"] == 0
+    rina.refresh_from_db()
+    assert rina.name == "Rina"
+    other = scene.room("r-2")
+    assert (other.label, other.last_customer_text) == ("Rina", "critical")
+    assert list(Push.objects.filter(room=other).order_by("pk").values_list("body", flat=True)) == before
+    assert Transition.objects.filter(alert__room=other).latest("id").detail.get("to") != "[erased]"
+    assert scene.alert("r-2").comments.get().text == "A critical one: Rina knows her."
+
+
+def test_what_people_wrote_of_the_customer_is_replaced_also_under_another_alert(scene: Scene) -> None:
+    said = "Where is parcel 4711-22, please?"
+    scene.fails(room="r-1", room_label="Ibu Sari", last_customer_text=said)
+    scene.fails(room="r-2")
+    actions.comment(scene.alert("r-2").pk, scene.people[0], f"Ibu Sari asked there: {said}")
+    actions.verdict(scene.alert("r-2").pk, scene.people[0], "confirmed", "As with Ibu Sari")
+    erase("--org", scene.org.external_id, "--room", "r-1")
+    alert = scene.alert("r-2")
+    assert alert.comments.get().text == "[erased] asked there: [erased]"
+    assert alert.verdict_note == "As with [erased]"
+    assert Transition.objects.get(alert=alert, change="verdict").detail["note"] == "As with [erased]"
+
+
+def test_whoever_has_the_rooms_number_as_their_own_keeps_it(scene: Scene) -> None:
+    """Rooms of Chatwoot are numbered, and so are its people."""
+    held = Assignment.objects.get(org=scene.org, user=scene.people[0])
+    held.external_user_id = "10423"
+    held.save()
+    scene.fails(room="10423")
+    scene.fails(room="neighbour")
+    scene.happens("human_message", room="neighbour", actor_external_id="10423")
+    erase("--org", scene.org.external_id, "--room", "10423")
+    held.refresh_from_db()
+    assert held.external_user_id == "10423"
+    assert RoomActivity.objects.get().actor_external_id == "10423"
+
+
+def test_of_two_people_of_one_name_only_one_is_forgotten(scene: Scene) -> None:
+    one, other = (UserFactory(name="Budi Santoso") for _ in range(2))
+    for person in (one, other):
+        AssignmentFactory(org=scene.org, role=scene.role, user=person)
+    scene.fails(room="r-1", room_label="Budi Santoso")
+    erase("--person", one.sso_id)
+    other.refresh_from_db()
+    assert (str(other), scene.room("r-1").label) == ("Budi Santoso", "Budi Santoso")
+
+
+def test_nothing_changes_in_any_other_room(scene: Scene) -> None:
+    """Whatever the erased one shares with them: each of their columns, in every table that names them, stays."""
+    facts = {"room_label": "Ibu Sari", "last_customer_text": "Halo, saya mau bertanya", "metadata": {"order": "4711"}}
+    for room in ("r-1", "r-2", "r-3"):
+        scene.happens("customer_message", room=room)
+        scene.fails(room=room, **facts)
+        actions.take(scene.alert(room).pk, scene.people[0])
+        actions.comment(scene.alert(room).pk, scene.people[1], "Halo, saya mau bertanya")
+    before = _rows_about(scene, "r-2", "r-3")
+    erase("--org", scene.org.external_id, "--room", "r-1")
+    after = _rows_about(scene, "r-2", "r-3")
+    assert [table for table, rows in before.items() if after[table] != rows] == ["alerts_comment"]  # a quotation
+
+
+def _rows_about(scene: Scene, *rooms: str) -> dict[str, Any]:
+    """All rows of these rooms and their alerts, by table, as the database writes them."""
+    pks = list(Room.objects.filter(room_id__in=rooms).values_list("pk", flat=True))
+    alerts = list(Alert.objects.filter(room__in=pks).values_list("pk", flat=True))
+    whose = {"room_id": pks, "alert_id": alerts}
+    found = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT table_name, array_agg(column_name::text) FROM information_schema.columns"
+            " WHERE table_schema = 'public' AND data_type IN ('bigint', 'uuid')"
+            " AND column_name IN ('room_id', 'alert_id')"
+            " GROUP BY table_name"
+        )
+        for table, columns in cursor.fetchall():
+            column = "alert_id" if "alert_id" in columns else "room_id"
+            if column == "room_id" and table in ("alerts_silence", "alerts_silenceevent"):
+                continue
+            cursor.execute(f'SELECT one::text FROM "{table}" one WHERE {column} = ANY(%s) ORDER BY 1', [whose[column]])
+            found[table] = cursor.fetchall()
+        cursor.execute("SELECT one::text FROM alerts_room one WHERE id = ANY(%s) ORDER BY 1", [pks])
+        found["alerts_room"] = cursor.fetchall()
+        cursor.execute("SELECT one::text FROM alerts_alert one WHERE id = ANY(%s) ORDER BY 1", [alerts])
+        found["alerts_alert"] = cursor.fetchall()
+    return found

@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django_scopes import scopes_disabled
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from alerts import actions
 from alerts.models import Alert, Push, Transition
 from orgs import clock as database_clock
 from orgs.models import Policy, QuietHours, User
+from tests.examples import at_most
 from tests.factories import AssignmentFactory, OrgFactory, SupervisorRoleFactory, UserFactory
 from tests.scene import Scene, pushes_are_sent
 from tests.test_on_duty import ALL_DAYS, MONDAY, Frozen
@@ -364,3 +368,98 @@ def test_the_undo_of_a_snooze_lets_what_fell_due_run_once(scene: Staffed, later:
         actions.undo(scene.alert().pk, scene.people[0])
     later(seconds=1)
     assert told(scene.third) == [(6 + 1 / 60, "escalated")]
+
+
+# --- a silence while somebody has it, who gives it back --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("act", ["acknowledge", "take", "resolve"])
+@pytest.mark.parametrize(
+    ("begins", "ends", "undone", "escalates_at", "last"),
+    [
+        (2, 5, 6, 8, (0, "first")),
+        (2, 8, 9, 11, (9, "silence_ended")),
+        (0.5, 4, 6, 8.5, (0, "first")),
+        (0.5, 8, 9, 12.5, (9, "silence_ended")),
+    ],
+)
+def test_what_a_silence_held_meanwhile_is_made_up_for(
+    scene: Staffed, later: Any, act: str, begins: float, ends: float, undone: float, escalates_at: float, last: Any
+) -> None:
+    """Without the act the silence would have stopped the clocks, and its end been told."""
+    scene.fails("message_cap")
+    steps = [(1, "act"), (begins, "silence"), (ends, "end"), (undone, "undo")]
+    at = 0.0
+    for when, step in sorted(steps):
+        later(seconds=int(60 * (when - at)))
+        at = when
+        if step == "act":
+            getattr(actions, act)(scene.alert().pk, scene.people[0])
+        elif step == "silence":
+            made = silence(scene, minutes=600)
+        elif step == "end":
+            actions.end_silence(made.pk, scene.specialist)
+        else:
+            actions.undo(scene.alert().pk, scene.people[0])
+    assert (escalates(scene), told(scene.people[1])[-1]) == (escalates_at, last)
+
+
+def test_of_what_nobody_was_told_at_all_they_are_when_it_is_given_back(scene: Staffed, later: Any) -> None:
+    """A silence held it from its begin, and ended while somebody had it who found it on the board."""
+    made = actions.make_silence(
+        actions.AskedSilence(scene.org, until(minutes=60), None, whole_org=True), scene.people[0]
+    )
+    scene.fails("low_confidence")
+    later(minutes=1)
+    actions.take(scene.alert().pk, scene.people[0])
+    later(minutes=1)
+    actions.end_silence(made.pk, scene.people[0])
+    later(minutes=1)
+    assert told(scene.people[1]) == []
+    actions.undo(scene.alert().pk, scene.people[0])
+    assert told(scene.people[1]) == [(3, "silence_ended")]
+
+
+CLOCKS = ("ladder_from", "tier_from", "escalate_at", "silenced_from", "silenced_until", "repeats_done", "state")
+MINUTE = st.integers(1, 9)
+
+
+@given(
+    act=st.sampled_from(["acknowledge", "take", "resolve", "snooze"]),
+    acted=MINUTE,
+    undone=MINUTE,
+    begins=MINUTE,
+    lasts=st.sampled_from([1, 3, 30]),
+)
+@settings(max_examples=at_most(40, usually=8), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_an_act_and_its_undo_leave_the_clocks_as_a_silence_leaves_them(
+    db: Any, act: str, acted: int, undone: int, begins: int, lasts: int
+) -> None:
+    assume(acted < undone)
+
+    def play(*, acts: bool) -> dict[str, Any]:
+        with transaction.atomic(), scopes_disabled():
+            clock, scene = Frozen(), Staffed()
+            slow = {"repeat_minutes": [500], "escalate_minutes": {"warning": 400}}
+            Policy.objects.create(org=scene.org, limits=slow)
+            scene.fails("message_cap")
+            for minute in range(1, 11):
+                clock.freeze(MONDAY + timedelta(minutes=minute))
+                while actions.sweep_timers():
+                    pass
+                clock.advance(milliseconds=1)
+                if minute == begins:
+                    silence(scene, minutes=lasts, milliseconds=-1)  # a sweep comes at its end
+                clock.advance(milliseconds=1)
+                if acts and minute == acted:
+                    extra = [until(hours=2)] if act == "snooze" else []
+                    getattr(actions, act)(scene.alert().pk, scene.people[0], *extra)
+                if acts and minute == undone:
+                    actions.undo(scene.alert().pk, scene.people[0])
+            while actions.sweep_timers():
+                pass
+            alert = scene.alert()
+            transaction.set_rollback(True)
+            return {name: getattr(alert, name) for name in CLOCKS}
+
+    assert play(acts=True) == play(acts=False)

@@ -8,6 +8,7 @@ from alerts import actions
 from alerts.models import Alert, BlindInterval, FailureEvent, Push
 from alerts.sources.qontak import read
 from orgs import clock as database_clock
+from orgs.models import Policy
 from tests.factories import AssignmentFactory, SupervisorRoleFactory, UserFactory
 from tests.qontak import message
 from tests.scene import Scene, pushes_are_sent
@@ -193,3 +194,13 @@ def test_what_is_due_is_found_by_an_index_alone(scene):
     assert abs(room.due_at - room.unanswered_since - timedelta(minutes=10)) < timedelta(seconds=1)
     scene.happens("resolved")
     assert scene.room().due_at is None
+
+
+def test_a_shorter_time_by_policy_counts_for_who_holds_a_room_now(scene, later):
+    """Though the room has no alert."""
+    held(scene)
+    later(minutes=6)
+    Policy.objects.create(org=scene.org, limits={"stalled_minutes": 5})
+    actions.retime(scene.org.pk)
+    later(seconds=5)
+    assert stalls() == 1

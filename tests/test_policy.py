@@ -11,9 +11,11 @@ from django.test import Client
 from django_scopes import scopes_disabled
 
 from alerts import actions
+from alerts.delivery.claim import claim
 from alerts.known import policy_for
-from alerts.models import Alert
+from alerts.models import Alert, DigestAlert, Push
 from alerts.policy import DEFAULT_POLICY, PolicyFacts, policy_facts
+from orgs import clock as database_clock
 from orgs.models import Agent, Org, Policy
 from orgs.policies import save_policy
 from orgs.policy_fields import POLICY_DEFAULTS, POLICY_FIELDS, merged_policy
@@ -297,6 +299,41 @@ def test_a_shorter_clock_counts_for_what_is_open(scene: Scene) -> None:
     assert scene.alert().version == Alert.objects.get().version == 1, "nothing else of it changed"
     says(scene, handoff_minutes=9, escalate_minutes={"critical": 90, "warning": 90}, repeat_minutes=[8])
     assert minutes_left(scene.alert()) > 4
+
+
+@pytest.mark.parametrize("held", ["acknowledged", "snoozed", "a human is there"])
+def test_a_shorter_clock_counts_for_what_somebody_has_or_put_aside(scene: Scene, held: str) -> None:
+    scene.fails("unexpected_handoff")
+    rina = scene.people[0]
+    if held == "acknowledged":
+        actions.take(scene.alert().pk, rina)
+    elif held == "snoozed":
+        actions.snooze(scene.alert().pk, rina, database_clock.now() + timedelta(minutes=30))
+    else:
+        scene.happens("assigned", who=rina)
+    assert minutes_left(scene.alert()) == 3
+    says(scene, handoff_minutes=1)
+    assert minutes_left(scene.alert()) == 1
+    says(scene, handoff_minutes=7)
+    assert minutes_left(scene.alert()) == 7
+
+
+def test_with_no_outages_by_policy_one_that_lasts_is_over_and_its_rooms_are_told(
+    scene: Scene, later: Any, settings: Any, gate: None
+) -> None:
+    """Else what is planned from then on for a room would be cancelled as if the outage's push said it."""
+    settings.NOTIFICATION_SERVICE_URL = "http://127.0.0.1:9"
+    says(scene, outage={"rooms": 3, "minutes": 5, "clean_minutes": 10}, budget={"pushes": 0, "minutes": 10})
+    for n in range(3):
+        scene.fails("agent_error", room=f"r{n}")
+    says(scene, outage={"rooms": 0, "minutes": 5, "clean_minutes": 10}, budget={"pushes": 0, "minutes": 10})
+    later(seconds=1)
+    assert Alert.objects.get(scope="agent").state == "resolved"
+    assert {one.alert.room.room_id for one in DigestAlert.objects.all() if one.alert.room} == {"r0", "r1", "r2"}
+    scene.fails("agent_error", room="r9")
+    assert claim().pushes
+    about = Push.objects.filter(alert=scene.alert("r9"), kind="alert")
+    assert set(about.values_list("state", "ended_reason")) == {("sending", "")}
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:

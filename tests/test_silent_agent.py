@@ -152,6 +152,21 @@ def test_its_own_long_silence_does_not_end_it(org: Org, clock: Any) -> None:
     assert alert().state == "open"
 
 
+@pytest.mark.parametrize("how", ["not in production", "switched off"])
+def test_it_ends_when_nobody_watches_the_agent_any_more(org: Org, how: str) -> None:
+    """Else it would stand on the board for ever: no run of that agent may come."""
+    busy = Busy(org)
+    sweep_agents()
+    if how == "not in production":
+        Agent.objects.update(production=False)
+    else:
+        Policy.objects.create(org=org, detect_from_runs=False)
+    assert (sweep_agents(), sweep_agents()) == (1, 0)
+    assert alert().state == "resolved"
+    page = signed_in(busy.scene.people[0]).get(f"/alerts/{alert().pk}").content.decode()
+    assert "it is not watched any more whether this agent runs" in page
+
+
 def test_who_resolved_it_is_not_told_again_before_it_has_run(org: Org) -> None:
     busy = Busy(org)
     sweep_agents()

@@ -8,6 +8,7 @@ else hangs on them.
 from alerts.actions.activity import record_activity as record_activity
 from alerts.actions.activity import record_activity_batches as record_activity_batches
 from alerts.actions.agents import AgentSilence as AgentSilence
+from alerts.actions.agents import end_of_watch as end_of_watch
 from alerts.actions.agents import judge_silence as judge_silence
 from alerts.actions.duty_gaps import ForeseenGap as ForeseenGap
 from alerts.actions.duty_gaps import judge_gaps as judge_gaps

@@ -9,6 +9,8 @@ from alerts.models import Alert
 from orgs.models import Agent
 from orgs.signals.silent_agent import SILENT_AGENT
 
+UNWATCHED = "unwatched"  # why it ended though the agent did not run
+
 
 @dataclass(frozen=True, slots=True)
 class AgentSilence:
@@ -35,6 +37,21 @@ def judge_silence(found: AgentSilence, newest: Alert | None, now: datetime) -> b
         _begin(book, found)
     else:
         return False
+    book.close()
+    return True
+
+
+def end_of_watch(alert: Alert, now: datetime) -> bool:
+    """Nobody asks any more whether this agent runs: what was said of it is over. Whether it was open.
+
+    As `judge_silence`.
+    """
+    book = Book(now)
+    fresh = book.lock_alert(alert.pk)
+    if fresh.state == Alert.State.RESOLVED:
+        return False
+    end(fresh, Alert.By.RECOVERED, now)
+    book.record(fresh, "resolved", "recovered", detail={"cause": UNWATCHED})
     book.close()
     return True
 

@@ -294,7 +294,7 @@ class Book:
         """Any of the alerts that were loaded may be told of, one after the other: the people of all of them are locked
         with the first, in their order.
         """
-        self.outbox.expected |= {(one.org_id, one.agent_id or 0) for one in self.alerts.values()}
+        self.outbox.expected |= {key for one in self.alerts.values() for key in self.outages.agent_keys(one)}
 
     def tell(self) -> None:
         """Plan the pushes of what was decided so far, as it stands now: what comes later does not reword them."""

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from alerts.actions.book import Book
 from alerts.actions.conversation import hear_moment, of_event
+from alerts.actions.outages import JOINED
 from alerts.actions.same_run import FirstFailure, SameRuns, join_failure
 from alerts.actions.tiers import clock_stands_at, resume_tier_clock, shift_tier_clock
 from alerts.decide import (
@@ -107,12 +108,17 @@ def _change_alert(
         book.worsen(alert, decision.severity)
     if decision.change != "attached":
         alert.from_source_id = event.source_id
+    failed = book.outages.agent_keys(alert)
     _attach(alert, event, decision, room, int(first is None or not first.is_of(alert)))
     event.alert_id = alert.id
-    detail = {"from": previous, "to": alert.severity} if decision.change == "worsened" else {}
+    detail: dict[str, str | int | None] = (
+        {"from": previous, "to": alert.severity} if decision.change == "worsened" else {}
+    )
     if promotes:
         event.reason = "corroborated"
     notify, silenced = _judge_silence(book, alert, event, decision.notify or promotes)
+    if event.reason == "attached" and book.outages.concerns_others((org.pk, event.agent_id or 0), failed):
+        event.reason, notify, detail = JOINED, True, {"agent": event.agent_id}
     holder = room.human_id if event.signal in TO_HOLDER else None
     book.record(
         alert,
@@ -231,15 +237,17 @@ def _attach(alert: Alert, event: EventRow, decision: Decision, room: Room, count
     if decision.reason != "late":
         alert.first_failure_at = min(alert.first_failure_at, event.occurred_at)
     alert.customer_waiting_since = room.customer_waiting_since
-    at = event.occurred_at.isoformat()
+    at, other = event.occurred_at.isoformat(), event.agent_id if event.agent_id != alert.agent_id else None
     for entry in alert.signals:
         if entry["signal"] == event.signal and entry["episode"] == alert.episode:
             entry["count"] += counts
             entry["first_at"], entry["last_at"] = min(entry["first_at"], at), max(entry["last_at"], at)
             entry["severity"] = event.severity
+            if other:
+                entry["agents"] = sorted({other, *entry.get("agents", ())})
             return
     entry = {"signal": event.signal, "count": 1, "first_at": at, "last_at": at, "severity": event.severity}
-    alert.signals = [*alert.signals, {**entry, "episode": alert.episode}]
+    alert.signals = [*alert.signals, {**entry, "episode": alert.episode} | ({"agents": [other]} if other else {})]
 
 
 def _is_to_agent(book: Book, event: EventRow) -> bool:

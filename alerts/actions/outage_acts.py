@@ -48,9 +48,10 @@ def take_under(book: Book, alert: Alert, outage: Alert, by: User) -> None:
 def give_rooms_back(book: Book, kept: UndoableAct, by: User) -> None:
     """The act on an outage that took these rooms is undone: so it is in each of them, as far as it still stands."""
     for alert in [one for one in book.alerts.values() if str(one.pk) in kept.get("rooms", [])]:
+        was_open = alert.state == Alert.State.OPEN
         theirs = [one for one in alert.undoable if (one["act"], one["by"], one["at"]) == ("take", by.pk, kept["at"])]
         if theirs and alert.state != Alert.State.RESOLVED and take_back(alert, theirs[0], book.now):
-            missed = lost_telling(alert, acted_at(kept), book.now)
+            missed = lost_telling(book, alert, acted_at(kept), was_open=was_open)
             book.record(alert, "released", missed, actor=by, detail={"undo": True}, notify=bool(missed))
 
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from alerts.actions.book import Book
 
 OPEN, AGENT, ROOM = Alert.State.OPEN, Alert.Scope.AGENT, Alert.Scope.ROOM
-JOINED = "agent_joined"  # another agent fails under the outage of its source: whom only it concerns is told
+# Another agent fails in a room, or under the outage of its source: whom only it concerns is told.
+JOINED = "agent_joined"
 
 
 def is_under(alert: Alert, outage: Alert) -> bool:
@@ -173,10 +174,12 @@ class Outages:
         return None
 
     def agent_keys(self, alert: Alert) -> list[AgentKey]:
-        """Whose supervisors are told of this alert: of the outage of a source those of every agent under it."""
+        """Whose supervisors are told of this alert: of a room those of each agent that failed in it, of the outage of a
+        source those of every agent under it.
+        """
         if alert.is_outage and alert.agent_id is None:
             return [(alert.org_id, pk) for pk in sorted(self._agents_in(alert))] or [(alert.org_id, 0)]
-        return [(alert.org_id, alert.agent_id or 0)]
+        return [(alert.org_id, pk) for pk in alert.agents_now]
 
     def _agents_in(self, outage: Alert) -> set[int]:
         if outage.id not in self._agents:
@@ -284,8 +287,14 @@ class Outages:
         """Whether the room is the first of its agent under the outage of a source, and concerns other people too."""
         if outage.agent_id is not None or alert.agent_id is None or alert.agent_id in self._agents_in(outage):
             return False
-        new = (alert.org_id, alert.agent_id)
-        backing = self._book.known.people({new, *self.agent_keys(outage)})
-        theirs = {one.user_id for one in backing.pop(new)}
+        before = self.agent_keys(outage)
         self._agents_in(outage).add(alert.agent_id)
+        return self.concerns_others((alert.org_id, alert.agent_id), before)
+
+    def concerns_others(self, new: AgentKey, before: Collection[AgentKey]) -> bool:
+        """Whether this agent is none of those before, and has a supervisor who backs up none of them."""
+        if not new[1] or new in before:
+            return False
+        backing = self._book.known.people({new, *before})
+        theirs = {one.user_id for one in backing.pop(new)}
         return bool(theirs - {one.user_id for people in backing.values() for one in people})

@@ -144,8 +144,9 @@ def release(alert_id: UUID, by: User) -> Alert:
         _refuse_resolved(alert)
         if alert.state == Alert.State.OPEN and alert.assigned_to_id is None:
             return alert
+        was_open = alert.state == Alert.State.OPEN
         undone = _let_go(book, alert, by)
-        missed = lost_telling(alert, undone, book.now) if undone else ""
+        missed = lost_telling(book, alert, undone, was_open=was_open) if undone else ""
         if not undone or (alert.state == Alert.State.ACKNOWLEDGED and alert.acknowledged_by_id == by.pk):
             alert.assigned_to = alert.acknowledged_by = None
             alert.acknowledged_at = alert.acknowledge_expires_at = None
@@ -207,7 +208,7 @@ def _reopen(book: Book, alert: Alert, by: User) -> None:
     missed = ""
     if mine is not None and mine is standing_resolution(alert) and not _settled_again(alert):
         _unresolve(book, alert, mine)
-        missed = lost_telling(alert, acted_at(mine), book.now)
+        missed = lost_telling(book, alert, acted_at(mine), over=True)
     else:
         _revive(book, alert)
     if alert.is_outage:
@@ -316,11 +317,12 @@ def undo(alert_id: UUID, by: User, mark: str = "") -> Alert:
         if give_back_of_ended(book, alert, mine, by):
             return alert
         _refuse_resolved(alert)
+        was_open = alert.state == Alert.State.OPEN
         if not take_back(alert, mine, book.now):
             raise nothing
         give_rooms_back(book, mine, by)
         change = "snoozed" if mine["act"] in ("snooze", "wake") else "released"
-        missed = lost_telling(alert, acted_at(mine), book.now)
+        missed = lost_telling(book, alert, acted_at(mine), was_open=was_open)
         book.record(alert, change, missed, actor=by, detail={"undo": True, "mark": mine["at"]}, notify=bool(missed))
         return alert
 

@@ -4,17 +4,26 @@ What silences an alert stands in its row, so that its timers, its row on the boa
 it is marked its ladder and its tier's clock stand still; let go, it is told once, and they go on.
 """
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from alerts.actions.stored import stored
-from alerts.actions.tiers import clock_stands_at, resume_kept_clocks, resume_tier_clock, standing_for
+from alerts.actions.tiers import (
+    clock_stands_at,
+    resume_kept_clocks,
+    resume_tier_clock,
+    shift_tier_clock,
+    standing_for,
+    stands_at,
+)
 from alerts.decide import INFO
 from alerts.delivery.silenced import subject_of
-from alerts.models import Alert
-from alerts.silencing import Covering, covering
+from alerts.models import Alert, Silence
+from alerts.silencing import Covering, covering, windows
+from orgs.duty.spans import DutySpan, joined_spans
 
 if TYPE_CHECKING:
     from alerts.actions.book import Book
@@ -94,6 +103,45 @@ class SilencedAlerts:
             elif alert.state == RESOLVED and alert.silenced_until is not None:
                 self._let_go(alert)
 
+    def made_up_for(self, alert: Alert, since: datetime, *, over: bool) -> str:
+        """The alert is open again, as if nobody had had it since then: its clocks stood while a silence covered it. Why
+        people are told, if one has ended that held it, else empty.
+
+        `over`: it was resolved, which lets go of what is marked; else that stays so until its silence ends.
+        """
+        reason = ""
+        for begin, end in self._covered(alert, since):
+            if end > self._book.now:
+                if alert.silenced_until is None:
+                    self.judge(alert)
+                    alert.silenced_from = alert.silenced_until and max(begin, since)
+                continue
+            if over or begin > since:
+                self._stood(alert, max(begin, since), end)
+            if end - begin >= TOLD_WITHIN or stored().silenced_reasons(alert, begin):
+                reason = "silence_ended"
+        return "" if alert.silenced_until is not None else reason
+
+    def _covered(self, alert: Alert, since: datetime) -> list[DutySpan]:
+        """When silences covered it, as it is now: of spans in order, those that end after that time."""
+        subject = subject_of(alert)
+        standing = stored().silences_since(alert.org_id, since) if subject else []
+        spans = [(one.facts, span) for one in standing for span in _lasted(one, alert.opened_at, self._book.now)]
+        edges = sorted({edge for _, span in spans for edge in span})
+        found = [
+            DutySpan(begin, end)
+            for begin, end in pairwise(edges)
+            if subject and covering((facts for facts, span in spans if span.begin <= begin < span.end), subject, begin)
+        ]
+        return [span for span in joined_spans(found) if span.end > since]
+
+    @staticmethod
+    def _stood(alert: Alert, begin: datetime, end: datetime) -> None:
+        """Its clocks stood still between these times."""
+        alert.ladder_from += max(end - max(begin, alert.ladder_from), timedelta(0))
+        snoozed = alert.snoozed_until
+        shift_tier_clock(alert, stands_at(end, None, snoozed) - stands_at(end, begin, snoozed))
+
     def write(self) -> None:
         """Write what was met, and cancel what waits to be sent of what is held; the alerts are written."""
         if self._met:
@@ -140,3 +188,13 @@ class SilencedAlerts:
         resume_tier_clock(alert, stood_at, now)
         resume_kept_clocks(alert, since, now)
         self._book.touch(alert)
+
+
+def _lasted(silence: Silence, begin: datetime, end: datetime) -> Iterator[DutySpan]:
+    """Its windows that were not over at `begin` and began by `end`, each while it stood."""
+    for window in windows(silence.facts, begin):
+        if window.starts > end:
+            return
+        since, until = max(window.starts, silence.created_at), min(window.ends, silence.ended_at or window.ends)
+        if since <= min(until, end):
+            yield DutySpan(since, until)

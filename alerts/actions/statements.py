@@ -215,6 +215,37 @@ UNION SELECT org_id FROM orgs_handover WHERE ends_at > %b::timestamptz
 UNION SELECT org_id FROM orgs_temporaryschedule WHERE ends_at > %b::timestamptz
 UNION SELECT org_id FROM alerts_alert WHERE state = 'open' AND duty_waits
 """
+# Orgs in which somebody may be on duty, or back up an agent, who did not before: since then the histories say so, whose
+# rows are in order, so that each is read from its end.
+_SINCE = (
+    "event.pgh_id > coalesce((SELECT pgh_id FROM {table} WHERE pgh_created_at <= %(since)s"
+    " ORDER BY pgh_id DESC LIMIT 1), 0)"
+)
+_OF_ORG = ("assignment", "supervisorrole", "quiethours", "handover", "temporaryschedule", "temporaryduty", "holiday")
+_CHANGED = [
+    *((f"orgs_{one}event", f"SELECT event.org_id FROM orgs_{one}event event") for one in _OF_ORG),  # noqa: S608
+    ("orgs_orgevent", "SELECT event.pgh_obj_id FROM orgs_orgevent event"),
+    (
+        "orgs_roleagentevent",
+        "SELECT role.org_id FROM orgs_roleagentevent event JOIN orgs_supervisorrole role"
+        " ON role.id = event.supervisorrole_id",
+    ),
+    (
+        "orgs_userevent",
+        "SELECT held.org_id FROM orgs_userevent event JOIN orgs_assignment held ON held.user_id = event.pgh_obj_id",
+    ),
+]
+CHANGED_DUTY = " UNION ".join(f"{text} WHERE {_SINCE.format(table=table)}" for table, text in _CHANGED)
+# What was put aside, or in somebody's hands, and is so no more.
+OPEN_ANEW = """
+SELECT alert.id, alert.org_id FROM alerts_alert alert
+ WHERE alert.state <> 'resolved' AND alert.state = 'open' AND alert.tier > 0
+   AND ((alert.snoozed_until > %(since)s AND alert.snoozed_until <= %(now)s)
+    OR (alert.updated_at > %(since)s AND EXISTS (
+           SELECT FROM alerts_transition change WHERE change.alert_id = alert.id AND change.at > %(since)s
+              AND change.change IN ('released', 'expired', 'reopened', 'snoozed', 'released_hold')
+       )))
+"""
 # What silences met; written again only where that says something new.
 MET = """
 INSERT INTO alerts_silencedalert AS met (org_id, silence_id, alert_id, first_at, last_at, held)

@@ -40,8 +40,8 @@ from alerts.actions.statements import (
     SOURCE_OUTAGES_ENDED,
     UNREACHED,
     WAITING,
-    WITH_DUTY,
 )
+from alerts.actions.stored_duty import StoredDuty
 from alerts.actions.stored_tellings import StoredTellings
 from alerts.blind import GRACE, Downtimes, notice_down
 from alerts.decide import TO_HOLDER
@@ -50,20 +50,15 @@ from alerts.known import Known
 from alerts.models import (
     Alert,
     BlindInterval,
-    DigestAlert,
     FailureEvent,
-    Push,
     Room,
     RoomActivity,
     Transition,
     new_id,
-    put_aside,
-    under_outage,
 )
 from alerts.rows import ActivityRow, EventRow, TransitionRow
 from alerts.tables import Table, as_json, fetch
 from orgs import clock
-from orgs.models import DutyMark
 
 RoomKey = tuple[int, str]  # org pk, room id
 
@@ -76,7 +71,7 @@ NO_MOMENTS = ("late", "above_threshold", "to_agent")  # reasons of failure event
 READ_AT_MOST = 300  # moments of a room, the newest
 
 
-class Stored(StoredTellings):
+class Stored(StoredDuty, StoredTellings):
     """In PostgreSQL. What is said to lock holds until the transaction ends."""
 
     compares = True  # a book writes what differs from what it was given; else all that it holds
@@ -241,39 +236,6 @@ class Stored(StoredTellings):
     def unreached(self, since: datetime, now: datetime) -> dict[UUID, int | None]:
         """Open alerts of whose present tier every push died, one of them since then: their rooms, None of an outage."""
         return {alert: room for room, alert in fetch(UNREACHED, [since, now, now])}
-
-    # --- duty ---------------------------------------------------------------------------------------------------------
-
-    def duty_seen(self, now: datetime) -> datetime | None:
-        """Up to when it was looked at who came on duty, for this transaction alone; None: never, or others do now."""
-        mark = DutyMark.objects.select_for_update(skip_locked=True).first()
-        if mark is None:
-            DutyMark.objects.bulk_create([DutyMark(swept_to=now)], ignore_conflicts=True)
-        return None if mark is None else mark.swept_to
-
-    def see_duty(self, now: datetime) -> None:
-        """It was looked at up to now."""
-        DutyMark.objects.update(swept_to=now)
-
-    def duty_orgs(self, since: datetime) -> set[int]:
-        """Orgs in which time changes who is on duty, and those in which somebody is waited for."""
-        return {org for (org,) in fetch(WITH_DUTY, [since, since, since])}
-
-    def open_alerts(self, orgs: Iterable[int], now: datetime, *, waiting: bool) -> list[Alert]:
-        """What nobody has and nothing holds, of which people were told; or those `waiting` until anybody can be."""
-        of_rooms = Q(agent__isnull=False) | Q(room__isnull=False) | Q(covers_from__isnull=False)
-        found = Alert.objects.filter(of_rooms, org__in=list(orgs), state=Alert.State.OPEN).exclude(put_aside(now))
-        found = found.exclude(held_until__gt=now).exclude(under_outage())
-        if waiting:
-            return list(found.filter(duty_waits=True).exclude(hours_until__lte=now))  # its timer tells of that
-        return list(found.filter(duty_waits=False, tier__gt=0).select_related("room"))
-
-    def named_to(self, alerts: Collection[UUID], people: Collection[int]) -> Iterable[tuple[UUID, int, datetime]]:
-        """When each of these alerts was planned for each of these people, alone or in a digest."""
-        alone = Push.objects.filter(alert__in=alerts, supervisor__in=people)
-        yield from alone.values_list("alert_id", "supervisor_id", "planned_at")
-        named = DigestAlert.objects.filter(alert__in=alerts, push__supervisor__in=people)
-        yield from named.values_list("alert_id", "push__supervisor_id", "push__planned_at")
 
     # --- outages ------------------------------------------------------------------------------------------------------
 

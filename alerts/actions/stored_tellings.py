@@ -82,9 +82,10 @@ class StoredTellings:
         of_sources = fetch(TOLD_OF_SOURCES, [list(sources), since]) if sources else []
         return [(room, source, user, severity, at) for room, source, user, severity, at in (*of_rooms, *of_sources)]
 
-    def body(self, push: PushRow, alert: Alert, person: Recipient) -> str:
-        """What a push says, frozen."""
-        subject = str(alert.agent or alert.source or alert.org)
+    def body(self, push: PushRow, alert: Alert, person: Recipient, others: Sequence[str]) -> str:
+        """What a push says, frozen. `others`: names of the agents that failed in its room too."""
+        own = [] if others and alert.agent is None else [str(alert.agent or alert.source or alert.org)]
+        subject = ", ".join([*own, *others])
         return push_body(push=push, alert=alert, org=alert.org, room=alert.room, subject=subject, recipient=person)
 
     def new_push(self) -> tuple[UUID, UUID]:
@@ -120,6 +121,11 @@ class StoredTellings:
     def silences_unsettled(self) -> list[Silence]:
         """The silences whose alerts are to be judged."""
         return list(Silence.objects.filter(unsettled=True).select_related("org").order_by("pk"))
+
+    def silences_since(self, org: int, since: datetime) -> list[Silence]:
+        """The silences of this org that stood since then."""
+        standing = Q(ended_at=None) | Q(ended_at__gt=since)
+        return list(Silence.objects.filter(standing, org=org).select_related("org").order_by("pk"))
 
     def write_silenced(self, rows: Iterable[tuple[int, UUID, UUID, bool]], now: datetime) -> None:
         """What silences met: org, silence, alert, and whether it was held."""

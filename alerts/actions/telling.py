@@ -187,7 +187,10 @@ class Outbox:
                 self.joining.append(_joining(push, alert.id))
             return push
         self._spending.spend(push)
-        push.body = self._stored.body(push, alert, person)
+        others = alert.agents_now[1:]
+        known = self._known.agents_by_pk(others) if others else {}
+        names = [str(known[pk]) for pk in others if pk in known]
+        push.body = self._stored.body(push, alert, person, names)
         return push
 
     def is_uncorroborated(self, alert: Alert) -> bool:

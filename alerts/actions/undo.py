@@ -151,8 +151,15 @@ def catch_up(book: Book, alert: Alert, since: datetime) -> None:
     book.as_of(now)
 
 
-def lost_telling(alert: Alert, since: datetime, now: datetime) -> str:
-    """Why people were to be told of what is open again, if acts since then cancelled it; empty: nobody missed it."""
-    if alert.state != Alert.State.OPEN or alert.is_snoozed(now):
+def lost_telling(book: Book, alert: Alert, since: datetime, *, was_open: bool = False, over: bool = False) -> str:
+    """Why people were to be told of what is open again, if acts since then cancelled it, or it was in somebody's hands
+    when a silence ended; empty: nobody missed it. Where it was not open meanwhile its clocks stood while one lasted;
+    `over`: it was resolved.
+    """
+    if alert.state != Alert.State.OPEN:
         return ""
-    return stored().cancelled_reason(alert, since)
+    after_silence = "" if was_open else book.silenced.made_up_for(alert, since, over=over)
+    if alert.is_snoozed(book.now):
+        return ""
+    recovered = alert.room is not None and alert.room.recovered
+    return stored().cancelled_reason(alert, since) or ("" if recovered else after_silence)

@@ -1,5 +1,6 @@
 """Claim: make due pushes ours for a minute, each one checked again, through the one gate. One short transaction."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -71,6 +72,7 @@ class DuePush(NamedTuple):
     held: bool
     outage: bool  # its alert has rooms under it
     on_phone: bool | None  # of a revocation: what it takes back is on a phone
+    others: str | None  # JSON: the pks of other agents that failed in its room too
 
 
 # The orgs with something pending, found by skipping from one to the next in the index; then their pushes, turn by turn,
@@ -166,7 +168,9 @@ SELECT push.id, push.org_id, alert.agent_id, push.alert_id, push.supervisor_id, 
            WHERE outage.org_id = alert.org_id AND outage.source_id = alert.from_source_id AND outage.scope = 'source'
              AND outage.covers_from <= alert.opened_at AND outage.state <> 'resolved'
        )),
-       alert.covers_from IS NOT NULL, target.state = 'sent' AND target.push = 'queued'
+       alert.covers_from IS NOT NULL, target.state = 'sent' AND target.push = 'queued',
+       CASE WHEN alert.signals @? '$[*].agents'
+            THEN jsonb_path_query_array(alert.signals, '$[*].agents[*]')::text END
 FROM due
 JOIN alerts_push push ON push.id = due.id
 JOIN orgs_user person ON person.id = push.supervisor_id
@@ -349,14 +353,17 @@ class _Routed:
             return "" if absent is None and not of_source else absent
         if not _is_routed(row):
             return ""
-        key = row.org_id, row.agent_id or 0
+        others: list[int] = json.loads(row.others) if row.others else []
+        reasons = [why for agent in (row.agent_id or 0, *others) for why in self._of((row.org_id, agent), row)]
+        return min(reasons, default=None)
+
+    def _of(self, key: tuple[int, int], row: DuePush) -> list[str]:
         if key not in self._found:
-            standing = standing_at(self._rosters[row.org_id], key[1], self._now)
+            standing = standing_at(self._rosters[key[0]], key[1], self._now)
             people = self._found.setdefault(key, {})
             for one in standing.everybody:
                 people.setdefault(one.user_id, []).append("" if one.absent == QUIET else one.absent)
-        reasons = self._found[key].get(row.supervisor_id)
-        return None if reasons is None else min(reasons)
+        return self._found[key].get(row.supervisor_id, [])
 
 
 def _cancel(cancelled: list[tuple[DuePush, str]], now: datetime) -> None:

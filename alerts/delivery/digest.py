@@ -55,7 +55,7 @@ def still_waiting(digests: Sequence[DueDigest], known: Known, now: datetime) -> 
             alerts[row.push_id].append(row.alert)
     people = {one.id: one.supervisor_id for one in digests}
     routed = [alert for some in alerts.values() for alert in some if alert.agent_id or alert.room_id]
-    agents = {(alert.org_id, alert.agent_id or 0) for alert in routed}
+    agents = {(alert.org_id, pk) for alert in routed for pk in alert.agents_now}
     theirs: set[tuple[int, int | None, int]] = {
         (*key, person.user_id) for key, some in known.people(agents).items() for person in some
     }
@@ -68,7 +68,8 @@ def still_waiting(digests: Sequence[DueDigest], known: Known, now: datetime) -> 
             (
                 alert
                 for alert in some
-                if (alert.org_id, _backed_up(alert), people[push_id]) in theirs or people[push_id] in specialists
+                if people[push_id] in specialists
+                or any((alert.org_id, pk, people[push_id]) in theirs for pk in _backed_up(alert))
             ),
             key=lambda alert: (-RANK[alert.severity], alert.customer_waiting_since or alert.first_failure_at, alert.pk),
         )
@@ -86,9 +87,9 @@ def is_waiting(alert: Alert, now: datetime, *, covered: bool) -> bool:
     return alert.state == Alert.State.OPEN and not (covered or recovered or silenced or alert.is_snoozed(now))
 
 
-def _backed_up(alert: Alert) -> int | None:
-    """The agent whose supervisors are told: 0 where the room has none, None for any of a source's outage."""
-    return None if alert.is_outage and not alert.agent_id else alert.agent_id or 0
+def _backed_up(alert: Alert) -> Sequence[int | None]:
+    """The agents whose supervisors are told: 0 where the room has none, None for any of a source's outage."""
+    return [None] if alert.is_outage and not alert.agent_id else alert.agents_now
 
 
 def _specialists(people: Iterable[int]) -> set[int]:

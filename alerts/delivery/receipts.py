@@ -52,8 +52,10 @@ def record_receipts(items: Sequence[ReceiptItem]) -> list[Result]:
 
 
 def _take(push: Push, item: ReceiptItem, now: datetime) -> bool:
-    """Whether the receipt says anything new: each time is set once, none lies in the future. Opened is delivered."""
-    at = min(item.at, now)
+    """Whether the receipt says anything new: each time is set once, none lies in the future, or before the push was
+    planned, whatever its sender's clock says. Opened is delivered.
+    """
+    at = max(min(item.at, now), push.planned_at)
     is_new = getattr(push, f"{item.state}_at") is None
     match item.state:
         case "delivered":

@@ -77,7 +77,8 @@ class Alert(models.Model):
     agent_version = models.CharField(max_length=NAME, blank=True)
     severity = models.CharField(_("severity"), max_length=8, choices=Severity)
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.OPEN)
-    # In order of arrival: [{"signal", "count", "first_at", "last_at", "severity", "note"}], times as RFC 3339.
+    # In order of arrival: [{"signal", "count", "first_at", "last_at", "severity", "note"}], times as RFC 3339;
+    # "agents": pks of others than the alert's own that failed so.
     signals = models.JSONField(default=list)
     event_count = models.PositiveIntegerField(default=0)
     version = models.PositiveIntegerField(default=1)
@@ -276,6 +277,11 @@ class Alert(models.Model):
     def signals_now(self) -> list[dict[str, Any]]:
         """The entries of the current episode; in SQL: `signalling`."""
         return [entry for entry in self.signals if entry["episode"] == self.episode]
+
+    @property
+    def agents_now(self) -> list[int]:
+        """The agents that failed in the current episode, by pk, its own first; 0: none that is known."""
+        return [self.agent_id or 0, *sorted({pk for entry in self.signals_now for pk in entry.get("agents", ())})]
 
 
 def signalling(signal: str) -> Q:

@@ -339,10 +339,14 @@ class Memory(HeardMemory):
 
     # --- who comes on duty --------------------------------------------------------------------------------------------
 
-    def open_alerts(self, orgs: Iterable[int], now: datetime, *, waiting: bool) -> list[Alert]:
-        found = [one for one in self.alerts.values() if one.state == OPEN and one.duty_waits == waiting]
+    def open_alerts(
+        self, orgs: Iterable[int], now: datetime, *, waiting: bool | None, only: Collection[UUID] | None = None
+    ) -> list[Alert]:
+        found = [one for one in self.alerts.values() if one.state == OPEN and one.duty_waits == bool(waiting)]
         if waiting:
             found = [one for one in found if one.hours_until is None or one.hours_until > now]
+        elif waiting is None:
+            found = [one for one in found if (one.tier, one.tier_from, one.last_told_at) == (0, None, None)]
         else:
             found = [one for one in found if one.tier > 0]
         return [one for one in found if is_of_rooms(one) and not self._is_held(one, now)]

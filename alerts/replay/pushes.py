@@ -8,6 +8,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from alerts.actions.stored import AgentKey, Stored
+from alerts.actions.stored_duty import NOT_THERE
 from alerts.actions.stored_tellings import DIGESTED, TELLS, Person, Spent
 from alerts.models import Alert, Push, Silence
 from alerts.rows import DigestAlertRow, PushRow
@@ -16,7 +17,6 @@ from orgs.routing import Recipient
 
 PENDING, SENT, SKIPPED = str(Push.State.PENDING), str(Push.State.SENT), str(Push.State.SKIPPED)
 DEAD, DIGEST = str(Push.State.DEAD), str(Push.Kind.DIGEST)
-REACHES_NOBODY = ("removed", "away", "off_duty", "quiet_hours")
 AS_OF = timedelta(minutes=2)  # what is written as of its due time may be older than what was written before it
 
 
@@ -163,7 +163,7 @@ class PushMemory(Stored):
                     last[key] = max(push.planned_at, last.get(key, push.planned_at))
         return [(*key, at) for key, at in last.items()]
 
-    def body(self, push: PushRow, alert: Alert, person: Recipient) -> str:
+    def body(self, push: PushRow, alert: Alert, person: Recipient, others: Sequence[str]) -> str:
         return ""  # nobody reads it
 
     def people(self, pks: Collection[int]) -> dict[int, User]:
@@ -190,12 +190,15 @@ class PushMemory(Stored):
     def named_to(self, alerts: Collection[UUID], people: Collection[int]) -> Iterable[tuple[UUID, int, datetime]]:
         for pk in alerts:
             for one in chain(self._about.get(pk, ()), self._not_sent.get(pk, ())):
-                if one.supervisor_id in people:
+                if one.supervisor_id in people and one.ended_reason not in NOT_THERE:
                     yield pk, one.supervisor_id, one.planned_at
         for digest in self.digests:
-            if digest.supervisor_id in people:
+            if digest.supervisor_id in people and digest.ended_reason != "no_longer_needed":
                 named = (pk for pk in self.names[digest.id] if pk in alerts)
                 yield from ((pk, digest.supervisor_id, digest.planned_at) for pk in named)
+
+    def open_anew(self, since: datetime, now: datetime) -> tuple[set[int], dict[UUID, int]]:
+        return self.duty_orgs(since), {}  # all that is open is looked at
 
     def join_again(self, names: Collection[tuple[UUID, UUID]], now: datetime) -> None:
         for digest, alert in names:
@@ -305,5 +308,5 @@ class PushMemory(Stored):
 
 
 def _reached_nobody(push: PushRow) -> bool:
-    absent = push.state in (Push.State.CANCELLED, SKIPPED) and push.ended_reason in REACHES_NOBODY
+    absent = push.state in (Push.State.CANCELLED, SKIPPED) and push.ended_reason in NOT_THERE
     return absent or push.state == DEAD

@@ -19,7 +19,7 @@ from alerts.actions import people, timers
 from alerts.actions.activity import end, react
 from alerts.actions.book import Book
 from alerts.actions.events import decide_again
-from alerts.actions.on_duty import sweep_on_duty
+from alerts.actions.on_duty import MARKS_EVERY, sweep_on_duty
 from alerts.actions.recovery import EXPIRED_WITHIN, digest_expired
 from alerts.actions.resolved_runs import ResolvedRun, record_in_again
 from alerts.actions.stalls import sweep_stalls
@@ -202,10 +202,10 @@ class Stage:
         book.close()
 
     def _arrived(self, _: None, at: datetime) -> None:
-        """Somebody came on duty: of what is open and untaken they are told."""
-        if place := bisect_right(self._turns, at):
-            self.memory.seen = self._turns[place - 1] - INSTANT
-            sweep_on_duty(at)
+        """Somebody came on duty, or may be told of what is open again: of what is open and untaken they are told."""
+        place = bisect_right(self._turns, at)
+        self.memory.seen = min(self._turns[place - 1] if place else at, at - MARKS_EVERY) - INSTANT
+        sweep_on_duty(at)
 
     def _swept(self, _: None, at: datetime) -> None:
         self._sweep(at)
@@ -246,14 +246,14 @@ class Stage:
         memory, known, person = self.memory, self._past.at(at), (push.org_id, push.supervisor_id)
         known_ones = (memory.alerts[pk] for pk in memory.names[push.id] if pk in memory.alerts)
         alerts = [one for one in known_ones if one.state == Alert.State.OPEN]
-        backed = known.people({(one.org_id, one.agent_id or 0) for one in alerts if one.agent_id or one.room_id})
+        backed = known.people({(a.org_id, pk) for a in alerts if a.agent_id or a.room_id for pk in a.agents_now})
         theirs = {key for key, some in backed.items() for one in some if one.user_id == push.supervisor_id}
         if any(one.source_id and one.is_outage for one in alerts) and known.backs_up_any(push.supervisor_id):
             theirs.add((push.org_id, 0))  # the outage of a source concerns everybody of the org
         specialist = any(one.user_id == push.supervisor_id for one in known.specialists())
         news = (one for one in alerts if not memory.pushed_since(push, one))
         waiting = (one for one in news if is_waiting(one, at, covered=memory.is_covered(one)))
-        named = [one.pk for one in waiting if specialist or (one.org_id, one.agent_id or 0) in theirs]
+        named = [one.pk for one in waiting if specialist or any((one.org_id, pk) in theirs for pk in one.agents_now)]
         memory.leave_out(push, named, at)
         del memory.digest_of[person]
         if not named:

@@ -26,6 +26,7 @@ from alerts.retention.texts import Needles, remaining, scrub
 from orgs.models import ERASED, Org, User
 
 SENT = {"alerts_webhookdelivery": ("understood", "facts", "sample"), "alerts_rejecteditem": ("sample",)}
+A_QUOTATION = 20  # characters: a shorter message, such as "tolong", is a word like any other where it stands again
 OTHERS_LAST = 30.0  # seconds; a task ends within that
 ON_ALERT = ("acknowledged_by", "intervened_by", "resolved_by", "assigned_to", "verdict_by")
 
@@ -159,8 +160,12 @@ def _holds_about(user: User, orgs: Collection[int] | None) -> Any:
 
 def _needles_of_room(org: Org, room_id: str) -> Needles:
     room = Room.objects.filter(org=org, room_id=room_id).first()
-    names = {room.label, room.url, room.last_customer_text} - {""} if room else set()
-    return Needles(frozenset([room_id]), frozenset(names))
+    names: set[str] = set()
+    if room is not None:
+        of_others = Room.objects.filter(org=org).exclude(pk=room.pk)
+        names = {room.url} | ({room.label} if not of_others.filter(label=room.label).exists() else set())
+        names |= {room.last_customer_text} if len(room.last_customer_text) >= A_QUOTATION else set()
+    return Needles(frozenset([room_id]), frozenset(names - {""}), of_room=True)
 
 
 def _delete_room(room: Room) -> dict[str, int]:

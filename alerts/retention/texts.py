@@ -7,7 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -17,13 +17,22 @@ from django.db.backends.utils import CursorWrapper
 ERASED_TEXT = "[erased]"  # stands within a sentence
 SHORTEST = 4  # characters: a shorter id or name is replaced where it is the whole value, not within a sentence
 CHUNK = 500  # rows read at a time
-# What people write about other people: here a name is replaced within a sentence too.
-_prose = {
-    *(("alerts_comment", "text"), ("alerts_alert", "verdict_note"), ("alerts_alert", "undoable")),
-    *(("alerts_push", "body"), ("alerts_transition", "detail"), ("alerts_legalhold", "reason")),
+# What people write, and what we write about people: here a name is replaced within a sentence too.
+_by_people = {
+    *(("alerts_comment", "text"), ("alerts_alert", "verdict_note"), ("alerts_legalhold", "reason")),
     *(("alerts_silence", "note"), ("alerts_silenceevent", "note")),
+}
+_about_people = {
+    *(("alerts_alert", "undoable"), ("alerts_push", "body"), ("alerts_transition", "detail")),
     *(("django_admin_log", "object_repr"), ("django_admin_log", "change_message")),
 }
+NOTED = ("alerts_transition", "detail")  # under "note" it repeats what a person wrote
+# What somebody else is called, or said: the same name is another's there.
+_others_names = {
+    *(("alerts_room", "label"), ("alerts_room", "last_customer_text")),
+    *(("orgs_user", "name"), ("orgs_userevent", "name")),
+}
+_ids_of_people = {"sso_id", "email", "external_user_id", "actor_external_id"}  # no room is called by these
 # What has its own meaning there, whatever else is called so: ids of other things, names of orgs, agents and systems.
 _other = {
     *(("alerts_failureevent", "event_id"), ("alerts_roomactivity", "activity_id"), ("alerts_room", "room_id")),
@@ -60,7 +69,7 @@ SELECT class.relname, field.attname, format_type(field.atttypid, NULL), primary_
 
 def people_write(table: str, column: str) -> None:
     """Register a column of an upper app in which people write about others."""
-    _prose.add((table, column))
+    _by_people.add((table, column))
 
 
 class TextColumn(NamedTuple):
@@ -84,11 +93,23 @@ def text_columns() -> list[TextColumn]:
 
 @dataclass(frozen=True)
 class Needles:
-    """What names a subject: `ids` wherever they stand as a word, `names` where people write and as whole values."""
+    """What names a subject: `ids` wherever they stand as a word, `names` where people write and as whole values.
+
+    `of_room`: the subject is a room, and its names are what its customer is called, or said: only people repeat that.
+    """
 
     ids: frozenset[str]
     names: frozenset[str]
     replacement: str = ERASED_TEXT  # of a whole value
+    of_room: bool = False
+
+    def within(self, column: TextColumn) -> "Needles":
+        """Those that can mean the subject in this column."""
+        if self.of_room and column.name in _ids_of_people:
+            return replace(self, ids=frozenset(), names=frozenset())
+        if column[:2] in _others_names or (self.of_room and column[:2] not in _by_people):
+            return replace(self, names=frozenset()) if self.names else self
+        return self
 
     @property
     def every(self) -> frozenset[str]:
@@ -149,11 +170,10 @@ def _found(
     cursor: CursorWrapper, needles: Needles, orgs: Collection[int] | None, everywhere: bool
 ) -> Iterator[tuple[TextColumn, Any, Any]]:
     """(column, key of the row, value without them) of each value that names the subject."""
-    written = {form for one in needles.every for form in (one, json.dumps(one, ensure_ascii=False)[1:-1])}
-    if not written:
-        return
     for column in text_columns():
-        if not (everywhere or column.of_org):
+        here = needles if column[:2] == NOTED else needles.within(column)
+        written = {form for one in here.every for form in (one, json.dumps(one, ensure_ascii=False)[1:-1])}
+        if not written or not (everywhere or column.of_org):
             continue
         of_org = " AND (org_id = ANY(%s) OR org_id IS NULL)" if orgs is not None and column.of_org else ""
         contains = " OR ".join(f"strpos({column.name}::text, %s) > 0" for _ in written)
@@ -161,7 +181,9 @@ def _found(
         cursor.execute(sql, [*written, *([list(orgs or ())] if of_org else [])])
         for key, value in cursor.fetchall():
             before = json.loads(value) if column.kind in ("json", "jsonb") else value
-            after = needles.scrubbed(before, column[:2] in _prose)
+            after = needles.within(column).scrubbed(before, column[:2] in _by_people | _about_people)
+            if column[:2] == NOTED and "note" in before:
+                after["note"] = needles.scrubbed(before["note"], True)
             if after != before:
                 yield column, key, after
 

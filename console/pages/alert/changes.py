@@ -118,6 +118,10 @@ def _escalated(change: Transition) -> str:
 
 
 def _resolved(change: Transition, alert: Alert) -> str:
+    if change.detail.get("cause") == "unwatched":
+        return _("Closed: it is not watched any more whether this agent runs")
+    if change.detail.get("cause") == "no_outages":
+        return _("Closed: by policy there are no outages any more")
     if change.reason == "recovered":
         return _recovered(alert)
     if change.reason == "quiet":
