@@ -381,6 +381,6 @@ def span_words(starts: date, ends: date) -> str:
     )
 
 
-def today(now: datetime, zone: str) -> date:
-    """The day it is in a zone."""
-    return now.astimezone(ZoneInfo(zone)).date()
+def today(now: datetime, *zones: str) -> date:
+    """The day it is in a zone; of several the latest, so that no org's newest hours are missing from a range."""
+    return max(now.astimezone(ZoneInfo(zone)).date() for zone in zones)
