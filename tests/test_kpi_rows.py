@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from alerts.figures import BadPeriod, Period
 from orgs.models import Org
 from runs import rollups
+from runs.durations import bucket as bin_of
+from runs.durations import merged, percentile
 from runs.kpis import KpiFigures, kpi_figures
 from runs.models import AgentRun, DayKpi, HourKpi
 from runs.query import kpi_rows
@@ -222,3 +224,10 @@ def test_a_day_of_25_hours_is_one_bucket(db: None) -> None:
         (begins, begins + timedelta(hours=25), 25),
         (begins + timedelta(hours=25), begins + timedelta(hours=49), 1),
     ]
+
+
+@given(st.lists(st.floats(0.001, 1e7), min_size=1, max_size=150), st.sampled_from((0.5, 0.95)))
+@settings(deadline=None)
+def test_a_percentile_is_at_most_five_percent_off(took: list[float], share: float) -> None:
+    found = percentile(merged({bin_of(one): 1} for one in took), share)
+    assert found == pytest.approx(sorted(took)[int(share * (len(took) - 1))], rel=0.05)
