@@ -184,6 +184,9 @@ WORDS: dict[str, Words] = {
         {
             "false_alarm": OutcomeWords(gettext_lazy("False alarm"), "warn"),
             "confirmed": OutcomeWords(gettext_lazy("Real")),
+            "unjudged": OutcomeWords(
+                gettext_lazy("No verdict yet"), why=gettext_lazy("Nobody has said whether it was a real failure.")
+            ),
         },
     ),
     "with_confidence_pct": Words(
