@@ -1,9 +1,11 @@
 """The one clock: PostgreSQL's, through one SQL function, so that every process agrees and tests can move it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 from django.utils import translation
+
+FAR_APART = timedelta(minutes=1)  # from then on it is said that a machine's clock is not PostgreSQL's
 
 
 def now() -> datetime:

@@ -7,19 +7,17 @@ belongs to began (and the one before, which the customer's coming back ends), an
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count, Q
-from django.db.models.functions import TruncHour
 
 from alerts.figures.counting import local_day
 from alerts.models import Alert
 from orgs.models import Org
 from orgs.signals.unexpected_handoff import UNEXPECTED_HANDOFF
-from runs.models import DaySessions, RoomSession, SessionsMark
-from runs.sessions import DURABLE, LASTS, RoomStay, RunOf, SessionCounts, SessionMoment, stays
+from runs.models import RoomSession, SessionsMark
+from runs.sessions import DURABLE, LASTS, RoomStay, RunOf, SessionMoment, stays
 
 LOCK = 0x7365_7373  # "sess"; advisory: one sweep at a time
 COMMITTED_AFTER = timedelta(minutes=5)  # a row that is older than this was committed, or never will be
@@ -282,34 +280,3 @@ def _row(key: RoomKey, stay: RoomStay, failing: bool, now: datetime) -> RoomSess
         durable=stay.came_back is None if settled and old_enough else None,
         due_at=due,
     )
-
-
-COUNTED = ("sessions", "contained", "settled", "abandoned", "old_enough", "durable")
-SessionKey = tuple[int, int | None, str, str, str]  # org pk, agent pk, version, channel, input kind
-
-
-def day_sessions(orgs: Iterable[int], first: date, last: date) -> dict[tuple[SessionKey, date], SessionCounts]:
-    """The sessions of these orgs by key and by the day of the org's zone on which they began; `last` included."""
-    rows = DaySessions.objects.filter(org__in=list(orgs), day__range=(first, last))
-    names = ("org_id", "agent_id", "agent_version", "channel", "input_kind", "day", *COUNTED)
-    return {((*row[:5],), row[5]): SessionCounts(*row[6:]) for row in rows.values_list(*names)}
-
-
-def hour_sessions(
-    orgs: Iterable[int], start: datetime, end: datetime
-) -> dict[tuple[SessionKey, datetime], SessionCounts]:
-    """The sessions of these orgs by key and by the hour of UTC in which they began, from `start` until before `end`."""
-    rows = (
-        RoomSession.objects.filter(org__in=list(orgs), began_at__gte=start, began_at__lt=end, touched=True)
-        .annotate(hour=TruncHour("began_at", tzinfo=UTC))
-        .values_list("org_id", "agent_id", "agent_version", "channel", "input_kind", "hour")
-        .annotate(
-            sessions_n=Count("pk"),
-            contained_n=Count("pk", filter=Q(contained=True)),
-            settled_n=Count("pk", filter=Q(settled=True)),
-            abandoned_n=Count("pk", filter=Q(abandoned=True)),
-            old_enough_n=Count("pk", filter=Q(durable__isnull=False)),
-            durable_n=Count("pk", filter=Q(durable=True)),
-        )
-    )
-    return {((*row[:5],), row[5]): SessionCounts(*row[6:]) for row in rows}

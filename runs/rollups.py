@@ -135,7 +135,10 @@ def _durations_of(part: "_Part") -> str:
 
 
 def kpi_sessions(scope: KpiScope, group: Grouping, bucket: BucketName) -> dict[KpiKey, SessionCounts]:
-    """How the sessions went that began in each bucket; those of no known agent are of no agent's group."""
+    """How the sessions went that began in each bucket; those of no known agent are of no agent's group.
+
+    A day of the zone that its org had before stays what it is where its sessions are gone: the seam.
+    """
     pieces = _pieces(scope, bucket, {}, {})
     found: dict[KpiKey, SessionCounts] = defaultdict(SessionCounts)
     for org_id, key, label, *row in _read(_parts(SESSIONS, pieces, bucket, group, scope.filters), _counts_of):
@@ -347,7 +350,7 @@ def _part(
     key = f"run.{COLUMNS[group]}" if group else COLUMNS[group]
     its_label, time = _label(table, bucket), TIMES[table]
     conditions = {f"run.org_id = ANY(%s) AND run.{time} >= %s AND run.{time} < %s": [orgs, starts, ends]}
-    if time == "day":
+    if time == "day" and table != "runs_daysessions":  # of which a day has one zone, the org's once it was swept
         conditions["run.zone = %s"] = [zone]
     if table == "runs_roomsession":
         conditions["run.touched"] = []

@@ -32,7 +32,7 @@ SLOW = {
     *("test_dispatcher", "test_ingest_faults", "test_outbox_faults"),
     *("test_commands", "test_setup", "test_webhooks", "test_import", "test_tally", "test_api_success", "test_backup"),
     *("test_admin", "test_login", "test_api_assignments", "test_figures_recount", "test_pages_success"),
-    *("test_api_runs", "test_kpi_rows", "test_pages_kpis"),
+    *("test_api_runs", "test_kpi_rows", "test_pages_kpis", "test_kpi_view", "test_kpi_sessions", "test_security"),
     *("test_names", "test_logs", "test_proxies", "test_together", "test_identifiers", "test_qontak_rooms"),
     *("test_database", "test_tenancy_sockets", "test_compose", "test_figures_kept", "test_plans", "test_ingest_groups"),
     *("test_retention", "test_retention_figures", "test_retention_runs", "test_retention_together", "test_erase"),

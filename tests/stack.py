@@ -11,6 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from django_scopes import scopes_disabled
 from alerts.models import Alert, FailureEvent, Push, Transition
 from alerts.policy import DEFAULT_POLICY
 from launch import valkey
+from orgs.models import Assignment
 from tests.standins import CLIENT_ID, CLIENT_SECRET, RECEIPT_SECRET, ROOT, Standins
 
 PATIENCE = 30.0
@@ -227,8 +229,16 @@ def accepted(standins: Standins) -> list[dict[str, Any]]:
 
 
 def check_every_choice_is_accounted_for(arrived: set[str]) -> None:
+    """Each person of the tiers that were told has a row: who is chosen is a tier, whole."""
+    people: dict[tuple[int, int], set[int]] = defaultdict(set)
+    for org, tier, user in Assignment.objects.values_list("org", "role__tier", "user"):
+        people[org, tier].add(user)
     for transition in Transition.objects.filter(occurrence__gt=0).exclude(reason="unroutable"):
-        assert Push.objects.filter(alert=transition.alert_id, occurrence=transition.occurrence).exists()
+        told = Push.objects.filter(alert=transition.alert_id, occurrence=transition.occurrence)
+        rows = list(told.values_list("supervisor", "tier"))
+        assert rows
+        for tier in {tier for _, tier in rows if tier}:
+            assert people[transition.org_id, tier] <= {person for person, _ in rows}
     for push in Push.objects.all():
         assert push.state in ("pending", "sending") or push.state == "sent" or push.ended_reason
         assert push.state != "sent" or str(push.idempotency_key) in arrived

@@ -134,3 +134,29 @@ def test_quiet_hours_that_end_while_everything_is_down_are_told_of_once(blackout
     assert named() == ["r1", "r2", "r3"]
     assert not Push.objects.filter(kind="alert").exclude(state="skipped").exists()
     blackout.oracle.check(blackout.standins)
+
+
+def test_quiet_hours_that_end_are_told_of_within_5_s_though_all_was_restarted_in_between(blackout: Blackout) -> None:
+    """When it is told is a due time in the row. Mutation: keep it in the process that decided."""
+    here = database_clock.now().astimezone(ZoneInfo(blackout.scene.org.zone))
+    end = here.replace(second=0, microsecond=0) + timedelta(minutes=20)
+    hours = [{"days": ALL_DAYS, "from": (here - timedelta(hours=1)).strftime("%H:%M"), "to": end.strftime("%H:%M")}]
+    for person in blackout.people:
+        QuietHours.objects.create(org=blackout.scene.org, user=person, hours=hours)
+    blackout.up()
+    blackout.fail("message_cap", "r1", message_count=20, message_cap=20)
+    assert Alert.objects.get().last_reason == "quiet_hours"
+    blackout.seen_for(minutes=5)
+    for name in PROCESSES:
+        blackout.running.running[name].kill()
+    blackout.up()
+    blackout.seen_for(seconds=(end - database_clock.now()).total_seconds() - 3)
+    assert accepted(blackout.standins) == []
+    blackout.seen_for(seconds=4)
+    until(lambda: len(accepted(blackout.standins)) == 2, seconds=10)  # as much again for a busy machine
+    told = Push.objects.filter(kind="alert").exclude(state="skipped")
+    assert sorted(told.values_list("supervisor", "reason")) == sorted(
+        (one.pk, "quiet_ended") for one in blackout.scene.people
+    )
+    assert not BlindInterval.objects.exists()
+    blackout.oracle.check(blackout.standins)

@@ -8,6 +8,7 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -465,3 +466,40 @@ def test_a_report_in_a_signal_handler_stands_nobody_still(double: LaneDouble, bo
     """
     finish(bot(script, URL=double.url))
     assert {f"e-{number}" for number in range(2_000)} < set(ids(double))
+
+
+# --- as a guest in its process ----------------------------------------------------------------------------
+
+
+def test_a_flush_of_nothing_returns_at_once_and_two_at_once_end_with_each_event_once(
+    double: LaneDouble, make_client: MakeClient
+) -> None:
+    one = make_client(double.url)
+    began = time.monotonic()
+    nothing = one.flush(60)
+    assert (nothing.delivered, nothing.failed, nothing.dropped) == (0, 0, 0)
+    assert time.monotonic() - began < 5
+    for n in range(10):
+        one.report_failure(**failure(f"e-{n}"))
+    with ThreadPoolExecutor(2) as both:
+        told = list(both.map(lambda _: one.flush(30), range(2)))
+    assert sum(each.delivered for each in told) == 10
+    assert sorted(ids(double)) == sorted(f"e-{n}" for n in range(10))
+
+
+def test_it_leaves_the_signals_of_its_process_as_they_are(bot: Bot, double: LaneDouble) -> None:
+    """A handler of a library keeps its host from ending, or ends it."""
+    script = """
+        before = [signal.getsignal(number) for number in signal.valid_signals()]
+        one = client(os.environ["URL"])
+        one.report_failure(**failure("e-1"))
+        one.flush(10)
+        after = [signal.getsignal(number) for number in signal.valid_signals()]
+        print(before == after, flush=True)
+        signal.pause()
+    """
+    process = bot(script, URL=double.url)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "True\n"
+    process.terminate()
+    assert process.wait(10) == -signal.SIGTERM

@@ -512,3 +512,31 @@ def test_who_could_come_is_kept_and_trouble_is_nil(bot: Bot, double: LaneDouble)
         "/api/availability?agent=Billing+Bot",
         "/api/availability?agent=Other&org_id=org+2",
     ]
+
+
+def test_a_flush_of_nothing_returns_at_once_and_two_at_once_end_with_each_event_once(
+    bot: Bot, double: LaneDouble
+) -> None:
+    script = """
+        monitor = client
+        began = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+        nothing = monitor.flush(60)
+        at_once = Process.clock_gettime(Process::CLOCK_MONOTONIC) - began < 5
+        10.times { |n| monitor.report_failure(failure("e-#{n}")) }
+        both = 2.times.map { Thread.new { monitor.flush(30) } }.map(&:value)
+        answer(nothing.values, at_once, both.sum { |told| told[:delivered] })
+    """
+    assert finish(bot(script, URL=double.url)) == [[0, 0, 0, 0], True, 10]
+    assert sorted(ids(double)) == sorted(f"e-{n}" for n in range(10))
+
+
+def test_it_leaves_the_signals_of_its_process_as_they_are(bot: Bot, double: LaneDouble) -> None:
+    """A handler of a library keeps its host from ending, or ends it."""
+    script = """
+        before = %w[TERM INT HUP USR1 USR2].to_h { |name| [name, trap(name, "SIG_DFL")] }
+        monitor = client
+        monitor.report_failure(failure("e-1"))
+        monitor.flush(10)
+        answer(before.keys.map { |name| trap(name, "SIG_DFL") }.uniq)
+    """
+    assert finish(bot(script, URL=double.url)) == [["DEFAULT"]]

@@ -1,12 +1,16 @@
-"""Faults 1-6, 8 and 10 with real processes, really killed; after each the oracle says that nothing was lost."""
+"""Faults 1-10 and 12 with real processes, really killed; after each the oracle says that nothing was lost."""
 
+import shutil
 import signal
 import subprocess
 import sysconfig
 import tempfile
 import threading
+import time
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import redis
 from django.db import connections
 from django.db.models import F
 from django_scopes import scopes_disabled
@@ -250,6 +255,114 @@ def test_8_without_valkey_events_are_taken_and_pushes_go_out(
     oracle.check(standins)
 
 
+def test_7_a_stopped_worker_that_wakes_after_its_lease_marks_nothing(
+    running: Stack, key: str, standins: Standins, clock: Any, oracle: Oracle
+) -> None:
+    standins.behave("slow", delay_ms=1500, for_requests=1)
+    worker = running.start("worker")
+    running.start("web")
+    oracle.saw(*running.post(EVENTS, key, failure("room-1")))
+    until(lambda: Push.objects.filter(state="sending").exists())
+    worker.kill(signal.SIGSTOP)
+    clock.advance(seconds=91)
+    dispatcher = running.start("dispatcher")
+    until(all_sent)
+    (before,) = Push.objects.values()
+    worker.kill(signal.SIGCONT)
+    dispatcher.kill()
+    oracle.saw(*running.post(EVENTS, key, failure("room-2")))
+    arrived(standins, 2)  # by the worker alone, one task after the other: what it was about to mark it has tried to
+    until(all_sent)
+    assert Push.objects.values().get(pk=before["id"]) == before
+    oracle.check(standins)
+
+
+def test_7_whoever_of_those_that_deliver_is_killed_nothing_is_lost(
+    running: Stack, key: str, standins: Standins, oracle: Oracle
+) -> None:
+    """There is no beat at all in any of these tests."""
+    running.start("web")
+    worker, dispatcher = running.start("worker"), running.start("dispatcher")
+    oracle.saw(*running.post(EVENTS, key, failure("room-1")))
+    arrived(standins, 1)
+    worker.kill()
+    oracle.saw(*running.post(EVENTS, key, failure("room-2")))
+    arrived(standins, 2)
+    running.start("worker")
+    dispatcher.kill()
+    oracle.saw(*running.post(EVENTS, key, failure("room-3")))
+    arrived(standins, 3)
+    running.running["worker"].kill()
+    oracle.saw(*running.post(EVENTS, key, failure("room-4")))
+    assert Push.objects.filter(state="pending").count() == 1
+    running.start("dispatcher")
+    arrived(standins, 4)
+    until(all_sent)
+    oracle.check(standins)
+
+
+def test_8_valkey_that_is_emptied_again_and_again_loses_nothing(
+    running: Stack, key: str, standins: Standins, oracle: Oracle
+) -> None:
+    for name in ("web", "worker", "dispatcher"):
+        running.start(name)
+    with redis.from_url(running.cache.url) as client:
+        for number in range(10):
+            oracle.saw(*running.post(EVENTS, key, failure(f"room-{number}")))
+            client.flushall()
+    arrived(standins, 10)
+    until(all_sent)
+    oracle.check(standins)
+
+
+@contextmanager
+def valkey_that_is(trouble: str, running: Stack) -> Iterator[None]:
+    """Standing still with its socket open, or refusing every write."""
+    if trouble == "paused":
+        running.running["valkey"].kill(signal.SIGSTOP)
+        yield
+        running.running["valkey"].kill(signal.SIGCONT)
+        return
+    with redis.from_url(running.cache.url) as client:
+        before = client.config_get("maxmemory")["maxmemory"]
+        client.config_set("maxmemory", 1)
+        yield
+        client.config_set("maxmemory", before)
+
+
+@pytest.mark.parametrize("trouble", ["paused", "full"])
+def test_9_nobody_waits_for_a_valkey_that_stands_still_or_is_full(
+    running: Stack, key: str, standins: Standins, oracle: Oracle, trouble: str
+) -> None:
+    """A caller of Redis waits 2 s for it: no request does. Mutation: let `feed.kick` send the task itself."""
+    for name in ("web", "worker", "dispatcher"):
+        running.start(name)
+    waited = []
+    with valkey_that_is(trouble, running):
+        for number in range(40):
+            began = time.monotonic()
+            status, body = running.post(EVENTS, key, failure(f"room-{number}"))
+            waited.append(time.monotonic() - began)
+            assert status == 201
+            oracle.saw(status, body)
+            if number % 8 == 0:
+                began = time.monotonic()
+                assert answers(running, "/accounts/login/") == 200
+                waited.append(time.monotonic() - began)
+        assert answers(running, "/livez") == 200
+        assert answers(running, "/readyz") == 200
+        assert sorted(waited)[-2] < 1
+        arrived(standins, 40)
+    until(all_sent)
+    oracle.check(standins)
+
+
+def answers(running: Stack, path: str) -> int:
+    """The status of a GET."""
+    with urllib.request.urlopen(running.url + path, timeout=20) as answer:
+        return int(answer.status)
+
+
 # --- 10: a PostgreSQL of our own, killed and started again under load ---
 
 
@@ -341,6 +454,72 @@ def test_10_postgresql_killed_under_load_answers_503_and_recovers(
         connections["default"].close_pool()  # its connections died with the server
         until(lambda: not Push.objects.filter(state__in=["pending", "sending"]).exists(), seconds=60)
         oracle.check(standins)
+
+
+# --- 12: its disk is full ---
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A file system of 200 MB, where this user may make one."""
+    with tempfile.TemporaryDirectory(prefix="live-disk-", dir="/tmp") as folder:
+        made = ["mount", "-t", "tmpfs", "-o", "size=200m,mode=0711", "live", folder]
+        if shutil.which("mount") is None or subprocess.run(made, capture_output=True, check=False).returncode:
+            pytest.skip("this user may not make a file system")
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """A file that leaves no byte of it."""
+    filler = disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 20))
+    with suppress(OSError), filler.open("ab", buffering=0) as file:
+        while True:
+            file.write(bytes(512))
+    return filler
+
+
+def test_12_on_a_full_disk_nothing_is_promised_and_it_resumes(
+    standins: Standins, small_disk: Path, oracle: Oracle
+) -> None:
+    """Mutation: answer 201 before the commit."""
+    own = OwnPostgres(small_disk)
+    own.copy_tables()
+    url = own.cluster.url
+    try:
+        with stack(standins, url) as made, aliased(url):
+            key = staffed_key()
+            made.start("web")
+            made.start("dispatcher")
+
+            def post() -> int:
+                """Some 3 MB, all of one room."""
+                batch = [failure(metadata={"note": f"{n} {uuid4().hex} " * 150}) for n in range(200)]
+                status, body = made.post(EVENTS, key, batch)
+                oracle.saw(status, body)
+                return status
+
+            assert post() == 207
+            filler = fill(small_disk)
+            statuses = {until(lambda: status if (status := post()) != 207 else None, seconds=60)}
+            statuses |= {post() for _ in range(3)}
+            assert 207 not in statuses and statuses <= {503, 0}
+            assert answers(made, "/livez") == 200
+            filler.unlink()
+            until(own._answers)  # it may have stopped for want of room for its log
+            until(lambda: post() == 207, seconds=60)
+            connections["default"].close()
+            connections["default"].close_pool()
+            until(lambda: not Push.objects.filter(state__in=["pending", "sending"]).exists(), seconds=60)
+            oracle.check(standins)
+    finally:
+        own.process.kill(signal.SIGQUIT)
+        own.process.popen.wait(30)
 
 
 class aliased:

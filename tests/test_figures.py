@@ -259,6 +259,18 @@ def test_false_alarms_by_the_last_verdict_and_its_time(day: Day) -> None:
     assert day.figure(FALSE_ALARM, ends=NOON + timedelta(minutes=60)) == (100, 1)
 
 
+def test_alerts_without_a_verdict_stand_beside_the_share_of_the_others(day: Day) -> None:
+    for room in ("a", "b", "c", "d"):
+        day.at(0).fails(room=room)
+    day.at(10)
+    actions.verdict(day.scene.alert("a").pk, day.scene.people[0], "false_alarm")
+    actions.resolve(day.scene.alert("b").pk, day.scene.people[0])
+    day.at(30).fails(room="b")  # another episode of the same alert
+    day.at(31)
+    assert day.figure(FALSE_ALARM) == (100, 1)
+    assert day.success()[FALSE_ALARM].outcomes == {"false_alarm": 1, "unjudged": 3}
+
+
 def test_every_failure_event_may_carry_a_confidence(day: Day) -> None:
     day.at(0).fails("low_confidence", confidence=0.9)
     day.at(1).fails(ago=700)

@@ -219,6 +219,11 @@ class Recount:
         given = {c.alert_id: c.at for c in self.changes if c.change == "verdict"}
         return Counter(self.alerts[pk].verdict == "false_alarm" for pk, at in given.items() if self.inside(at))
 
+    def unjudged(self) -> int:
+        """Alerts that began in the period and of which nobody has said what they were."""
+        begun = {alert: one["starts"] for (alert, episode), one in self.episodes.items() if episode == 1}
+        return sum(self.inside(at) and not self.alerts[alert].verdict for alert, at in begun.items())
+
     def confidence(self) -> Counter[bool]:
         return Counter(e.confidence is not None for e in self.events if self.inside(e.occurred_at))
 
@@ -306,6 +311,8 @@ def test_the_figures_are_those_of_a_plain_recount(
             check(success.of_org[org.pk], by_hand([recount]))
         check_baselines(success, orgs, now)
         check_lists(success, orgs, period, now)
+        (of_verdicts,) = [one for one in success.overall if one.metric.name == "false_alarm_pct"]
+        assert of_verdicts.outcomes.get("unjudged", 0) == sum(one.unjudged() for one in recounts)
         transaction.set_rollback(True)
 
 

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from alerts.figures import BadPeriod, Period
 from orgs.models import Org
 from runs import rollups
+from runs.durations import bucket as bin_of
+from runs.durations import merged, percentile
 from runs.kpis import KpiFigures, kpi_figures
 from runs.models import AgentRun, DayKpi, HourKpi
 from runs.query import kpi_rows
@@ -222,3 +224,21 @@ def test_a_day_of_25_hours_is_one_bucket(db: None) -> None:
         (begins, begins + timedelta(hours=25), 25),
         (begins + timedelta(hours=25), begins + timedelta(hours=49), 1),
     ]
+
+
+@given(st.lists(st.floats(0.001, 1e7), min_size=1, max_size=150), st.sampled_from((0.5, 0.95)))
+@settings(deadline=None)
+def test_a_percentile_is_at_most_five_percent_off(took: list[float], share: float) -> None:
+    found = percentile(merged({bin_of(one): 1} for one in took), share)
+    place = next(k for k in range(1, len(took) + 1) if 100 * k >= round(100 * share) * len(took))
+    assert found == pytest.approx(sorted(took)[place - 1], rel=0.05)
+
+
+@pytest.mark.parametrize("took", [[20.0, 150.0], [3.0], [1.0] * 19 + [90.0], [1.0] * 18 + [90.0], list(range(1, 61))])
+def test_percentiles_are_those_of_postgresql_however_few_runs_there_are(db: None, took: list[float]) -> None:
+    """Mutation: count places from 0, and the p95 of two runs is the shorter one, far below their mean."""
+    histogram = merged({bin_of(one): 1} for one in took)
+    with connection.cursor() as cursor:
+        for share in (0.5, 0.95):
+            cursor.execute("SELECT percentile_disc(%s) WITHIN GROUP (ORDER BY one) FROM unnest(%s) one", [share, took])
+            assert percentile(histogram, share) == pytest.approx(cursor.fetchone()[0], rel=0.05)

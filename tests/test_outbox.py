@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import socket
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -140,6 +141,21 @@ def test_an_unknown_host_is_retried(settings: Any) -> None:
     sweep()
     assert fresh(push).state == "pending"
     assert fresh(push).last_answer.startswith("no answer from notification-service: ")
+
+
+def test_a_black_hole_is_given_up_and_retried(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 21: whoever connects hears nothing, ever."""
+    monkeypatch.setattr(notification_service, "DEADLINE", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        settings.NOTIFICATION_SERVICE_URL = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        pushes = PushFactory.create_batch(3, attempts=1)
+        began = time.monotonic()
+        sweep()
+        assert time.monotonic() - began < 5  # all at the same time
+    assert {fresh(push).state for push in pushes} == {"pending"}
+    assert {fresh(push).last_answer for push in pushes} == {
+        "no answer from notification-service: timed out after 0.5 s"
+    }
 
 
 def test_the_first_retry_comes_at_once(standins: Any) -> None:

@@ -18,8 +18,9 @@ from django_scopes import scopes_disabled
 from alerts.models import BlindInterval
 from console.pages.runs import view as runs_view
 from orgs import clock
+from orgs import clock as database_clock
 from orgs.models import Agent, Org
-from runs.models import AgentRun
+from runs.models import AgentRun, PurgedRuns
 from tests.api_client import signed_in, supervisor_of
 from tests.factories import AgentFactory, OrgFactory, SourceFactory, UserFactory
 from tests.runs_made import made_run, reviewed, run_of, stored
@@ -240,6 +241,75 @@ def test_the_filters_are_in_the_address_and_a_link_freezes_the_range(runs: list[
     assert charts(client.get(html.unescape(frozen[1])))["scr"]["labels"] == ["Billing Bot"]
 
 
+def some(agent: Agent, n: int, days_ago: int, **facts: Any) -> None:
+    """So many runs of one agent, of that day."""
+    source, at = SourceFactory(org=agent.org), clock.now() - timedelta(days=days_ago, hours=1)
+    stored([run_of(agent.org, agent, source, at - timedelta(seconds=k), 10.0, **facts) for k in range(n)])
+
+
+@pytest.mark.parametrize(("n", "said"), [(19, "n 19: too few to compare"), (20, "Bot 2.0, limit 3.5")])
+def test_quality_is_held_against_its_limit_from_20_reviewed_runs_on(
+    org: Org, client: Client, n: int, said: str
+) -> None:
+    some(AgentFactory(org=org, name="Bot"), n, 1, review_count=1, review_sum=2)
+    page = client.get("/kpis?days=7").content.decode()
+    section = re.search(r'aria-labelledby="w-rq".*?</section>', page, re.DOTALL)
+    assert section
+    assert said in section[0]
+    assert ("limit 3.5" in section[0]) is (n == 20)
+
+
+@pytest.mark.parametrize(("before", "said"), [(0, False), (19, False), (20, True)])
+def test_an_sla_that_nobody_met_in_the_period_before_is_said_too(
+    org: Org, client: Client, before: int, said: bool
+) -> None:
+    some(AgentFactory(org=org), 25, 1, sla_target_seconds=60)
+    some(AgentFactory(org=org), before, 9, sla_target_seconds=5)
+    assert ("0.0 % in the period before" in text(client.get("/kpis?days=7"))) is said
+
+
+def test_cost_is_compared_by_the_runs_that_have_one(org: Org, client: Client) -> None:
+    some(AgentFactory(org=org), 25, 1, cost_usd=Decimal("0.02"))
+    some(AgentFactory(org=org), 1, 9, cost_usd=Decimal("0.01"))
+    some(AgentFactory(org=org), 30, 9)
+    assert "above the period before" not in text(client.get("/kpis?days=7"))
+
+
+def test_a_bubble_says_how_many_runs_it_leads_to(org: Org, client: Client) -> None:
+    agent = AgentFactory(org=org, name="Bot")
+    some(agent, 5, 1, cost_usd=Decimal("0.02"), review_count=1, review_sum=4)
+    some(agent, 3, 3)
+    chart = charts(client.get("/kpis?days=7"))["cpr"]
+    assert (chart["sizes"], chart["n"]) == ([8], [5])
+    assert chart["says"] == ["$0.020 a run, quality 4.0, n 5"]
+    assert listed(client, chart["urls"][0]) == 5
+
+
+@pytest.mark.parametrize("bucket", ["hour", "day", "week", "month", "total"])
+def test_each_row_of_a_table_has_a_cell_for_each_head(runs: list[AgentRun], client: Client, bucket: str) -> None:
+    page = client.get(f"/kpis?days=7&bucket={bucket}").content.decode()
+    tables = re.findall(r'<table class="table lm-points">(.*?)</table>', page, re.DOTALL)
+    assert len(tables) == len(NAMES)
+    for table in tables:
+        heads, *rows = table.split("<tr>")[1:]
+        assert {row.count("<td") for row in rows} == {heads.count("<th ")}
+
+
+@pytest.mark.parametrize(("reader", "there"), [("America/Los_Angeles", "Asia/Jakarta"), ("Asia/Tokyo", "Asia/Jakarta")])
+@pytest.mark.parametrize("hour", [3, 20])
+def test_the_last_days_hold_the_newest_runs_wherever_the_reader_is(
+    clock: Any, reader: str, there: str, hour: int
+) -> None:
+    """It is tomorrow already where the org is, or still yesterday: its days are meant, up to its newest."""
+    org, at = OrgFactory(zone=there), database_clock.now()
+    clock.advance(seconds=((hour - at.hour) % 24) * 3600)
+    made_run(org, AgentFactory(org=org, name="Bot"), database_clock.now() - timedelta(minutes=5))
+    client = signed_in(supervisor_of(org, zone=reader))
+    for days in (1, 7):
+        assert "n 1 ended runs" in text(client.get(f"/kpis?days={days}")), days
+        assert listed(client, f"/runs?days={days}") == 1
+
+
 # --- the list of runs ------------------------------------------------------------------------------------------------
 
 
@@ -276,6 +346,20 @@ def test_what_was_purged_is_said_to_have_been_counted(runs: list[AgentRun], clie
     with scopes_disabled():
         AgentRun.objects.all().delete()
     assert "No longer kept" in text(client.get("/runs?days=7"))
+
+
+def test_a_list_of_which_a_part_was_purged_says_why_it_is_shorter(
+    runs: list[AgentRun], client: Client, org: Org
+) -> None:
+    said = "Of the older days the numbers stay"
+    assert said not in text(client.get("/runs?days=7"))
+    gone = [run for run in runs if run.started_at < clock.now() - timedelta(hours=40)]
+    with scopes_disabled():
+        PurgedRuns.objects.create(org=org, day=gone[0].started_at.date(), run_ids=[run.run_id for run in gone])
+        AgentRun.objects.filter(pk__in=[run.pk for run in gone]).delete()
+    page = text(client.get("/runs?days=7"))
+    assert said in page and "n 60" in page
+    assert said not in text(client.get("/runs?days=1"))
 
 
 # --- one run ---------------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from django.db import connection
 BEAT_EVERY = 10.0  # seconds
 DOWN_AFTER = timedelta(seconds=60)  # without a beat; a restart is shorter
 
-# The first beat of all tells of no gap. A sweep that was faster has opened the interval: it ends now.
+# The first beat of all tells of no gap. A sweep that was faster has opened the interval: it ends now. One that ends
+# later than now was none: the clock was ahead, and what fell due then would wait for it.
 BEAT = """
 WITH heart AS (
     SELECT at, live_now() AS now FROM alerts_webheartbeat WHERE id = 1 FOR UPDATE SKIP LOCKED
@@ -24,6 +25,9 @@ WITH heart AS (
 ), ended AS (
     UPDATE alerts_blindinterval SET ends = greatest(starts, heart.now), counted = false
       FROM heart WHERE cause = 'down' AND ends IS NULL RETURNING starts
+), turned_back AS (
+    UPDATE alerts_blindinterval SET ends = greatest(starts, heart.now), counted = false
+      FROM heart WHERE cause = 'down' AND ends > heart.now
 )
 INSERT INTO alerts_blindinterval (cause, starts, ends)
 SELECT 'down', at, now FROM heart WHERE at <= now - %(down_after)s AND NOT EXISTS (SELECT FROM ended)

@@ -13,7 +13,7 @@ from alerts.models import KeptFigures
 
 SpanRow = tuple[int, datetime, datetime, str]  # org, from, to, zone
 
-FORMULA = 3  # of what is kept; rows of another are not read, and closing.py counts them anew
+FORMULA = 4  # of what is kept; rows of another are not read, and closing.py counts them anew
 SHORTEST_DAY = timedelta(hours=23)  # on which clocks are put forward
 LONGEST_DAY = timedelta(hours=25)  # on which they are put back; what is kept of a longer stretch is a baseline
 

@@ -108,7 +108,7 @@ METRICS = (
     COVERAGE,
     Metric("muted_pct", "muted", "not_muted", EPISODES, units.MUTED, low_is_good=True),
     Metric("lost_to_window_pct", "lost", "not_lost", EPISODES, units.LOST_TO_WINDOW, low_is_good=True),
-    Metric("false_alarm_pct", "false_alarm", "confirmed", units.SPAN, units.VERDICTS, low_is_good=True),
+    Metric("false_alarm_pct", "false_alarm", "confirmed", EPISODES, units.VERDICTS, low_is_good=True),
     Metric("with_confidence_pct", "with", "without", EVENTS, units.CONFIDENCE),
 )
 BY_NAME = {metric.name: metric for metric in METRICS}

@@ -224,7 +224,8 @@ CONFIDENCE = """,
       FROM event
 )"""
 
-# The last verdict of an alert counts, on the day it was given.
+# The last verdict of an alert counts, on the day it was given. One without a verdict is listed when it first failed:
+# how many there are says of how many of all the share is.
 VERDICTS = """,
 {unit} AS (
     SELECT span.zone, span.starts, alert.org_id, given.at, alert.id AS alert_id, alert.room_id,
@@ -239,6 +240,13 @@ VERDICTS = """,
       JOIN alerts_alert alert ON alert.id = given.alert_id AND alert.scope = 'room' AND alert.verdict <> ''
      WHERE NOT EXISTS (SELECT FROM alerts_transition later
                         WHERE later.alert_id = given.alert_id AND later.change = 'verdict' AND later.at >= span.ends)
+     UNION ALL
+    SELECT span.zone, span.starts, episode.org_id, episode.starts AS at, episode.alert_id, episode.room_id,
+           episode.agent_id, 0::bigint AS n, 'unjudged' AS outcome, NULL::float8 AS seconds, episode.starts AS ends
+      FROM span
+      JOIN episode ON episode.org_id = span.org_id AND episode.starts >= span.starts AND episode.starts < span.ends
+       AND episode.episode = 1
+      JOIN alerts_alert alert ON alert.id = episode.alert_id AND alert.verdict = ''
 )"""
 
 # OFFSET 0: each outcome is found once, not once more for each aggregate that asks for it.

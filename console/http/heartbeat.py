@@ -5,13 +5,20 @@ import random
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 
+import prometheus_client
 import structlog
 from django.db import connection
 
 from alerts.blind import BEAT_EVERY, beat
 from alerts.faults import PASSING, report
+from orgs import clock
 from orgs.logs import described
+
+APART = prometheus_client.Gauge(
+    "live_clock_apart_seconds", "By how much PostgreSQL's clock, which decides, is ahead of this machine's"
+)
 
 log = structlog.get_logger(__name__)
 
@@ -42,9 +49,18 @@ def _beat_once() -> None:
     """One beat, on a connection of the pool. While the database is away nobody sees us, and nothing could be stored."""
     try:
         beat()
+        compare_clocks()
     except PASSING as error:
         log.warning("heartbeat_lost", error=described(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, the next beat tries again
         report("heartbeat_failed", error)
     finally:
         connection.close()
+
+
+def compare_clocks() -> None:
+    """Say whether this machine's clock is not PostgreSQL's: one of the two is wrong, and times of ours with it."""
+    apart = (clock.now() - datetime.now(UTC)).total_seconds()
+    APART.set(apart)
+    if abs(apart) >= clock.FAR_APART.total_seconds():
+        log.error("clocks_apart", seconds=round(apart))

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
-from django.contrib.auth import logout
+from django.contrib.auth import logout, user_logged_in, user_login_failed
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
@@ -21,6 +21,8 @@ from django_structlog.signals import bind_extra_request_metadata
 from console.pages import errors
 from orgs.logs import route
 from orgs.models import User
+
+log = structlog.get_logger(__name__)
 
 Answerer = Callable[[HttpRequest], HttpResponse]
 MOVED_BY = 60  # seconds: a session's end is written no more often
@@ -137,3 +139,14 @@ class RequestLog(RequestMiddleware):
 @receiver(bind_extra_request_metadata, sender=RequestLog)
 def _leave_headers_out(log_kwargs: dict[str, Any], **_: Any) -> None:
     del log_kwargs["user_agent"]
+
+
+@receiver(user_logged_in)
+def _say_who_came(user: User, **_: Any) -> None:
+    log.info("logged_in", person=user.pk)
+
+
+@receiver(user_login_failed)
+def _say_that_nobody_came(**_: Any) -> None:
+    """What was typed is said nowhere: a password is easily typed into the wrong field."""
+    log.warning("log_in_failed")

@@ -4,7 +4,7 @@ import json
 import zoneinfo
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache, cached_property
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ from console.pages.silences.query import ending_soon
 from console.templatetags.lm import ACTS
 from console.text.org_names import twin_orgs
 from console.text.sentences import severity_name
-from console.text.wording import script_words
+from console.text.wording import script_words, span
 from orgs import clock
 from orgs.auth import NO_ORG, OrgIds, leads, orgs_of, visible_orgs, within
 from orgs.models import Org, Severity, User
@@ -140,6 +140,14 @@ class Shell:
             return []
         with within(self.org_ids):
             return list(Alert.objects.filter(BROKEN_TIMERS).order_by("-timer_failures").values_list("pk", flat=True))
+
+    @property
+    def clocks_apart(self) -> str:
+        """For specialists: by how much this machine's clock is not PostgreSQL's; empty where it is the same."""
+        if self.me is None or not self.me.is_specialist:
+            return ""
+        apart = abs(self.now - datetime.now(UTC))
+        return span(round(apart.total_seconds())) if apart >= clock.FAR_APART else ""
 
     @cached_property
     def ending_silences(self) -> Sequence[tuple[Silence, datetime, int]]:

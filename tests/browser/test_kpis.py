@@ -106,6 +106,34 @@ def test_a_day_of_the_line_leads_to_its_runs(site: Site, runs: list[AgentRun]) -
     expect(page.locator("[data-n]")).to_have_text(f"n {n}")
 
 
+# A mark of each other kind: where it is, and how many runs it says it is of.
+MARKS = {
+    "esc": "{ at: [chart.convertToPixel({ seriesIndex: 0 }, [62, spec.labels[0]])], n: spec.counts[1][0] }",
+    "sla": "{ at: [chart.convertToPixel({ seriesIndex: 0 }, [spec.n.length - 2, 100])], n: spec.n.at(-2) }",
+    "cpr": "{ at: [chart.convertToPixel({ seriesIndex: 0 }, [spec.x[0], spec.y[0]])], n: spec.n[0] }",
+    "rq": (
+        "{ at: [chart.convertToPixel({ seriesIndex: 0 },"
+        " [spec.cells[1][0], spec.labels.length - 1 - spec.cells[1][1]])], n: spec.cells[1][3] }"
+    ),
+}
+MARK = """() => {
+  const spec = JSON.parse(document.getElementById("charts").textContent).%s;
+  const chart = window.echarts.getInstanceByDom(document.querySelector("[data-chart=%s]"));
+  return %s;
+}"""
+
+
+@pytest.mark.parametrize("name", sorted(MARKS))
+def test_a_mark_of_every_chart_leads_to_as_many_runs_as_it_says(site: Site, runs: list[AgentRun], name: str) -> None:
+    page = site.page(site.scene.people[0])
+    drawn(page, "/kpis?days=7")
+    mark = page.evaluate(MARK % (name, name, MARKS[name]))
+    (x, y) = mark["at"][0]
+    assert mark["n"]
+    page.locator(f"[data-chart={name}]").click(position={"x": x, "y": y + (20 if name == "sla" else 0)})
+    expect(page.locator("[data-n]")).to_have_text(f"n {mark['n']}")
+
+
 def test_the_table_opens_by_keyboard_and_leads_to_the_runs(site: Site, runs: list[AgentRun]) -> None:
     page = site.page(site.scene.people[0])
     drawn(page, "/kpis?days=7")

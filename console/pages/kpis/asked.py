@@ -129,7 +129,7 @@ def kpi_asked(request: HttpRequest) -> KpiAsked:
     org = next((org for org in orgs if org.external_id == wanted), None)
     if wanted and org is None:
         raise Http404
-    period, days = _period(request, now)
+    period, days = _period(request, [org] if org else orgs, now)
     bucket = _bucket(request, period)
     filters = KpiFilters(**{name: plain(request, name) for name in FILTER_NAMES})
     return KpiAsked(orgs, org, period, days, bucket, filters, now, _at(request, bucket))
@@ -141,7 +141,7 @@ def plain(request: HttpRequest, name: str) -> str:
     return "" if BAD_TEXT.search(text) else text
 
 
-def _period(request: HttpRequest, now: datetime) -> tuple[Period, int | None]:
+def _period(request: HttpRequest, shown: list[Org], now: datetime) -> tuple[Period, int | None]:
     with suppress(ValueError):
         starts, ends = (_moment(request.GET.get(name, "")) for name in ("from", "to"))
         if isinstance(starts, datetime) == isinstance(ends, datetime):
@@ -150,7 +150,7 @@ def _period(request: HttpRequest, now: datetime) -> tuple[Period, int | None]:
     if days == 1:
         ends_at = hour_of(now) + timedelta(hours=1)
         return Period(ends_at - timedelta(hours=24), ends_at), days
-    tomorrow = today(now, timezone.get_current_timezone_name()) + timedelta(days=1)
+    tomorrow = today(now, timezone.get_current_timezone_name(), *{one.zone for one in shown}) + timedelta(days=1)
     return Period(tomorrow - timedelta(days=days), tomorrow), days
 
 

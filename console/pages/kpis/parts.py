@@ -130,7 +130,7 @@ def blind_words(board: KpiBoard) -> str:
 
 
 def when_cell(asked: KpiAsked, label: BucketLabel) -> KpiCell:
-    return KpiCell(bucket_words(label, asked), label.isoformat() if label is not None else None)
+    return KpiCell(bucket_words(label, asked) or _("All"), label.isoformat() if label is not None else None)
 
 
 def bars_of_agents(asked: KpiAsked, agents: Iterable[AgentSums], counted: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from console.pages.kpis.query import AgentSums, KpiBoard, VersionStart, amount
 from console.text.amounts import decimal, dollars, percent, seconds, seconds_parts, whole
 from console.text.wording import Word
 from runs.durations import RELATIVE_ERROR
-from runs.kpis import KpiFigures, kpi_figures
+from runs.kpis import kpi_figures
 
 
 def widgets(asked: KpiAsked, board: KpiBoard, versions: Sequence[VersionStart] = ()) -> list[KpiWidget]:
@@ -239,7 +239,8 @@ def _sla(asked: KpiAsked, board: KpiBoard) -> KpiWidget:
         text = _("below {limit}") if below else _("{limit} or more")
         tone, icon = ("crit", "arrow-down-right") if below else ("ok", "circle-check-f")
         verdict = Word(tone, icon, text.format(limit=f"{SLA_LIMIT:.0f} %"))
-    note = _("{value} in the period before").format(value=percent(before.sla_hit_rate)) if before.sla_hit_rate else ""
+    known = before.sla_hit_rate if amount(board.before, "sla_counted") >= ENOUGH and n >= ENOUGH else None
+    note = _("{value} in the period before").format(value=percent(known)) if known is not None else ""
     return widget_of(
         "sla",
         asked,
@@ -278,7 +279,7 @@ def _cpr(asked: KpiAsked, board: KpiBoard) -> KpiWidget:
             _("{cost} a run, quality {quality}, n {n}").format(
                 cost=dollars(one.figures.avg_cost_usd),
                 quality=decimal(one.figures.avg_quality),
-                n=whole(amount(one.whole, "runs")),
+                n=whole(amount(one.whole, "cost_known")),
             )
             for one in shown
         ],
@@ -291,7 +292,7 @@ def _cpr(asked: KpiAsked, board: KpiBoard) -> KpiWidget:
         "cost_known",
         number=dollars(value) if value is not None else "–",
         unit=_("per resolved run"),
-        verdict=too_few(n) or _dearer(value, figures_before(board)),
+        verdict=too_few(n) or _dearer(value, board),
         key=[("", _("cost per run against quality 1 to 5; size = runs"))],
         chart=chart if shown else None,
         label=_("Cost per run against quality, by agent"),
@@ -315,10 +316,11 @@ def _cpr(asked: KpiAsked, board: KpiBoard) -> KpiWidget:
     )
 
 
-def _dearer(value: float | None, before: KpiFigures) -> Word | None:
-    if not value or not before.cost_per_resolved_usd or before.total_runs < ENOUGH:
+def _dearer(value: float | None, board: KpiBoard) -> Word | None:
+    before = figures_before(board).cost_per_resolved_usd
+    if value is None or not before or amount(board.before, "cost_known") < ENOUGH:
         return None
-    more = 100 * (value / before.cost_per_resolved_usd - 1)
+    more = 100 * (value / before - 1)
     if abs(more) < 1:
         return Word("none", "arrows-right-left", _("as in the period before"))
     text = _("{n} % above the period before") if more > 0 else _("{n} % below the period before")
@@ -341,8 +343,8 @@ def _rq(asked: KpiAsked, board: KpiBoard) -> KpiWidget:
         ],
         "cell_urls": [runs_url(asked, "reviewed", label, one.agent) for _x, _y, one, label, _sums in found],
     }
-    worst = min((one for one in shown if amount(one.whole, "reviewed") >= 5), key=_quality, default=None)
-    verdict = None
+    worst = min((one for one in shown if amount(one.whole, "reviewed") >= ENOUGH), key=_quality, default=None)
+    verdict = too_few(n) if n else None
     if worst is not None and _quality(worst) < QUALITY_LIMIT:
         text = _("{agent} {value}, limit {limit}").format(
             agent=worst.agent.name, value=decimal(_quality(worst)), limit=decimal(QUALITY_LIMIT)

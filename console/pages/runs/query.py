@@ -12,7 +12,7 @@ from console.pages.kpis.query import amount
 from orgs.identifiers import spelled
 from orgs.models import Agent, Org
 from orgs.paging import ListPage, cut_page
-from runs.models import AgentQc, AgentRun
+from runs.models import AgentQc, AgentRun, PurgedRuns
 from runs.query import COUNTED_RUNS, RUN_STATES, RunOrder
 from runs.rollups import kpi_sums
 from runs.sums import total
@@ -87,6 +87,15 @@ class RunsAsked:
         if self.narrowed:
             return None
         return amount(total(kpi_sums(self.kpi.scope, "", "total").values()), self.counted)
+
+
+def some_deleted(asked: KpiAsked) -> bool:
+    """Whether runs of these days were deleted: those that are left are fewer than were counted."""
+    windows = asked.scope.windows
+    if not windows:
+        return False
+    days = min(one.starts for one in windows.values()).date(), max(one.ends for one in windows.values()).date()
+    return PurgedRuns.objects.filter(org__in=windows, day__range=days).exists()
 
 
 def run_of_page(orgs: list[Org], run_id: UUID) -> AgentRun | None:

@@ -18,7 +18,14 @@ from console.pages.kpis.asked import kpi_asked, plain
 from console.pages.kpis.parts import bucket_words
 from console.pages.kpis.view import kpi_frame
 from console.pages.runs.holding import run_hold_context
-from console.pages.runs.query import RunsAsked, newest_alert_of_room, reviews_ever, run_of_page, runs_of_room
+from console.pages.runs.query import (
+    RunsAsked,
+    newest_alert_of_room,
+    reviews_ever,
+    run_of_page,
+    runs_of_room,
+    some_deleted,
+)
 from console.pages.runs.words import (
     COUNTED_WORDS,
     FLAG_WORDS,
@@ -77,6 +84,7 @@ def runs(request: HttpRequest) -> HttpResponse:
         "title": COUNTED_WORDS[asked.counted],
         "n": whole(n) if n is not None else "",
         "purged": bool(n and not found.rows and not request.GET.get("cursor")),
+        "some_deleted": bool(n and found.rows) and some_deleted(asked.kpi),
         "search": asked.search,
         "more_filters": asked.narrowed or asked.counted != "runs",
         "selects": _selects(asked),

@@ -94,16 +94,17 @@ def _asked(request: HttpRequest) -> Asked:
     org = next((org for org in orgs if org.external_id == asked), None)
     if asked and org is None:
         raise Http404
-    period, days = _period(request, now)
-    return Asked(orgs, [org] if org else orgs, org, period, days, now)
+    shown = [org] if org else orgs
+    period, days = _period(request, shown, now)
+    return Asked(orgs, shown, org, period, days, now)
 
 
-def _period(request: HttpRequest, now: datetime) -> tuple[Period, int | None]:
+def _period(request: HttpRequest, shown: list[Org], now: datetime) -> tuple[Period, int | None]:
     with suppress(ValueError):
         starts, ends = (date.fromisoformat(request.GET.get(name, "")) for name in ("from", "to"))
         return figures.period(starts, ends, now), None
     days = next((days for days in RANGES if str(days) == request.GET.get("days")), USUAL)
-    tomorrow = today(now, timezone.get_current_timezone_name()) + timedelta(days=1)
+    tomorrow = today(now, timezone.get_current_timezone_name(), *{one.zone for one in shown}) + timedelta(days=1)
     return Period(tomorrow - timedelta(days=days), tomorrow), days
 
 

@@ -184,6 +184,9 @@ WORDS: dict[str, Words] = {
         {
             "false_alarm": OutcomeWords(gettext_lazy("False alarm"), "warn"),
             "confirmed": OutcomeWords(gettext_lazy("Real")),
+            "unjudged": OutcomeWords(
+                gettext_lazy("No verdict yet"), why=gettext_lazy("Nobody has said whether it was a real failure.")
+            ),
         },
     ),
     "with_confidence_pct": Words(
@@ -381,6 +384,6 @@ def span_words(starts: date, ends: date) -> str:
     )
 
 
-def today(now: datetime, zone: str) -> date:
-    """The day it is in a zone."""
-    return now.astimezone(ZoneInfo(zone)).date()
+def today(now: datetime, *zones: str) -> date:
+    """The day it is in a zone; of several the latest, so that no org's newest hours are missing from a range."""
+    return max(now.astimezone(ZoneInfo(zone)).date() for zone in zones)
