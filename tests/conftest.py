@@ -24,6 +24,7 @@ from django_scopes import scopes_disabled
 from agent_live_monitoring import Client
 from alerts.models import Gate
 from orgs.clock import now
+from orgs.database import switch_off_jit
 from orgs.models import Org
 from tests.examples import FAST, THOROUGH
 from tests.factories import OrgFactory, SourceFactory
@@ -120,6 +121,7 @@ def django_db_setup(
             connection.settings_dict["NAME"] = migrated
             creation.clone_test_db(process, verbosity=0, autoclobber=True)
             name = connection.settings_dict["NAME"] = creation.get_test_db_clone_settings(process)["NAME"]
+            switch_off_jit()  # what `migrate` set for the database is not copied with it
     yield
     if not django_db_keepdb:
         with django_db_blocker.unblock(), creation._nodb_cursor() as cursor:

@@ -181,6 +181,13 @@ def test_each_migrate_lets_the_database_compile_no_query() -> None:
         assert new.execute("SHOW jit").fetchone() == ("off",)
 
 
+@pytest.mark.django_db
+def test_in_tests_no_query_is_compiled_either() -> None:
+    """Of the tests themselves: a copy of a database has none of its settings, and compiled each claim of pushes."""
+    with psycopg.connect(**connection.get_connection_params()) as new:
+        assert new.execute("SHOW jit").fetchone() == ("off",)
+
+
 @pytest.mark.parametrize("text", ["2026-11-30 14:00:01.123456", "2026-11-30 14:00:01.1", "0001-01-01 00:00:00"])
 def test_a_time_is_read_as_it_is_written(db: None, text: str) -> None:
     with connection.cursor() as cursor:
