@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -23,6 +23,7 @@ from alerts.items import ActivityItem, EventItem
 from demo.flows import SILENT
 from demo.simulator.cast import Demo, Player, choose
 from demo.simulator.desk import may_promise
+from demo.simulator.main import main
 from demo.simulator.runs import RunTraffic
 from demo.simulator.story import FAILURE_EVENTS, ROOM_ACTIVITY, SCRIPTS, Scenario, Step, Story
 from demo.simulator.wire import Wire
@@ -417,10 +418,30 @@ def test_plays_the_demos_orgs_with_the_demos_key(double: LaneDouble, start: Star
 
 def refused(process: subprocess.Popen[str], *words: str) -> None:
     code, _, err = finish(process)
+    is_one_sentence(code, err, *words)
+
+
+def is_one_sentence(code: object, err: str, *words: str) -> None:
     assert code == 2, err
     assert len(err.splitlines()) == 1
     for word in words:
         assert word in err
+
+
+@pytest.fixture
+def refuses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
+    """What is refused before anything is sent needs no process of its own; its words are in the one sentence."""
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("BASE_URL", "")
+
+    def check(arguments: Sequence[str], *words: str) -> None:
+        try:
+            code: object = main(list(arguments))
+        except SystemExit as ended:
+            code = ended.code
+        is_one_sentence(code, capsys.readouterr().err, *words)
+
+    return check
 
 
 @pytest.mark.parametrize(
@@ -437,23 +458,23 @@ def refused(process: subprocess.Popen[str], *words: str) -> None:
         ("--key", "two\nlines"),
     ],
 )
-def test_a_wrong_option_is_refused(start: Start, option: tuple[str, str]) -> None:
-    refused(start("--base-url", "http://127.0.0.1:1", "--key", "k", *option))
+def test_a_wrong_option_is_refused(refuses: Callable[..., None], option: tuple[str, str]) -> None:
+    refuses(["--base-url", "http://127.0.0.1:1", "--key", "k", *option])
 
 
-def test_no_key_is_refused(start: Start) -> None:
-    refused(start("--base-url", "http://127.0.0.1:1"), "--key", "demo.json")
+def test_no_key_is_refused(refuses: Callable[..., None]) -> None:
+    refuses(["--base-url", "http://127.0.0.1:1"], "--key", "demo.json")
 
 
-def test_an_empty_key_is_refused_and_not_the_demos_taken(start: Start, tmp_path: Path) -> None:
+def test_an_empty_key_is_refused_and_not_the_demos_taken(refuses: Callable[..., None], tmp_path: Path) -> None:
     """Mutation: the key of a command that failed is empty, and the demo's orgs hear of it."""
     (tmp_path / "demo.json").write_text(json.dumps({"source_key": "demo.key", "orgs": [], "logins": []}))
-    refused(start("--base-url", "http://127.0.0.1:1", "--key", ""), "--key is empty")
+    refuses(["--base-url", "http://127.0.0.1:1", "--key", ""], "--key is empty")
 
 
-def test_a_damaged_demo_file_is_refused(start: Start, tmp_path: Path) -> None:
+def test_a_damaged_demo_file_is_refused(refuses: Callable[..., None], tmp_path: Path) -> None:
     (tmp_path / "demo.json").write_text('{"orgs": [{}]}')
-    refused(start("--base-url", "http://127.0.0.1:1"), "demo.json")
+    refuses(["--base-url", "http://127.0.0.1:1"], "demo.json")
 
 
 @pytest.mark.parametrize(("status", "word"), [(401, "key"), (403, "scope"), (404, "--base-url")])
