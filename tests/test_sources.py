@@ -238,7 +238,7 @@ def test_a_lead_sees_state_figures_reasons_and_keys(org: Org, lead: User, source
     answer = signed_in(lead).get("/sources")
     page = text(answer)
     for said in (
-        "1 of 1 source needs a look", "No data for", "Much of it is not accepted", "1,504 received",
+        "Sources: 1 of 1 needs a look", "No data for", "Much of it is not accepted", "1,504 received",
         "0.4 s mean, last hour", "longest 7.0 s", "80 %", "A required field is missing", "confidence is required.",
         "[text, 9]", key.prefix, "Ingest, Read", "ends ",
     ):  # fmt: skip
