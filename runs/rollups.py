@@ -8,7 +8,7 @@ Statements take the orgs that they read as a parameter: give them orgs that the 
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -67,6 +67,11 @@ class KpiScope:
     def of(cls, orgs: Iterable[Org], asked: Period, now: datetime, filters: KpiFilters) -> "KpiScope":
         """A period of some orgs, each in its own zone."""
         return cls({org.pk: OrgWindow.of(asked, org.zone, now) for org in orgs}, filters)
+
+    @property
+    def matured(self) -> "KpiScope":
+        """The same, without what is maturing."""
+        return replace(self, windows={org_id: window.matured for org_id, window in self.windows.items()})
 
 
 # --- sums ------------------------------------------------------------------------------------------------------------

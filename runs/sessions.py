@@ -120,6 +120,11 @@ class SessionCounts:
     old_enough: int = 0
     durable: int = 0
 
+    @property
+    def too_young(self) -> int:
+        """Resolved sessions of which it is too early to say whether the customer comes back."""
+        return self.settled - self.old_enough
+
     def __add__(self, other: "SessionCounts") -> "SessionCounts":
         return SessionCounts(
             self.sessions + other.sessions,

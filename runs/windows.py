@@ -108,6 +108,11 @@ class OrgWindow:
         starts, ends = self.bucket_window(bucket, label)
         return replace(self, starts=max(self.starts, starts), ends=min(self.ends, ends))
 
+    @property
+    def matured(self) -> "OrgWindow":
+        """The part of the window whose figures are not maturing any more."""
+        return replace(self, ends=min(self.ends, self.now - MATURES))
+
     def bucket_window(self, bucket: BucketName, label: BucketLabel) -> tuple[datetime, datetime]:
         """When a bucket begins and ends; the only one of `total` is the window."""
         if label is None:

@@ -20,8 +20,9 @@ from console.pages.access import orgs_seen, signed_in
 from console.pages.agents.query import agent_named, newest_runs_of, open_alerts_of, signals_over_time
 from console.pages.board import strip
 from console.pages.kpis.asked import KpiAsked, kpi_asked
+from console.pages.kpis.conversations import conversation_figures, conversation_table
 from console.pages.kpis.parts import KpiWidget, blind_places, blind_words, bucket_words, label_words, runs_url
-from console.pages.kpis.query import KpiBoard, VersionStart, amount, kpi_board, version_starts
+from console.pages.kpis.query import KpiBoard, VersionStart, amount, conversations, kpi_board, version_starts
 from console.pages.kpis.view import kpi_frame
 from console.pages.kpis.words import widgets
 from console.pages.runs.words import run_line
@@ -83,6 +84,7 @@ def agent(request: HttpRequest, agent_name: str) -> HttpResponse:
     starts = version_starts(first_days_of_versions(found).items(), board.labels, asked.bucket, found.org.zone)
     made = {one.name: one for one in widgets(asked, board, starts)}
     signals = _signals(asked, found, board, starts)
+    told = conversations(asked, board)
     latest = newest_runs_of(found)
     alerts = alerts_of_runs(latest)
     context = kpi_frame(request, asked) | {
@@ -92,6 +94,8 @@ def agent(request: HttpRequest, agent_name: str) -> HttpResponse:
         "narrowed": asked.filters != KpiFilters(agent=found.name),
         "any": amount(board.whole, "runs"),
         "stats": _stats(asked, board),
+        "conversations": conversation_table(asked, told),
+        "conversation_figures": conversation_figures(asked, board, told),
         "widgets": [made["art"], made["sla"]],
         "signals": signals,
         "charts": {one.name: one.chart for one in (made["art"], made["sla"], signals) if one.chart},

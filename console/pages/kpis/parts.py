@@ -30,11 +30,12 @@ STILL = 0.1  # times, points: below it a difference is none
 
 @dataclass(frozen=True)
 class KpiCell:
-    """A cell of a table: words, the number of a file, and the runs behind it."""
+    """A cell of a table: words, the number of a file, the runs behind it, and what it is of in small."""
 
     text: str
     value: object = None
     url: str = ""
+    more: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,15 @@ def runs_url(asked: KpiAsked, counted: str, label: BucketLabel = None, agent: Ag
     return reverse("runs") + asked.query(counted=counted, at=at.replace("+00:00", "Z"), **changes)
 
 
-def shown_name(one: AgentSums, asked: KpiAsked) -> str:
+def shown_name(agent: Agent, asked: KpiAsked) -> str:
     if not asked.several:
-        return one.agent.name
-    org = one.agent.org
-    return f"{one.agent.name} · {asked.twins.get(org.external_id, org.name)}"
+        return agent.name
+    return f"{agent.name} · {asked.twins.get(agent.org.external_id, agent.org.name)}"
+
+
+def agent_page_url(agent: Agent, asked: KpiAsked) -> str:
+    query = asked.query(agent="", version="", org=agent.org.external_id)
+    return reverse("agent", args=[agent.name]) + query
 
 
 def too_few(n: int) -> Word | None:
@@ -137,8 +142,8 @@ def bars_of_agents(asked: KpiAsked, agents: Iterable[AgentSums], counted: str) -
     shown = list(agents)
     twice = {name for name, n in Counter(one.agent.name for one in shown).items() if n > 1}
     return {
-        "labels": [shown_name(one, asked) if one.agent.name in twice else one.agent.name for one in shown],
-        "names": [shown_name(one, asked) for one in shown],
+        "labels": [shown_name(one.agent, asked) if one.agent.name in twice else one.agent.name for one in shown],
+        "names": [shown_name(one.agent, asked) for one in shown],
         "urls": [runs_url(asked, counted, agent=one.agent) for one in shown],
         "n": [amount(one.whole, counted) for one in shown],
     }
@@ -152,9 +157,8 @@ def with_most(board: KpiBoard, counted: str) -> list[AgentSums]:
 
 def agent_cells(one: AgentSums, asked: KpiAsked) -> list[KpiCell]:
     """The agent and, in a file only, its org."""
-    query = asked.query(agent="", version="", org=one.agent.org.external_id)
-    page = reverse("agent", args=[one.agent.name]) + query
-    return [KpiCell(shown_name(one, asked), one.agent.name, page), KpiCell("", one.agent.org.external_id)]
+    page = agent_page_url(one.agent, asked)
+    return [KpiCell(shown_name(one.agent, asked), one.agent.name, page), KpiCell("", one.agent.org.external_id)]
 
 
 def counted_cell(one: AgentSums, asked: KpiAsked, counted: str) -> KpiCell:

@@ -13,7 +13,8 @@ from runs.durations import Histogram, merged
 from runs.kpis import KpiFigures, kpi_figures
 from runs.models import DayKpi
 from runs.query import blind_of
-from runs.rollups import kpi_durations, kpi_sums
+from runs.rollups import kpi_durations, kpi_sessions, kpi_sums
+from runs.sessions import SessionCounts
 from runs.sums import NAMES, NOTHING, Amounts, total
 from runs.windows import BucketLabel, BucketName, first_day, hour_of, next_label
 
@@ -87,6 +88,61 @@ def kpi_board(asked: KpiAsked) -> KpiBoard:
         buckets={label: (total(found), merged(took[label])) for label, found in of_bucket.items()},
         blind=_blind(asked, labels),
         agents=sorted(agents, key=lambda one: (-amount(one.whole, "runs"), one.agent.name, one.agent.pk)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSessions:
+    """The sessions of one agent that began in the period, and what its runs add up to.
+
+    `matured`: those of them that began before the last 25 h; `maturing`: the period reaches into these.
+    """
+
+    agent: Agent
+    counts: SessionCounts
+    matured: SessionCounts
+    maturing: bool
+    runs: Amounts
+
+
+@dataclass(frozen=True, slots=True)
+class Conversations:
+    """The sessions of a page, by agent and together. `before`: of the stretch before.
+
+    `matured_runs`: what the runs add up to that started before the last 25 h.
+    """
+
+    agents: list[AgentSessions]  # most sessions first
+    whole: SessionCounts
+    matured: SessionCounts
+    before: SessionCounts
+    matured_runs: Amounts
+
+
+def conversations(asked: KpiAsked, board: KpiBoard) -> Conversations:
+    """How the conversations of the agents of a board went; of all agents that had one, or a run."""
+    scope = asked.scope
+    whole, matured = (kpi_sessions(one, "agent", "total") for one in (scope, scope.matured))
+    none, runs = SessionCounts(), {one.agent.pk: one for one in board.agents}
+    without_run = {int(pk) for _, pk, _ in whole} - set(runs)
+    agents = [one.agent for one in board.agents]
+    agents += Agent.objects.filter(pk__in=without_run).select_related("org") if without_run else []
+    found = [
+        AgentSessions(
+            agent,
+            whole.get((agent.org_id, str(agent.pk), None), none),
+            matured.get((agent.org_id, str(agent.pk), None), none),
+            scope.windows[agent.org_id].is_maturing("total", None),
+            runs[agent.pk].whole if agent.pk in runs else NOTHING,
+        )
+        for agent in agents
+    ]
+    return Conversations(
+        sorted(found, key=lambda one: (-one.counts.sessions, one.agent.name, one.agent.pk)),
+        whole=sum(whole.values(), none),
+        matured=sum(matured.values(), none),
+        before=sum(kpi_sessions(asked.before, "agent", "total").values(), none),
+        matured_runs=total(kpi_sums(scope.matured, "", "total").values()),
     )
 
 

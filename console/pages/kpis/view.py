@@ -1,4 +1,4 @@
-"""`/kpis`: the six widgets, and their rows as files."""
+"""`/kpis`: the six widgets, how conversations went, and their rows as files."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,8 +11,9 @@ from django.views.decorators.http import require_safe
 
 from console.pages.access import signed_in
 from console.pages.kpis.asked import RANGES, KpiAsked, kpi_asked
+from console.pages.kpis.conversations import conversation_figures, conversation_table
 from console.pages.kpis.parts import KpiWidget, blind_words
-from console.pages.kpis.query import VersionStart, amount, kpi_board, kpi_choices, version_starts
+from console.pages.kpis.query import VersionStart, amount, conversations, kpi_board, kpi_choices, version_starts
 from console.pages.kpis.words import widgets
 from orgs import spreadsheet
 from orgs.models import Agent
@@ -27,9 +28,12 @@ def kpis(request: HttpRequest) -> HttpResponse:
     asked = kpi_asked(request)
     board = kpi_board(asked)
     made = widgets(asked, board, _versions(asked, board.labels))
+    found = conversations(asked, board)
     context = kpi_frame(request, asked) | {
         "widgets": made,
         "charts": {one.name: one.chart for one in made if one.chart},
+        "conversations": conversation_table(asked, found),
+        "conversation_figures": conversation_figures(asked, board, found),
         "any": amount(board.whole, "runs"),
         "none_ever": not amount(board.whole, "runs") and not has_runs(asked.shown),
         "buckets": _buckets(asked),
@@ -85,7 +89,9 @@ def kpis_csv(request: HttpRequest) -> HttpResponse:
     """`/kpis.csv?widget=art`: the rows of one widget's table; without `widget` those of all, one after the other."""
     asked = kpi_asked(request)
     wanted = request.GET.get("widget", "")
-    made = [one for one in widgets(asked, kpi_board(asked)) if wanted in ("", one.name)]
+    board = kpi_board(asked)
+    every = [*widgets(asked, board), conversation_table(asked, conversations(asked, board))]
+    made = [one for one in every if wanted in ("", one.name)]
     if not made:
         raise Http404
     name = f"{wanted or 'kpis'}-{asked.now:%Y-%m-%d-%H%M}.csv"
@@ -94,6 +100,6 @@ def kpis_csv(request: HttpRequest) -> HttpResponse:
 
 
 def _file_rows(widget: KpiWidget, alone: bool) -> list[list[object]]:
-    before: list[object] = [] if alone else [widget.abbr]
+    before: list[object] = [] if alone else [widget.abbr or widget.name]
     head: list[object] = [*([] if alone else ["kpi"]), *widget.columns]
     return [head, *[[*before, *[cell.value for cell in row]] for row in widget.rows]]
