@@ -155,12 +155,25 @@ def rows(org: Org) -> dict[str, list[Any]]:
         order = "id" if model in (FailureEvent, RoomActivity, Transition) else names[0]
         found = model.objects.filter(org=org).order_by(order, *names[:4])
         made[model.__name__] = [dict(zip(names, row, strict=True)) for row in found.values_list(*names)]
+    _name_agents(made)
     said = Push.objects.filter(org=org).order_by("room__room_id", "alert__opened_at", "occurrence", "supervisor__name")
     made["said"] = [
         {name: text for name, text in json.loads(body or "{}").items() if name in ("title", "body", "severity")}
         for body in said.values_list("body", flat=True)
     ]
     return made
+
+
+def _name_agents(made: dict[str, list[Any]]) -> None:
+    """Agents by their names, where rows keep the keys of them."""
+    names = dict(Agent.objects.values_list("pk", "name"))
+    for alert in made["Alert"]:
+        for entry in alert["signals"]:
+            if "agents" in entry:
+                entry["agents"] = sorted(names[pk] for pk in entry["agents"])
+    for transition in made["Transition"]:
+        if transition["detail"].get("agent"):
+            transition["detail"]["agent"] = names[transition["detail"]["agent"]]
 
 
 def _columns(model: Any) -> list[str]:

@@ -64,7 +64,8 @@ def beside(act: Callable[[], object]) -> Iterator[threading.Thread]:
     thread = threading.Thread(target=run)
     thread.start()
     yield thread
-    thread.join(30)
+    thread.join(90)  # an erasure waits up to 30 s for whatever else is under way in these engines
+    assert not thread.is_alive()
     if failed:
         raise failed[0]
 

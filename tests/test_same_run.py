@@ -210,7 +210,11 @@ def _from(now: datetime, at: datetime | None) -> float | None:
 
 
 def _without_times(played: dict[str, Any]) -> dict[str, Any]:
-    signals = [{k: v for k, v in one.items() if not k.endswith("_at")} for one in played["signals"]]
+    """Nor the keys of agents, of which each play has its own."""
+    signals = [
+        {k: len(v) if k == "agents" else v for k, v in one.items() if not k.endswith("_at")}
+        for one in played["signals"]
+    ]
     return {**played, "signals": signals}
 
 
