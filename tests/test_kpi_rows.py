@@ -26,10 +26,9 @@ from runs.rollups import GROUP_NAMES, KpiFilters
 from runs.sums import amounts, total
 from runs.windows import BUCKET_NAMES, OrgWindow, first_day, hour_of, kpi_period
 from tests.factories import AgentFactory, OrgFactory, SourceFactory
+from tests.kpi_examples import FIRST, MOMENTS, NOW, SOME
 from tests.runs_made import facts, histogram, run_of, stored
 
-NOW = datetime(2026, 11, 9, 10, 17, 30, tzinfo=UTC)
-FIRST = datetime(2026, 10, 20, tzinfo=UTC)
 # Whole hours from UTC, a quarter of an hour beside, an hour doubled on 1 November, half an hour skipped in October.
 ZONES = ("Asia/Jakarta", "Asia/Kathmandu", "America/New_York", "Australia/Lord_Howe")
 FIELD = {"agent": "agent_id", "version": "agent_version", "channel": "channel", "input_kind": "input_kind"}
@@ -119,21 +118,6 @@ def counted(asked: Period, filters: KpiFilters, group: Any, bucket: Any) -> dict
         (row.org.external_id, row.key, row.starts): row.figures
         for row in kpi_rows(orgs, asked, NOW, filters, group, bucket)
     }
-
-
-DAYS = st.integers(0, 22).map(lambda n: date(2026, 10, 19) + timedelta(days=n))
-INSTANTS = st.one_of(
-    st.integers(0, 21 * 24 * 4).map(lambda n: FIRST + n * timedelta(minutes=15)),
-    st.integers(0, 21 * 86400).map(lambda n: FIRST + timedelta(seconds=n)),
-)
-MOMENTS = st.one_of(DAYS, INSTANTS)
-SOME = st.builds(
-    KpiFilters,
-    agent=st.sampled_from(("", "", "Bot 1", "Nobody")),
-    version=st.sampled_from(("", "", "2.0")),
-    channel=st.sampled_from(("", "", "web")),
-    input_kind=st.sampled_from(("", "", "faq")),
-)
 
 
 def test_any_window_bucket_and_group_is_a_plain_recount(runs: list[AgentRun]) -> None:

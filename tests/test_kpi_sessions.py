@@ -21,9 +21,8 @@ from runs.rollups import GROUP_NAMES, KpiFilters, KpiScope, kpi_sessions
 from runs.sessions import SessionCounts
 from runs.windows import BUCKET_NAMES, OrgWindow, first_day, hour_of, kpi_period
 from tests.factories import AgentFactory, OrgFactory
+from tests.kpi_examples import FIRST, MOMENTS, NOW, SOME
 
-NOW = datetime(2026, 11, 9, 10, 17, 30, tzinfo=UTC)
-FIRST = datetime(2026, 10, 20, tzinfo=UTC)
 ZONES = ("Asia/Jakarta", "Asia/Kolkata", "Asia/Kathmandu", "America/New_York")
 FIELD = {"agent": "agent_id", "version": "agent_version", "channel": "channel", "input_kind": "input_kind"}
 EACH = ("sessions", "contained", "settled", "abandoned", "old_enough", "durable")
@@ -106,20 +105,6 @@ def recount(sessions: list[RoomSession], asked: Period, filters: KpiFilters, gro
 def counted(asked: Period, filters: KpiFilters, group: Any, bucket: Any) -> dict[Any, SessionCounts]:
     scope = KpiScope.of(list(Org.objects.all()), asked, NOW, filters)
     return {at: counts for at, counts in kpi_sessions(scope, group, bucket).items() if counts.sessions}
-
-
-MOMENTS = st.one_of(
-    st.integers(0, 22).map(lambda n: date(2026, 10, 19) + timedelta(days=n)),
-    st.integers(0, 21 * 24 * 4).map(lambda n: FIRST + n * timedelta(minutes=15)),
-    st.integers(0, 21 * 86400).map(lambda n: FIRST + timedelta(seconds=n)),
-)
-SOME = st.builds(
-    KpiFilters,
-    agent=st.sampled_from(("", "", "Bot 1", "Nobody")),
-    version=st.sampled_from(("", "", "2.0")),
-    channel=st.sampled_from(("", "", "web")),
-    input_kind=st.sampled_from(("", "", "faq")),
-)
 
 
 def test_any_window_bucket_and_group_is_a_plain_recount(sessions: list[RoomSession]) -> None:
